@@ -79,7 +79,7 @@ impl Header {
             entries: read_u32(header, 12),
             length: read_u64(header, 16),
         };
-        if read.length % PAGE as u64 != 0 || read.length < read.table_end() {
+        if !read.length.is_multiple_of(PAGE as u64) || read.length < read.table_end() {
             return Err(ArchiveError::BadLength(read.length));
         }
         Ok(read)
