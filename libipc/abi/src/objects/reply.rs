@@ -1,0 +1,28 @@
+//! `Reply`: the duty to answer one request.
+
+use super::*;
+
+/// The duty to answer one request: the one being served
+/// ([`crate::handle::Handle::REQUEST`]), or one that was kept.
+#[interface]
+pub trait Reply {
+    /// Turns the request being served into a capability that can be answered
+    /// later or by somebody else. Deleting it answers `Dropped`.
+    #[op(0)]
+    fn keep(&mut self) -> Result<ReplyClient, ObjectError>;
+
+    /// Copies `length` bytes at `offset` of a lease into the server's memory at
+    /// `into`.
+    #[op(1, idempotent)]
+    fn read(&mut self, lease: u64, offset: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+
+    /// Copies `length` bytes of the server's memory at `from` into a lease at
+    /// `offset`.
+    #[op(2, idempotent)]
+    fn write(&mut self, lease: u64, offset: u64, from: u64, length: u64)
+    -> Result<(), ObjectError>;
+
+    /// Whether the caller no longer waits for the answer.
+    #[op(3, idempotent)]
+    fn cancelled(&mut self) -> Result<bool, ObjectError>;
+}

@@ -1,0 +1,45 @@
+//! `System`: machine-wide functions, split by right.
+
+use super::*;
+
+/// Machine-wide functions.
+#[interface]
+pub trait System {
+    /// Stops the machine. Needs `SHUTDOWN`.
+    #[op(0)]
+    fn shutdown(&mut self, how: Shutdown) -> Result<(), ObjectError>;
+
+    /// Machine-wide numbers. Needs `COUNTERS`.
+    #[op(1, idempotent)]
+    fn counters(&mut self) -> Result<Counters, ObjectError>;
+
+    /// Copies log text from byte position `from` on into the caller's memory at
+    /// `into`, at most `length` bytes. Returns the position of the first byte
+    /// copied (older ones may be gone) and the number copied. Needs `LOG`.
+    #[op(2, idempotent)]
+    fn read_log(&mut self, from: u64, into: u64, length: u64) -> Result<(u64, u64), ObjectError>;
+
+    /// Appends text of the caller's memory to the log. Needs `LOG`.
+    #[op(3)]
+    fn write_log(&mut self, from: u64, length: u64) -> Result<(), ObjectError>;
+
+    /// Names the endpoint whose signal bits `signals` are set when the log
+    /// grows. Needs `LOG`.
+    #[op(4)]
+    fn bind_log(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError>;
+
+    /// The kernel stops printing to the early console, for good or until it
+    /// must report its own end. Needs `LOG`.
+    #[op(5)]
+    fn release_console(&mut self) -> Result<(), ObjectError>;
+
+    /// Memory for the registers of a device: `pages` from physical `address`
+    /// on, outside RAM. Needs `DEVICES`.
+    #[op(6)]
+    fn device_memory(&mut self, address: u64, pages: u64) -> Result<MemoryClient, ObjectError>;
+
+    /// The interrupt line with the number that the device tree gives it: for
+    /// GIC the interrupt id, for PLIC the source. Needs `DEVICES`.
+    #[op(7)]
+    fn interrupt(&mut self, line: u64) -> Result<InterruptClient, ObjectError>;
+}

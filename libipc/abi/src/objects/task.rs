@@ -1,0 +1,113 @@
+//! `Task`: an address space, a capability table and a quota.
+
+use super::*;
+
+/// An address space, a capability table and a quota.
+///
+/// Objects that an operation makes are paid from this task's quota.
+#[interface]
+pub trait Task {
+    /// Makes a task with a quota of `frames`, taken from this task's.
+    /// Needs `CREATE`.
+    #[op(0)]
+    fn create_task(&mut self, frames: u64) -> Result<TaskClient, ObjectError>;
+
+    /// Makes a thread, stopped, that will begin at `entry` with stack pointer
+    /// `stack`, argument registers `start` and `argument`, and this priority.
+    /// It cannot exceed the caller's own priority ceiling. Needs `CREATE`.
+    #[op(1)]
+    fn create_thread(
+        &mut self,
+        entry: u64,
+        stack: u64,
+        start: u64,
+        argument: u64,
+        priority: u64,
+    ) -> Result<ThreadClient, ObjectError>;
+
+    /// Makes an endpoint, open, with all rights. Needs `CREATE`.
+    #[op(2)]
+    fn create_endpoint(&mut self) -> Result<EndpointClient, ObjectError>;
+
+    /// Makes zeroed memory of `pages`. The quota is charged at once; frames are
+    /// filled in at first touch. Needs `CREATE`.
+    #[op(3)]
+    fn create_memory(&mut self, pages: u64) -> Result<MemoryClient, ObjectError>;
+
+    /// Maps `pages` of `memory` from page `offset` on at `address`, with
+    /// `access` in bits of `READ`, `WRITE` and `EXECUTE`, each of which the
+    /// memory capability must hold. Needs `MAP`.
+    #[op(4)]
+    fn map(
+        &mut self,
+        memory: &MemoryClient,
+        address: u64,
+        offset: u64,
+        pages: u64,
+        access: u64,
+    ) -> Result<(), ObjectError>;
+
+    /// Removes whole mappings inside `pages` from `address` on. Needs `MAP`.
+    #[op(5)]
+    fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError>;
+
+    /// Changes the access of the one mapping at exactly this range, to no more
+    /// than its memory capability allowed. Needs `MAP`.
+    #[op(6)]
+    fn protect(&mut self, address: u64, pages: u64, access: u64) -> Result<(), ObjectError>;
+
+    /// Puts a copy of `capability`, with no more than `rights`, into this task's
+    /// table and returns its handle there. Needs `INSTALL`, and `GRANT` on the
+    /// capability.
+    #[op(7)]
+    fn install(&mut self, capability: &Capability, rights: u64) -> Result<u64, ObjectError>;
+
+    /// Derives from the capability `handle` in this task's own table one with
+    /// no more than `rights`; `FAR_ONLY` is added if named, and kept. Returns
+    /// the new handle. Needs `INSTALL`.
+    #[op(8)]
+    fn derive(&mut self, handle: u64, rights: u64) -> Result<u64, ObjectError>;
+
+    /// Deletes the capability `handle` from this task's own table. Needs
+    /// `INSTALL`.
+    #[op(9)]
+    fn delete(&mut self, handle: u64) -> Result<(), ObjectError>;
+
+    /// Names the endpoint that is called when a thread of this task faults or
+    /// the last one ends. Needs `CONTROL`, and `CALL` on the endpoint.
+    #[op(10)]
+    fn set_fault_handler(&mut self, handler: &EndpointClient) -> Result<(), ObjectError>;
+
+    /// Ends all threads, empties the table, unmaps everything. Frames return to
+    /// the parent's quota as nobody else uses them. Needs `CONTROL`.
+    #[op(11)]
+    fn kill(&mut self) -> Result<(), ObjectError>;
+
+    /// The task's numbers. Needs `INSPECT`.
+    #[op(12, idempotent)]
+    fn info(&mut self) -> Result<TaskInfo, ObjectError>;
+
+    /// The thread with this index, from 0 on; `NotFound` past the last. Needs
+    /// `INSPECT`.
+    #[op(13, idempotent)]
+    fn thread(&mut self, index: u64) -> Result<ThreadInfo, ObjectError>;
+
+    /// The first capability in the table at slot `index` or later; `NotFound`
+    /// past the last. Needs `INSPECT`.
+    #[op(14, idempotent)]
+    fn capability(&mut self, index: u64) -> Result<CapabilityInfo, ObjectError>;
+
+    /// Registers of the thread with this index, which must not be running.
+    /// Needs `INSPECT`.
+    #[op(15, idempotent)]
+    fn registers(&mut self, index: u64) -> Result<RegistersInfo, ObjectError>;
+
+    /// Labels of the thread's last 16 calls, the latest first. Needs `INSPECT`.
+    #[op(16, idempotent)]
+    fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError>;
+
+    /// Copies from this task's memory into the caller's, at `into`. Needs
+    /// `INSPECT`.
+    #[op(17, idempotent)]
+    fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+}
