@@ -1,2 +1,18 @@
-//! See Cargo.toml.
+//! What the host's harness and the suites inside the guest share: the table of
+//! cases, which of them to run, and the lines on the serial port that say how
+//! they went. Both sides compile this one crate, so neither can drift.
+
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod report;
+mod selection;
+mod table;
+
+pub use report::Line;
+pub use selection::{MAX_CASES, Selection};
+pub use table::{SUITES, Suite};
+
+/// Stands in a test system's page for the argument that selects the cases:
+/// the harness puts a [`Selection`] in its place.
+pub const SELECTION_ARGUMENT: &str = "@cases";
