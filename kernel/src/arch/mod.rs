@@ -1,0 +1,191 @@
+//! All that differs between architectures, behind one trait.
+//!
+//! A port is one folder with the files of `aarch64/` and `riscv64/`, an empty
+//! enum that implements [`Arch`], and a line here. `host/` is the port that
+//! lets the kernel's logic run under `cargo test` and Miri.
+
+use crate::platform::Platform;
+use bitflags::bitflags;
+use libipc_abi::{
+    objects::{FaultKind, RegistersInfo, Shutdown},
+    registers::{CallIn, CallOut},
+};
+
+#[cfg(target_arch = "aarch64")]
+#[cfg(target_os = "none")]
+#[path = "aarch64/mod.rs"]
+mod port;
+
+#[cfg(target_arch = "riscv64")]
+#[cfg(target_os = "none")]
+#[path = "riscv64/mod.rs"]
+mod port;
+
+#[cfg(not(target_os = "none"))]
+#[path = "host/mod.rs"]
+mod port;
+
+pub use port::Port;
+
+/// A thread's registers, as this port saves them.
+pub type Context = <Port as Arch>::Context;
+
+/// Entries of a page table, on all architectures: 4 KiB pages, three levels.
+pub const ENTRIES: usize = 512;
+
+bitflags! {
+    /// How a page may be used. Never writable and executable together.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Access: u8 {
+        /// Loads.
+        const READ = 1 << 0;
+        /// Stores.
+        const WRITE = 1 << 1;
+        /// Instruction fetches.
+        const EXECUTE = 1 << 2;
+        /// Registers of a device: neither cached nor reordered.
+        const DEVICE = 1 << 3;
+    }
+}
+
+/// A page-table entry, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing.
+    Empty,
+    /// The next level's table, at this physical address.
+    Table(u64),
+    /// A page for user programs, at this physical address.
+    Page(u64, Access),
+}
+
+/// Why a user program's run came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// System call: see [`Arch::call_in`].
+    Call,
+    /// Some interrupt waits: see [`Arch::claim`].
+    Interrupt,
+    /// First touch of floating point or vectors: see [`Arch::fp_load`].
+    FloatingPoint,
+    /// The instruction at the program counter cannot run.
+    Fault {
+        /// What it tried.
+        kind: FaultKind,
+        /// The address that it tried to use, or 0.
+        address: u64,
+        /// The architecture's own word on it (`ESR_EL1`, `scause`).
+        code: u64,
+    },
+}
+
+/// An interrupt that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The alarm of [`Arch::set_alarm`]. It is off now.
+    Timer,
+    /// Another core asks for attention.
+    Core,
+    /// A device. The line is masked and its interrupt completed.
+    Device(u32),
+}
+
+/// The port's side of the contract. Except where said, functions act on the
+/// calling core; the kernel runs with interrupts masked and calls them so.
+pub trait Arch {
+    /// A thread's user registers and floating-point state. All zeros is a valid
+    /// value; interior mutability, since assembly writes it.
+    type Context: Sync;
+
+    /// Name, as people write it.
+    const NAME: &'static str;
+
+    /// Address-space identifiers that the processor tells apart.
+    fn asids() -> u16;
+
+    // Contexts.
+
+    /// Makes a thread start at `entry` with this stack pointer, the two
+    /// argument registers, and the thread register. Everything else is zero.
+    fn start(context: &Self::Context, entry: u64, stack: u64, arguments: [u64; 2], thread: u64);
+    /// Runs the user program until something happens. The address space must
+    /// have been chosen.
+    fn run(context: &Self::Context) -> Trap;
+    /// The registers of a system call.
+    fn call_in(context: &Self::Context) -> CallIn;
+    /// Writes a system call's results and clears every caller-saved register
+    /// that is not one of them.
+    fn call_out(context: &Self::Context, out: &CallOut);
+    /// Replaces word `index` of a system call that will be tried again.
+    fn set_word(context: &Self::Context, index: usize, word: u64);
+    /// Lets the system call that was just taken run once more.
+    fn retry(context: &Self::Context);
+    /// The registers, for a person or a debugger.
+    fn registers(context: &Self::Context) -> RegistersInfo;
+
+    // Floating point and vectors. A thread's state is in the registers, saved
+    // in its context, or absent (and then zero at the next touch).
+
+    /// After [`Trap::FloatingPoint`]: brings the state into the registers.
+    fn fp_load(context: &Self::Context);
+    /// Before another thread runs: saves the state if it is in the registers.
+    fn fp_save(context: &Self::Context);
+    /// At a call: the state is absent from now on.
+    fn fp_drop(context: &Self::Context);
+
+    // Page tables.
+
+    /// An entry for a page of user programs.
+    fn page_entry(physical: u64, access: Access) -> u64;
+    /// An entry for the next level's table.
+    fn table_entry(physical: u64) -> u64;
+    /// Takes an entry of level `level` (2 is the root, 0 the leaves) apart.
+    fn entry(word: u64, level: usize) -> Entry;
+    /// Entries of a fresh root table that are shared by all address spaces:
+    /// index and word. User entries begin at 0.
+    fn root_entries() -> impl Iterator<Item = (usize, u64)>;
+    /// Chooses the address space for user programs.
+    fn switch_space(root: u64, asid: u16);
+    /// Forgets one page of an address space, on all cores.
+    fn invalidate_page(asid: u16, address: u64);
+    /// Forgets an address space, on all cores.
+    fn invalidate_space(asid: u16);
+    /// Makes instructions visible that were written through the physical map.
+    fn synchronise_code(address: *const u8, length: usize);
+    /// Where the kernel sees this physical address of RAM, or of a device that
+    /// the kernel itself drives.
+    fn physical(address: u64) -> *mut u8;
+
+    // Time and interrupts.
+
+    /// The counter that deadlines are expressed in.
+    fn now() -> u64;
+    /// Its ticks in a second.
+    fn frequency() -> u64;
+    /// Interrupts at `deadline`; `u64::MAX` for never.
+    fn set_alarm(deadline: u64);
+    /// Takes the next interrupt that waits.
+    fn claim() -> Option<Line>;
+    /// Whether an interrupt waits, for long operations that can be interrupted.
+    fn interrupt_waits() -> bool;
+    /// Lets a device's interrupt arrive. `false` if there is no such line.
+    fn unmask(line: u32) -> bool;
+    /// Holds a device's interrupt back. `false` if there is no such line.
+    fn mask(line: u32) -> bool;
+    /// Sleeps until an interrupt waits.
+    fn idle();
+
+    // The machine.
+
+    /// Takes over what boot found: interrupt controller, timer, console.
+    fn initialise(platform: &Platform);
+    /// The calling core's number, 0 for the one that booted.
+    fn core() -> usize;
+    /// Prints a byte, busily, on the early console.
+    fn print(byte: u8);
+    /// Stops the machine.
+    fn shutdown(how: Shutdown) -> !;
+    /// Frame pointer of the caller and how to walk on: the return address and
+    /// the frame pointer saved at `frame`, if that lies in the kernel's stack.
+    fn frame_pointer() -> usize;
+}
