@@ -15,7 +15,8 @@
 //! order of the records without overlap: [`Archive::new`] checks all of that in
 //! one pass, so that an entry of a checked archive can be used without a doubt.
 //!
-//! Reading order: [`layout`] (where each field lies), [`reader`], `writer`.
+//! Reading order: `layout` (where each field lies), `reader`, `writer`; then the
+//! contents of two kinds of entries, `symbols` and `interfaces`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,13 +25,19 @@
 extern crate alloc;
 
 mod error;
+mod interfaces;
 mod layout;
 mod reader;
+mod symbols;
 #[cfg(feature = "write")]
 mod writer;
 
 pub use error::ArchiveError;
+pub use interfaces::{INTERFACES, Interfaces};
 pub use layout::{Header, Kind, MAX_NAME, PAGE, VERSION};
 pub use reader::{Archive, Entries, Entry};
+pub use symbols::Symbols;
+#[cfg(feature = "write")]
+pub use symbols::write_symbols;
 #[cfg(feature = "write")]
 pub use writer::{WriteError, Writer};
