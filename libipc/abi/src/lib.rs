@@ -22,7 +22,7 @@ extern crate self as libipc_abi;
 pub mod buffer;
 pub mod handle;
 pub mod label;
-// pub mod objects;
+pub mod objects;
 pub mod operation;
 pub mod registers;
 pub mod start;

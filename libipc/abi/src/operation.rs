@@ -1,6 +1,11 @@
 //! The constant table of an interface: kernel, tracer and bus handle any
 //! interface by it, with no code of their own for each.
 
+use crate::{
+    buffer,
+    wire::{ErrorCode, Sink, Wire},
+};
+
 /// What a repeat of an operation does, and so when a stub may retry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -53,4 +58,58 @@ impl Interface {
     pub fn operation(&self, number: u8) -> Option<&'static Operation> {
         self.operations.iter().find(|op| op.number == number)
     }
+}
+
+/// Puts an operation's result into a reply, or returns its error's code.
+#[inline(always)]
+pub fn outcome<T: Wire, E: ErrorCode>(
+    result: Result<T, E>,
+    reply: &mut impl Sink,
+) -> Result<(), u64> {
+    match result {
+        Ok(value) => {
+            value.put(reply);
+            Ok(())
+        }
+        Err(error) => Err(error.to_code()),
+    }
+}
+
+/// The sum of what the parts of a message take; what does not fit in a message
+/// does not compile.
+pub const fn words(parts: &[usize]) -> u16 {
+    let sum = sum(parts);
+    assert!(
+        sum <= buffer::MAX_WORDS,
+        "this operation has more words than a message"
+    );
+    sum as u16
+}
+
+/// As [`words`], of capabilities.
+pub const fn capabilities(parts: &[usize]) -> u8 {
+    let sum = sum(parts);
+    assert!(
+        sum <= buffer::CAPABILITIES,
+        "this operation has more capabilities than a message"
+    );
+    sum as u8
+}
+
+/// Checks a number of leases at compile time.
+pub const fn leases(count: usize) -> u8 {
+    assert!(
+        count <= buffer::LEASES,
+        "this operation has more leases than a call"
+    );
+    count as u8
+}
+
+const fn sum(parts: &[usize]) -> usize {
+    let (mut sum, mut index) = (0, 0);
+    while index < parts.len() {
+        sum += parts[index];
+        index += 1;
+    }
+    sum
 }

@@ -40,6 +40,10 @@ pub struct Header {
     pub length: u64,
     /// Random bits for the task's own use, or zero where there is no entropy.
     pub seed: u64,
+    /// Lowest address of the first thread's stack, or zero if it is not told.
+    pub stack: u64,
+    /// Bytes of that stack.
+    pub stack_length: u64,
 }
 
 /// A capability that the task was given, by name.
@@ -91,6 +95,8 @@ impl<'a> StartInfo<'a> {
             arguments: field(7)?,
             length: field(8)?,
             seed: field(9)?,
+            stack: field(10)?,
+            stack_length: field(11)?,
         };
         let length = usize::try_from(header.length).ok()?;
         let table = usize::try_from(header.capabilities)
@@ -194,6 +200,8 @@ pub fn write<'n>(
         argument_count,
         length as u64,
         header.seed,
+        header.stack,
+        header.stack_length,
     ];
     let fixed = bytes.get_mut(..FIXED).ok_or(WriteError::TooLong)?;
     for (room, field) in fixed.chunks_exact_mut(8).zip(fields) {

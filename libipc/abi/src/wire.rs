@@ -6,11 +6,17 @@
 //! front of a [`Source`]; positions of fixed-size arguments are constants, so
 //! that a compiler turns both into plain moves.
 
-use crate::{buffer::LeaseDescriptor, handle::Handle};
+use crate::{buffer::LeaseDescriptor, handle::Handle, status::Cause};
 
 /// The message is not what the operation expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
+
+impl From<Malformed> for Cause {
+    fn from(_: Malformed) -> Cause {
+        Cause::Malformed
+    }
+}
 
 /// A message being written.
 pub trait Sink {

@@ -40,10 +40,26 @@ pub use task::{Task, TaskClient};
 pub use thread::{Thread, ThreadClient};
 
 // What the declarations find in their parent module, besides the above.
-use crate::handle::Handle;
+use crate::{
+    handle::Handle,
+    wire::{Malformed, Sink, Source, Wire},
+};
 use libipc_macros::server_interface as interface;
 
 /// A capability of any type, as an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Capability(pub Handle);
+
+impl Wire for Capability {
+    const WORDS: usize = 0;
+    const CAPABILITIES: usize = 1;
+    #[inline]
+    fn put(self, sink: &mut impl Sink) {
+        sink.capability(self.0, false);
+    }
+    #[inline]
+    fn take(source: &mut impl Source) -> Result<Self, Malformed> {
+        source.capability().map(Capability)
+    }
+}

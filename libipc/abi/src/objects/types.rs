@@ -1,7 +1,7 @@
 //! Plain data in the interfaces of kernel objects.
 
 use crate::status::Cause;
-use libipc_macros::{ErrorCode, Wire};
+use libipc_macros::{AbiErrorCode as ErrorCode, AbiWire as Wire};
 
 /// Why a kernel object refused. The numbers are ABI.
 ///

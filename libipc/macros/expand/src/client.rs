@@ -1,0 +1,134 @@
+//! The client's side.
+
+use crate::{
+    Root,
+    model::{Interface, Kind, Operation},
+    server::{client_name, local, many_arguments},
+};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// Emits the client. `linked` says that the trait is there to be linked to.
+pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
+    let root = Root::Libipc.path();
+    let (visibility, name) = (&interface.visibility, &interface.name);
+    let client = client_name(interface);
+    let doc = if linked {
+        format!(" Calls a [`{name}`], wherever it is served.")
+    } else {
+        format!(" Calls a kernel object of type `{name}`.")
+    };
+    let docs = interface
+        .attributes
+        .iter()
+        .filter(|a| a.path().is_ident("doc"));
+    let methods = interface
+        .operations
+        .iter()
+        .enumerate()
+        .map(|(index, operation)| method(index, operation, interface.object, &root));
+    quote! {
+        #[doc = #doc]
+        ///
+        #(#docs)*
+        #[derive(Debug)]
+        #visibility struct #client(#root::client::Connection);
+
+        impl #client {
+            #(#methods)*
+
+            /// The same client whose calls end at `deadline`.
+            #[must_use]
+            pub fn with_deadline(self, deadline: #root::time::Instant) -> Self {
+                #client(self.0.with_deadline(deadline))
+            }
+
+            /// The same client whose calls end after `timeout`, each.
+            #[must_use]
+            pub fn with_timeout(self, timeout: ::core::time::Duration) -> Self {
+                #client(self.0.with_timeout(timeout))
+            }
+
+            /// The same client whose calls go through `gate` while it is idle.
+            #[must_use]
+            pub fn with_gate(self, gate: &'static dyn #root::near::Gate) -> Self {
+                #client(self.0.with_gate(gate))
+            }
+        }
+
+        impl From<#root::Capability> for #client {
+            fn from(capability: #root::Capability) -> Self {
+                #client(capability.into())
+            }
+        }
+
+        impl From<#client> for #root::Capability {
+            fn from(client: #client) -> Self {
+                client.0.into()
+            }
+        }
+
+        impl AsRef<#root::Capability> for #client {
+            fn as_ref(&self) -> &#root::Capability {
+                self.0.as_ref()
+            }
+        }
+
+        impl #root::wire::Wire for #client {
+            const WORDS: usize = 0;
+            const CAPABILITIES: usize = 1;
+            fn put(self, sink: &mut impl #root::wire::Sink) {
+                #root::Capability::from(self).put(sink);
+            }
+            fn take(
+                source: &mut impl #root::wire::Source,
+            ) -> Result<Self, #root::wire::Malformed> {
+                Ok(<#root::Capability as #root::wire::Wire>::take(source)?.into())
+            }
+        }
+    }
+}
+
+fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream) -> TokenStream {
+    let (attributes, name) = (&operation.attributes, &operation.name);
+    let (ok, error) = (&operation.ok, &operation.error);
+    let many = many_arguments(operation);
+    let call = local("call");
+    let (mut parameters, mut puts) = (Vec::new(), Vec::new());
+    for argument in &operation.arguments {
+        let (name, declared) = (&argument.name, &argument.declared);
+        match &argument.kind {
+            Kind::Plain => {
+                parameters.push(quote!(#name: #declared));
+                puts.push(quote!(#root::wire::Wire::put(#name, &mut #call);));
+            }
+            Kind::Copied(_) => {
+                parameters.push(quote!(#name: #declared));
+                puts.push(quote!(#call.copy(#name);));
+            }
+            Kind::Lease => {
+                parameters.push(quote!(#name: &[u8]));
+                puts.push(quote!(#call.lend(#name);));
+            }
+            Kind::LeaseMut => {
+                parameters.push(quote!(#name: &mut [u8]));
+                puts.push(quote!(#call.lend_mut(#name);));
+            }
+        }
+    }
+    let start = if object {
+        quote!(#root::client::Call::object(&self.0, &INTERFACE, #index))
+    } else {
+        quote!(#root::client::Call::new(&self.0, &INTERFACE, #index))
+    };
+    quote! {
+        #(#attributes)* #many
+        pub fn #name(
+            &self, #(#parameters),*
+        ) -> Result<#ok, #root::CallError<#error>> {
+            let mut #call = #start;
+            #(#puts)*
+            #call.finish()
+        }
+    }
+}
