@@ -1,0 +1,42 @@
+//! How the supervisor tells a server who its clients are.
+//!
+//! The supervisor mints one badge, below [`SERVER_BADGES`], for each capability
+//! that it hands out, and names them to the server by arguments of the form
+//! `client:BADGE=NAME`. A restarted server gets the same arguments, so it knows
+//! its clients before any of them calls. Badges from [`SERVER_BADGES`] on are
+//! the server's own: open files, pipe ends, seats at the terminal.
+
+/// First badge that a server mints itself.
+pub const SERVER_BADGES: u64 = 1 << 32;
+
+/// A client that the system page gave a capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientArgument<'a> {
+    /// The badge of its calls.
+    pub badge: u64,
+    /// Its task's name in the page.
+    pub name: &'a str,
+}
+
+impl<'a> ClientArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::ClientArgument;
+    /// let client = ClientArgument::parse("client:3=shell").unwrap();
+    /// assert_eq!((client.badge, client.name), (3, "shell"));
+    /// assert_eq!(client.to_string(), "client:3=shell");
+    /// assert_eq!(ClientArgument::parse("client:x=shell"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let (badge, name) = argument.strip_prefix("client:")?.split_once('=')?;
+        let badge = badge.parse().ok().filter(|&badge| badge < SERVER_BADGES)?;
+        Some(ClientArgument { badge, name })
+    }
+}
+
+impl core::fmt::Display for ClientArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "client:{}={}", self.badge, self.name)
+    }
+}

@@ -1,0 +1,46 @@
+//! The interfaces of the system's servers.
+//!
+//! | interface | served by | what it is |
+//! |---|---|---|
+//! | [`Stream`] | console, files | bytes in order: standard streams, pipes, files |
+//! | [`Console`] | console | a seat at the terminal: who is in front, modes, Ctrl-C |
+//! | [`Directory`], [`File`] | files | a path is a walk of capabilities |
+//! | [`Pipes`] | files | bounded streams between two programs |
+//! | [`Log`] | log | lines with a level, kept in a bounded ring |
+//!
+//! [`clients`] is how the supervisor tells a server who its clients are.
+
+pub mod clients;
+pub mod console;
+pub mod directory;
+pub mod file;
+pub mod log;
+pub mod pipes;
+pub mod stream;
+
+pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
+pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
+pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};
+pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
+pub use pipes::{Pipes, PipesClient};
+pub use stream::{Stream, StreamClient, StreamError, StreamKind};
+
+// What the declarations find in their parent module, besides the above.
+use crate::objects::EndpointClient;
+use crate::{Lease, LeaseMut};
+use libipc_abi::wire::Text;
+use libipc_macros::{ErrorCode, Wire, interface};
+
+/// Gives an error enum its one line of text for people.
+macro_rules! describe {
+    ($error:ident { $($variant:ident => $text:literal,)* }) => {
+        impl core::fmt::Display for $error {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self { $($error::$variant => $text,)* })
+            }
+        }
+
+        impl core::error::Error for $error {}
+    };
+}
+use describe;
