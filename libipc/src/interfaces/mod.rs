@@ -7,6 +7,8 @@
 //! | [`Directory`], [`File`] | files | a path is a walk of capabilities |
 //! | [`Pipes`] | files | bounded streams between two programs |
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
+//! | [`Loader`] | loader | reads ELF files that nobody vouches for |
+//! | [`supervisor`] | init | starts, inspects and kills, each power by itself |
 //!
 //! [`clients`] is how the supervisor tells a server who its clients are.
 
@@ -14,13 +16,16 @@ pub mod clients;
 pub mod console;
 pub mod directory;
 pub mod file;
+pub mod loader;
 pub mod log;
 pub mod pipes;
 pub mod stream;
+pub mod supervisor;
 
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
 pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};
+pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
 pub use pipes::{Pipes, PipesClient};
 pub use stream::{Stream, StreamClient, StreamError, StreamKind};
