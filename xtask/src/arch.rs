@@ -1,0 +1,78 @@
+//! What differs between the two architectures for the host.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+/// An architecture that Tessera runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arch {
+    /// 64-bit ARM.
+    Aarch64,
+    /// 64-bit RISC-V.
+    Riscv64,
+}
+
+impl Arch {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Aarch64, Self::Riscv64];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// Rust's name of the target that the kernel is built for.
+    pub const fn kernel_target(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64-unknown-none-softfloat",
+            Self::Riscv64 => "riscv64imac-unknown-none-elf",
+        }
+    }
+
+    /// Rust's name of the target that programs are built for.
+    pub const fn user_target(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64-unknown-none",
+            Self::Riscv64 => "riscv64gc-unknown-none-elf",
+        }
+    }
+
+    /// The emulator.
+    pub const fn qemu(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "qemu-system-aarch64",
+            Self::Riscv64 => "qemu-system-riscv64",
+        }
+    }
+
+    /// The CPU model unless another is asked for: always a 64-bit one.
+    pub const fn default_cpu(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "cortex-a72",
+            Self::Riscv64 => "rv64",
+        }
+    }
+
+    /// Where RAM begins on QEMU's `virt` machine.
+    pub const fn ram_base(self) -> u64 {
+        match self {
+            Self::Aarch64 => 0x4000_0000,
+            Self::Riscv64 => 0x8000_0000,
+        }
+    }
+
+    /// Where the image is loaded.
+    pub const fn load_address(self) -> u64 {
+        self.ram_base() + 0x20_0000
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

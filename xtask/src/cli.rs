@@ -1,0 +1,210 @@
+//! The commands and their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::arch::Arch;
+use crate::page::units::Size;
+
+/// Builds, runs, tests and measures Tessera.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What xtask can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a system and boot it in QEMU, with its console here. Ctrl-A X leaves
+    Run(Run),
+    /// Build a system's image and print where it is and what each part costs
+    Build(Build),
+    /// Run the tests: those of the host, then those inside the guest
+    Test(Test),
+    /// Check format, lints, documentation and the commands that it mentions
+    Lint,
+    /// Count code lines and bytes of the kernel, and price the parts of a system
+    Size(Sizes),
+    /// Run the host tests of the kernel's logic under Miri
+    Miri,
+    /// Make random system calls from hostile tasks and show what came of them
+    Fuzz(Fuzz),
+    /// Start a new server or app from a template
+    New(New),
+    /// Print what the interface macro makes of an interface
+    Expand(Expand),
+}
+
+/// Which machine.
+#[derive(Args, Clone, Debug)]
+pub struct MachineOptions {
+    /// Architecture of the machine
+    #[arg(long, value_enum, default_value_t = Arch::Aarch64)]
+    pub arch: Arch,
+    /// Number of cores
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub smp: u32,
+    /// Memory, such as 8M [default: what the system is made for]
+    #[arg(short, value_name = "SIZE")]
+    pub memory: Option<Size>,
+    /// CPU model of QEMU [default: cortex-a72 or rv64]
+    #[arg(long, value_name = "MODEL")]
+    pub cpu: Option<String>,
+}
+
+/// Which system.
+#[derive(Args, Clone, Debug)]
+pub struct SystemOption {
+    /// System page: a name from boot/systems or the path of a TOML file
+    #[arg(long, value_name = "NAME", default_value = "standard")]
+    pub system: String,
+}
+
+/// Options of commands that may have to install something.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SetupOptions {
+    /// Install what is missing without asking
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Which machine.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Which system.
+    #[command(flatten)]
+    pub system: SystemOption,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+    /// More arguments for QEMU
+    #[arg(last = true, value_name = "QEMU ARGS")]
+    pub qemu: Vec<String>,
+}
+
+/// `build`
+#[derive(Args, Debug)]
+pub struct Build {
+    /// Architecture to build for
+    #[arg(long, value_enum, default_value_t = Arch::Aarch64)]
+    pub arch: Arch,
+    /// Which system.
+    #[command(flatten)]
+    pub system: SystemOption,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+}
+
+/// `test`
+#[derive(Args, Debug)]
+pub struct Test {
+    /// Run only tests whose names contain this; guest cases are ARCH/smpN/SUITE/CASE
+    pub filter: Option<String>,
+    /// Print the tests' names and run none
+    #[arg(long)]
+    pub list: bool,
+    /// Guest tests of this architecture only [default: both]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+    /// Guest tests on this many cores only [default: 1 and 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub smp: Option<u32>,
+    /// Only the host's tests
+    #[arg(long, conflicts_with = "guest")]
+    pub host: bool,
+    /// Only the tests inside the guest
+    #[arg(long)]
+    pub guest: bool,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+}
+
+/// `size`
+#[derive(Args, Debug)]
+pub struct Sizes {
+    /// Which system.
+    #[command(flatten)]
+    pub system: SystemOption,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+}
+
+/// `fuzz`
+#[derive(Args, Debug)]
+pub struct Fuzz {
+    /// What to attack.
+    #[command(subcommand)]
+    pub target: FuzzTarget,
+}
+
+/// What can be fuzzed.
+#[derive(Debug, Subcommand)]
+pub enum FuzzTarget {
+    /// System calls, from tasks that hold real capabilities of each type
+    Syscalls(FuzzSyscalls),
+}
+
+/// `fuzz syscalls`
+#[derive(Args, Debug)]
+pub struct FuzzSyscalls {
+    /// Which machine.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Number of system calls
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub count: u64,
+    /// Seed of the random numbers; the same seed makes the same calls
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+}
+
+/// `new`
+#[derive(Args, Debug)]
+pub struct New {
+    /// What to start.
+    #[command(subcommand)]
+    pub kind: NewKind,
+}
+
+/// What can be started from a template.
+#[derive(Debug, Subcommand)]
+pub enum NewKind {
+    /// A server: an interface, its implementation and a task
+    Server(NewName),
+    /// A program that is started from the shell
+    App(NewName),
+}
+
+/// `new server` and `new app`
+#[derive(Args, Debug)]
+pub struct NewName {
+    /// Its name: lower case letters, digits and `-`
+    pub name: String,
+    /// Make it a package of its own in this folder, outside this workspace
+    #[arg(long, value_name = "FOLDER")]
+    pub path: Option<PathBuf>,
+}
+
+/// `expand`
+#[derive(Args, Debug)]
+pub struct Expand {
+    /// Name of the interface's trait, such as Directory
+    pub interface: String,
+}

@@ -1,0 +1,32 @@
+//! One file for each command.
+
+pub mod build;
+pub mod run;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::cli::{Cli, Command};
+use crate::image::Parts;
+use crate::workspace::Programs;
+use crate::{page, setup};
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Run(options) => run::run(options),
+        Command::Build(options) => build::build(options),
+        _ => anyhow::bail!("later"),
+    }
+}
+
+/// Reads, checks and builds a system.
+pub fn build_system(system: &str, arch: Arch) -> Result<Parts> {
+    let path = page::find(system)?;
+    let mut programs = Programs::of_workspace()?;
+    let page = page::load(&path, &mut programs)?;
+    setup::targets::ensure(&[arch])?;
+    Parts::build(arch, page, &programs)
+}

@@ -1,0 +1,25 @@
+//! `cargo xtask`: builds, runs, tests and measures Tessera.
+//!
+//! In reading order:
+//!
+//! 1. [`cli`]: the commands and their options; [`commands`] has a file for each.
+//! 2. [`page`]: reads and checks a system page.
+//! 3. [`image`]: builds what a page names and packs one bootable image.
+//! 4. [`machine`]: the QEMU machine that an image boots on.
+//! 5. [`setup`]: brings what this needs to the machine it runs on.
+//! 6. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//!
+//! It is a library too, so that the harness in `tests/harness` builds its images
+//! with the same code.
+
+#![forbid(unsafe_code)]
+
+pub mod arch;
+pub mod cli;
+pub mod commands;
+pub mod image;
+pub mod machine;
+pub mod page;
+pub mod process;
+pub mod setup;
+pub mod workspace;

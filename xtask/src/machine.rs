@@ -1,0 +1,145 @@
+//! The QEMU machine that an image boots on, and whether the image fits there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::arch::Arch;
+use crate::cli::MachineOptions;
+use crate::page::units::Size;
+
+const MIB: u64 = 1 << 20;
+/// QEMU pads the device tree to this size and aligns it to `TREE_ALIGN`.
+const TREE: u64 = MIB;
+const TREE_ALIGN: u64 = 2 * MIB;
+
+/// A machine to boot on.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Number of cores.
+    pub smp: u32,
+    /// Bytes of RAM.
+    pub memory: u64,
+    /// CPU model.
+    pub cpu: String,
+}
+
+impl Machine {
+    /// The machine that the options ask for, with `memory` unless they say how much.
+    pub fn new(options: &MachineOptions, memory: u64) -> Self {
+        Self {
+            arch: options.arch,
+            smp: options.smp,
+            memory: options.memory.map_or(memory, |size| size.0),
+            cpu: options
+                .cpu
+                .clone()
+                .unwrap_or_else(|| options.arch.default_cpu().into()),
+        }
+    }
+
+    /// A machine with what every machine of that kind has.
+    pub fn plain(arch: Arch, smp: u32, memory: u64) -> Self {
+        Self {
+            arch,
+            smp,
+            memory,
+            cpu: arch.default_cpu().into(),
+        }
+    }
+
+    /// Refuses an image that would not fit below QEMU's device tree, or leave
+    /// no room for it.
+    pub fn check_fit(&self, image: u64) -> Result<()> {
+        let room = self.room();
+        ensure!(
+            image <= room,
+            "the image of {} KiB does not fit: with -m {} there are {} KiB for it on {}. \
+             Give more memory or take programs out of the system page",
+            image.div_ceil(1024),
+            Size(self.memory),
+            room / 1024,
+            self.arch
+        );
+        Ok(())
+    }
+
+    /// How large an image can be.
+    fn room(&self) -> u64 {
+        let end = self.arch.ram_base() + self.memory;
+        let top = match self.arch {
+            // The tree lies as high as it can, but below 3 GiB.
+            Arch::Riscv64 => end.min(3 << 30),
+            // The tree follows the image, but not in the first half of the RAM.
+            Arch::Aarch64 => end,
+        };
+        let tree = top.saturating_sub(TREE) / TREE_ALIGN * TREE_ALIGN;
+        tree.saturating_sub(self.arch.load_address())
+    }
+
+    /// QEMU with this machine and that image, its serial line on standard input
+    /// and output. `program` is the emulator.
+    pub fn qemu(&self, program: PathBuf, image: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["-machine", "virt", "-cpu", &self.cpu])
+            .args([
+                "-m",
+                &Size(self.memory).to_string(),
+                "-smp",
+                &self.smp.to_string(),
+            ])
+            .args(["-nodefaults", "-display", "none", "-serial", "mon:stdio"])
+            .args(["-global", "virtio-mmio.force-legacy=false"]);
+        if self.arch == Arch::Aarch64 {
+            // How the kernel tells the exit code; riscv64 has a device for it.
+            command.arg("-semihosting");
+        }
+        command.arg("-kernel").arg(image);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(arch: Arch, mib: u64) -> u64 {
+        Machine::plain(arch, 1, mib * MIB).room() / MIB
+    }
+
+    #[test]
+    fn the_device_tree_limits_the_image() {
+        assert_eq!(room(Arch::Riscv64, 6), 2);
+        assert_eq!(room(Arch::Riscv64, 8), 4);
+        assert_eq!(room(Arch::Riscv64, 4096), 1024 - 2 - 2);
+        assert_eq!(room(Arch::Aarch64, 6), 2);
+        assert_eq!(room(Arch::Aarch64, 64), 60);
+        assert_eq!(room(Arch::Aarch64, 1), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_numbers() {
+        let machine = Machine::plain(Arch::Riscv64, 1, 6 * MIB);
+        assert!(machine.check_fit(2 * MIB).is_ok());
+        let error = machine.check_fit(2 * MIB + 1).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the image of 2049 KiB does not fit: with -m 6M"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_emulator_gets_a_64_bit_cpu_and_the_console() {
+        let command = Machine::plain(Arch::Aarch64, 4, 64 * MIB).qemu("q".into(), Path::new("i"));
+        let shown = crate::process::shown(&command);
+        assert_eq!(
+            shown,
+            "q -machine virt -cpu cortex-a72 -m 64M -smp 4 -nodefaults -display none \
+             -serial mon:stdio -global virtio-mmio.force-legacy=false -semihosting -kernel i"
+        );
+    }
+}
