@@ -1,0 +1,413 @@
+//! An [`Io`] for tests: files in memory, streams in strings, a system of two
+//! tasks.
+
+extern crate std;
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use crate::about::{About, Access};
+use crate::arguments::{Operand, operand_places};
+use crate::error::IoError;
+use crate::io::*;
+
+/// Contents of each file, `None` for directories, by path.
+type Tree = Rc<RefCell<BTreeMap<String, Option<Vec<u8>>>>>;
+
+pub(crate) struct Fake {
+    tree: Tree,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+    about: Option<&'static About>,
+    arguments: Vec<String>,
+    grants: Vec<&'static str>,
+    /// How often the tasks were asked for: their times grow with it.
+    looks: u64,
+    pub(crate) slept: u64,
+    pub(crate) raw: bool,
+    pub(crate) killed: Vec<String>,
+    pub(crate) stopped: Option<Stop>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        Fake {
+            tree: Rc::new(RefCell::new(BTreeMap::from([
+                ("".into(), None),
+                ("/tmp".into(), None),
+            ]))),
+            input: Vec::new(),
+            output: Vec::new(),
+            errors: Vec::new(),
+            about: None,
+            arguments: Vec::new(),
+            grants: Vec::new(),
+            looks: 0,
+            slept: 0,
+            raw: false,
+            killed: Vec::new(),
+            stopped: None,
+        }
+    }
+
+    pub(crate) fn directory(&mut self, path: &str) {
+        for (end, _) in path.match_indices('/').skip(1) {
+            self.tree.borrow_mut().insert(path[..end].into(), None);
+        }
+        self.tree.borrow_mut().insert(path.into(), None);
+    }
+
+    pub(crate) fn file(&mut self, path: &str, contents: &[u8]) {
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            self.directory(parent);
+        }
+        self.tree
+            .borrow_mut()
+            .insert(path.into(), Some(contents.to_vec()));
+    }
+
+    pub(crate) fn contents(&self, path: &str) -> Vec<u8> {
+        self.tree.borrow()[path].clone().unwrap()
+    }
+
+    pub(crate) fn input(&mut self, text: &str) {
+        self.input = text.as_bytes().to_vec();
+    }
+
+    pub(crate) fn output(&mut self) -> String {
+        String::from_utf8(core::mem::take(&mut self.output)).unwrap()
+    }
+
+    pub(crate) fn errors(&mut self) -> String {
+        String::from_utf8(core::mem::take(&mut self.errors)).unwrap()
+    }
+
+    pub(crate) fn grant(&mut self, name: &'static str) {
+        self.grants.push(name);
+    }
+
+    fn needs(&self, name: &'static str) -> Result<(), IoError> {
+        self.grants
+            .contains(&name)
+            .then_some(())
+            .ok_or(IoError::Missing(name))
+    }
+
+    pub(crate) fn run(&mut self, arguments: &[&str]) -> i32 {
+        let tool = crate::tools::find::<Fake>(arguments[0]).unwrap();
+        self.about = Some(tool.about);
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        let arguments = self.arguments.clone();
+        crate::run(&tool, self, &arguments)
+    }
+
+    fn at(&self, path: &str) -> FakeDirectory {
+        FakeDirectory {
+            tree: self.tree.clone(),
+            path: path.trim_end_matches('/').into(),
+        }
+    }
+}
+
+impl Io for Fake {
+    type File = FakeFile;
+    type Directory = FakeDirectory;
+    type System = Fake;
+
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
+        let count = into.len().min(self.input.len()).min(5);
+        into[..count].copy_from_slice(&self.input[..count]);
+        self.input.drain(..count);
+        Ok(count)
+    }
+    fn write(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+        self.output.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn flush(&mut self) -> Result<(), IoError> {
+        Ok(())
+    }
+    fn write_error(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+        self.errors.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn raw_keys(&mut self, on: bool) -> Result<(), IoError> {
+        self.raw = on;
+        Ok(())
+    }
+
+    /// As the shell would: what the tool's own rules ask for and nothing else.
+    fn open(&mut self, operand: &Operand<'_>) -> Result<Node<FakeFile, FakeDirectory>, IoError> {
+        let places: Vec<usize> = operand_places(&self.arguments).collect();
+        let number = places
+            .iter()
+            .position(|&place| place == operand.argument)
+            .unwrap();
+        let access = self
+            .about
+            .unwrap()
+            .access(number, places.len())
+            .ok_or(IoError::NotGiven)?;
+        let (parent, name) = operand.text.rsplit_once('/').unwrap();
+        let mut parent = self.at(parent);
+        match access {
+            Access::Parent => parent.stat().map(|_| Node::Entry(parent, name.into())),
+            _ if name.is_empty() => Ok(Node::Directory(parent)),
+            Access::Read => parent.open(name, false),
+            Access::Create => match parent.open(name, true) {
+                Err(IoError::NotFound) => parent.create(name).map(Node::File),
+                result => result,
+            },
+        }
+    }
+    fn working_directory(&mut self) -> Result<FakeDirectory, IoError> {
+        Ok(self.at(""))
+    }
+    fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError> {
+        self.slept += milliseconds;
+        Ok(())
+    }
+    fn system(&mut self) -> &mut Fake {
+        self
+    }
+}
+
+impl System for Fake {
+    fn tasks(&mut self) -> Result<Vec<TaskRow>, IoError> {
+        self.needs("inspect")?;
+        self.looks += 1;
+        let row = |id, name: &str, state: &str| TaskRow {
+            id,
+            name: name.into(),
+            state: state.into(),
+            ..TaskRow::default()
+        };
+        let console = TaskRow {
+            time: 900_000 + 100_000 * self.looks,
+            used: 64 << 10,
+            quota: 1 << 20,
+            calls: 5,
+            received: 9,
+            ..row(1, "console", "receiving")
+        };
+        let shell = TaskRow {
+            time: 200_000 + 300_000 * self.looks,
+            used: 1 << 20,
+            quota: 16 << 20,
+            calls: 12,
+            restarts: 2,
+            ..row(2, "shell", "ready")
+        };
+        Ok(vec![console, shell])
+    }
+    fn waits(&mut self, _: &str) -> Result<Vec<String>, IoError> {
+        self.needs("inspect")?;
+        Ok(vec!["waits for console: Console.read".into()])
+    }
+    fn authority(&mut self, task: &str) -> Result<Vec<String>, IoError> {
+        self.needs("caps")?;
+        match task {
+            "console" => Ok(vec!["may call log".into()]),
+            _ => Err(IoError::NoTask),
+        }
+    }
+    fn kill(&mut self, task: &str) -> Result<(), IoError> {
+        self.needs("kill-any")?;
+        if task == "nobody" {
+            return Err(IoError::NoTask);
+        }
+        self.killed.push(task.into());
+        Ok(())
+    }
+    fn machine(&mut self) -> Result<Machine, IoError> {
+        self.needs("counters")?;
+        Ok(Machine {
+            uptime: 65_000_000,
+            idle: 58_500_000,
+            memory: 64 << 20,
+            free: 60 << 20,
+            cores: 1,
+            calls: 1000,
+            switches: 500,
+            interrupts: 20,
+        })
+    }
+    fn log(&mut self, from: u64) -> Result<(u64, Vec<u8>), IoError> {
+        self.needs("log")?;
+        let text = b"first line\nsecond line\n";
+        let rest = &text[from as usize..];
+        let piece = &rest[..rest.len().min(9)];
+        Ok((from + piece.len() as u64, piece.to_vec()))
+    }
+    fn stop(&mut self, how: Stop) -> Result<(), IoError> {
+        self.needs("shutdown")?;
+        self.stopped = Some(how);
+        Ok(())
+    }
+}
+
+pub(crate) struct FakeFile {
+    tree: Tree,
+    path: String,
+    writable: bool,
+}
+
+impl FakeFile {
+    fn with<R>(&self, act: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, IoError> {
+        let mut tree = self.tree.borrow_mut();
+        let contents = tree.get_mut(&self.path).ok_or(IoError::Closed)?;
+        Ok(act(contents.as_mut().ok_or(IoError::IsADirectory)?))
+    }
+    fn change<R>(&self, act: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, IoError> {
+        if !self.writable {
+            return Err(IoError::ReadOnly);
+        }
+        self.with(act)
+    }
+}
+
+impl File for FakeFile {
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, IoError> {
+        self.with(|bytes| {
+            let rest = bytes.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(into.len());
+            into[..count].copy_from_slice(&rest[..count]);
+            count
+        })
+    }
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.change(|contents| {
+            let end = offset as usize + bytes.len();
+            contents.resize(contents.len().max(end), 0);
+            contents[offset as usize..end].copy_from_slice(bytes);
+        })
+    }
+    fn set_length(&mut self, length: u64) -> Result<(), IoError> {
+        self.change(|contents| contents.resize(length as usize, 0))
+    }
+    fn stat(&mut self) -> Result<Stat, IoError> {
+        let size = self.with(|bytes| bytes.len() as u64)?;
+        Ok(Stat {
+            kind: Kind::File,
+            size,
+            writable: self.writable,
+        })
+    }
+}
+
+pub(crate) struct FakeDirectory {
+    tree: Tree,
+    path: String,
+}
+
+impl FakeDirectory {
+    fn child(&self, name: &str) -> String {
+        alloc::format!("{}/{name}", self.path)
+    }
+    /// The first name of the path stands for a file system.
+    fn device(&self) -> Option<&str> {
+        self.path.split('/').nth(1)
+    }
+}
+
+impl Directory for FakeDirectory {
+    type File = FakeFile;
+
+    fn list(&mut self) -> Result<Vec<Entry>, IoError> {
+        let prefix = self.child("");
+        let tree = self.tree.borrow();
+        let inside = tree.iter().filter_map(|(path, contents)| {
+            let name = path
+                .strip_prefix(&prefix)
+                .filter(|name| !name.contains('/'))?;
+            let kind = if contents.is_some() {
+                Kind::File
+            } else {
+                Kind::Directory
+            };
+            let size = contents.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            (!name.is_empty()).then(|| Entry {
+                name: name.into(),
+                kind,
+                size,
+            })
+        });
+        Ok(inside.collect())
+    }
+    fn open(&mut self, name: &str, write: bool) -> Result<Node<FakeFile, Self>, IoError> {
+        let (tree, path) = (self.tree.clone(), self.child(name));
+        let is_file = tree.borrow().get(&path).ok_or(IoError::NotFound)?.is_some();
+        Ok(if is_file {
+            Node::File(FakeFile {
+                tree,
+                path,
+                writable: write,
+            })
+        } else {
+            Node::Directory(FakeDirectory { tree, path })
+        })
+    }
+    fn create(&mut self, name: &str) -> Result<FakeFile, IoError> {
+        self.stat()?;
+        let (tree, path) = (self.tree.clone(), self.child(name));
+        let is_file = tree
+            .borrow_mut()
+            .entry(path.clone())
+            .or_insert(Some(Vec::new()))
+            .is_some();
+        if !is_file {
+            return Err(IoError::IsADirectory);
+        }
+        Ok(FakeFile {
+            tree,
+            path,
+            writable: true,
+        })
+    }
+    fn make_directory(&mut self, name: &str) -> Result<Self, IoError> {
+        self.stat()?;
+        let (tree, path) = (self.tree.clone(), self.child(name));
+        if tree.borrow().contains_key(&path) {
+            return Err(IoError::Exists);
+        }
+        tree.borrow_mut().insert(path.clone(), None);
+        Ok(FakeDirectory { tree, path })
+    }
+    fn remove(&mut self, name: &str) -> Result<(), IoError> {
+        let path = self.child(name);
+        let below = alloc::format!("{path}/");
+        let mut tree = self.tree.borrow_mut();
+        if tree.keys().any(|other| other.starts_with(&below)) {
+            return Err(IoError::NotEmpty);
+        }
+        tree.remove(&path).map(drop).ok_or(IoError::NotFound)
+    }
+    fn rename(&mut self, name: &str, into: &mut Self, target: &str) -> Result<(), IoError> {
+        if self.device() != into.device() {
+            return Err(IoError::CrossDevice);
+        }
+        let (old, new) = (self.child(name), into.child(target));
+        let mut tree = self.tree.borrow_mut();
+        let contents = tree.remove(&old).ok_or(IoError::NotFound)?;
+        tree.insert(new, contents);
+        Ok(())
+    }
+    fn stat(&mut self) -> Result<Stat, IoError> {
+        match self.tree.borrow().get(&self.path) {
+            Some(None) => {}
+            Some(Some(_)) => return Err(IoError::NotADirectory),
+            None => return Err(IoError::NotFound),
+        }
+        let size = self.list()?.len() as u64;
+        Ok(Stat {
+            kind: Kind::Directory,
+            size,
+            writable: true,
+        })
+    }
+}
