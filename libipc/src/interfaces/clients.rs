@@ -1,4 +1,5 @@
-//! How the supervisor tells a server who its clients are.
+//! How the supervisor tells a server who its clients are, and a driver which
+//! device it got.
 //!
 //! The supervisor mints one badge, below [`SERVER_BADGES`], for each capability
 //! that it hands out, and names them to the server by arguments of the form
@@ -38,5 +39,51 @@ impl<'a> ClientArgument<'a> {
 impl core::fmt::Display for ClientArgument<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "client:{}={}", self.badge, self.name)
+    }
+}
+
+/// A device that the system page gave a driver, as it was found in the device
+/// tree: an argument of the form `device:NAME=COMPATIBLE@OFFSET`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceArgument<'a> {
+    /// The name of the memory with its registers in the start page; the name of
+    /// its interrupt is that with `-irq` at the end.
+    pub name: &'a str,
+    /// Which of the page's `compatible` strings it has.
+    pub compatible: &'a str,
+    /// Where in the memory its registers begin.
+    pub offset: u64,
+}
+
+impl<'a> DeviceArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::DeviceArgument;
+    /// let device = DeviceArgument::parse("device:uart=arm,pl011@0").unwrap();
+    /// assert_eq!((device.name, device.compatible, device.offset), ("uart", "arm,pl011", 0));
+    /// assert_eq!(device.to_string(), "device:uart=arm,pl011@0");
+    /// assert_eq!(DeviceArgument::parse("device:uart"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let (name, device) = argument.strip_prefix("device:")?.split_once('=')?;
+        let (compatible, offset) = device.rsplit_once('@')?;
+        let offset = offset.parse().ok()?;
+        Some(DeviceArgument {
+            name,
+            compatible,
+            offset,
+        })
+    }
+}
+
+impl core::fmt::Display for DeviceArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            name,
+            compatible,
+            offset,
+        } = self;
+        write!(f, "device:{name}={compatible}@{offset}")
     }
 }

@@ -1,0 +1,274 @@
+//! From a checked plan to the pages of a program.
+//!
+//! Pages are composed one by one, in ascending order, from a [`Source`] of the
+//! file's bytes; relocations are read along the way. So a program of any size
+//! takes no more room here than two pages.
+
+use libipc::{
+    PAGE,
+    interfaces::loader::{ElfError, Plan, Segment},
+};
+use tessera_loader::{Machine, check::RELOCATION};
+
+/// The bytes of a program's file.
+pub trait Source {
+    /// Fills `into` from `offset` on.
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ElfError>;
+}
+
+impl Source for &[u8] {
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ElfError> {
+        let bytes = usize::try_from(offset).ok().and_then(|offset| {
+            let end = offset.checked_add(into.len())?;
+            self.get(offset..end)
+        });
+        into.copy_from_slice(bytes.ok_or(ElfError::Unreadable)?);
+        Ok(())
+    }
+}
+
+/// Pages that a segment takes.
+pub fn pages(segment: &Segment) -> u64 {
+    let first = segment.address / PAGE as u64;
+    (segment.address + segment.memory).div_ceil(PAGE as u64) - first
+}
+
+/// Where the last segment ends.
+pub fn span(plan: &Plan) -> u64 {
+    plan.segments()
+        .last()
+        .map_or(0, |last| last.address + last.memory)
+}
+
+/// Composes the pages of all segments of a plan that `tessera_loader::check`
+/// accepted, for a program that is loaded at `base`, and hands each page that
+/// is not just zeros to `put` with its segment's index and its index there.
+pub fn compose<S: Source, E: From<ElfError>>(
+    plan: &Plan,
+    base: u64,
+    source: &mut S,
+    mut put: impl FnMut(usize, u64, &[u8; PAGE]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut relocations = Relocations::new(plan);
+    let mut page = [0; PAGE];
+    for (index, segment) in plan.segments().iter().enumerate() {
+        for number in 0..pages(segment) {
+            let address = (segment.address / PAGE as u64 + number) * PAGE as u64;
+            page.fill(0);
+            let mut filled = fill(&mut page, address, segment, source)?;
+            filled |= relocations.apply(&mut page, address, segment, base, source)?;
+            if filled {
+                put(index, number, &page)?;
+            }
+        }
+    }
+    relocations.finish(source).map_err(E::from)
+}
+
+/// Copies what the file has for the page at `address`; says whether it has any.
+fn fill(
+    page: &mut [u8; PAGE],
+    address: u64,
+    segment: &Segment,
+    source: &mut impl Source,
+) -> Result<bool, ElfError> {
+    let start = segment.address.max(address);
+    let end = (segment.address + segment.length).min(address + PAGE as u64);
+    if start >= end {
+        return Ok(false);
+    }
+    let room = &mut page[(start - address) as usize..(end - address) as usize];
+    source.read(segment.offset + (start - segment.address), room)?;
+    Ok(true)
+}
+
+/// Relocations, read in pieces. They must ascend, as linkers write them, so
+/// that one pass over the pages meets them all.
+struct Relocations {
+    /// Where the next piece is in the file.
+    offset: u64,
+    /// How many have not been read from there.
+    unread: u64,
+    piece: [u8; RELOCATION * PIECE],
+    /// The part of the piece that is to come.
+    next: usize,
+    end: usize,
+}
+
+/// Relocations that are read at once.
+const PIECE: usize = 32;
+
+impl Relocations {
+    fn new(plan: &Plan) -> Relocations {
+        Relocations {
+            offset: plan.relocations,
+            unread: plan.relocation_count,
+            piece: [0; RELOCATION * PIECE],
+            next: 0,
+            end: 0,
+        }
+    }
+
+    /// Applies those of the page at `address`; says whether there were any.
+    fn apply(
+        &mut self,
+        page: &mut [u8; PAGE],
+        address: u64,
+        segment: &Segment,
+        base: u64,
+        source: &mut impl Source,
+    ) -> Result<bool, ElfError> {
+        let mut any = false;
+        while let Some([target, info, addend]) = self.peek(source)? {
+            if target >= address + PAGE as u64 {
+                break;
+            }
+            let inside = target >= segment.address.max(address)
+                && target.saturating_add(8)
+                    <= (segment.address + segment.memory).min(address + PAGE as u64);
+            let executable = libipc::handle::Rights::EXECUTE.bits();
+            if !inside
+                || info != Machine::THIS.relative()
+                || segment.access & u64::from(executable) != 0
+            {
+                return Err(ElfError::Relocation);
+            }
+            let at = (target - address) as usize;
+            page[at..at + 8].copy_from_slice(&base.wrapping_add(addend).to_le_bytes());
+            self.next += RELOCATION;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// Fails if a relocation is left, which then lay in no segment.
+    fn finish(mut self, source: &mut impl Source) -> Result<(), ElfError> {
+        match self.peek(source)? {
+            None => Ok(()),
+            Some(_) => Err(ElfError::Relocation),
+        }
+    }
+
+    /// Target, kind and addend of the next one.
+    fn peek(&mut self, source: &mut impl Source) -> Result<Option<[u64; 3]>, ElfError> {
+        if self.next == self.end {
+            let count = self.unread.min(PIECE as u64);
+            if count == 0 {
+                return Ok(None);
+            }
+            let bytes = count as usize * RELOCATION;
+            source.read(self.offset, &mut self.piece[..bytes])?;
+            (self.next, self.end) = (0, bytes);
+            self.offset += bytes as u64;
+            self.unread -= count;
+        }
+        let (words, _) = self.piece[self.next..].as_chunks::<8>();
+        Ok(Some([0, 1, 2].map(|word| u64::from_le_bytes(words[word]))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::{collections::BTreeMap, vec, vec::Vec};
+
+    const BASE: u64 = 0x4000_0000;
+
+    fn segment(address: u64, memory: u64, offset: u64, length: u64, access: u64) -> Segment {
+        Segment {
+            address,
+            memory,
+            offset,
+            length,
+            access,
+        }
+    }
+
+    /// Code at 0x1000 and data at 0x2010 with relocations to these targets.
+    fn program(targets: &[u64]) -> (Plan, Vec<u8>) {
+        let mut file = vec![0x11; 0x3000];
+        for (index, target) in targets.iter().enumerate() {
+            let words = [*target, Machine::THIS.relative(), 0x1234];
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            file[0x100 + 24 * index..][..24].copy_from_slice(&bytes);
+        }
+        let mut plan = Plan {
+            entry: 0x1000,
+            count: 2,
+            relocations: 0x100,
+            relocation_count: targets.len() as u64,
+            ..Plan::default()
+        };
+        plan.segments[0] = segment(0x1000, 0x1000, 0x1000, 0x1000, 5);
+        plan.segments[1] = segment(0x2010, 0x3000, 0x2010, 0x20, 3);
+        (plan, file)
+    }
+
+    type Pages = BTreeMap<(usize, u64), Vec<u8>>;
+
+    fn composed(targets: &[u64]) -> Result<Pages, ElfError> {
+        let (plan, file) = program(targets);
+        let mut pages = Pages::new();
+        compose(&plan, BASE, &mut &file[..], |segment, page, bytes| {
+            pages.insert((segment, page), bytes.to_vec());
+            Ok::<_, ElfError>(())
+        })?;
+        Ok(pages)
+    }
+
+    #[test]
+    fn pages_hold_the_file_and_then_zeros() {
+        let pages = composed(&[]).unwrap();
+        assert_eq!(pages.keys().collect::<Vec<_>>(), [&(0, 0), &(1, 0)]);
+        assert!(pages[&(0, 0)].iter().all(|byte| *byte == 0x11));
+        let data = &pages[&(1, 0)];
+        let is_file = |at: usize| (0x10..0x30).contains(&at);
+        assert!(data.iter().enumerate().all(|(at, byte)| *byte == 0x11 * u8::from(is_file(at))));
+    }
+
+    #[test]
+    fn relocations_add_the_base_wherever_their_page_is() {
+        let mut targets: Vec<u64> = (0..40).map(|index| 0x2010 + 8 * index).collect();
+        targets.push(0x4008);
+        let pages = composed(&targets).unwrap();
+        let word = |page: u64, at: usize| {
+            u64::from_le_bytes(pages[&(1, page)][at..at + 8].try_into().unwrap())
+        };
+        assert_eq!(word(0, 0x10), BASE + 0x1234);
+        assert_eq!(word(0, 0x10 + 39 * 8), BASE + 0x1234);
+        assert_eq!(word(0, 0x10 + 40 * 8), 0);
+        assert_eq!(word(2, 8), BASE + 0x1234);
+        assert!(!pages.contains_key(&(1, 1)));
+    }
+
+    #[test]
+    fn relocations_at_wrong_places_are_refused() {
+        for targets in [
+            &[0x1000_u64][..],  // in code
+            &[0x2008],          // in front of the data
+            &[0x500c],          // over its end
+            &[0x2ffc],          // over the end of a page
+            &[0x6000],          // behind everything
+            &[0x2020, 0x2018],  // in the wrong order would be met, but
+            &[0x3020, 0x2018],  // not across pages
+            &[u64::MAX - 3],    // over the end of everything
+        ] {
+            let met = targets == [0x2020, 0x2018];
+            assert_eq!(composed(targets).is_ok(), met, "{targets:x?}");
+        }
+        let (plan, mut file) = program(&[0x2010]);
+        file[0x108] = 1;
+        let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
+        assert_eq!(compose(&plan, BASE, &mut &file[..], put), Err(ElfError::Relocation));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_refused() {
+        let (plan, file) = program(&[0x2010]);
+        let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
+        let result = compose(&plan, BASE, &mut &file[..0x2000], put);
+        assert_eq!(result, Err(ElfError::Unreadable));
+        assert_eq!((pages(&plan.segments[1]), span(&plan)), (4, 0x5010));
+    }
+}
