@@ -6,8 +6,9 @@
 //! 2. [`page`]: reads and checks a system page.
 //! 3. [`image`]: builds what a page names and packs one bootable image.
 //! 4. [`machine`]: the QEMU machine that an image boots on.
-//! 5. [`setup`]: brings what this needs to the machine it runs on.
-//! 6. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//! 5. [`guest`]: such a machine while it runs.
+//! 6. [`setup`]: brings what this needs to the machine it runs on.
+//! 7. [`arch`], [`workspace`], [`process`]: what the others stand on.
 //!
 //! It is a library too, so that the harness in `tests/harness` builds its images
 //! with the same code.
@@ -17,6 +18,7 @@
 pub mod arch;
 pub mod cli;
 pub mod commands;
+pub mod guest;
 pub mod image;
 pub mod machine;
 pub mod page;

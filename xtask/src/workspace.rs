@@ -76,6 +76,11 @@ impl Programs {
             .or_else(|| self.by_target.get(&format!("tessera-{name}")))
     }
 
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = &Binary> {
+        self.by_target.values()
+    }
+
     /// The names by which pages may call the programs.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_target

@@ -1,7 +1,12 @@
 //! One file for each command.
 
 pub mod build;
+pub mod expand;
+pub mod fuzz;
+pub mod lint;
+pub mod miri;
 pub mod run;
+pub mod test;
 
 use std::process::ExitCode;
 
@@ -18,6 +23,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run(options) => run::run(options),
         Command::Build(options) => build::build(options),
+        Command::Test(options) => test::test(options),
+        Command::Lint => lint::lint(),
+        Command::Miri => miri::miri(),
+        Command::Fuzz(options) => fuzz::fuzz(options),
+        Command::Expand(options) => expand::expand(options),
         _ => anyhow::bail!("later"),
     }
 }

@@ -1,0 +1,57 @@
+//! Builds each system once for each architecture, then packs it for each boot.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use tessera_page::Page;
+use xtask::arch::Arch;
+use xtask::commands::build_system;
+use xtask::image::Parts;
+use xtask::machine::Machine;
+use xtask::workspace::{root, target};
+
+/// What has been built, by architecture and system.
+#[derive(Default)]
+pub struct Images {
+    built: Mutex<BTreeMap<(String, String), Built>>,
+}
+
+/// The parts, or why they could not be built.
+type Built = Result<Arc<Parts>, String>;
+
+impl Images {
+    /// Packs an image of the system in that file, as `change` wants its page,
+    /// and returns it with the machine that it is for.
+    pub fn pack(
+        &self,
+        arch: Arch,
+        smp: u32,
+        system: &str,
+        name: &str,
+        change: impl FnOnce(&mut Page),
+    ) -> Result<(Machine, PathBuf)> {
+        let parts = self.parts(arch, system)?;
+        let mut page = parts.page().clone();
+        change(&mut page);
+        let machine = Machine::plain(arch, smp, page.ram);
+        let path = target().join("tessera/tests").join(format!("{name}.bin"));
+        parts.write_to(&path, &page)?;
+        machine.check_fit(std::fs::metadata(&path)?.len())?;
+        Ok((machine, path))
+    }
+
+    /// Builds while others wait: cargo would make them wait anyway.
+    fn parts(&self, arch: Arch, system: &str) -> Result<Arc<Parts>> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (arch.name().to_string(), system.to_string());
+        let parts = built.entry(key).or_insert_with(|| {
+            let path = root().join(system);
+            build_system(&path.to_string_lossy(), arch)
+                .map(Arc::new)
+                .map_err(|error| format!("{error:#}"))
+        });
+        parts.clone().map_err(anyhow::Error::msg)
+    }
+}

@@ -1,2 +1,0 @@
-//! The harness.
-fn main() {}

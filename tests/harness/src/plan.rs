@@ -1,0 +1,158 @@
+//! Which tests there are, and which are asked for.
+
+use std::path::PathBuf;
+
+use tessera_test_cases::{SUITES, Selection, Suite};
+use xtask::arch::Arch;
+use xtask::workspace::root;
+
+/// Set by `cargo xtask test`; without it there are no tests, as plain
+/// `cargo test` runs those of the host.
+pub const ENABLED: &str = "TESSERA_GUEST_TESTS";
+/// The one architecture to test, if set.
+pub const ARCH: &str = "TESSERA_GUEST_ARCH";
+/// The one number of cores to test on, if set.
+pub const SMP: &str = "TESSERA_GUEST_SMP";
+
+/// Numbers of cores to test on unless one is asked for.
+const CORES: [u32; 2] = [1, 4];
+
+/// What runs in one boot.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A suite of the table, with the cases asked for.
+    Suite(&'static Suite, Selection),
+    /// The transcript of a session in this file.
+    Session(PathBuf),
+}
+
+/// One boot and the names of its tests.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Architecture.
+    pub arch: Arch,
+    /// Number of cores.
+    pub smp: u32,
+    /// What to run.
+    pub work: Work,
+    /// The tests, and for a suite the place of each case.
+    pub tests: Vec<(usize, String)>,
+}
+
+/// Everything that can be run on the architectures and cores asked for.
+pub fn all() -> Vec<Job> {
+    let only = |name: &str| std::env::var(name).ok();
+    if only(ENABLED).is_none() {
+        return Vec::new();
+    }
+    let arches = Arch::ALL
+        .into_iter()
+        .filter(|arch| only(ARCH).is_none_or(|a| a == arch.name()));
+    let cores = match only(SMP).and_then(|smp| smp.parse().ok()) {
+        Some(smp) => vec![smp],
+        None => CORES.to_vec(),
+    };
+    let mut jobs = Vec::new();
+    for arch in arches {
+        for &smp in &cores {
+            jobs.extend(SUITES.iter().map(|suite| suite_job(arch, smp, suite)));
+            jobs.extend(
+                sessions()
+                    .into_iter()
+                    .map(|path| session_job(arch, smp, path)),
+            );
+        }
+    }
+    jobs
+}
+
+fn suite_job(arch: Arch, smp: u32, suite: &'static Suite) -> Job {
+    let name = |case: &&str| format!("{arch}/smp{smp}/{}/{case}", suite.name);
+    Job {
+        arch,
+        smp,
+        work: Work::Suite(suite, Selection::first(suite.cases.len())),
+        tests: suite.cases.iter().map(name).enumerate().collect(),
+    }
+}
+
+fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let tests = vec![(0, format!("{arch}/smp{smp}/session/{name}"))];
+    Job {
+        arch,
+        smp,
+        work: Work::Session(path),
+        tests,
+    }
+}
+
+/// The transcripts in `tests/sessions`.
+fn sessions() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root().join("tests/sessions")) else {
+        return Vec::new();
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "session"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Leaves the tests whose names pass, and the jobs that still have some.
+pub fn select(jobs: Vec<Job>, wanted: impl Fn(&str) -> bool) -> Vec<Job> {
+    let narrow = |mut job: Job| {
+        job.tests.retain(|(_, name)| wanted(name));
+        if let Work::Suite(_, selection) = &mut job.work {
+            *selection = Selection::none();
+            job.tests
+                .iter()
+                .for_each(|(index, _)| selection.insert(*index));
+        }
+        (!job.tests.is_empty()).then_some(job)
+    };
+    jobs.into_iter().filter_map(narrow).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SUITE: Suite = Suite {
+        name: "ipc",
+        system: "suite",
+        cases: &["call", "reply", "signal"],
+    };
+
+    #[test]
+    fn the_filter_becomes_a_selection() {
+        let jobs = vec![
+            suite_job(Arch::Aarch64, 1, &SUITE),
+            suite_job(Arch::Riscv64, 4, &SUITE),
+            session_job(Arch::Riscv64, 1, "tests/sessions/first.session".into()),
+        ];
+        let left = select(jobs.clone(), |name| {
+            name.starts_with("riscv64/smp4/ipc/") && name.ends_with("l")
+        });
+        assert_eq!(left.len(), 1);
+        let names: Vec<_> = left[0]
+            .tests
+            .iter()
+            .map(|(_, name)| name.as_str())
+            .collect();
+        assert_eq!(names, ["riscv64/smp4/ipc/call", "riscv64/smp4/ipc/signal"]);
+        let Work::Suite(_, selection) = &left[0].work else {
+            panic!("a suite")
+        };
+        assert_eq!(selection.to_string(), "0,2");
+        assert_eq!(
+            select(jobs, |name| name == "riscv64/smp1/session/first").len(),
+            1
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! Boots in the background; each test waits for its outcome.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::Outcome;
+use crate::images::Images;
+use crate::plan::{Job, Work};
+use crate::{session, suite};
+
+/// Runs jobs and keeps the outcomes of their tests by name.
+pub struct Pool {
+    queue: Mutex<VecDeque<Job>>,
+    outcomes: Mutex<BTreeMap<String, Outcome>>,
+    news: Condvar,
+    images: Images,
+}
+
+impl Pool {
+    /// Starts to work on the jobs, `workers` at a time.
+    pub fn start(jobs: Vec<Job>, workers: usize) -> Arc<Self> {
+        let pool = Arc::new(Self {
+            queue: Mutex::new(jobs.into()),
+            outcomes: Mutex::default(),
+            news: Condvar::new(),
+            images: Images::default(),
+        });
+        for _ in 0..workers {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                while let Some(job) = pool.next() {
+                    pool.work(&job);
+                }
+            });
+        }
+        pool
+    }
+
+    /// Waits for the outcome of that test, which must be of one of the jobs.
+    pub fn outcome(&self, test: &str) -> Outcome {
+        let mut outcomes = self.outcomes();
+        loop {
+            match outcomes.remove(test) {
+                Some(outcome) => return outcome,
+                None => {
+                    outcomes = self
+                        .news
+                        .wait(outcomes)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, BTreeMap<String, Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, job: &Job) {
+        let mut settled = |index: usize, outcome: Outcome| {
+            if let Some((_, name)) = job.tests.iter().find(|(place, _)| *place == index) {
+                self.outcomes().insert(name.clone(), outcome);
+                self.news.notify_all();
+            }
+        };
+        match &job.work {
+            Work::Suite(suite, cases) => {
+                suite::run(job, suite, *cases, &self.images, &mut settled);
+            }
+            Work::Session(path) => {
+                let outcome = session::run(job, path, &self.images);
+                settled(0, outcome.map_err(|error| format!("{error:#}")));
+            }
+        }
+    }
+}
