@@ -128,6 +128,22 @@ pub(crate) fn user(interface: &Interface) -> TokenStream {
         " Takes the arguments of an operation of [`{name}`] from the request, runs it and puts\n \
          its result into the reply."
     );
+    let dispatches = [quote!(dyn #name + '_), quote!(dyn #name + Send + '_)].map(|served| {
+        quote! {
+            impl #root::server::Dispatch for #served {
+                const INTERFACE: #root::operation::Interface = INTERFACE;
+
+                fn dispatch(
+                    &mut self,
+                    operation: u8,
+                    request: &mut #root::server::Incoming<'_>,
+                    reply: &mut #root::server::Outgoing,
+                ) -> Result<#root::server::Outcome, #root::status::Cause> {
+                    dispatch(self, operation, request, reply)
+                }
+            }
+        }
+    });
     quote! {
         #declaration
 
@@ -144,18 +160,7 @@ pub(crate) fn user(interface: &Interface) -> TokenStream {
             }
         }
 
-        impl #root::server::Dispatch for dyn #name + '_ {
-            const INTERFACE: #root::operation::Interface = INTERFACE;
-
-            fn dispatch(
-                &mut self,
-                operation: u8,
-                request: &mut #root::server::Incoming<'_>,
-                reply: &mut #root::server::Outgoing,
-            ) -> Result<#root::server::Outcome, #root::status::Cause> {
-                dispatch(self, operation, request, reply)
-            }
-        }
+        #(#dispatches)*
     }
 }
 

@@ -1,0 +1,84 @@
+//! aarch64: `svc #0`, `tpidr_el0`, `cntvct_el0`.
+#![allow(unsafe_code, reason = "the trap and two registers have no other name")]
+
+use crate::{
+    handle::Handle,
+    label::Label,
+    registers::{CallIn, CallOut},
+};
+use core::arch::asm;
+
+/// One system call: see `libipc_abi::registers`.
+#[inline]
+pub(crate) fn trap(input: &CallIn) -> CallOut {
+    let Handle(mut status) = input.handle;
+    let Label(mut label) = input.label;
+    let [
+        mut w0,
+        mut w1,
+        mut w2,
+        mut w3,
+        mut w4,
+        mut w5,
+        mut w6,
+        mut w7,
+    ] = input.words;
+    let (mut badge, Handle(mut request_id)) = (input.deadline, input.request);
+    // SAFETY: the kernel writes only the registers named here, the message
+    // buffer, which is reached through raw pointers only, and memory that the
+    // message lends or names, whose borrow lasts as long as the call.
+    unsafe {
+        asm!(
+            "svc #0",
+            inout("x0") status, inout("x1") label,
+            inout("x2") w0, inout("x3") w1, inout("x4") w2, inout("x5") w3,
+            inout("x6") w4, inout("x7") w5, inout("x8") w6, inout("x9") w7,
+            inout("x10") badge, inout("x11") request_id,
+            // Floating-point state does not survive a call, unlike in a C one.
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+            clobber_abi("C"),
+            options(nostack),
+        );
+    }
+    CallOut {
+        status,
+        label: Label(label),
+        words: [w0, w1, w2, w3, w4, w5, w6, w7],
+        badge,
+        request_id,
+    }
+}
+
+/// The calling thread's message buffer.
+#[inline]
+pub(crate) fn buffer() -> *mut u64 {
+    let buffer: *mut u64;
+    // SAFETY: it only reads the thread register.
+    unsafe {
+        asm!("mrs {}, tpidr_el0", out(reg) buffer, options(nomem, nostack, preserves_flags));
+    }
+    buffer
+}
+
+/// The counter.
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    let ticks: u64;
+    // SAFETY: it only reads the counter; the barrier keeps it in its place.
+    unsafe {
+        asm!("isb", "mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags));
+    }
+    ticks
+}
+
+/// The stack pointer.
+#[inline]
+pub(crate) fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: it only reads the stack pointer.
+    unsafe {
+        asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}

@@ -1,0 +1,85 @@
+//! riscv64: `ecall`, `tp`, `time`.
+#![allow(unsafe_code, reason = "the trap and two registers have no other name")]
+
+use crate::{
+    handle::Handle,
+    label::Label,
+    registers::{CallIn, CallOut},
+};
+use core::arch::asm;
+
+/// One system call: see `libipc_abi::registers`.
+#[inline]
+pub(crate) fn trap(input: &CallIn) -> CallOut {
+    let Handle(mut status) = input.handle;
+    let Label(mut label) = input.label;
+    let [
+        mut w0,
+        mut w1,
+        mut w2,
+        mut w3,
+        mut w4,
+        mut w5,
+        mut w6,
+        mut w7,
+    ] = input.words;
+    let (mut badge, Handle(mut request_id)) = (input.deadline, input.request);
+    // SAFETY: the kernel writes only the registers named here, the message
+    // buffer, which is reached through raw pointers only, and memory that the
+    // message lends or names, whose borrow lasts as long as the call.
+    unsafe {
+        asm!(
+            "ecall",
+            inout("a0") status, inout("a1") label,
+            inout("a2") w0, inout("a3") w1, inout("a4") w2, inout("a5") w3,
+            inout("a6") w4, inout("a7") w5, inout("t0") w6, inout("t1") w7,
+            inout("t2") badge, inout("t3") request_id,
+            // Floating-point state does not survive a call, unlike in a C one.
+            out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
+            out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
+            out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,
+            clobber_abi("C"),
+            options(nostack),
+        );
+    }
+    CallOut {
+        status,
+        label: Label(label),
+        words: [w0, w1, w2, w3, w4, w5, w6, w7],
+        badge,
+        request_id,
+    }
+}
+
+/// The calling thread's message buffer.
+#[inline]
+pub(crate) fn buffer() -> *mut u64 {
+    let buffer: *mut u64;
+    // SAFETY: it only reads the thread register.
+    unsafe {
+        asm!("mv {}, tp", out(reg) buffer, options(nomem, nostack, preserves_flags));
+    }
+    buffer
+}
+
+/// The counter.
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    let ticks: u64;
+    // SAFETY: it only reads the counter.
+    unsafe {
+        asm!("rdtime {}", out(reg) ticks, options(nomem, nostack, preserves_flags));
+    }
+    ticks
+}
+
+/// The stack pointer.
+#[inline]
+pub(crate) fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: it only reads the stack pointer.
+    unsafe {
+        asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}

@@ -1,0 +1,248 @@
+//! The client's side of a call.
+
+use crate::{
+    CallError, Capability, arch,
+    handle::Handle,
+    label::{Flags, Label},
+    lease,
+    message::{Reader, Writer},
+    near::{Gate, NearCall},
+    operation::{Class, Interface, Operation},
+    registers::CallIn,
+    status::{Cause, Status, TransportError},
+    time::Instant,
+    wire::{ErrorCode, Sink, Wire},
+};
+use core::{fmt, mem::ManuallyDrop, ops::Deref, time::Duration};
+
+/// What a client is made of: a capability, how long its calls may take, and the
+/// gate of a server in the same task, if there is one.
+#[derive(Debug)]
+pub struct Connection {
+    capability: Capability,
+    deadline: Deadline,
+    gate: Option<&'static dyn Gate>,
+}
+
+/// When the calls of a client end.
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    /// With the request that the thread is serving, if it serves one.
+    Inherit,
+    At(Instant),
+    After(Duration),
+}
+
+impl Connection {
+    /// Calls end at `deadline`.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Deadline::At(deadline);
+        self
+    }
+
+    /// Each call ends after `timeout`.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Deadline::After(timeout);
+        self
+    }
+
+    /// Calls go through `gate` while it is idle.
+    #[must_use]
+    pub fn with_gate(mut self, gate: &'static dyn Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.deadline {
+            Deadline::Inherit => Instant::FOREVER,
+            Deadline::At(instant) => instant,
+            Deadline::After(timeout) => Instant::after(timeout),
+        }
+    }
+}
+
+impl From<Capability> for Connection {
+    fn from(capability: Capability) -> Self {
+        Connection {
+            capability,
+            deadline: Deadline::Inherit,
+            gate: None,
+        }
+    }
+}
+
+impl From<Connection> for Capability {
+    fn from(connection: Connection) -> Self {
+        connection.capability
+    }
+}
+
+impl AsRef<Capability> for Connection {
+    fn as_ref(&self) -> &Capability {
+        &self.capability
+    }
+}
+
+/// A client over a handle that somebody else owns.
+pub struct Borrowed<C>(ManuallyDrop<C>);
+
+impl<C: From<Capability>> Borrowed<C> {
+    /// Makes a client that does not delete the handle.
+    pub fn new(handle: Handle) -> Borrowed<C> {
+        Borrowed(ManuallyDrop::new(C::from(Capability::from_handle(handle))))
+    }
+}
+
+impl<C> Deref for Borrowed<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Borrowed<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A call being made: arguments are put into it, then it is sent.
+///
+/// The methods of clients, which the interface macro makes, use it.
+pub struct Call<'a> {
+    connection: &'a Connection,
+    operation: &'static Operation,
+    label: Label,
+    writer: Writer,
+}
+
+impl<'a> Call<'a> {
+    /// A call of the operation at `index` of the interface's table.
+    #[inline]
+    pub fn new(
+        connection: &'a Connection,
+        interface: &'static Interface,
+        index: usize,
+    ) -> Call<'a> {
+        let operation = &interface.operations[index];
+        Call {
+            connection,
+            operation,
+            label: Label::call(operation.number, interface.hash),
+            writer: Writer::new(),
+        }
+    }
+
+    /// The same, of the kernel object behind an endpoint capability itself.
+    #[inline]
+    pub fn object(
+        connection: &'a Connection,
+        interface: &'static Interface,
+        index: usize,
+    ) -> Call<'a> {
+        let mut call = Call::new(connection, interface, index);
+        call.label = call.label.with_flags(Flags::OBJECT);
+        call
+    }
+
+    /// Passes a copy of the client's capability.
+    pub fn copy(&mut self, client: &impl AsRef<Capability>) {
+        self.writer.capability(client.as_ref().handle(), true);
+    }
+
+    /// Lends memory to read.
+    pub fn lend(&mut self, memory: &'a [u8]) {
+        self.writer.lease(lease::to_read(memory));
+    }
+
+    /// Lends memory to write.
+    pub fn lend_mut(&mut self, memory: &'a mut [u8]) {
+        self.writer.lease(lease::to_write(memory));
+    }
+
+    /// Sends the call, waits for the answer and takes the result out of it.
+    #[inline]
+    pub fn finish<T: Wire, E: ErrorCode>(self) -> Result<T, CallError<E>> {
+        let (outcome, mut reader) = self.send()?;
+        let broken = CallError::Transport(TransportError::delivered(Cause::Malformed));
+        match outcome {
+            Label::OK => T::take(&mut reader).map_err(|_| broken),
+            Label::SERVER_ERROR => match E::from_code(reader.words[0]) {
+                Some(error) => Err(CallError::Server(error)),
+                None => Err(broken),
+            },
+            other => Err(match Cause::from_bits(other) {
+                Some(cause) => TransportError::delivered(cause).into(),
+                None => broken,
+            }),
+        }
+    }
+
+    fn send(&self) -> Result<(u8, Reader), TransportError> {
+        let result = self.attempt();
+        let result = match result {
+            Err(error) if self.may_retry(error) => self.attempt(),
+            first => first,
+        };
+        if let Err(error) = &result
+            && !error.delivered
+        {
+            self.writer.discard();
+        }
+        result
+    }
+
+    fn attempt(&self) -> Result<(u8, Reader), TransportError> {
+        let label = self.writer.finish(self.label);
+        let input = CallIn {
+            handle: self.connection.capability.handle(),
+            label: label.map_err(TransportError::refused)?,
+            words: self.writer.words,
+            deadline: self.connection.deadline().ticks(),
+            request: Handle::NULL,
+        };
+        self.writer.open(self.operation.reply_capabilities.into());
+        let near = match self.connection.gate {
+            Some(gate) if !self.operation.deferred => gate.call(&NearCall::new(&input)),
+            _ => None,
+        };
+        let output = match near {
+            Some(answer) => answer.into_output(),
+            None => arch::trap(&input),
+        };
+        match Status::from_word(output.status) {
+            Some(Status::Message) => {
+                let reader = Reader::new(output.label, output.words);
+                Ok((output.label.operation(), reader))
+            }
+            Some(Status::Error(error)) => Err(error),
+            _ => Err(TransportError::delivered(Cause::Malformed)),
+        }
+    }
+
+    /// Whether a second attempt is harmless and has a chance: the server died
+    /// or dropped the call, which did not run or may run twice. Once is enough:
+    /// who fails again has a reason that does not pass.
+    fn may_retry(&self, error: TransportError) -> bool {
+        let passing = matches!(error.cause, Cause::Died | Cause::Dropped);
+        let harmless = !error.delivered || self.operation.class == Class::Idempotent;
+        let complete = !error.delivered || !self.writer.moves();
+        passing && harmless && complete
+    }
+}
+
+impl Sink for Call<'_> {
+    #[inline(always)]
+    fn word(&mut self, word: u64) {
+        self.writer.word(word);
+    }
+    fn capability(&mut self, handle: Handle, copy: bool) {
+        self.writer.capability(handle, copy);
+    }
+    fn lease(&mut self, lease: crate::message_buffer::LeaseDescriptor) {
+        self.writer.lease(lease);
+    }
+}

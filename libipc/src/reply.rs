@@ -1,0 +1,107 @@
+//! An answer owed: what a deferred operation gets instead of returning.
+
+use crate::{
+    capability::Capability,
+    lease::{Lease, LeaseFault, LeaseMut},
+    message::Writer,
+    objects::ReplyClient,
+    operation, server,
+    wire::{ErrorCode, Wire},
+};
+use core::{fmt, marker::PhantomData};
+
+/// The duty to answer one request with a `T` or an `E`, from any place and at
+/// any time. Dropping it answers `Dropped`.
+pub struct Reply<T, E> {
+    kept: ReplyClient,
+    result: PhantomData<fn(T, E)>,
+}
+
+/// Which lease of a kept request: reach it through the [`Reply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseId {
+    index: usize,
+    length: usize,
+    writable: bool,
+}
+
+impl LeaseId {
+    pub(crate) fn new(index: usize, length: usize, writable: bool) -> LeaseId {
+        LeaseId {
+            index,
+            length,
+            writable,
+        }
+    }
+
+    /// The lease's length in bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether its length is zero.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+impl<T, E> Reply<T, E> {
+    pub(crate) fn new(kept: ReplyClient) -> Reply<T, E> {
+        Reply {
+            kept,
+            result: PhantomData,
+        }
+    }
+
+    /// Whether the caller has stopped waiting.
+    pub fn cancelled(&self) -> bool {
+        self.kept.cancelled().unwrap_or(true)
+    }
+
+    /// A lease of the request, to read.
+    pub fn lease(&self, id: LeaseId) -> Lease<'_> {
+        Lease::far(self.kept.as_ref().handle(), id.index, id.length)
+    }
+
+    /// A lease of the request, to write. `LeaseFault` for one that was only
+    /// lent to read.
+    pub fn lease_mut(&self, id: LeaseId) -> Result<LeaseMut<'_>, LeaseFault> {
+        if !id.writable {
+            return Err(LeaseFault);
+        }
+        let request = self.kept.as_ref().handle();
+        Ok(LeaseMut::far(request, id.index, id.length))
+    }
+}
+
+impl<T: Wire, E: ErrorCode> Reply<T, E> {
+    /// Answers, and says whether the caller was still there to get it.
+    pub fn answer(self, result: Result<T, E>) -> bool {
+        let mut writer = Writer::new();
+        let label = match operation::outcome(result, &mut writer) {
+            Ok(()) => server::complete(&writer),
+            Err(code) => {
+                writer.words[0] = code;
+                server::error_label()
+            }
+        };
+        let kept = Capability::from(self.kept);
+        match server::reply(kept.handle(), label, writer.words) {
+            Ok(()) => {
+                // The kernel took the capability with the answer.
+                kept.into_handle();
+                true
+            }
+            Err(_) => {
+                writer.discard();
+                false
+            }
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Reply<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({:?})", self.kept.as_ref().handle())
+    }
+}
