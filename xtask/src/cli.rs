@@ -102,9 +102,6 @@ pub struct Build {
     /// Which system.
     #[command(flatten)]
     pub system: SystemOption,
-    /// What may be installed.
-    #[command(flatten)]
-    pub setup: SetupOptions,
 }
 
 /// `test`
@@ -135,12 +132,12 @@ pub struct Test {
 /// `size`
 #[derive(Args, Debug)]
 pub struct Sizes {
+    /// Bytes on this architecture only [default: both]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
     /// Which system.
     #[command(flatten)]
     pub system: SystemOption,
-    /// What may be installed.
-    #[command(flatten)]
-    pub setup: SetupOptions,
 }
 
 /// `fuzz`

@@ -8,7 +8,8 @@
 //! 4. [`machine`]: the QEMU machine that an image boots on.
 //! 5. [`guest`]: such a machine while it runs.
 //! 6. [`setup`]: brings what this needs to the machine it runs on.
-//! 7. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//! 7. [`lines`]: counts lines of code.
+//! 8. [`arch`], [`workspace`], [`process`]: what the others stand on.
 //!
 //! It is a library too, so that the harness in `tests/harness` builds its images
 //! with the same code.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod commands;
 pub mod guest;
 pub mod image;
+pub mod lines;
 pub mod machine;
 pub mod page;
 pub mod process;

@@ -11,7 +11,6 @@ use crate::workspace::shown;
 
 /// Runs the command.
 pub fn build(options: Build) -> Result<ExitCode> {
-    let _ = options.setup;
     let parts = build_system(&options.system.system, options.arch)?;
     let image = parts.write()?;
     print!("{}", price::table(&parts)?);

@@ -6,6 +6,7 @@ pub mod fuzz;
 pub mod lint;
 pub mod miri;
 pub mod run;
+pub mod size;
 pub mod test;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(options) => build::build(options),
         Command::Test(options) => test::test(options),
         Command::Lint => lint::lint(),
+        Command::Size(options) => size::size(options),
         Command::Miri => miri::miri(),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Expand(options) => expand::expand(options),

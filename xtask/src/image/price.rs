@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use elf::ElfBytes;
-use elf::abi::{PF_X, PT_LOAD};
+use elf::abi::{PF_X, PT_LOAD, SHF_ALLOC};
 use elf::endian::LittleEndian;
 
 use super::Parts;
@@ -31,6 +31,27 @@ pub fn footprint(elf: &[u8]) -> Result<Footprint> {
         }
     }
     Ok(sum)
+}
+
+/// The bytes of each section that is in memory.
+pub fn sections(elf: &[u8]) -> Result<Vec<(String, u64)>> {
+    let file = ElfBytes::<LittleEndian>::minimal_parse(elf).context("is no ELF file")?;
+    let (Some(headers), Some(names)) = file
+        .section_headers_with_strtab()
+        .context("has bad section headers")?
+    else {
+        return Ok(Vec::new());
+    };
+    let in_memory = headers
+        .iter()
+        .filter(|h| h.sh_flags & u64::from(SHF_ALLOC) != 0);
+    let named = in_memory.filter(|h| h.sh_size > 0).filter_map(|header| {
+        Some((
+            names.get(header.sh_name as usize).ok()?.to_string(),
+            header.sh_size,
+        ))
+    });
+    Ok(named.collect())
 }
 
 /// The table that `cargo xtask size` and `build` print.
