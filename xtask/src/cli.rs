@@ -186,10 +186,21 @@ pub enum NewKind {
     /// A server: an interface, its implementation and a task
     Server(NewName),
     /// A program that is started from the shell
-    App(NewName),
+    App(NewApp),
 }
 
-/// `new server` and `new app`
+/// `new app`
+#[derive(Args, Debug)]
+pub struct NewApp {
+    /// Its name and place.
+    #[command(flatten)]
+    pub name: NewName,
+    /// The server that it calls: a name in this workspace, or the server's folder
+    #[arg(long, value_name = "SERVER")]
+    pub server: Option<String>,
+}
+
+/// What `new server` and `new app` have in common.
 #[derive(Args, Debug)]
 pub struct NewName {
     /// Its name: lower case letters, digits and `-`

@@ -5,6 +5,7 @@ pub mod expand;
 pub mod fuzz;
 pub mod lint;
 pub mod miri;
+pub mod new;
 pub mod run;
 pub mod size;
 pub mod test;
@@ -30,7 +31,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Miri => miri::miri(),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Expand(options) => expand::expand(options),
-        _ => anyhow::bail!("later"),
+        Command::New(options) => new::new(options),
     }
 }
 
