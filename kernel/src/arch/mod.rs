@@ -6,6 +6,7 @@
 
 use crate::platform::Platform;
 use bitflags::bitflags;
+use core::ops::Range;
 use libipc_abi::{
     objects::{FaultKind, RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
@@ -22,8 +23,9 @@ mod port;
 mod port;
 
 #[cfg(not(target_os = "none"))]
-#[path = "host/mod.rs"]
-mod port;
+pub mod host;
+#[cfg(not(target_os = "none"))]
+use host as port;
 
 pub use port::Port;
 
@@ -95,7 +97,7 @@ pub enum Line {
 pub trait Arch {
     /// A thread's user registers and floating-point state. All zeros is a valid
     /// value; interior mutability, since assembly writes it.
-    type Context: Sync;
+    type Context: Sync + Default;
 
     /// Name, as people write it.
     const NAME: &'static str;
@@ -185,7 +187,12 @@ pub trait Arch {
     fn print(byte: u8);
     /// Stops the machine.
     fn shutdown(how: Shutdown) -> !;
-    /// Frame pointer of the caller and how to walk on: the return address and
-    /// the frame pointer saved at `frame`, if that lies in the kernel's stack.
+    /// Whether the kernel itself drives a device whose registers are here, so
+    /// that no task may have them.
+    fn keeps(range: &Range<u64>) -> bool;
+    /// The calling function's frame pointer.
     fn frame_pointer() -> usize;
+    /// The return address and the caller's frame pointer saved at `frame`, if
+    /// that lies in this core's kernel stack.
+    fn caller(frame: usize) -> Option<(usize, usize)>;
 }

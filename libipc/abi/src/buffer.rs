@@ -44,8 +44,9 @@ pub struct LeaseDescriptor {
 pub struct Header {
     /// Sending: handles to pass on. Received: the new handles.
     pub capabilities: [u64; CAPABILITIES],
-    /// Sending: bit n set means that capability n is copied, not moved.
-    pub copies: u64,
+    /// Sending: bit n (0 to 3) set means that capability n is copied, not moved;
+    /// bits 8 + 8n to 15 + 8n are rights that it loses on the way.
+    pub passing: u64,
     /// How many capabilities the thread is willing to receive, 0 to 4, with the
     /// next message or reply.
     pub open: u64,
@@ -67,8 +68,8 @@ pub mod word {
 
     /// First capability.
     pub const CAPABILITIES: usize = offset_of!(Header, capabilities) / 8;
-    /// The mask of copies.
-    pub const COPIES: usize = offset_of!(Header, copies) / 8;
+    /// How the capabilities are passed.
+    pub const PASSING: usize = offset_of!(Header, passing) / 8;
     /// Slots open.
     pub const OPEN: usize = offset_of!(Header, open) / 8;
     /// First word of the first lease; each lease has three.

@@ -1,0 +1,124 @@
+//! A slot: where a capability is kept.
+
+use super::object::Target;
+use crate::{
+    Entered,
+    cell::{Link, Word},
+    object::{
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, session::Session, task::Task,
+        thread::Thread,
+    },
+};
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use libipc_abi::handle::{Handle, ObjectType, Rights};
+
+/// A place for a capability. Written under its table's lock.
+///
+/// An empty slot's word has the generation that the next capability gets, and
+/// type 0, so it equals no handle.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub struct Slot {
+    word: Word<u64>,
+    /// The object, of the type that the word says.
+    object: AtomicPtr<()>,
+    /// Endpoint: the session of its badge.
+    session: Link<Session>,
+    /// Endpoint: its epoch when this capability was made. Reply: the call's
+    /// number. Empty: the next free slot's index.
+    number: Word<u64>,
+    /// Derivation: where this capability comes from.
+    pub parent: Link<Slot>,
+    /// Derivation: the first capability that comes from this one.
+    pub child: Link<Slot>,
+    /// Derivation: the next one that comes from the same.
+    pub next: Link<Slot>,
+    /// Derivation: the previous one that comes from the same.
+    pub previous: Link<Slot>,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
+
+impl Slot {
+    /// The handle of what is here; of type 0 if that is nothing.
+    pub fn handle(&self) -> Handle {
+        Handle(self.word.get())
+    }
+
+    /// Fills an empty slot and returns the handle. The reference is counted by
+    /// the caller.
+    pub fn fill(&self, index: u32, target: &Target<'_>, rights: Rights) -> Handle {
+        let generation = (self.word.get() >> 32) as u32;
+        let handle = Handle::new(index, rights, target.object_type(), generation);
+        let (object, session, number): (*const (), _, _) = match target {
+            Target::Task(task) => ((&raw const **task).cast(), None, 0),
+            Target::Thread(thread) => ((&raw const **thread).cast(), None, 0),
+            Target::Endpoint(endpoint, session, epoch) => {
+                ((&raw const **endpoint).cast(), *session, *epoch)
+            }
+            Target::Memory(memory) => ((&raw const **memory).cast(), None, 0),
+            Target::Interrupt(interrupt) => ((&raw const **interrupt).cast(), None, 0),
+            Target::System => (core::ptr::null(), None, 0),
+            Target::Reply(thread, number) => ((&raw const **thread).cast(), None, *number),
+        };
+        self.object.store(object.cast_mut(), Relaxed);
+        self.session.set(session);
+        self.number.set(number);
+        self.word.set(handle.0);
+        handle
+    }
+
+    /// What is here.
+    pub fn target<'k>(&self, k: Entered<'k>) -> Option<Target<'k>> {
+        let object = self.object.load(Relaxed);
+        // Each cast is right because `fill` stored the object's own type in the
+        // word together with the pointer.
+        Some(match self.handle().object_type()? {
+            ObjectType::Task => Target::Task(follow::<Task>(k, object)?),
+            ObjectType::Thread => Target::Thread(follow::<Thread>(k, object)?),
+            ObjectType::Endpoint => Target::Endpoint(
+                follow::<Endpoint>(k, object)?,
+                self.session.get(k),
+                self.number.get(),
+            ),
+            ObjectType::Memory => Target::Memory(follow::<Memory>(k, object)?),
+            ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),
+            ObjectType::System => Target::System,
+            ObjectType::Reply => Target::Reply(follow::<Thread>(k, object)?, self.number.get()),
+            ObjectType::Reservation => return None,
+        })
+    }
+
+    /// Empties the slot. `false` if its generations are used up: it is retired.
+    pub fn empty(&self) -> bool {
+        let generation = (self.word.get() >> 32) as u32;
+        self.object.store(core::ptr::null_mut(), Relaxed);
+        self.session.set(None);
+        self.word.set(u64::from(generation.wrapping_add(1)) << 32);
+        generation != u32::MAX
+    }
+
+    /// Makes an endpoint's capability as new as `epoch`.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.number.set(epoch);
+    }
+
+    /// Index + 1 of the next free slot; only while empty.
+    pub fn next_free(&self) -> u32 {
+        self.number.get() as u32
+    }
+
+    /// Notes the next free slot; only while empty.
+    pub fn set_next_free(&self, next: u32) {
+        self.number.set(u64::from(next));
+    }
+}
+
+fn follow<'k, T>(_: Entered<'k>, object: *mut ()) -> Option<&'k T> {
+    // SAFETY: the slot's word says that the pointer was made from a `&T`, and a
+    // capability is counted in its object's uses, so the object lives.
+    #[allow(unsafe_code, reason = "a slot holds objects of all types")]
+    unsafe {
+        object.cast::<T>().as_ref()
+    }
+}

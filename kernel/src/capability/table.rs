@@ -1,0 +1,173 @@
+//! A task's capability table: directories of pages of slots, so that looking a
+//! handle up is three loads, and up to 2^20 capabilities cost what they use.
+
+use super::{object::Target, slot::Slot};
+use crate::{
+    Entered,
+    arch::{Arch, ENTRIES, Port},
+    cell::Word,
+    memory::{frames, quota, space::Progress},
+    object::task::Task,
+};
+use core::sync::atomic::Ordering::Relaxed;
+use libipc_abi::{
+    PAGE,
+    handle::{Handle, ObjectType, Rights},
+    objects::ObjectError,
+};
+
+/// Slots in a page.
+const SLOTS: u32 = (PAGE / size_of::<Slot>()) as u32;
+
+/// Directories of a table.
+const DIRECTORIES: usize = 1 << (Handle::INDEX_BITS as usize - 9 - SLOTS.trailing_zeros() as usize);
+
+/// A task's capabilities. Written under `lock`, which is the first in the order
+/// of locks.
+pub struct Table {
+    directories: [Word<u64>; DIRECTORIES],
+    /// Slots that exist.
+    pub slots: Word<u32>,
+    /// Index of the first free slot, or 0: slot 0 is never used.
+    free: Word<u32>,
+    /// Capabilities.
+    pub count: Word<u64>,
+    lock: spin::Mutex<()>,
+}
+
+impl Table {
+    /// No capabilities.
+    pub const fn new() -> Table {
+        Table {
+            directories: [const { Word::zeroed() }; DIRECTORIES],
+            slots: Word::zeroed(),
+            free: Word::zeroed(),
+            count: Word::zeroed(),
+            lock: spin::Mutex::new(()),
+        }
+    }
+
+    /// The slot with this index.
+    pub fn slot<'k>(&self, k: Entered<'k>, index: u32) -> Option<&'k Slot> {
+        if index >= self.slots.get() {
+            return None;
+        }
+        let page = index / SLOTS;
+        let directory = self.directories[page as usize / ENTRIES].get();
+        let page = frames::words(k, directory)[page as usize % ENTRIES].load(Relaxed);
+        let pointer = Port::physical(page).cast::<Slot>().wrapping_add((index % SLOTS) as usize);
+        // SAFETY: pages of slots below `slots` exist until the task is reaped,
+        // hold nothing but slots, and zeros are a valid slot.
+        #[allow(unsafe_code, reason = "slots live in frames")]
+        unsafe {
+            Some(&*pointer)
+        }
+    }
+
+    /// The slot that `handle` names, if the handle is the one that was given.
+    pub fn find<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
+        let slot = self.slot(k, handle.index())?;
+        (slot.handle() == handle && handle.object_type().is_some()).then_some(slot)
+    }
+
+    /// What `handle` leads to, if it is of this type and has all these rights.
+    pub fn get<'k>(
+        &self,
+        k: Entered<'k>,
+        handle: Handle,
+        kind: ObjectType,
+        rights: Rights,
+    ) -> Result<Target<'k>, ObjectError> {
+        if handle.object_type() != Some(kind) || !handle.rights().contains(rights) {
+            return Err(ObjectError::Denied);
+        }
+        self.find(k, handle).and_then(|slot| slot.target(k)).ok_or(ObjectError::Denied)
+    }
+
+    /// Makes a capability. `payer`, whose table this is, pays for more slots.
+    pub fn insert(
+        &self,
+        k: Entered<'_>,
+        payer: &Task,
+        target: &Target<'_>,
+        rights: Rights,
+    ) -> Result<Handle, ObjectError> {
+        // A dying task's table is being emptied and takes nothing more.
+        if payer.dying.get() {
+            return Err(ObjectError::Died);
+        }
+        let _guard = self.lock.lock();
+        if self.free.get() == 0 {
+            self.grow(k, payer)?;
+        }
+        let index = self.free.get();
+        let slot = self.slot(k, index).ok_or(ObjectError::QuotaExceeded)?;
+        self.free.set(slot.next_free());
+        self.count.add(1);
+        target.acquire(rights);
+        Ok(slot.fill(index, target, rights))
+    }
+
+    /// Adds a page of free slots.
+    fn grow(&self, k: Entered<'_>, payer: &Task) -> Result<(), ObjectError> {
+        let first = self.slots.get();
+        let page = (first / SLOTS) as usize;
+        let directory = self.directories.get(page / ENTRIES).ok_or(ObjectError::QuotaExceeded)?;
+        if directory.get() == 0 {
+            directory.set(quota::allocate(k, payer)?);
+        }
+        let frame = quota::allocate(k, payer)?;
+        frames::words(k, directory.get())[page % ENTRIES].store(frame, Relaxed);
+        self.slots.set(first + SLOTS);
+        for index in (first.max(1)..first + SLOTS).rev() {
+            if let Some(slot) = self.slot(k, index) {
+                slot.set_next_free(self.free.replace(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties a slot of this table and returns what was there, still counted.
+    pub fn take<'k>(&self, k: Entered<'k>, slot: &Slot) -> Option<(Target<'k>, Rights)> {
+        let _guard = self.lock.lock();
+        let (target, handle) = (slot.target(k)?, slot.handle());
+        self.count.take(1);
+        if slot.empty() {
+            slot.set_next_free(self.free.replace(handle.index()));
+        }
+        Some((target, handle.rights()))
+    }
+
+    /// Deletes the capability in a slot of this table.
+    pub fn delete(&self, k: Entered<'_>, slot: &Slot) {
+        if let Some((target, rights)) = self.take(k, slot) {
+            target.release(k, rights);
+        }
+    }
+
+    /// Empties a dying task's table, page by page from the end, and gives the
+    /// pages back.
+    pub fn clear(&self, k: Entered<'_>, payer: &Task) -> Progress {
+        while self.slots.get() > 0 {
+            let first = self.slots.get() - SLOTS;
+            for index in first..first + SLOTS {
+                if let Some(slot) = self.slot(k, index) {
+                    self.delete(k, slot);
+                }
+            }
+            let page = (first / SLOTS) as usize;
+            let directory = &self.directories[page / ENTRIES];
+            self.slots.set(first);
+            let frame = frames::words(k, directory.get())[page % ENTRIES].load(Relaxed);
+            quota::free(k, payer, frame);
+            if page.is_multiple_of(ENTRIES) {
+                quota::free(k, payer, directory.replace(0));
+            }
+            if Port::interrupt_waits() {
+                return Progress::Again;
+            }
+        }
+        self.free.set(0);
+        Progress::Done
+    }
+}

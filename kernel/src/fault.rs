@@ -1,0 +1,70 @@
+//! What happens when a user program does something wrong, or ends.
+
+use crate::{
+    Entered,
+    arch::{Access, Arch, Port},
+    ipc::{call, deliver, end},
+    logln,
+    memory::fill,
+    object::thread::Thread,
+};
+use libipc_abi::{FOREVER, objects::FaultKind};
+
+/// The thread's instruction could not run. If that was because a page was
+/// absent, it is there now; else the fault handler is called.
+pub fn fault(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, code: u64) {
+    let access = match kind {
+        FaultKind::Read => Some(Access::READ),
+        FaultKind::Write => Some(Access::WRITE),
+        FaultKind::Execute => Some(Access::EXECUTE),
+        _ => None,
+    };
+    if let Some(access) = access
+        && let Some(task) = thread.task.get(k)
+        && fill::resolve(k, task, address, access).is_ok()
+    {
+        return;
+    }
+    report(k, thread, kind, address, code);
+}
+
+/// Calls the fault handler of the thread's task in the thread's name. Without a
+/// handler the thread ends.
+pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, code: u64) {
+    thread.fault.kind.set(kind as u64 + 1);
+    thread.fault.address.set(address);
+    thread.fault.code.set(code);
+    thread.lease_count.set(0);
+    let handler = thread.task.get(k).and_then(|task| {
+        let endpoint = task.fault_handler.get(k)?;
+        let session = task.fault_session.get(k);
+        call::send(k, thread, endpoint, session, deliver::fault_label(), FOREVER).ok()
+    });
+    if handler.is_none() {
+        let task = thread.task.get(k).map_or(0, |task| task.id.get());
+        let pc = Port::registers(&thread.context).pc;
+        logln!(
+            k.kernel,
+            "kernel: thread {} of task {task} ends: {kind:?} {address:#x}, code {code:#x}, at {pc:#x}",
+            thread.id.get()
+        );
+        finish(k, thread);
+    }
+}
+
+/// The thread ends by its own wish, or its task's. The last one of a task tells
+/// the fault handler.
+pub fn exit(k: Entered<'_>, thread: &Thread, code: u64) {
+    let last = thread.task.get(k).is_some_and(|task| task.alive.get() == 1);
+    if last && thread.pending_fault().is_none() {
+        end::leave(k, thread);
+        report(k, thread, FaultKind::Exit, code, 0);
+    } else {
+        finish(k, thread);
+    }
+}
+
+fn finish(k: Entered<'_>, thread: &Thread) {
+    thread.end(k);
+    thread.detach(k);
+}

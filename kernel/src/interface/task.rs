@@ -1,0 +1,315 @@
+//! Calls on tasks.
+
+use super::Caller;
+use crate::{
+    arch::{Access, Arch, Port},
+    capability::object::Target,
+    ipc::transfer::weaken,
+    memory::{
+        copy::{self, Place},
+        space::{self, Mapping, Progress},
+    },
+    object::{
+        endpoint::Endpoint,
+        memory::Memory,
+        task::Task,
+        thread::{HISTORY, Start, State, Thread},
+    },
+};
+use libipc_abi::{
+    USER_END,
+    handle::{Handle, ObjectType, Rights},
+    objects::{
+        self, Capability, CapabilityInfo, EndpointClient, MemoryClient, ObjectError, RegistersInfo,
+        TaskClient, TaskInfo, ThreadClient, ThreadInfo,
+    },
+};
+
+/// A task that is called.
+pub(super) struct On<'c, 'k> {
+    pub(super) caller: &'c mut Caller<'k>,
+    pub(super) task: &'k Task,
+}
+
+/// Bits of an access argument: those of the rights to memory.
+fn access(bits: u64) -> Result<Access, ObjectError> {
+    let known = Access::READ | Access::WRITE | Access::EXECUTE;
+    u8::try_from(bits)
+        .ok()
+        .and_then(Access::from_bits)
+        .filter(|access| known.contains(*access))
+        .ok_or(ObjectError::BadArgument)
+}
+
+/// A priority that the caller may give.
+pub(super) fn checked_priority(caller: &Caller<'_>, priority: u64) -> Result<u8, ObjectError> {
+    let priority = u8::try_from(priority).map_err(|_| ObjectError::BadArgument)?;
+    // Nobody makes what outranks him.
+    if priority > caller.thread.priority.get() {
+        return Err(ObjectError::Denied);
+    }
+    Ok(priority)
+}
+
+impl<'k> On<'_, 'k> {
+    /// Checks the right, and that the task still lives.
+    fn living(&self, rights: Rights) -> Result<(), ObjectError> {
+        self.caller.need(rights)?;
+        if self.task.dying.get() { Err(ObjectError::Died) } else { Ok(()) }
+    }
+
+    fn nth_thread(&self, index: u64) -> Result<&'k Thread, ObjectError> {
+        self.caller.need(Rights::INSPECT)?;
+        let k = self.caller.k;
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.task.threads.iter(k).nth(index))
+            .ok_or(ObjectError::NotFound)
+    }
+}
+
+impl objects::Task for On<'_, '_> {
+    fn create_task(&mut self, frames: u64) -> Result<TaskClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let task = Task::create(self.caller.k, self.task, frames)?;
+        let given = self.caller.give(&Target::Task(task), Rights::all());
+        if given.is_err() {
+            task.kill(self.caller.k);
+        }
+        given.map(TaskClient)
+    }
+
+    fn create_thread(
+        &mut self,
+        entry: u64,
+        stack: u64,
+        start: u64,
+        argument: u64,
+        priority: u64,
+    ) -> Result<ThreadClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let priority = checked_priority(self.caller, priority)?;
+        if entry >= USER_END || stack > USER_END {
+            return Err(ObjectError::BadAddress);
+        }
+        let start = Start { entry, stack, arguments: [start, argument], priority };
+        let k = self.caller.k;
+        let thread = Thread::create(k, self.task, &start)?;
+        let given = self.caller.give(&Target::Thread(thread), Rights::all());
+        if given.is_err() {
+            thread.end(k);
+            thread.detach(k);
+        }
+        given.map(ThreadClient)
+    }
+
+    fn create_endpoint(&mut self) -> Result<EndpointClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let k = self.caller.k;
+        let endpoint = Endpoint::create(k, self.task)?;
+        let rights = Rights::all() - Rights::FAR_ONLY;
+        let given = self.caller.give(&Target::Endpoint(endpoint, None, 0), rights);
+        if given.is_err() {
+            crate::memory::slab::retire(k, endpoint);
+        }
+        given.map(EndpointClient)
+    }
+
+    fn create_memory(&mut self, pages: u64) -> Result<MemoryClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let k = self.caller.k;
+        let memory = Memory::create(k, self.task, pages)?;
+        let rights = Rights::GRANT | Rights::READ | Rights::WRITE | Rights::EXECUTE;
+        let given = self.caller.give(&Target::Memory(memory), rights);
+        if given.is_err() {
+            memory.uses.add(1);
+            memory.release(k);
+        }
+        given.map(MemoryClient)
+    }
+
+    fn map(
+        &mut self,
+        memory: &MemoryClient,
+        address: u64,
+        offset: u64,
+        pages: u64,
+        wanted: u64,
+    ) -> Result<(), ObjectError> {
+        self.living(Rights::MAP)?;
+        let wanted = access(wanted)?;
+        let target = self.caller.argument(memory.0, ObjectType::Memory, Rights::empty())?;
+        let Target::Memory(object) = target else { return Err(ObjectError::Denied) };
+        let most = Access::from_bits_truncate(memory.0.rights().bits()) - Access::DEVICE;
+        let mapping = Mapping { memory: object, address, offset, pages, access: wanted, most };
+        let progress = space::map(self.caller.k, self.task, &mapping)?;
+        self.caller.finished(progress)
+    }
+
+    fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError> {
+        self.living(Rights::MAP)?;
+        let progress = space::unmap(self.caller.k, self.task, address, pages)?;
+        self.caller.finished(progress)
+    }
+
+    fn protect(&mut self, address: u64, pages: u64, wanted: u64) -> Result<(), ObjectError> {
+        self.living(Rights::MAP)?;
+        let wanted = access(wanted)?;
+        let progress = space::protect(self.caller.k, self.task, address, pages, wanted)?;
+        self.caller.finished(progress)
+    }
+
+    fn install(&mut self, capability: &Capability, rights: u64) -> Result<u64, ObjectError> {
+        self.living(Rights::INSTALL)?;
+        let k = self.caller.k;
+        let slot = self.caller.task.table.find(k, capability.0).ok_or(ObjectError::Denied)?;
+        let target = slot.target(k).ok_or(ObjectError::Denied)?;
+        let held = capability.0.rights();
+        if !held.contains(Rights::GRANT) || matches!(target, Target::Reply(..)) {
+            return Err(ObjectError::Denied);
+        }
+        let rights = lessened(&target, held, rights)?;
+        self.task.table.insert(k, self.task, &target, rights).map(|handle| handle.0)
+    }
+
+    fn derive(&mut self, handle: u64, rights: u64) -> Result<u64, ObjectError> {
+        self.living(Rights::INSTALL)?;
+        let k = self.caller.k;
+        let handle = Handle(handle);
+        let slot = self.task.table.find(k, handle).ok_or(ObjectError::Denied)?;
+        let target = slot.target(k).ok_or(ObjectError::Denied)?;
+        if matches!(target, Target::Reply(..)) {
+            return Err(ObjectError::Denied);
+        }
+        let added = match target {
+            Target::Endpoint(..) => {
+                Rights::from_bits_truncate(rights as u8) & Rights::FAR_ONLY
+            }
+            _ => Rights::empty(),
+        };
+        let rights = lessened(&target, handle.rights(), rights)? | added;
+        self.task.table.insert(k, self.task, &target, rights).map(|handle| handle.0)
+    }
+
+    fn delete(&mut self, handle: u64) -> Result<(), ObjectError> {
+        self.living(Rights::INSTALL)?;
+        let k = self.caller.k;
+        let slot = self.task.table.find(k, Handle(handle)).ok_or(ObjectError::Denied)?;
+        self.task.table.delete(k, slot);
+        Ok(())
+    }
+
+    fn set_fault_handler(&mut self, handler: &EndpointClient) -> Result<(), ObjectError> {
+        self.living(Rights::CONTROL)?;
+        let k = self.caller.k;
+        let target = self.caller.argument(handler.0, ObjectType::Endpoint, Rights::CALL)?;
+        let Target::Endpoint(endpoint, session, _) = target else {
+            return Err(ObjectError::Denied);
+        };
+        target.acquire(Rights::empty());
+        let old = self.task.fault_handler.take(k);
+        let old_session = self.task.fault_session.take(k);
+        self.task.fault_handler.set(Some(endpoint));
+        self.task.fault_session.set(session);
+        if let Some(old) = old {
+            Target::Endpoint(old, old_session, 0).release(k, Rights::empty());
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self) -> Result<(), ObjectError> {
+        self.caller.need(Rights::CONTROL)?;
+        let k = self.caller.k;
+        self.task.kill(k);
+        if core::ptr::eq(self.task, self.caller.task) {
+            // The caller's own threads end when the kernel is left.
+            self.caller.thread.state.set(State::Stopped);
+            return Ok(());
+        }
+        while !self.task.reaped.get() {
+            if self.task.reap(k) == Progress::Again {
+                return self.caller.finished(Progress::Again);
+            }
+        }
+        Ok(())
+    }
+
+    fn info(&mut self) -> Result<TaskInfo, ObjectError> {
+        self.caller.need(Rights::INSPECT)?;
+        let task = self.task;
+        Ok(TaskInfo {
+            id: task.id.get(),
+            quota: task.limit.get(),
+            used: task.used.get(),
+            time: task.time.get(),
+            calls: task.calls.get(),
+            received: task.received.get(),
+            capabilities: task.table.count.get(),
+            slots: u64::from(task.table.slots.get()),
+            threads: task.alive.get(),
+        })
+    }
+
+    fn thread(&mut self, index: u64) -> Result<ThreadInfo, ObjectError> {
+        let thread = self.nth_thread(index)?;
+        Ok(super::thread::info(self.caller.k, thread))
+    }
+
+    fn capability(&mut self, index: u64) -> Result<CapabilityInfo, ObjectError> {
+        self.caller.need(Rights::INSPECT)?;
+        let k = self.caller.k;
+        let table = &self.task.table;
+        let first = u32::try_from(index).map_err(|_| ObjectError::NotFound)?;
+        for index in first..table.slots.get() {
+            let Some(slot) = table.slot(k, index) else { break };
+            if let Some(target) = slot.target(k) {
+                let badge = match target {
+                    Target::Endpoint(_, Some(session), _) => session.badge.get(),
+                    _ => 0,
+                };
+                return Ok(CapabilityInfo {
+                    handle: slot.handle().0,
+                    object: target.id(),
+                    badge,
+                    next: u64::from(index) + 1,
+                });
+            }
+            // A table has up to a million slots: let interrupts in, then go on.
+            if index % 64 == 63 && Port::interrupt_waits() {
+                Port::set_word(&self.caller.thread.context, 0, u64::from(index) + 1);
+                self.caller.again = true;
+                break;
+            }
+        }
+        Err(ObjectError::NotFound)
+    }
+
+    fn registers(&mut self, index: u64) -> Result<RegistersInfo, ObjectError> {
+        let thread = self.nth_thread(index)?;
+        if core::ptr::eq(thread, self.caller.thread) {
+            return Err(ObjectError::WrongState);
+        }
+        Ok(Port::registers(&thread.context))
+    }
+
+    fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError> {
+        let thread = self.nth_thread(index)?;
+        let count = thread.history_count.get() as usize;
+        Ok(core::array::from_fn(|back| {
+            if back < count { thread.history[(count - 1 - back) % HISTORY].get() } else { 0 }
+        }))
+    }
+
+    fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError> {
+        self.living(Rights::INSPECT)?;
+        let (from, to) = (Place::Task(self.task, address), Place::Task(self.caller.task, into));
+        let result = copy::copy(self.caller.k, from, to, length);
+        self.caller.copied(result, [0, 1], 2)
+    }
+}
+
+/// `held` without what is not in `wanted`; marks stay.
+fn lessened(target: &Target<'_>, held: Rights, wanted: u64) -> Result<Rights, ObjectError> {
+    let wanted = u8::try_from(wanted).map_err(|_| ObjectError::BadArgument)?;
+    Ok(weaken(target, held, Rights::from_bits_retain(!wanted)))
+}

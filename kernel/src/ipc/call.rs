@@ -1,0 +1,120 @@
+//! The caller's side: `call`, and faults, which are calls that the kernel makes
+//! in a thread's name.
+
+use super::{Outcome, deliver, plain, refused};
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    object::{
+        endpoint::{Endpoint, State as EndpointState},
+        session::Session,
+        thread::{State, Thread},
+    },
+};
+use libipc_abi::{
+    FOREVER,
+    buffer::{BYTES, CAPABILITIES, LEASES},
+    label::Label,
+    registers::CallIn,
+    status::{Cause, Status, TransportError},
+};
+
+/// Whether the label's counts are possible.
+pub fn well_formed(label: Label) -> bool {
+    label.bytes() <= BYTES && label.capabilities() <= CAPABILITIES && label.leases() <= LEASES
+}
+
+/// When a call ends at the latest: its own deadline, or that of the request
+/// that its thread serves.
+pub fn deadline(k: Entered<'_>, caller: &Thread, own: u64) -> u64 {
+    match caller.client.get(k) {
+        Some(client) if own == FOREVER => client.alarm.deadline(),
+        _ => own,
+    }
+}
+
+/// Calls the server behind `endpoint`.
+pub fn call(
+    k: Entered<'_>,
+    caller: &Thread,
+    endpoint: &Endpoint,
+    session: Option<&Session>,
+    call: &CallIn,
+) -> Outcome {
+    if !well_formed(call.label) {
+        return Outcome::Done(refused(Cause::Malformed));
+    }
+    if let Err(cause) = super::lease::lend(k, caller, call.label.leases()) {
+        return Outcome::Done(refused(cause));
+    }
+    let deadline = deadline(k, caller, call.deadline);
+    match send(k, caller, endpoint, session, call.label, deadline) {
+        Ok(()) => Outcome::Blocked,
+        Err(cause) => Outcome::Done(plain(Status::Error(TransportError::refused(cause)))),
+    }
+}
+
+/// Hands the caller's message to a receiver, or queues the caller. On an error
+/// the caller is as before.
+pub fn send(
+    k: Entered<'_>,
+    caller: &Thread,
+    endpoint: &Endpoint,
+    session: Option<&Session>,
+    label: Label,
+    deadline: u64,
+) -> Result<(), Cause> {
+    let _guard = endpoint.lock.lock();
+    if endpoint.state.get() == EndpointState::Closed {
+        return Err(Cause::Died);
+    }
+    if session.is_some_and(|session| session.in_flight.get() >= session.limit.get()) {
+        return Err(Cause::QuotaExceeded);
+    }
+    if deadline != FOREVER && deadline <= Port::now() {
+        return Err(Cause::TimedOut);
+    }
+    begin(caller, endpoint, session, label);
+    if endpoint.state.get() == EndpointState::Open
+        && let Some(receiver) = endpoint.receivers.first(k)
+    {
+        if let Err(cause) = deliver::message(k, caller, receiver) {
+            abandon(k, caller);
+            return Err(cause);
+        }
+        k.core.unready(k, caller);
+    } else {
+        k.core.unready(k, caller);
+        endpoint.senders.push(k, caller);
+        endpoint.queued.add(1);
+        caller.state.set(State::Sending);
+    }
+    k.core.alarms.set(k, caller, deadline);
+    Ok(())
+}
+
+fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label: Label) {
+    caller.call_number.add(1);
+    caller.remember(label.0);
+    caller.label.set(label.0);
+    caller.endpoint.set(Some(endpoint));
+    endpoint.uses.add(1);
+    caller.session.set(session);
+    if let Some(session) = session {
+        session.in_flight.add(1);
+        session.calls.add(1);
+        session.bytes.add(label.bytes() as u64);
+    }
+}
+
+/// Undoes `begin` for a call that could not be delivered. The caller's own
+/// capability still uses the endpoint, so nothing ends here.
+fn abandon(k: Entered<'_>, caller: &Thread) {
+    if let Some(session) = caller.session.take(k) {
+        session.in_flight.take(1);
+    }
+    if let Some(endpoint) = caller.endpoint.take(k) {
+        endpoint.uses.take(1);
+    }
+    caller.label.set(0);
+}

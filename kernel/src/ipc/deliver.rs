@@ -1,0 +1,106 @@
+//! Carrying a message from one thread to another.
+
+use super::{lease, plain, transfer};
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    memory::frames::Words,
+    object::{
+        session::Session,
+        thread::{State, Thread},
+    },
+};
+use core::sync::atomic::Ordering::Relaxed;
+use libipc_abi::{
+    buffer::word,
+    label::{Flags, Label},
+    objects,
+    registers::{CallOut, WORDS},
+    status::{Cause, Status},
+};
+
+/// Copies the bytes of a message between buffers.
+pub fn copy_bytes(from: &Words, to: &Words, bytes: usize) {
+    let words = word::BYTES..word::BYTES + bytes.div_ceil(8);
+    for (source, destination) in from[words.clone()].iter().zip(&to[words]) {
+        destination.store(source.load(Relaxed), Relaxed);
+    }
+}
+
+/// Takes `receiver` out of its wait and gives it the message of `sender`, whose
+/// call has begun. On an error both are as before.
+///
+/// The endpoint's lock is held.
+pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Cause> {
+    let label = Label(sender.label.get());
+    transfer::capabilities(k, sender, receiver, label.capabilities())
+        .map_err(|failure| failure.cause())?;
+    copy_bytes(sender.buffer(k), receiver.buffer(k), label.bytes());
+    lease::describe(k, sender, receiver);
+
+    let out = CallOut {
+        status: Status::Message.to_word(),
+        label: label.with_flags(Flags::empty()),
+        words: words(k, sender),
+        badge: sender.session.get(k).map_or(0, |session: &Session| session.badge.get()),
+        request_id: sender.request_id(),
+    };
+    finish_receive(k, receiver);
+    Port::call_out(&receiver.context, &out);
+
+    sender.state.set(State::Waiting);
+    sender.server.set(Some(receiver));
+    receiver.client.set(Some(sender));
+    if let Some(task) = receiver.task.get(k) {
+        task.received.add(1);
+    }
+    // The receiver runs at no less than the priority of whom it serves.
+    let priority = receiver.priority.get().max(sender.effective.get());
+    k.core.set_effective(k, receiver, priority);
+    k.core.hand_over(k, receiver);
+    Ok(())
+}
+
+/// The first words of the sender's message.
+fn words(k: Entered<'_>, sender: &Thread) -> [u64; WORDS] {
+    let Some(kind) = sender.pending_fault() else {
+        return Port::call_in(&sender.context).words;
+    };
+    let registers = Port::registers(&sender.context);
+    [
+        sender.task.get(k).map_or(0, |task| task.id.get()),
+        sender.id.get(),
+        kind as u64,
+        sender.fault.address.get(),
+        sender.fault.code.get(),
+        registers.pc,
+        registers.sp,
+        0,
+    ]
+}
+
+/// The label of the call that the kernel makes when a thread faults.
+pub fn fault_label() -> Label {
+    Label::call(0, objects::fault::INTERFACE.hash)
+}
+
+/// Takes a thread out of its wait for messages.
+pub fn finish_receive(k: Entered<'_>, receiver: &Thread) {
+    k.core.alarms.clear(k, receiver);
+    if let Some(endpoint) = receiver.endpoint.take(k) {
+        endpoint.receivers.remove(k, receiver);
+        // Whoever delivers holds a use of the endpoint, so it lives on.
+        endpoint.uses.take(1);
+    }
+}
+
+/// Gives a thread that waits for messages signals, or the end of a session,
+/// instead.
+pub fn event(k: Entered<'_>, receiver: &Thread, status: Status, word: u64, badge: u64) {
+    finish_receive(k, receiver);
+    let mut out = plain(status);
+    out.words[0] = word;
+    out.badge = badge;
+    Port::call_out(&receiver.context, &out);
+    k.core.wake(k, receiver);
+}

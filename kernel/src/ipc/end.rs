@@ -1,0 +1,154 @@
+//! Every way in which a wait ends other than by its answer. A call ends in
+//! exactly one way, and nobody is left hanging.
+
+use super::{plain, reply, signal};
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    object::{
+        endpoint::{Endpoint, State as EndpointState},
+        thread::{State, Thread},
+    },
+};
+use libipc_abi::status::{Cause, Status, TransportError};
+
+/// The call of `client` is over: forgets who served it, its session's count,
+/// its endpoint and its alarm. The thread is in no queue.
+pub fn finish_call(k: Entered<'_>, client: &Thread) {
+    k.core.alarms.clear(k, client);
+    client.lease_count.set(0);
+    client.label.set(0);
+    if let Some(server) = client.server.take(k) {
+        server.client.set(None);
+        k.core.set_effective(k, server, server.priority.get());
+    }
+    if let Some(session) = client.session.take(k) {
+        session.in_flight.take(1);
+        session.end_if_unused(k);
+    }
+    if let Some(endpoint) = client.endpoint.take(k) {
+        endpoint.release(k);
+    }
+}
+
+/// Takes a thread out of whatever it does, and ends the call that it serves.
+pub fn leave(k: Entered<'_>, thread: &Thread) {
+    match thread.state.get() {
+        State::Ready => k.core.unready(k, thread),
+        State::Sending | State::Receiving => leave_queue(k, thread),
+        State::Waiting | State::Stopped | State::Dead => {}
+    }
+    k.core.forget(thread);
+    finish_call(k, thread);
+    thread.state.set(State::Stopped);
+    if let Some(client) = thread.client.get(k) {
+        fail(k, client, TransportError::delivered(Cause::Died));
+    }
+}
+
+fn leave_queue(k: Entered<'_>, thread: &Thread) {
+    let Some(endpoint) = thread.endpoint.get(k) else { return };
+    let _guard = endpoint.lock.lock();
+    if thread.state.get() == State::Sending {
+        endpoint.senders.remove(k, thread);
+        endpoint.queued.take(1);
+    } else {
+        endpoint.receivers.remove(k, thread);
+    }
+}
+
+/// Ends a thread's wait with an error. The thread is in no queue. A fault that
+/// cannot be reported ends its thread.
+fn fail(k: Entered<'_>, thread: &Thread, error: TransportError) {
+    finish_call(k, thread);
+    if thread.pending_fault().is_some() {
+        thread.end(k);
+        thread.detach(k);
+        return;
+    }
+    Port::call_out(&thread.context, &plain(Status::Error(error)));
+    k.core.wake(k, thread);
+}
+
+/// Ends whatever wait the thread is in.
+pub fn interrupt(k: Entered<'_>, thread: &Thread, cause: Cause) {
+    let error = match thread.state.get() {
+        State::Sending | State::Receiving => {
+            leave_queue(k, thread);
+            TransportError::refused(cause)
+        }
+        State::Waiting => TransportError::delivered(cause),
+        State::Stopped | State::Ready | State::Dead => return,
+    };
+    fail(k, thread, error);
+}
+
+/// The thread's deadline has come.
+pub fn timed_out(k: Entered<'_>, thread: &Thread) {
+    interrupt(k, thread, Cause::TimedOut);
+}
+
+/// A message could not be delivered to the receiver that there was. Its sender
+/// was taken out of the queue; the endpoint's lock is held, and its receiver
+/// uses the endpoint, so nothing ends here but the call.
+pub fn undeliverable(k: Entered<'_>, sender: &Thread, cause: Cause) {
+    fail(k, sender, TransportError::refused(cause));
+}
+
+/// The server receives again without having answered.
+pub fn drop_request(k: Entered<'_>, server: &Thread, client: &Thread) {
+    server.client.set(None);
+    fail(k, client, TransportError::delivered(Cause::Dropped));
+}
+
+/// A kept reply was thrown away.
+pub fn dropped(k: Entered<'_>, client: &Thread, number: u64) {
+    if reply::waits_for(client, number) {
+        fail(k, client, TransportError::delivered(Cause::Dropped));
+    }
+}
+
+/// The endpoint answers nobody any more.
+pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
+    endpoint.uses.add(1);
+    endpoint.state.set(EndpointState::Closed);
+    endpoint.signals.set(0);
+    loop {
+        let guard = endpoint.lock.lock();
+        let waiting = match endpoint.senders.pop(k) {
+            Some(sender) => {
+                endpoint.queued.take(1);
+                Some(sender)
+            }
+            None => endpoint.receivers.pop(k),
+        };
+        drop(guard);
+        let Some(waiting) = waiting else { break };
+        fail(k, waiting, TransportError::refused(Cause::Died));
+    }
+    while let Some(session) = endpoint.closed.pop(k) {
+        session.told.set(true);
+        session.end_if_unused(k);
+    }
+    endpoint.release(k);
+}
+
+/// Ends the wait of every receiver, so that a successor can take over.
+pub fn expel(k: Entered<'_>, endpoint: &Endpoint) {
+    endpoint.epoch.add(1);
+    while let Some(receiver) = endpoint.receivers.first(k) {
+        interrupt(k, receiver, Cause::Cancelled);
+    }
+}
+
+/// Delivers what waits to whom waits, after a pause.
+pub fn resume(k: Entered<'_>, endpoint: &Endpoint) {
+    endpoint.state.set(EndpointState::Open);
+    signal::raise(k, endpoint, 0);
+    let _guard = endpoint.lock.lock();
+    while let Some(receiver) = endpoint.receivers.first(k) {
+        if !super::receive::take_message(k, endpoint, receiver) {
+            break;
+        }
+    }
+}

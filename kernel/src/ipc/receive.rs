@@ -1,0 +1,107 @@
+//! The server's side: `receive`.
+
+use super::{Outcome, deliver, end, plain, refused};
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    capability::object::Target,
+    object::{
+        endpoint::{Endpoint, State as EndpointState},
+        thread::{State, Thread},
+    },
+};
+use libipc_abi::{
+    FOREVER,
+    handle::{Handle, ObjectType, Rights},
+    registers::{CallIn, CallOut},
+    status::{Cause, Status},
+};
+
+/// Waits for signals, ended sessions or messages; with the null handle, for the
+/// deadline alone.
+pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
+    if let Some(client) = thread.client.get(k) {
+        end::drop_request(k, thread, client);
+    }
+    if call.handle == Handle::NULL {
+        return wait(k, thread, None, call.deadline);
+    }
+    let Some(task) = thread.task.get(k) else { return Outcome::Blocked };
+    let target = task.table.get(k, call.handle, ObjectType::Endpoint, Rights::RECEIVE);
+    let Ok(Target::Endpoint(endpoint, _, epoch)) = target else {
+        return Outcome::Done(refused(Cause::Denied));
+    };
+    let _guard = endpoint.lock.lock();
+    if endpoint.state.get() == EndpointState::Closed {
+        return Outcome::Done(refused(Cause::Died));
+    }
+    if epoch != endpoint.epoch.get() {
+        return Outcome::Done(refused(Cause::Revoked));
+    }
+    if let Some(out) = event(k, endpoint) {
+        return Outcome::Done(out);
+    }
+    // As if it had waited already, so that one way of delivering serves both.
+    enqueue(k, thread, endpoint);
+    if take_message(k, endpoint, thread) {
+        return Outcome::Blocked;
+    }
+    if call.deadline != FOREVER && call.deadline <= Port::now() {
+        deliver::finish_receive(k, thread);
+        k.core.wake(k, thread);
+        return Outcome::Done(refused(Cause::TimedOut));
+    }
+    k.core.alarms.set(k, thread, call.deadline);
+    Outcome::Blocked
+}
+
+/// Signals that wait, or a session that ended.
+fn event(k: Entered<'_>, endpoint: &Endpoint) -> Option<CallOut> {
+    let signals = endpoint.signals.replace(0);
+    if signals != 0 {
+        let mut out = plain(Status::Signals);
+        out.words[0] = signals;
+        return Some(out);
+    }
+    let session = endpoint.closed.pop(k)?;
+    let mut out = plain(Status::Closed);
+    out.badge = session.badge.get();
+    session.told.set(true);
+    session.end_if_unused(k);
+    Some(out)
+}
+
+fn enqueue(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) {
+    k.core.unready(k, thread);
+    thread.state.set(State::Receiving);
+    thread.endpoint.set(Some(endpoint));
+    endpoint.uses.add(1);
+    endpoint.receivers.push(k, thread);
+}
+
+/// Gives `receiver`, which waits at the endpoint, the first message that can be
+/// delivered. A caller whose message cannot be gets its error.
+pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> bool {
+    if endpoint.state.get() != EndpointState::Open {
+        return false;
+    }
+    while let Some(sender) = endpoint.senders.pop(k) {
+        endpoint.queued.take(1);
+        match deliver::message(k, sender, receiver) {
+            Ok(()) => return true,
+            Err(cause) => end::undeliverable(k, sender, cause),
+        }
+    }
+    false
+}
+
+fn wait(k: Entered<'_>, thread: &Thread, endpoint: Option<&Endpoint>, deadline: u64) -> Outcome {
+    if deadline != FOREVER && deadline <= Port::now() {
+        return Outcome::Done(refused(Cause::TimedOut));
+    }
+    k.core.unready(k, thread);
+    thread.state.set(State::Receiving);
+    thread.endpoint.set(endpoint);
+    k.core.alarms.set(k, thread, deadline);
+    Outcome::Blocked
+}

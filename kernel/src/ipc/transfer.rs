@@ -1,0 +1,130 @@
+//! Capabilities in messages: all arrive or none does.
+
+use crate::{
+    Entered,
+    capability::{object::Target, slot::Slot},
+    object::{task::Task, thread::Thread},
+};
+use core::sync::atomic::Ordering::Relaxed;
+use libipc_abi::{
+    buffer::{CAPABILITIES, word},
+    handle::{Handle, Rights},
+    status::Cause,
+};
+
+/// Whose fault it is that capabilities could not be passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The sender does not hold what it wants to pass, or may not pass it.
+    Sender(Cause),
+    /// The receiver has no room.
+    Receiver(Cause),
+}
+
+impl Failure {
+    /// The cause, whoever is to blame.
+    pub fn cause(self) -> Cause {
+        match self {
+            Failure::Sender(cause) | Failure::Receiver(cause) => cause,
+        }
+    }
+}
+
+/// A capability on its way.
+#[derive(Clone, Copy)]
+struct Passing<'k> {
+    slot: &'k Slot,
+    target: Target<'k>,
+    rights: Rights,
+    moves: bool,
+}
+
+/// Passes the capabilities that the sender's buffer names.
+pub fn capabilities(
+    k: Entered<'_>,
+    sender: &Thread,
+    receiver: &Thread,
+    count: usize,
+) -> Result<(), Failure> {
+    if count == 0 {
+        return Ok(());
+    }
+    let died = Failure::Sender(Cause::Died);
+    let from = sender.task.get(k).ok_or(died)?;
+    let to = receiver.task.get(k).ok_or(died)?;
+    let mut passing = [None; CAPABILITIES];
+    look_up(k, from, sender, &mut passing[..count]).map_err(Failure::Sender)?;
+
+    let buffer = receiver.buffer(k);
+    if buffer[word::OPEN].load(Relaxed) < count as u64 {
+        return Err(Failure::Receiver(Cause::QuotaExceeded));
+    }
+    let mut handles = [Handle::NULL; CAPABILITIES];
+    for (index, capability) in passing.iter().flatten().enumerate() {
+        match to.table.insert(k, to, &capability.target, capability.rights) {
+            Ok(handle) => handles[index] = handle,
+            Err(_) => {
+                for handle in &handles[..index] {
+                    if let Some(slot) = to.table.find(k, *handle) {
+                        forget(k, to, slot);
+                    }
+                }
+                return Err(Failure::Receiver(Cause::QuotaExceeded));
+            }
+        }
+    }
+    for (index, capability) in passing.iter().flatten().enumerate() {
+        buffer[word::CAPABILITIES + index].store(handles[index].0, Relaxed);
+        if capability.moves {
+            forget(k, from, capability.slot);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes one of two capabilities to the same: no reply is dropped by it.
+fn forget(k: Entered<'_>, task: &Task, slot: &Slot) {
+    match task.table.take(k, slot) {
+        Some((Target::Reply(thread, _), _)) => thread.release(k),
+        Some((target, rights)) => target.release(k, rights),
+        None => {}
+    }
+}
+
+fn look_up<'k>(
+    k: Entered<'k>,
+    task: &Task,
+    sender: &Thread,
+    passing: &mut [Option<Passing<'k>>],
+) -> Result<(), Cause> {
+    let buffer = sender.buffer(k);
+    // Each word is read once: other threads of the task can write them.
+    let how = buffer[word::PASSING].load(Relaxed);
+    for index in 0..passing.len() {
+        let handle = Handle(buffer[word::CAPABILITIES + index].load(Relaxed));
+        let slot = task.table.find(k, handle).ok_or(Cause::Denied)?;
+        let target = slot.target(k).ok_or(Cause::Denied)?;
+        let moves = how >> index & 1 == 0;
+        let single = matches!(target, Target::Reply(..));
+        if !handle.rights().contains(Rights::GRANT) || (single && !moves) {
+            return Err(Cause::Denied);
+        }
+        let twice = passing[..index].iter().flatten();
+        if moves && twice.into_iter().any(|other| core::ptr::eq(other.slot, slot)) {
+            return Err(Cause::Malformed);
+        }
+        let lost = Rights::from_bits_retain((how >> (8 + 8 * index)) as u8);
+        let rights = weaken(&target, handle.rights(), lost);
+        passing[index] = Some(Passing { slot, target, rights, moves });
+    }
+    Ok(())
+}
+
+/// Rights without those that are lost; marks stay.
+pub fn weaken(target: &Target<'_>, rights: Rights, lost: Rights) -> Rights {
+    let marks = match target {
+        Target::Endpoint(..) => Rights::FAR_ONLY,
+        _ => Rights::empty(),
+    };
+    rights - (lost - marks)
+}

@@ -1,0 +1,176 @@
+//! Everything that the kernel knows, and the proof of being inside it.
+
+use crate::{
+    arch::{Arch, Port},
+    cell::{Link, Word},
+    list::List,
+    log::Log,
+    memory::frames::Frames,
+    object::{
+        interrupt::Interrupt,
+        memory::{self, Memory},
+        task::{self, Task},
+    },
+    schedule::core::Core,
+};
+
+/// Interrupt lines that can be told apart.
+pub const LINES: usize = 512;
+
+/// Cores that run threads. Others are up and idle.
+pub const CORES: usize = 1;
+
+/// Everything that the kernel knows.
+pub struct Kernel {
+    /// Page frames.
+    pub frames: Frames,
+    /// Cores, by number.
+    pub cores: [Core; CORES],
+    /// Address-space identifiers.
+    pub asids: Asids,
+    /// The log.
+    pub log: Log,
+    /// First frame with retired objects, as index + 1.
+    pub retired: Word<u32>,
+    /// Tasks that are being taken apart.
+    pub dying_tasks: List<Task, task::Dying>,
+    /// Memory that is being given back.
+    pub dying_memory: List<Memory, memory::Dying>,
+    /// Pays for the first task.
+    pub boot_task: Task,
+    /// Cores that answered at boot.
+    pub cores_up: Word<u64>,
+    lines: [Link<Interrupt>; LINES],
+    ids: Word<u64>,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Kernel {
+    /// A kernel before it knows about the machine.
+    pub const fn new() -> Kernel {
+        Kernel {
+            frames: Frames::none(),
+            cores: [const { Core::new() }; CORES],
+            asids: Asids::new(),
+            log: Log::new(),
+            retired: Word::zeroed(),
+            dying_tasks: List::empty(),
+            dying_memory: List::empty(),
+            boot_task: Task::new(),
+            cores_up: Word::zeroed(),
+            lines: [const { Link::none() }; LINES],
+            ids: Word::zeroed(),
+        }
+    }
+
+    /// A core has come up.
+    pub fn core_is_up(&self) {
+        self.cores_up.add(1);
+    }
+
+    /// Number of the thread that runs on the calling core.
+    pub fn current_thread(&self) -> Option<u64> {
+        let k = Entered::new(self);
+        k.core.current.get(k).map(|thread| thread.id.get())
+    }
+
+    /// A number that no other object of this boot has.
+    pub fn new_id(&self) -> u64 {
+        self.ids.add(1)
+    }
+
+    /// Physical address of a kernel object.
+    pub fn physical<T>(&self, object: &T) -> u64 {
+        (core::ptr::from_ref(object).addr() - Port::physical(0).addr()) as u64
+    }
+
+    /// The object of an interrupt line, if somebody has it.
+    pub fn line<'k>(&self, k: Entered<'k>, line: u32) -> Option<&'k Interrupt> {
+        self.lines.get(line as usize)?.get(k)
+    }
+
+    /// Makes `interrupt` the object of its line. `false` if there is no such
+    /// line.
+    pub fn set_line(&self, interrupt: &Interrupt) -> bool {
+        match self.lines.get(interrupt.line.get() as usize) {
+            Some(link) => {
+                link.set(Some(interrupt));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The object of a line ends.
+    pub fn forget_line(&self, _: Entered<'_>, interrupt: &Interrupt) {
+        if let Some(link) = self.lines.get(interrupt.line.get() as usize)
+            && link.is(interrupt)
+        {
+            link.set(None);
+        }
+    }
+}
+
+/// Proof that this core is inside the kernel: what is read from a link with it
+/// stays valid until the core leaves.
+#[derive(Clone, Copy)]
+pub struct Entered<'k> {
+    /// Everything.
+    pub kernel: &'k Kernel,
+    /// The calling core.
+    pub core: &'k Core,
+}
+
+impl<'k> Entered<'k> {
+    /// The calling core enters the kernel.
+    pub fn new(kernel: &'k Kernel) -> Self {
+        Entered { kernel, core: &kernel.cores[Port::core() % CORES] }
+    }
+}
+
+/// Words of the set of address-space identifiers.
+const SETS: usize = 64;
+
+/// Address-space identifiers, each given to one task at a time.
+pub struct Asids {
+    taken: [Word<u64>; SETS],
+    hint: Word<usize>,
+}
+
+impl Asids {
+    const fn new() -> Asids {
+        Asids { taken: [const { Word::zeroed() }; SETS], hint: Word::zeroed() }
+    }
+
+    /// An identifier that no other task has. 0 is the kernel's own, and
+    /// everybody's on processors that do not tell address spaces apart.
+    pub fn allocate(&self) -> Option<u16> {
+        let count = usize::from(Port::asids()).min(SETS * 64);
+        if count <= 1 {
+            return Some(0);
+        }
+        for number in 0..count.div_ceil(64) {
+            let index = (self.hint.get() + number) % count.div_ceil(64);
+            let set = &self.taken[index];
+            let own = if index == 0 { set.get() | 1 } else { set.get() };
+            let bit = own.trailing_ones() as usize;
+            if bit < 64 && index * 64 + bit < count {
+                set.set(set.get() | 1 << bit);
+                self.hint.set(index);
+                return Some((index * 64 + bit) as u16);
+            }
+        }
+        None
+    }
+
+    /// Nothing of the address space is in any translation buffer any more.
+    pub fn free(&self, asid: u16) {
+        let set = &self.taken[usize::from(asid) / 64 % SETS];
+        set.set(set.get() & !(1 << (asid % 64)));
+    }
+}

@@ -1,0 +1,132 @@
+//! Copies between tasks and memory objects.
+//!
+//! User memory is never a Rust reference in the kernel: each piece, within one
+//! page on both sides, is found through the page tables and copied raw through
+//! the physical map.
+
+use crate::{
+    Entered,
+    arch::{Access, Arch, Port},
+    memory::fill,
+    object::{memory::Memory, task::Task},
+};
+use core::ptr;
+use libipc_abi::PAGE;
+
+/// Where bytes come from or go to.
+#[derive(Clone, Copy)]
+pub enum Place<'k> {
+    /// An address of a task.
+    Task(&'k Task, u64),
+    /// An offset in a memory object.
+    Memory(&'k Memory, u64),
+}
+
+/// Why a copy stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The source cannot be read.
+    Source,
+    /// The destination cannot be written.
+    Destination,
+    /// An interrupt waits; so many bytes are done.
+    Interrupt(u64),
+}
+
+impl Place<'_> {
+    fn at(self, done: u64) -> Option<Self> {
+        Some(match self {
+            Place::Task(task, address) => Place::Task(task, address.checked_add(done)?),
+            Place::Memory(memory, offset) => Place::Memory(memory, offset.checked_add(done)?),
+        })
+    }
+
+    /// Physical address of the first byte and how many follow in its page.
+    fn piece(self, k: Entered<'_>, access: Access) -> Option<(u64, u64)> {
+        let (physical, position) = match self {
+            Place::Task(task, address) => {
+                let (physical, allowed) = fill::resolve(k, task, address, access).ok()?;
+                // Only devices themselves are spoken to in device memory.
+                if allowed.contains(Access::DEVICE) {
+                    return None;
+                }
+                (physical, address)
+            }
+            Place::Memory(memory, offset) => {
+                if memory.is_device() {
+                    return None;
+                }
+                let frame = memory.page(k, offset / PAGE as u64)?;
+                (frame + offset % PAGE as u64, offset)
+            }
+        };
+        Some((physical, PAGE as u64 - position % PAGE as u64))
+    }
+}
+
+/// Copies `length` bytes, in pieces of at most a page.
+pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Result<(), Stop> {
+    let mut done = 0;
+    while done < length {
+        let (source, readable) =
+            from.at(done).and_then(|place| place.piece(k, Access::READ)).ok_or(Stop::Source)?;
+        let (destination, writable) =
+            to.at(done).and_then(|place| place.piece(k, Access::WRITE)).ok_or(Stop::Destination)?;
+        let piece = readable.min(writable).min(length - done);
+        move_bytes(source, destination, piece as usize);
+        done += piece;
+        if done < length && Port::interrupt_waits() {
+            return Err(Stop::Interrupt(done));
+        }
+    }
+    Ok(())
+}
+
+/// Copies from memory of the kernel to a place; the bytes are few.
+pub fn write(k: Entered<'_>, bytes: &[u8], to: Place<'_>) -> Result<(), Stop> {
+    let mut done = 0;
+    while done < bytes.len() {
+        let (destination, writable) = to
+            .at(done as u64)
+            .and_then(|place| place.piece(k, Access::WRITE))
+            .ok_or(Stop::Destination)?;
+        let piece = (writable as usize).min(bytes.len() - done);
+        // SAFETY: the destination is `writable` bytes of one frame that belongs
+        // to a memory object, which no Rust reference covers; the source is a
+        // slice of the kernel, so they do not overlap.
+        #[allow(unsafe_code, reason = "user memory is raw memory")]
+        unsafe {
+            ptr::copy_nonoverlapping(bytes[done..].as_ptr(), Port::physical(destination), piece);
+        }
+        done += piece;
+    }
+    Ok(())
+}
+
+/// Copies from a place to memory of the kernel; the bytes are few.
+pub fn read(k: Entered<'_>, from: Place<'_>, bytes: &mut [u8]) -> Result<(), Stop> {
+    let mut done = 0;
+    while done < bytes.len() {
+        let (source, readable) =
+            from.at(done as u64).and_then(|place| place.piece(k, Access::READ)).ok_or(Stop::Source)?;
+        let piece = (readable as usize).min(bytes.len() - done);
+        // SAFETY: as in `write`, the other way round.
+        #[allow(unsafe_code, reason = "user memory is raw memory")]
+        unsafe {
+            ptr::copy_nonoverlapping(Port::physical(source), bytes[done..].as_mut_ptr(), piece);
+        }
+        done += piece;
+    }
+    Ok(())
+}
+
+fn move_bytes(source: u64, destination: u64, length: usize) {
+    let (source, destination) = (Port::physical(source), Port::physical(destination));
+    // SAFETY: both lie, `length` bytes long, in one frame each that belongs to a
+    // memory object, which no Rust reference covers; they may be the same frame,
+    // so the copy allows overlap.
+    #[allow(unsafe_code, reason = "user memory is raw memory")]
+    unsafe {
+        ptr::copy(source, destination, length);
+    }
+}

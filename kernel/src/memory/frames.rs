@@ -1,0 +1,196 @@
+//! Page frames: a record for each frame of RAM, and the list of free ones.
+
+use crate::{
+    Entered,
+    arch::{Arch, ENTRIES, Port},
+    cell::{Link, Word},
+    object::task::Task,
+};
+use core::{ops::Range, slice, sync::atomic::AtomicU64};
+use libipc_abi::PAGE;
+use spin::{Mutex, Once};
+
+/// What the kernel knows about a frame that it uses for objects or keeps free.
+#[derive(Default)]
+pub struct Record {
+    /// Next frame in the list this one is in (free, or of a slab), as index + 1.
+    pub next: Word<u32>,
+    /// Previous frame in a slab's list, as index + 1.
+    pub previous: Word<u32>,
+    /// Next frame with retired objects, as index + 1.
+    pub next_retired: Word<u32>,
+    /// Which slab the frame belongs to.
+    pub class: Word<u32>,
+    /// Objects in use.
+    pub used: Word<u64>,
+    /// Objects that wait until no core can see them any more.
+    pub retired: Word<u64>,
+    /// The task that pays for the frame.
+    pub payer: Link<Task>,
+}
+
+/// A frame as 512 words: a page table, a message buffer, a directory.
+pub type Words = [AtomicU64; ENTRIES];
+
+struct Free {
+    first: u32,
+    count: u64,
+}
+
+/// All frames of RAM.
+pub struct Frames {
+    /// Where the records are, and how many; written once, at boot.
+    records: Once<&'static [Record]>,
+    base: Word<u64>,
+    free: Mutex<Free>,
+}
+
+impl Frames {
+    /// No frames, before boot has told of any.
+    pub const fn none() -> Frames {
+        Frames {
+            records: Once::new(),
+            base: Word::zeroed(),
+            free: Mutex::new(Free { first: 0, count: 0 }),
+        }
+    }
+
+    /// Takes over `memory` except `reserved`. The records themselves are put
+    /// at the first free place that holds them. `false` if there is none.
+    pub fn take_over(&self, memory: Range<u64>, reserved: &[Range<u64>]) -> bool {
+        self.try_take_over(memory, reserved).is_some()
+    }
+
+    fn try_take_over(&self, memory: Range<u64>, reserved: &[Range<u64>]) -> Option<()> {
+        let page = PAGE as u64;
+        let base = memory.start.next_multiple_of(page);
+        let end = memory.end & !(page - 1);
+        let count = usize::try_from(end.checked_sub(base)? / page).ok()?;
+        let size = (count * size_of::<Record>()).next_multiple_of(PAGE) as u64;
+
+        let overlap = |range: &Range<u64>| {
+            reserved
+                .iter()
+                .filter(|other| other.start < range.end && range.start < other.end)
+                .map(|other| other.end.next_multiple_of(page))
+                .max()
+        };
+        let mut records = base..base.checked_add(size)?;
+        while let Some(next) = overlap(&records) {
+            records = next..next.checked_add(size)?;
+        }
+        if records.end > end {
+            return None;
+        }
+        zero(records.start, size as usize);
+        self.base.set(base);
+        self.records.call_once(|| records_at(records.start, count));
+        // From the top down, so that the lowest frame is handed out first.
+        for index in (0..count).rev() {
+            let frame = base + index as u64 * page..base + (index as u64 + 1) * page;
+            let taken = frame.start < records.end && records.start < frame.end;
+            if !taken && overlap(&frame).is_none() {
+                self.push(frame.start);
+            }
+        }
+        Some(())
+    }
+
+    fn records(&self) -> &'static [Record] {
+        self.records.get().copied().unwrap_or_default()
+    }
+
+    /// Frames of RAM, the reserved ones included.
+    pub fn total(&self) -> u64 {
+        self.records().len() as u64
+    }
+
+    /// Frames in the free list.
+    pub fn free(&self) -> u64 {
+        self.free.lock().count
+    }
+
+    /// Whether any byte of the range is RAM.
+    pub fn holds(&self, range: &Range<u64>) -> bool {
+        range.start < self.base.get() + self.total() * PAGE as u64 && self.base.get() < range.end
+    }
+
+    fn index(&self, physical: u64) -> u32 {
+        ((physical - self.base.get()) / PAGE as u64) as u32
+    }
+
+    /// The record of the frame at this address of RAM.
+    pub fn record(&self, physical: u64) -> &'static Record {
+        &self.records()[self.index(physical) as usize]
+    }
+
+    /// The record and address of the frame with this index + 1; `None` for 0.
+    pub fn numbered(&self, number: u32) -> Option<(&'static Record, u64)> {
+        let index = number.checked_sub(1)?;
+        let record = self.records().get(index as usize)?;
+        Some((record, self.base.get() + u64::from(index) * PAGE as u64))
+    }
+
+    /// The frame's index + 1.
+    pub fn number(&self, physical: u64) -> u32 {
+        self.index(physical) + 1
+    }
+
+    /// Takes a frame, full of zeros. Somebody has been charged for it, so there
+    /// is one: what all quotas allow together is no more than there is.
+    pub fn pop(&self) -> u64 {
+        let physical = {
+            let mut free = self.free.lock();
+            let Some((record, physical)) = self.numbered(free.first) else {
+                panic!("a frame was paid for that does not exist");
+            };
+            free.first = record.next.get();
+            free.count -= 1;
+            physical
+        };
+        zero(physical, PAGE);
+        physical
+    }
+
+    /// Puts a frame back that nobody can reach any more.
+    pub fn push(&self, physical: u64) {
+        let record = self.record(physical);
+        record.payer.set(None);
+        record.used.set(0);
+        let mut free = self.free.lock();
+        record.next.set(free.first);
+        free.first = self.number(physical);
+        free.count += 1;
+    }
+}
+
+/// The frame at this address as words.
+pub fn words<'k>(_: Entered<'k>, physical: u64) -> &'k Words {
+    let pointer = Port::physical(physical).cast::<Words>();
+    // SAFETY: callers name frames of RAM that the kernel owns; those are mapped
+    // for as long as it runs, page-aligned, and any bits are valid atomics.
+    #[allow(unsafe_code, reason = "frames are memory, not objects")]
+    unsafe {
+        &*pointer
+    }
+}
+
+fn records_at(physical: u64, count: usize) -> &'static [Record] {
+    let pointer = Port::physical(physical).cast::<Record>();
+    // SAFETY: the range was found free and inside RAM, is page-aligned, was
+    // filled with zeros, which is a valid `Record`, and is never handed out.
+    #[allow(unsafe_code, reason = "the records live in RAM that nothing else uses")]
+    unsafe {
+        slice::from_raw_parts(pointer, count)
+    }
+}
+
+fn zero(physical: u64, length: usize) {
+    let pointer = Port::physical(physical);
+    // SAFETY: the range is RAM that nobody uses: it comes from the free list, or
+    // was found free at boot.
+    #[allow(unsafe_code, reason = "frames are memory, not objects")]
+    unsafe {
+        pointer.write_bytes(0, length);
+    }
+}

@@ -1,0 +1,144 @@
+//! Kernel objects in frames: each task has frames of its own for each type of
+//! object, so that one task's objects never keep another's frames.
+
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    memory::{frames::Record, quota},
+    object::task::Task,
+};
+use core::ptr;
+use libipc_abi::{PAGE, objects::ObjectError};
+
+/// Types that live in slabs.
+pub const CLASSES: usize = 7;
+
+/// A kernel object's type.
+pub trait Object: Sync + Sized {
+    /// Its slab, different for each type.
+    const CLASS: usize;
+    /// Objects in a frame.
+    const CAPACITY: usize = if PAGE / size_of::<Self>() > 64 { 64 } else { PAGE / size_of::<Self>() };
+}
+
+const fn full(capacity: usize) -> u64 {
+    if capacity == 64 { u64::MAX } else { (1 << capacity) - 1 }
+}
+
+/// Makes an object that `payer` pays for.
+pub fn create<'k, T: Object>(
+    k: Entered<'k>,
+    payer: &Task,
+    value: T,
+) -> Result<&'k T, ObjectError> {
+    const { assert!(size_of::<T>() <= PAGE && !core::mem::needs_drop::<T>() && align_of::<T>() <= PAGE) };
+    let frames = &k.kernel.frames;
+    let slab = &payer.slabs[T::CLASS];
+    let (record, physical) = match frames.numbered(slab.get()) {
+        Some(partial) => partial,
+        None => {
+            let physical = quota::allocate(k, payer)?;
+            let record = frames.record(physical);
+            record.class.set(T::CLASS as u32);
+            record.payer.set(Some(payer));
+            record.used.set(0);
+            record.retired.set(0);
+            record.next_retired.set(0);
+            link(k, payer, record, physical);
+            (record, physical)
+        }
+    };
+    let index = record.used.get().trailing_ones() as usize;
+    record.used.set(record.used.get() | 1 << index);
+    if record.used.get() == full(T::CAPACITY) {
+        unlink(k, payer, record);
+    }
+    let pointer = Port::physical(physical).cast::<T>().wrapping_add(index);
+    // SAFETY: the frame belongs to this slab and the bit said that nothing lives
+    // at `index`, which is below CAPACITY because the frame was not full; the
+    // frame is page-aligned and T's size a multiple of its alignment.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    unsafe {
+        ptr::write(pointer, value);
+    }
+    // SAFETY: just written; it stays until retired and until this core has left
+    // the kernel after that, and objects are changed through atomics only.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    unsafe {
+        Ok(&*pointer)
+    }
+}
+
+/// Gives an object up. Its memory is used again only after every core has left
+/// the kernel; the caller has cleared all links to it.
+pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
+    let physical = k.kernel.physical(object);
+    let frame = physical & !(PAGE as u64 - 1);
+    let record = k.kernel.frames.record(frame);
+    let index = (physical - frame) as usize / size_of::<T>();
+    if record.retired.get() == 0 {
+        record.next_retired.set(k.kernel.retired.get());
+        k.kernel.retired.set(k.kernel.frames.number(frame));
+    }
+    record.retired.set(record.retired.get() | 1 << index);
+}
+
+/// Frees what was retired. Called when no core can hold a reference from before.
+pub fn drain(k: Entered<'_>) {
+    while let Some((record, physical)) = k.kernel.frames.numbered(k.kernel.retired.get()) {
+        k.kernel.retired.set(record.next_retired.replace(0));
+        let Some(payer) = record.payer.get(k) else { continue };
+        let was_linked = !is_full(record);
+        record.used.set(record.used.get() & !record.retired.replace(0));
+        if !was_linked {
+            link(k, payer, record, physical);
+        }
+        if record.used.get() == 0 {
+            unlink(k, payer, record);
+            quota::free(k, payer, physical);
+        }
+    }
+}
+
+fn is_full(record: &Record) -> bool {
+    record.used.get() == full(CAPACITIES[record.class.get() as usize])
+}
+
+const CAPACITIES: [usize; CLASSES] = {
+    use crate::object::{
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region, session::Session,
+        thread::Thread,
+    };
+    let mut capacities = [0; CLASSES];
+    capacities[Task::CLASS] = Task::CAPACITY;
+    capacities[Thread::CLASS] = Thread::CAPACITY;
+    capacities[Endpoint::CLASS] = Endpoint::CAPACITY;
+    capacities[Session::CLASS] = Session::CAPACITY;
+    capacities[Memory::CLASS] = Memory::CAPACITY;
+    capacities[Interrupt::CLASS] = Interrupt::CAPACITY;
+    capacities[Region::CLASS] = Region::CAPACITY;
+    capacities
+};
+
+/// Puts a frame in front of its slab's list of frames with room.
+fn link(k: Entered<'_>, payer: &Task, record: &Record, physical: u64) {
+    let slab = &payer.slabs[record.class.get() as usize];
+    let number = k.kernel.frames.number(physical);
+    if let Some((first, _)) = k.kernel.frames.numbered(slab.get()) {
+        first.previous.set(number);
+    }
+    record.next.set(slab.get());
+    record.previous.set(0);
+    slab.set(number);
+}
+
+fn unlink(k: Entered<'_>, payer: &Task, record: &Record) {
+    let (next, previous) = (record.next.replace(0), record.previous.replace(0));
+    match k.kernel.frames.numbered(previous) {
+        Some((before, _)) => before.next.set(next),
+        None => payer.slabs[record.class.get() as usize].set(next),
+    }
+    if let Some((after, _)) = k.kernel.frames.numbered(next) {
+        after.previous.set(previous);
+    }
+}

@@ -1,0 +1,271 @@
+//! Address spaces: a task's page tables and the regions mapped in them.
+//!
+//! Mapping makes the tables and a [`Region`]; pages come in at first touch
+//! ([`super::fill`]), so a table entry is either empty or a page of the region
+//! that covers it. Long operations stop when an interrupt waits and say
+//! [`Progress::Again`]; what they have done stays, so trying again goes on.
+
+use crate::{
+    Entered,
+    arch::{Access, Arch, ENTRIES, Entry, Port},
+    memory::{frames, quota, slab},
+    object::{memory::Memory, region::Region, task::Task},
+};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use libipc_abi::{PAGE, USER_END, objects::ObjectError};
+
+/// First address of the message buffers, above all that tasks can map.
+pub const BUFFERS: u64 = USER_END - (1 << 30);
+
+/// Most regions of a task: finding one takes time in proportion.
+pub const REGIONS: u64 = 1024;
+
+/// How far an operation came.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// To its end.
+    Done,
+    /// An interrupt waits: take it, then try again.
+    Again,
+}
+
+fn index(address: u64, level: usize) -> usize {
+    (address >> (12 + 9 * level)) as usize % ENTRIES
+}
+
+/// Makes the root table of a new task.
+pub fn create_root(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
+    let root = quota::allocate(k, payer)?;
+    for (index, word) in Port::root_entries() {
+        frames::words(k, root)[index].store(word, Relaxed);
+    }
+    Ok(root)
+}
+
+/// The table entry for the page at `address`, if the tables for it exist.
+pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU64> {
+    let mut table = task.root.get();
+    for level in [2, 1] {
+        let word = frames::words(k, table)[index(address, level)].load(Relaxed);
+        let Entry::Table(next) = Port::entry(word, level) else { return None };
+        table = next;
+    }
+    Some(&frames::words(k, table)[index(address, 0)])
+}
+
+/// The table entry for the page at `address`; the task pays for missing tables.
+pub fn make_leaf<'k>(
+    k: Entered<'k>,
+    task: &Task,
+    address: u64,
+) -> Result<&'k AtomicU64, ObjectError> {
+    let mut table = task.root.get();
+    for level in [2, 1] {
+        let entry = &frames::words(k, table)[index(address, level)];
+        table = match Port::entry(entry.load(Relaxed), level) {
+            Entry::Table(next) => next,
+            _ => {
+                let next = quota::allocate(k, task)?;
+                entry.store(Port::table_entry(next), Relaxed);
+                next
+            }
+        };
+    }
+    Ok(&frames::words(k, table)[index(address, 0)])
+}
+
+/// The region that covers `address`.
+pub fn region_at<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k Region> {
+    task.regions.iter(k).find(|region| region.covers(address))
+}
+
+/// Checks a page-aligned range of user space below the message buffers.
+fn range(address: u64, pages: u64) -> Result<u64, ObjectError> {
+    let length = pages.checked_mul(PAGE as u64).ok_or(ObjectError::BadAddress)?;
+    let end = address.checked_add(length).ok_or(ObjectError::BadAddress)?;
+    if pages == 0 || !address.is_multiple_of(PAGE as u64) || address == 0 || end > BUFFERS {
+        return Err(ObjectError::BadAddress);
+    }
+    Ok(end)
+}
+
+/// What to map where.
+pub struct Mapping<'k> {
+    /// The memory.
+    pub memory: &'k Memory,
+    /// Where the mapping begins.
+    pub address: u64,
+    /// First page of the memory.
+    pub offset: u64,
+    /// How many pages.
+    pub pages: u64,
+    /// What may be done there.
+    pub access: Access,
+    /// What `protect` may allow later.
+    pub most: Access,
+}
+
+/// Maps memory into `task`.
+pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress, ObjectError> {
+    let end = range(wanted.address, wanted.pages)?;
+    check_access(wanted.access, wanted.most)?;
+    let last = wanted.offset.checked_add(wanted.pages).ok_or(ObjectError::OutOfRange)?;
+    if last > wanted.memory.pages.get() {
+        return Err(ObjectError::OutOfRange);
+    }
+    let mut before = None;
+    for region in task.regions.iter(k) {
+        if region.address.get() >= end {
+            break;
+        }
+        if region.end() > wanted.address {
+            return Err(ObjectError::Overlap);
+        }
+        before = Some(region);
+    }
+    if task.region_count.get() >= REGIONS {
+        return Err(ObjectError::QuotaExceeded);
+    }
+    // One leaf table for each 2 MiB; they stay until the task ends.
+    let span = (PAGE * ENTRIES) as u64;
+    let mut address = wanted.address;
+    while address < end {
+        make_leaf(k, task, address)?;
+        address = (address & !(span - 1)) + span;
+        if address < end && Port::interrupt_waits() {
+            return Ok(Progress::Again);
+        }
+    }
+    let region = slab::create(k, task, Region::new(wanted))?;
+    wanted.memory.uses.add(1);
+    task.region_count.add(1);
+    task.regions.insert_after(k, before, region);
+    Ok(Progress::Done)
+}
+
+/// Access that is contained in `most`, does something, and keeps W^X.
+fn check_access(access: Access, most: Access) -> Result<(), ObjectError> {
+    let plain = access - Access::DEVICE;
+    if plain.contains(Access::WRITE | Access::EXECUTE) {
+        return Err(ObjectError::WriteExecute);
+    }
+    if plain.is_empty() || !most.contains(plain) {
+        return Err(ObjectError::Denied);
+    }
+    Ok(())
+}
+
+/// Removes the regions that lie inside the range. One that only reaches into it
+/// is an error, and then nothing was removed.
+pub fn unmap(
+    k: Entered<'_>,
+    task: &Task,
+    address: u64,
+    pages: u64,
+) -> Result<Progress, ObjectError> {
+    let end = range(address, pages)?;
+    let inside = |region: &&Region| region.address.get() < end && region.end() > address;
+    let mut found = task.regions.iter(k).filter(inside).peekable();
+    if found.peek().is_none() {
+        return Err(ObjectError::NotMapped);
+    }
+    if found.any(|region| region.address.get() < address || region.end() > end) {
+        return Err(ObjectError::Overlap);
+    }
+    for region in task.regions.iter(k) {
+        if inside(&region) && remove(k, task, region) == Progress::Again {
+            return Ok(Progress::Again);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// Removes a region from its end on, so that it can stop in between.
+pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
+    if empty(k, task, region) == Progress::Again {
+        return Progress::Again;
+    }
+    task.regions.remove(k, region);
+    task.region_count.take(1);
+    if let Some(memory) = region.memory.take(k) {
+        memory.release(k);
+    }
+    slab::retire(k, region);
+    Progress::Done
+}
+
+/// Takes all pages of a region out of the tables, shrinking it.
+fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
+    let asid = task.asid.get();
+    while region.pages.get() > 0 {
+        let address = region.address.get() + (region.pages.get() - 1) * PAGE as u64;
+        clear(k, task, asid, address);
+        region.pages.take(1);
+        if region.pages.get() > 0 && region.pages.get().is_multiple_of(64) && Port::interrupt_waits() {
+            return Progress::Again;
+        }
+    }
+    Progress::Done
+}
+
+fn clear(k: Entered<'_>, task: &Task, asid: u16, address: u64) {
+    if let Some(entry) = leaf(k, task, address)
+        && entry.swap(0, Relaxed) != 0
+    {
+        Port::invalidate_page(asid, address);
+    }
+}
+
+/// Changes the access of the region with exactly this range. Its pages come in
+/// again with the new access.
+pub fn protect(
+    k: Entered<'_>,
+    task: &Task,
+    address: u64,
+    pages: u64,
+    access: Access,
+) -> Result<Progress, ObjectError> {
+    range(address, pages)?;
+    let region = region_at(k, task, address).ok_or(ObjectError::NotMapped)?;
+    if region.address.get() != address || region.pages.get() != pages {
+        return Err(ObjectError::NotMapped);
+    }
+    check_access(access, region.most())?;
+    region.set_access(access);
+    let asid = task.asid.get();
+    for page in (0..pages).rev() {
+        clear(k, task, asid, address + page * PAGE as u64);
+        if page > 0 && page % 64 == 0 && Port::interrupt_waits() {
+            return Ok(Progress::Again);
+        }
+    }
+    Ok(Progress::Done)
+}
+
+/// Gives the page tables back, one leaf table at a time. All regions are gone.
+pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
+    let root = task.root.get();
+    if root == 0 {
+        return Progress::Done;
+    }
+    let shared = Port::root_entries().map(|(index, _)| index).min().unwrap_or(ENTRIES);
+    for top in &frames::words(k, root)[..shared] {
+        let Entry::Table(middle) = Port::entry(top.load(Relaxed), 2) else { continue };
+        for entry in frames::words(k, middle) {
+            let Entry::Table(table) = Port::entry(entry.load(Relaxed), 1) else { continue };
+            entry.store(0, Relaxed);
+            quota::free(k, task, table);
+            if Port::interrupt_waits() {
+                return Progress::Again;
+            }
+        }
+        top.store(0, Relaxed);
+        quota::free(k, task, middle);
+    }
+    // From now on nothing of this address space may be in a translation buffer.
+    Port::invalidate_space(task.asid.get());
+    task.root.set(0);
+    quota::free(k, task, root);
+    Progress::Done
+}

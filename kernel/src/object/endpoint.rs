@@ -1,0 +1,108 @@
+//! An endpoint: where messages and signals arrive.
+
+use crate::{
+    Entered,
+    cell::{Bits, Link, Word},
+    list::List,
+    memory::slab::{self, Object},
+    object::{
+        session::{All, Closed, Session},
+        task::Task,
+        thread::{InQueue, Thread},
+    },
+};
+
+/// Whether calls get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// They do.
+    Open = 0,
+    /// They wait.
+    Paused = 1,
+    /// They fail, for good.
+    Closed = 2,
+}
+
+impl Bits for State {
+    fn to_bits(self) -> u64 {
+        self as u64
+    }
+    fn from_bits(bits: u64) -> Self {
+        [State::Open, State::Paused, State::Closed][bits as usize]
+    }
+}
+
+/// An endpoint. Its queues and sessions are written under `lock`.
+pub struct Endpoint {
+    /// Guards everything here; taken before a session's and a core's.
+    pub lock: spin::Mutex<()>,
+    /// Unique number.
+    pub id: Word<u64>,
+    /// Whether calls get through.
+    pub state: Word<State>,
+    /// Who pays for sessions.
+    pub payer: Link<Task>,
+    /// Threads whose calls wait for a receiver.
+    pub senders: List<Thread, InQueue>,
+    /// How many.
+    pub queued: Word<u64>,
+    /// Threads that wait for messages.
+    pub receivers: List<Thread, InQueue>,
+    /// Signal bits that nobody has taken.
+    pub signals: Word<u64>,
+    /// All sessions.
+    pub sessions: List<Session, All>,
+    /// How many.
+    pub session_count: Word<u64>,
+    /// Sessions whose `Closed` waits to be delivered.
+    pub closed: List<Session, Closed>,
+    /// Capabilities to receive from before this number are refused.
+    pub epoch: Word<u64>,
+    /// Capabilities, sessions and bindings that lead here.
+    pub uses: Word<u64>,
+    /// Those of them that can receive.
+    pub receive_uses: Word<u64>,
+}
+
+impl Object for Endpoint {
+    const CLASS: usize = 4;
+}
+
+impl Endpoint {
+    /// A new endpoint, open, that `payer` pays for.
+    pub fn create<'k>(
+        k: Entered<'k>,
+        payer: &'k Task,
+    ) -> Result<&'k Endpoint, libipc_abi::objects::ObjectError> {
+        let endpoint = slab::create(
+            k,
+            payer,
+            Endpoint {
+                lock: spin::Mutex::new(()),
+                id: Word::new(k.kernel.new_id()),
+                state: Word::new(State::Open),
+                payer: Link::none(),
+                senders: List::empty(),
+                queued: Word::default(),
+                receivers: List::empty(),
+                signals: Word::default(),
+                sessions: List::empty(),
+                session_count: Word::default(),
+                closed: List::empty(),
+                epoch: Word::default(),
+                uses: Word::default(),
+                receive_uses: Word::default(),
+            },
+        )?;
+        endpoint.payer.set(Some(payer));
+        Ok(endpoint)
+    }
+
+    /// One use less. The last one ends the endpoint: by then no thread waits
+    /// here, for a waiting thread is a use.
+    pub fn release(&self, k: Entered<'_>) {
+        if self.uses.take(1) == 0 {
+            slab::retire(k, self);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Memory objects: page frames, filled in when first touched, or a fixed range
+//! of physical addresses.
+
+use crate::{
+    Entered,
+    arch::{Arch, ENTRIES, Port},
+    cell::{Link, Word},
+    list::{Node, Through},
+    memory::{
+        frames, quota,
+        slab::{self, Object},
+        space::Progress,
+    },
+    object::task::Task,
+};
+use core::{ops::Range, sync::atomic::Ordering::Relaxed};
+use libipc_abi::{PAGE, objects::ObjectError};
+
+/// Frames that are named in the object itself.
+const DIRECT: usize = 8;
+
+/// Page frames that can be mapped.
+#[derive(Default)]
+pub struct Memory {
+    /// Unique number.
+    pub id: Word<u64>,
+    /// Size in pages.
+    pub pages: Word<u64>,
+    /// Capabilities and regions that lead here.
+    pub uses: Word<u64>,
+    /// Whether the frames are device registers.
+    device: Word<bool>,
+    /// First physical address of a fixed range, or 0.
+    fixed: Word<u64>,
+    /// Levels of directories above the frames; 0 for `direct`.
+    depth: Word<u64>,
+    /// Frames, 0 while absent; with directories the first is the root.
+    direct: [Word<u64>; DIRECT],
+    /// Frames charged: pages and directories.
+    charged: Word<u64>,
+    /// The task that pays; none for a fixed range.
+    payer: Link<Task>,
+    node: Node<Memory>,
+}
+
+impl Object for Memory {
+    const CLASS: usize = 3;
+}
+
+/// Memory that waits to be taken apart.
+#[derive(Debug)]
+pub struct Dying;
+
+impl Through<Memory> for Dying {
+    fn node(object: &Memory) -> &Node<Memory> {
+        &object.node
+    }
+}
+
+/// Directory levels and directory frames for so many pages.
+fn shape(pages: u64) -> (u64, u64) {
+    if pages <= DIRECT as u64 {
+        return (0, 0);
+    }
+    let (mut depth, mut directories, mut below) = (0, 0, pages);
+    loop {
+        below = below.div_ceil(ENTRIES as u64);
+        depth += 1;
+        directories += below;
+        if below == 1 {
+            return (depth, directories);
+        }
+    }
+}
+
+impl Memory {
+    /// Memory that `payer` pays for: all of it now, though frames come later.
+    pub fn create<'k>(
+        k: Entered<'k>,
+        payer: &'k Task,
+        pages: u64,
+    ) -> Result<&'k Memory, ObjectError> {
+        if pages == 0 || pages > 1 << 27 {
+            return Err(ObjectError::OutOfRange);
+        }
+        let (depth, directories) = shape(pages);
+        quota::charge(payer, pages + directories)?;
+        let memory = slab::create(k, payer, Memory::default())
+            .inspect_err(|_| quota::refund(k, payer, pages + directories))?;
+        memory.id.set(k.kernel.new_id());
+        memory.pages.set(pages);
+        memory.depth.set(depth);
+        memory.charged.set(pages + directories);
+        memory.payer.set(Some(payer));
+        Ok(memory)
+    }
+
+    /// A fixed range of whole pages. `payer` pays for the object alone.
+    pub fn fixed<'k>(
+        k: Entered<'k>,
+        payer: &'k Task,
+        range: &Range<u64>,
+        device: bool,
+    ) -> Result<&'k Memory, ObjectError> {
+        let memory = slab::create(k, payer, Memory::default())?;
+        memory.id.set(k.kernel.new_id());
+        memory.pages.set((range.end - range.start) / PAGE as u64);
+        memory.fixed.set(range.start);
+        memory.device.set(device);
+        Ok(memory)
+    }
+
+    /// Whether this is a device's registers.
+    pub fn is_device(&self) -> bool {
+        self.device.get()
+    }
+
+    /// Frame of page `index`, filled in if it was absent; `None` past the end.
+    pub fn page(&self, k: Entered<'_>, index: u64) -> Option<u64> {
+        if index >= self.pages.get() {
+            return None;
+        }
+        if self.fixed.get() != 0 {
+            return Some(self.fixed.get() + index * PAGE as u64);
+        }
+        let depth = self.depth.get();
+        let direct = if depth == 0 { index as usize } else { 0 };
+        let mut frame = self.direct[direct].get();
+        if frame == 0 {
+            frame = k.kernel.frames.pop();
+            self.direct[direct].set(frame);
+        }
+        for level in (0..depth).rev() {
+            let entry = &frames::words(k, frame)[(index >> (9 * level)) as usize % ENTRIES];
+            frame = entry.load(Relaxed);
+            if frame == 0 {
+                frame = k.kernel.frames.pop();
+                entry.store(frame, Relaxed);
+            }
+        }
+        Some(frame)
+    }
+
+    /// One capability or region less; after the last the frames go back.
+    pub fn release(&self, k: Entered<'_>) {
+        if self.uses.take(1) == 0 {
+            k.kernel.dying_memory.push(k, self);
+        }
+    }
+
+    /// Gives frames back, at most a directory of them at once.
+    pub fn reap(&self, k: Entered<'_>) -> Progress {
+        if let Some(payer) = self.payer.get(k) {
+            for direct in &self.direct {
+                let frame = direct.get();
+                if frame == 0 {
+                    continue;
+                }
+                if empty(k, frame, self.depth.get()) == Progress::Again {
+                    return Progress::Again;
+                }
+                direct.set(0);
+                k.kernel.frames.push(frame);
+            }
+            self.payer.set(None);
+            k.kernel.dying_memory.remove(k, self);
+            let charged = self.charged.get();
+            slab::retire(k, self);
+            quota::refund(k, payer, charged);
+        } else {
+            k.kernel.dying_memory.remove(k, self);
+            slab::retire(k, self);
+        }
+        Progress::Done
+    }
+}
+
+/// Puts what a directory of this depth names back into the free list. Depth is
+/// at most 3, so the recursion is too.
+fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
+    if depth == 0 {
+        return Progress::Done;
+    }
+    for entry in frames::words(k, directory) {
+        let frame = entry.load(Relaxed);
+        if frame == 0 {
+            continue;
+        }
+        if empty(k, frame, depth - 1) == Progress::Again {
+            return Progress::Again;
+        }
+        entry.store(0, Relaxed);
+        k.kernel.frames.push(frame);
+    }
+    // The frames of a last-level directory went back together: look up now.
+    if depth == 1 && Port::interrupt_waits() { Progress::Again } else { Progress::Done }
+}

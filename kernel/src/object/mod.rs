@@ -1,0 +1,10 @@
+//! The kernel's objects: what each is made of. What can be done with them
+//! through their interfaces is in [`crate::interface`].
+
+pub mod endpoint;
+pub mod interrupt;
+pub mod memory;
+pub mod region;
+pub mod session;
+pub mod task;
+pub mod thread;

@@ -1,0 +1,82 @@
+//! A region: a range of memory mapped in an address space.
+
+use crate::{
+    arch::Access,
+    cell::{Link, Word},
+    list::{Node, Through},
+    memory::{slab::Object, space::Mapping},
+    object::memory::Memory,
+};
+use libipc_abi::PAGE;
+
+/// A range of memory mapped in an address space. Belongs to its task.
+pub struct Region {
+    /// The memory; counted in [`Memory::uses`].
+    pub memory: Link<Memory>,
+    /// First address.
+    pub address: Word<u64>,
+    /// Pages.
+    pub pages: Word<u64>,
+    /// First page of the memory.
+    pub offset: Word<u64>,
+    access: Word<u8>,
+    most: Word<u8>,
+    node: Node<Region>,
+}
+
+impl Object for Region {
+    const CLASS: usize = 0;
+}
+
+/// All regions of a task, by address.
+#[derive(Debug)]
+pub struct ByAddress;
+
+impl Through<Region> for ByAddress {
+    fn node(object: &Region) -> &Node<Region> {
+        &object.node
+    }
+}
+
+impl Region {
+    /// A region, not yet in its task's list.
+    pub fn new(wanted: &Mapping<'_>) -> Region {
+        let memory = Link::none();
+        memory.set(Some(wanted.memory));
+        let device = if wanted.memory.is_device() { Access::DEVICE } else { Access::empty() };
+        Region {
+            memory,
+            address: Word::new(wanted.address),
+            pages: Word::new(wanted.pages),
+            offset: Word::new(wanted.offset),
+            access: Word::new((wanted.access | device).bits()),
+            most: Word::new((wanted.most | device).bits()),
+            node: Node::default(),
+        }
+    }
+
+    /// The address after the last.
+    pub fn end(&self) -> u64 {
+        self.address.get() + self.pages.get() * PAGE as u64
+    }
+
+    /// Whether `address` lies inside.
+    pub fn covers(&self, address: u64) -> bool {
+        (self.address.get()..self.end()).contains(&address)
+    }
+
+    /// What may be done there.
+    pub fn access(&self) -> Access {
+        Access::from_bits_truncate(self.access.get())
+    }
+
+    /// What `protect` may allow.
+    pub fn most(&self) -> Access {
+        Access::from_bits_truncate(self.most.get())
+    }
+
+    /// Changes what may be done; the kind of memory stays.
+    pub fn set_access(&self, access: Access) {
+        self.access.set((access | self.access() & Access::DEVICE).bits());
+    }
+}

@@ -1,0 +1,222 @@
+//! A task: address space, capability table and quota.
+
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    capability::table::Table,
+    cell::{Link, Word},
+    list::{List, Node, Through},
+    memory::{
+        quota,
+        slab::{self, CLASSES, Object},
+        space::{self, Progress},
+    },
+    object::{
+        endpoint::Endpoint,
+        region::{ByAddress, Region},
+        session::Session,
+        thread::{InTask, Thread},
+    },
+};
+use libipc_abi::objects::ObjectError;
+
+/// An address space, a capability table and a quota.
+pub struct Task {
+    /// Unique number.
+    pub id: Word<u64>,
+    /// Whose quota this one's is part of.
+    pub parent: Link<Task>,
+    /// Frames that it may use.
+    pub limit: Word<u64>,
+    /// Frames that it uses, its children's limits included.
+    pub used: Word<u64>,
+    /// First frame with room of each slab, as index + 1.
+    pub slabs: [Word<u32>; CLASSES],
+    /// Physical address of the root page table, or 0.
+    pub root: Word<u64>,
+    /// Its address-space identifier.
+    pub asid: Word<u16>,
+    /// What is mapped, by address.
+    pub regions: List<Region, ByAddress>,
+    /// How many regions.
+    pub region_count: Word<u64>,
+    /// Its capabilities.
+    pub table: Table,
+    /// Its threads, until their objects end.
+    pub threads: List<Thread, InTask>,
+    /// Threads that have not ended.
+    pub alive: Word<u64>,
+    /// Where to look first for a free message-buffer address.
+    pub buffer_hint: Word<u64>,
+    /// Called when a thread faults; counted in [`Endpoint::uses`].
+    pub fault_handler: Link<Endpoint>,
+    /// The session of that capability; counted in [`Session::copies`].
+    pub fault_session: Link<Session>,
+    /// Capabilities that lead here.
+    pub uses: Word<u64>,
+    /// It was killed: nothing in it runs any more.
+    pub dying: Word<bool>,
+    /// All that it had is gone, though others may still use what it pays for.
+    pub reaped: Word<bool>,
+    /// Its quota has gone back to the parent.
+    pub ended: Word<bool>,
+    /// Processor time of its threads, in counter ticks.
+    pub time: Word<u64>,
+    /// Calls that its threads made.
+    pub calls: Word<u64>,
+    /// Messages that its threads received.
+    pub received: Word<u64>,
+    node: Node<Task>,
+}
+
+impl Object for Task {
+    const CLASS: usize = 5;
+}
+
+/// Tasks that wait to be taken apart.
+#[derive(Debug)]
+pub struct Dying;
+
+impl Through<Task> for Dying {
+    fn node(object: &Task) -> &Node<Task> {
+        &object.node
+    }
+}
+
+impl Task {
+    /// A task of nothing, which pays for the first.
+    pub const fn new() -> Task {
+        Task {
+            id: Word::zeroed(),
+            parent: Link::none(),
+            limit: Word::zeroed(),
+            used: Word::zeroed(),
+            slabs: [const { Word::zeroed() }; CLASSES],
+            root: Word::zeroed(),
+            asid: Word::zeroed(),
+            regions: List::empty(),
+            region_count: Word::zeroed(),
+            table: Table::new(),
+            threads: List::empty(),
+            alive: Word::zeroed(),
+            buffer_hint: Word::zeroed(),
+            fault_handler: Link::none(),
+            fault_session: Link::none(),
+            uses: Word::zeroed(),
+            dying: Word::zeroed(),
+            reaped: Word::zeroed(),
+            ended: Word::zeroed(),
+            time: Word::zeroed(),
+            calls: Word::zeroed(),
+            received: Word::zeroed(),
+            node: Node::new(),
+        }
+    }
+
+    /// The first task. It owns all frames and is paid by itself.
+    pub fn create_first(k: Entered<'_>) -> Result<&Task, ObjectError> {
+        let boot = &k.kernel.boot_task;
+        boot.limit.set(k.kernel.frames.free());
+        let frames = boot.limit.get() - 1;
+        Task::create(k, boot, frames)
+    }
+
+    /// A task with a quota of `frames` of its parent's.
+    pub fn create<'k>(
+        k: Entered<'k>,
+        parent: &'k Task,
+        frames: u64,
+    ) -> Result<&'k Task, ObjectError> {
+        if frames == 0 {
+            return Err(ObjectError::OutOfRange);
+        }
+        quota::charge(parent, frames)?;
+        let made = slab::create(k, parent, Task::new());
+        let task = made.inspect_err(|_| quota::refund(k, parent, frames))?;
+        task.id.set(k.kernel.new_id());
+        task.parent.set(Some(parent));
+        task.limit.set(frames);
+        let root = k.kernel.asids.allocate().ok_or(ObjectError::QuotaExceeded).and_then(|asid| {
+            task.asid.set(asid);
+            space::create_root(k, task)
+        });
+        match root {
+            Ok(root) => task.root.set(root),
+            Err(error) => {
+                task.dying.set(true);
+                k.kernel.dying_tasks.push(k, task);
+                return Err(error);
+            }
+        }
+        Ok(task)
+    }
+
+    /// Stops everything in the task. What it had is taken apart step by step.
+    pub fn kill(&self, k: Entered<'_>) {
+        if self.dying.replace(true) {
+            return;
+        }
+        k.kernel.dying_tasks.push(k, self);
+    }
+
+    /// Takes a step in taking a dying task apart: a thread, a region, a few
+    /// capabilities or a page table.
+    pub fn reap(&self, k: Entered<'_>) -> Progress {
+        while let Some(thread) = self.threads.first(k) {
+            thread.end(k);
+            thread.detach(k);
+            if Port::interrupt_waits() {
+                return Progress::Again;
+            }
+        }
+        if let Some(handler) = self.fault_handler.take(k) {
+            if let Some(session) = self.fault_session.take(k) {
+                crate::ipc::session::drop_copy(k, session);
+            }
+            handler.release(k);
+        }
+        while let Some(region) = self.regions.first(k) {
+            if space::remove(k, self, region) == Progress::Again || Port::interrupt_waits() {
+                return Progress::Again;
+            }
+        }
+        if self.table.clear(k, self) == Progress::Again {
+            return Progress::Again;
+        }
+        if space::destroy(k, self) == Progress::Again {
+            return Progress::Again;
+        }
+        k.kernel.asids.free(self.asid.get());
+        k.kernel.dying_tasks.remove(k, self);
+        self.reaped.set(true);
+        self.end_if_empty(k);
+        Progress::Done
+    }
+
+    /// Gives the quota back once the task is gone and nobody uses anything that
+    /// it pays for, and ends the object once nobody names it either.
+    pub fn end_if_empty(&self, k: Entered<'_>) {
+        if !self.reaped.get() || self.used.get() != 0 {
+            return;
+        }
+        if !self.ended.replace(true)
+            && let Some(parent) = self.parent.get(k)
+        {
+            quota::refund(k, parent, self.limit.replace(0));
+        }
+        if self.uses.get() == 0
+            && let Some(parent) = self.parent.take(k)
+        {
+            debug_assert!(parent.used.get() > 0, "the parent pays for this object");
+            slab::retire(k, self);
+        }
+    }
+
+    /// One capability less. A task that nobody names is killed.
+    pub fn release(&self, k: Entered<'_>) {
+        if self.uses.take(1) == 0 {
+            self.kill(k);
+            self.end_if_empty(k);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! A thread: registers, and its place in the system's waits.
+
+use crate::{
+    Entered,
+    arch::{Arch, Context, Port},
+    cell::{Bits, Link, Word},
+    list::{Node, Through},
+    memory::{
+        frames, quota,
+        slab::{self, Object},
+        space,
+    },
+    object::{endpoint::Endpoint, session::Session, task::Task},
+    schedule::alarm::Alarm,
+};
+use core::sync::atomic::Ordering::Relaxed;
+use libipc_abi::{
+    PAGE,
+    buffer::LEASES,
+    objects::{FaultKind, ObjectError},
+};
+
+/// Calls of which the labels are kept for fault reports.
+pub const HISTORY: usize = 16;
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, and not yet started, or suspended.
+    Stopped = 0,
+    /// Running, or in the run queue.
+    Ready = 1,
+    /// Its call is in an endpoint's queue.
+    Sending = 2,
+    /// Its call was received.
+    Waiting = 3,
+    /// It is in an endpoint's queue of receivers, or sleeps.
+    Receiving = 4,
+    /// It has ended.
+    Dead = 5,
+}
+
+impl Bits for State {
+    fn to_bits(self) -> u64 {
+        self as u64
+    }
+    fn from_bits(bits: u64) -> Self {
+        use State::*;
+        [Stopped, Ready, Sending, Waiting, Receiving, Dead][bits as usize]
+    }
+}
+
+/// A lease of a call that was received: address, length, access.
+#[derive(Default)]
+pub struct Lease {
+    /// In the lender's memory.
+    pub address: Word<u64>,
+    /// Bytes.
+    pub length: Word<u64>,
+    /// Bits of [`libipc_abi::buffer::Access`].
+    pub access: Word<u64>,
+}
+
+/// A fault that its handler has not answered yet. Its message is made from it.
+#[derive(Default)]
+pub struct PendingFault {
+    /// [`FaultKind`] + 1, or 0 for none.
+    pub kind: Word<u64>,
+    /// See [`libipc_abi::objects::Fault::fault`].
+    pub address: Word<u64>,
+    /// The architecture's word on it.
+    pub code: Word<u64>,
+}
+
+/// A thread. Written by its core only.
+pub struct Thread {
+    /// User registers; assembly reads and writes them.
+    pub context: Context,
+    /// Unique number; its low 24 bits are in request ids.
+    pub id: Word<u64>,
+    /// Its task.
+    pub task: Link<Task>,
+    /// What it is doing.
+    pub state: Word<State>,
+    /// 0 to 255.
+    pub priority: Word<u8>,
+    /// The same, or its client's if that is higher.
+    pub effective: Word<u8>,
+    /// In the run queue, or in a queue of the endpoint.
+    queue: Node<Thread>,
+    in_task: Node<Thread>,
+    /// When its wait ends.
+    pub alarm: Alarm,
+    /// Physical address of the message buffer.
+    pub buffer: Word<u64>,
+    /// Its address in the task.
+    pub buffer_address: Word<u64>,
+    /// Calls so far: the low 40 bits of request ids.
+    pub call_number: Word<u64>,
+    /// The endpoint that it calls or receives from; counted in its uses.
+    pub endpoint: Link<Endpoint>,
+    /// The session of its call; counted in its calls in flight.
+    pub session: Link<Session>,
+    /// The label of its call.
+    pub label: Word<u64>,
+    /// The leases of its call.
+    pub leases: [Lease; LEASES],
+    /// How many.
+    pub lease_count: Word<usize>,
+    /// The thread that serves its call and has not kept the reply.
+    pub server: Link<Thread>,
+    /// The thread whose call it serves. Each is the other's `server`.
+    pub client: Link<Thread>,
+    /// A fault instead of a call.
+    pub fault: PendingFault,
+    /// Somebody wants it stopped.
+    pub suspended: Word<bool>,
+    /// Labels of the last calls, a ring.
+    pub history: [Word<u64>; HISTORY],
+    /// Calls recorded there so far.
+    pub history_count: Word<u64>,
+    /// Processor time, in counter ticks.
+    pub time: Word<u64>,
+    /// Capabilities that lead here, kept replies included, and the task's list.
+    pub uses: Word<u64>,
+}
+
+impl Object for Thread {
+    const CLASS: usize = 6;
+}
+
+/// The run queue, or a queue of an endpoint.
+#[derive(Debug)]
+pub struct InQueue;
+
+impl Through<Thread> for InQueue {
+    fn node(object: &Thread) -> &Node<Thread> {
+        &object.queue
+    }
+}
+
+/// The threads of a task.
+#[derive(Debug)]
+pub struct InTask;
+
+impl Through<Thread> for InTask {
+    fn node(object: &Thread) -> &Node<Thread> {
+        &object.in_task
+    }
+}
+
+/// Where a thread begins.
+pub struct Start {
+    /// First instruction.
+    pub entry: u64,
+    /// Stack pointer.
+    pub stack: u64,
+    /// Argument registers.
+    pub arguments: [u64; 2],
+    /// 0 to 255.
+    pub priority: u8,
+}
+
+impl Thread {
+    /// A thread of `task`, stopped, with its message buffer mapped.
+    pub fn create<'k>(
+        k: Entered<'k>,
+        task: &'k Task,
+        start: &Start,
+    ) -> Result<&'k Thread, ObjectError> {
+        let address = free_buffer_address(k, task)?;
+        let entry = space::make_leaf(k, task, address)?;
+        let buffer = quota::allocate(k, task)?;
+        let made = slab::create(
+            k,
+            task,
+            Thread {
+                context: Context::default(),
+                id: Word::new(k.kernel.new_id()),
+                task: Link::none(),
+                state: Word::new(State::Stopped),
+                priority: Word::new(start.priority),
+                effective: Word::new(start.priority),
+                queue: Node::default(),
+                in_task: Node::default(),
+                alarm: Alarm::default(),
+                buffer: Word::new(buffer),
+                buffer_address: Word::new(address),
+                call_number: Word::default(),
+                endpoint: Link::none(),
+                session: Link::none(),
+                label: Word::default(),
+                leases: Default::default(),
+                lease_count: Word::default(),
+                server: Link::none(),
+                client: Link::none(),
+                fault: PendingFault::default(),
+                suspended: Word::default(),
+                history: Default::default(),
+                history_count: Word::default(),
+                time: Word::default(),
+                uses: Word::new(1),
+            },
+        );
+        let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
+        use crate::arch::Access;
+        entry.store(Port::page_entry(buffer, Access::READ | Access::WRITE), Relaxed);
+        task.buffer_hint.set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
+        thread.task.set(Some(task));
+        task.threads.push(k, thread);
+        task.alive.add(1);
+        Port::start(&thread.context, start.entry, start.stack, start.arguments, address);
+        Ok(thread)
+    }
+
+    /// The message buffer.
+    pub fn buffer<'k>(&self, k: Entered<'k>) -> &'k frames::Words {
+        frames::words(k, self.buffer.get())
+    }
+
+    /// The fault that waits for its handler.
+    pub fn pending_fault(&self) -> Option<FaultKind> {
+        use FaultKind::*;
+        let kinds = [Read, Write, Execute, Illegal, Alignment, Breakpoint, Exit, Panic, Quota];
+        kinds.get((self.fault.kind.get() as usize).checked_sub(1)?).copied()
+    }
+
+    /// The id of its current call: thread 24 bits, call number 40.
+    pub fn request_id(&self) -> u64 {
+        self.id.get() << 40 | self.call_number.get() & ((1 << 40) - 1)
+    }
+
+    /// Notes the label of a call for fault reports.
+    pub fn remember(&self, label: u64) {
+        let count = self.history_count.get();
+        self.history[count as usize % HISTORY].set(label);
+        self.history_count.set(count + 1);
+    }
+
+    /// Ends the thread, whatever it is doing. Calls that it serves end in
+    /// `Died`, its own call is forgotten.
+    pub fn end(&self, k: Entered<'_>) {
+        if self.state.get() == State::Dead {
+            return;
+        }
+        crate::ipc::end::leave(k, self);
+        self.state.set(State::Dead);
+        if let Some(task) = self.task.get(k) {
+            task.alive.take(1);
+            if let Some(entry) = space::leaf(k, task, self.buffer_address.get()) {
+                entry.store(0, Relaxed);
+                Port::invalidate_page(task.asid.get(), self.buffer_address.get());
+            }
+            task.buffer_hint.set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));
+            quota::free(k, task, self.buffer.replace(0));
+        }
+    }
+
+    /// Takes a dead thread out of its task.
+    pub fn detach(&self, k: Entered<'_>) {
+        if let Some(task) = self.task.take(k) {
+            task.threads.remove(k, self);
+            self.release(k);
+        }
+    }
+
+    /// One use less; the last one ends the object.
+    pub fn release(&self, k: Entered<'_>) {
+        if self.uses.take(1) == 0 {
+            slab::retire(k, self);
+        }
+    }
+}
+
+/// An address for a message buffer, with an absent page behind it as a guard.
+fn free_buffer_address(k: Entered<'_>, task: &Task) -> Result<u64, ObjectError> {
+    let step = 2 * PAGE as u64;
+    let places = (1 << 30) / step;
+    // Occupied places are no more than threads alive, so the search is short.
+    for number in 0..=task.alive.get() {
+        let place = (task.buffer_hint.get() + number) % places;
+        let address = space::BUFFERS + place * step;
+        let taken = space::leaf(k, task, address).is_some_and(|entry| entry.load(Relaxed) != 0);
+        if !taken {
+            return Ok(address);
+        }
+    }
+    Err(ObjectError::QuotaExceeded)
+}

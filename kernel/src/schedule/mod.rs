@@ -1,0 +1,8 @@
+//! Time: which thread runs, and who is woken when.
+//!
+//! [`queue`] holds the threads that are ready; [`alarm`] those whose wait has
+//! an end; [`core`] is a core's view of both.
+
+pub mod alarm;
+pub mod core;
+pub mod queue;

@@ -1,0 +1,70 @@
+//! The run queue: a list for each of 256 priorities and a bit for each list, so
+//! that every operation takes constant time.
+
+use crate::{
+    Entered,
+    cell::Word,
+    list::List,
+    object::thread::{InQueue, Thread},
+};
+
+/// Threads that are ready, other than the one that runs.
+pub struct RunQueue {
+    lists: [List<Thread, InQueue>; 256],
+    occupied: [Word<u64>; 4],
+}
+
+impl RunQueue {
+    /// Nobody is ready.
+    pub const fn empty() -> RunQueue {
+        RunQueue {
+            lists: [const { List::empty() }; 256],
+            occupied: [const { Word::zeroed() }; 4],
+        }
+    }
+
+    /// The highest priority of a ready thread.
+    pub fn highest(&self) -> Option<u8> {
+        (0..4).rev().find_map(|group| {
+            let bits = self.occupied[group].get();
+            (bits != 0).then(|| (group * 64) as u8 + 63 - bits.leading_zeros() as u8)
+        })
+    }
+
+    fn mark(&self, priority: u8, occupied: bool) {
+        let group = &self.occupied[priority as usize / 64];
+        let bit = 1 << (priority % 64);
+        group.set(if occupied { group.get() | bit } else { group.get() & !bit });
+    }
+
+    /// Adds a thread behind those of its priority.
+    pub fn push(&self, k: Entered<'_>, thread: &Thread) {
+        let priority = thread.effective.get();
+        self.lists[priority as usize].push(k, thread);
+        self.mark(priority, true);
+    }
+
+    /// Adds a thread before those of its priority.
+    pub fn push_front(&self, k: Entered<'_>, thread: &Thread) {
+        let priority = thread.effective.get();
+        self.lists[priority as usize].push_front(k, thread);
+        self.mark(priority, true);
+    }
+
+    /// Takes the first thread of the highest priority.
+    pub fn pop<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
+        let thread = self.lists[self.highest()? as usize].first(k)?;
+        self.remove(k, thread);
+        Some(thread)
+    }
+
+    /// Takes out a thread that is in the queue.
+    pub fn remove(&self, k: Entered<'_>, thread: &Thread) {
+        let priority = thread.effective.get();
+        let list = &self.lists[priority as usize];
+        list.remove(k, thread);
+        if list.is_empty() {
+            self.mark(priority, false);
+        }
+    }
+}

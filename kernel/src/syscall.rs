@@ -1,0 +1,38 @@
+//! One system call: the label's flags say which part of the kernel it is for.
+
+use crate::{
+    Entered,
+    arch::{Arch, Port},
+    interface,
+    ipc::{Outcome, receive, refused, reply, signal},
+    object::thread::Thread,
+};
+use libipc_abi::{label::Flags, registers::CallIn, status::Cause};
+
+/// Does what the thread's registers ask for.
+pub fn syscall(k: Entered<'_>, thread: &Thread) {
+    k.core.calls.add(1);
+    Port::fp_drop(&thread.context);
+    let call = Port::call_in(&thread.context);
+    match dispatch(k, thread, &call) {
+        Outcome::Done(out) => Port::call_out(&thread.context, &out),
+        Outcome::Blocked => {}
+        Outcome::Retry => Port::retry(&thread.context),
+    }
+}
+
+fn dispatch(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
+    const RECEIVE: Flags = Flags::RECEIVE;
+    const REPLY: Flags = Flags::REPLY;
+    const REPLY_RECEIVE: Flags = Flags::REPLY.union(Flags::RECEIVE);
+    const SIGNAL: Flags = Flags::SIGNAL;
+    const OBJECT: Flags = Flags::OBJECT;
+    match call.label.flags() {
+        flags if flags.is_empty() || flags == OBJECT => interface::call(k, thread, call),
+        RECEIVE => receive::receive(k, thread, call),
+        REPLY_RECEIVE => reply::reply_receive(k, thread, call),
+        REPLY => reply::reply(k, thread, call),
+        SIGNAL => signal::signal(k, thread, call),
+        _ => Outcome::Done(refused(Cause::Malformed)),
+    }
+}
