@@ -5,8 +5,11 @@ use core::ops::Range;
 /// Most ranges of reserved memory that are told apart.
 pub const RESERVED: usize = 16;
 
+/// Most cores that the kernel uses.
+pub const CORES: usize = 8;
+
 /// Physical addresses, from the device tree unless said otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
     /// RAM.
     pub memory: Range<u64>,
@@ -25,10 +28,23 @@ pub struct Platform {
     pub interrupts: Range<u64>,
     /// Registers of the interrupt controller's processor interface (GIC only).
     pub interrupts_cpu: Range<u64>,
+    /// The timer's interrupt line (GIC only).
+    pub timer_line: u32,
     /// Ticks of the counter in a second.
     pub frequency: u64,
     /// Cores that are there.
     pub cores: usize,
+    /// What firmware calls each core, the one that booted first: `MPIDR_EL1`,
+    /// or hart.
+    pub core_ids: [u64; CORES],
+    /// The supervisor's context of each core at the PLIC.
+    pub contexts: [u32; CORES],
+    /// PSCI is reached by `smc`, not by `hvc`.
+    pub smc: bool,
+    /// The supervisor has a timer of its own (`Sstc`).
+    pub sstc: bool,
+    /// Registers that end the machine (`sifive,test0`), or 0.
+    pub power: u64,
     /// Entropy of the boot loader, or 0.
     pub seed: u64,
 }

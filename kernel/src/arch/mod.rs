@@ -4,6 +4,8 @@
 //! enum that implements [`Arch`], and a line here. `host/` is the port that
 //! lets the kernel's logic run under `cargo test` and Miri.
 
+mod boot;
+
 use crate::platform::Platform;
 use bitflags::bitflags;
 use core::ops::Range;
@@ -27,6 +29,7 @@ pub mod host;
 #[cfg(not(target_os = "none"))]
 use host as port;
 
+pub use boot::Boot;
 pub use port::Port;
 
 /// A thread's registers, as this port saves them.

@@ -1,0 +1,34 @@
+//! Wakes the other cores.
+
+use crate::entry;
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tessera_kernel::{
+    arch::{Arch, Boot, Port},
+    platform::Platform,
+};
+
+/// Cores that have come up.
+static UP: AtomicUsize = AtomicUsize::new(1);
+
+/// The calling core is ready.
+pub(crate) fn arrived() {
+    UP.fetch_add(1, SeqCst);
+}
+
+/// Starts one core after the other; gives up at the first that does not come
+/// within a second. Returns how many there are.
+pub(crate) fn start(platform: &Platform) -> usize {
+    for core in 1..platform.cores {
+        if !Port::start_core(platform, core, entry::secondary_entry()) {
+            return core;
+        }
+        let late = Port::now() + platform.frequency;
+        while UP.load(SeqCst) == core {
+            if Port::now() > late {
+                return core;
+            }
+            core::hint::spin_loop();
+        }
+    }
+    platform.cores
+}

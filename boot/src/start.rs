@@ -1,0 +1,148 @@
+//! The way from entry to the kernel's main.
+
+#![allow(unsafe_code, reason = "reads the device tree where the loader put it")]
+
+use crate::{
+    cores, entry, image,
+    map::{Encoding, Map},
+    refusal::Refusal,
+    tree::{self, HEADER, MAX_TREE},
+};
+use core::{
+    fmt::{self, Write},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use libipc_abi::objects::Shutdown;
+use spin::Once;
+use tessera_kernel::{
+    arch::{Access, Arch, Boot, Port},
+    platform::Platform,
+};
+
+/// For the other cores.
+static PLATFORM: Once<Platform> = Once::new();
+static ROOT: AtomicU64 = AtomicU64::new(0);
+
+/// The core that boots: with the device tree's address and its own name, on its
+/// stack, in the early map.
+pub(crate) extern "C" fn boot(tree: u64, id: u64) -> ! {
+    match prepare(tree, id) {
+        Ok(platform) => tessera_kernel::main(&platform),
+        Err(refusal) => {
+            let _ = writeln!(Console, "tessera: cannot boot: {refusal}\r");
+            Port::shutdown(Shutdown::Fail)
+        }
+    }
+}
+
+/// Another core, with its number, on its stack, in the early map.
+pub(crate) extern "C" fn secondary(core: usize) -> ! {
+    Port::adopt(ROOT.load(Relaxed));
+    if let Some(platform) = PLATFORM.get() {
+        Port::core_up(platform, core);
+    }
+    cores::arrived();
+    tessera_kernel::secondary_main()
+}
+
+fn prepare(tree: u64, id: u64) -> Result<Platform, Refusal> {
+    let bytes = read_tree(tree)?;
+    if let Some(console) = tree::console(bytes, entry::MACHINE) {
+        entry::early_map(console, Access::WRITE | Access::DEVICE);
+        Port::early_console(console);
+    }
+    let mut platform = tree::platform(bytes, tree, id, image::all(), entry::MACHINE)?;
+    if platform.frequency == 0 {
+        platform.frequency = Port::frequency();
+    }
+    platform.archive = image::archive(&platform)?;
+
+    let used = map(&platform)?;
+    Port::adopt(ROOT.load(Relaxed));
+    Port::core_up(&platform, 0);
+    let platform = PLATFORM.call_once(|| platform);
+    let stacks = image::stack(platform.cores - 1).end;
+    let mut platform = Platform {
+        cores: cores::start(platform),
+        ..platform.clone()
+    };
+    entry::early_retire();
+    Port::invalidate_space(0);
+
+    for range in [
+        image::all().start..image::spare_tables(used).start,
+        image::spare_tables(used).end..stacks,
+        platform.archive.clone(),
+        platform.device_tree.clone(),
+    ] {
+        tree::reserve(&mut platform, range)?;
+    }
+    Ok(platform)
+}
+
+/// The device tree as bytes, once its header says how many.
+fn read_tree(address: u64) -> Result<&'static [u8], Refusal> {
+    if address == 0 || !address.is_multiple_of(8) {
+        return Err(Refusal::NoTree);
+    }
+    entry::early_map(address, Access::READ);
+    let start = Port::physical(address).cast_const();
+    // SAFETY: the loader says that the tree is there; the early map has the
+    // whole gigabyte, and 8-byte alignment keeps the header's start inside.
+    let header = unsafe { core::slice::from_raw_parts(start, HEADER) };
+    let length = tree::length(header)?;
+    entry::early_map(address + MAX_TREE as u64, Access::READ);
+    // SAFETY: as above; `length` is at most `MAX_TREE`, and the early map has
+    // its end as well.
+    Ok(unsafe { core::slice::from_raw_parts(start, length) })
+}
+
+/// Makes the kernel's final map. Returns how many tables it uses.
+fn map(platform: &Platform) -> Result<usize, Refusal> {
+    let encoding = Encoding {
+        offset: Port::OFFSET,
+        leaf: Port::kernel_entry,
+        table: Port::table_entry,
+    };
+    let mut map = Map::new(encoding, &image::TABLES);
+    let image = image::all();
+    map.add(&image::text(), Access::READ | Access::EXECUTE)?;
+    map.add(&image::rodata(), Access::READ)?;
+    map.add(&image::data(), Access::WRITE)?;
+    for core in 0..platform.cores {
+        map.add(&image::stack(core), Access::WRITE)?;
+    }
+    // Stacks without a core are free memory.
+    let free = image::stack(platform.cores - 1).end;
+    map.add(&(platform.memory.start..image.start), Access::WRITE)?;
+    map.add(&(free..platform.memory.end), Access::WRITE)?;
+
+    let page = |start| start..start + 1;
+    for device in [
+        page(platform.console),
+        platform.interrupts.clone(),
+        platform.interrupts_cpu.clone(),
+        page(platform.power),
+    ] {
+        if device.start != 0 {
+            map.add(&device, Access::WRITE | Access::DEVICE)?;
+        }
+    }
+    ROOT.store(image::physical(&raw const image::TABLES), Relaxed);
+    Ok(map.used())
+}
+
+/// The early console, for a refusal.
+struct Console;
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(Port::print);
+        Ok(())
+    }
+}
+
+#[panic_handler]
+fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+    tessera_kernel::bug(info)
+}

@@ -1,0 +1,1 @@
+//! Tests with the trees that QEMU makes, and with broken ones.

@@ -1,0 +1,195 @@
+//! A thread's registers, and how it runs until it stops.
+
+#![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
+
+use super::fp;
+use crate::arch::Trap;
+use core::{
+    arch::{asm, global_asm},
+    mem::offset_of,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use libipc_abi::{
+    handle::Handle,
+    label::Label,
+    objects::{FaultKind, RegistersInfo},
+    registers::{CallIn, CallOut, WORDS},
+};
+
+/// A thread's user registers. Atomic because `trap.S` writes them through a
+/// shared reference; only the core that runs the thread touches them.
+#[repr(C, align(16))]
+pub struct Context {
+    /// `x0` to `x30`.
+    general: [AtomicU64; 31],
+    /// `SP_EL0`.
+    sp: AtomicU64,
+    /// `ELR_EL1`: where it goes on.
+    pc: AtomicU64,
+    /// `SPSR_EL1`: condition flags; EL0 with nothing masked (ARM C5.2.19).
+    pstate: AtomicU64,
+    /// `TPIDR_EL0`: written at each entry, never read back.
+    thread: AtomicU64,
+    /// Floating point and vectors. Last, as most traps leave it alone.
+    fp: fp::State,
+}
+
+global_asm!(
+    include_str!("trap.S"),
+    PC = const offset_of!(Context, pc),
+    SP = const offset_of!(Context, sp),
+    THREAD = const offset_of!(Context, thread),
+    SYNCHRONOUS = const SYNCHRONOUS,
+    INTERRUPT = const INTERRUPT,
+    ERROR = const ERROR,
+    kernel_trap = sym super::machine::kernel_trap,
+);
+
+/// What `tessera_run` returns: which vector was taken (ARM D1.4.1).
+const SYNCHRONOUS: u64 = 0;
+const INTERRUPT: u64 = 1;
+const ERROR: u64 = 2;
+
+unsafe extern "C" {
+    /// Enters user mode with these registers; returns at the next trap, with
+    /// the registers saved and one of the numbers above.
+    fn tessera_run(context: *const Context) -> u64;
+}
+
+/// Registers that a call clears because they are caller-saved and carry no
+/// result: `x12` to `x18` and `x30`.
+const CLEARED: [usize; 8] = [12, 13, 14, 15, 16, 17, 18, 30];
+
+impl Context {
+    pub(super) fn fp(&self) -> &fp::State {
+        &self.fp
+    }
+
+    pub(super) fn start(&self, entry: u64, stack: u64, arguments: [u64; 2], thread: u64) {
+        for register in &self.general {
+            register.store(0, Relaxed);
+        }
+        self.set(0, arguments[0]);
+        self.set(1, arguments[1]);
+        self.sp.store(stack, Relaxed);
+        self.pc.store(entry, Relaxed);
+        self.pstate.store(0, Relaxed);
+        self.thread.store(thread, Relaxed);
+        self.fp.forget();
+    }
+
+    pub(super) fn run(&self) -> Trap {
+        // SAFETY: the context belongs to the thread that the kernel chose; what
+        // user mode does with it cannot touch the kernel.
+        match unsafe { tessera_run(self) } {
+            SYNCHRONOUS => decode(),
+            INTERRUPT => Trap::Interrupt,
+            // An access to a device's registers that the bus refused, late.
+            _ => fault(FaultKind::Read, 0, syndrome()),
+        }
+    }
+
+    pub(super) fn call_in(&self) -> CallIn {
+        CallIn {
+            handle: Handle(self.get(0)),
+            label: Label(self.get(1)),
+            words: core::array::from_fn(|index| self.get(2 + index)),
+            deadline: self.get(10),
+            request: Handle(self.get(11)),
+        }
+    }
+
+    pub(super) fn call_out(&self, out: &CallOut) {
+        self.set(0, out.status);
+        self.set(1, out.label.0);
+        for (index, &word) in out.words.iter().enumerate() {
+            self.set(2 + index, word);
+        }
+        self.set(10, out.badge);
+        self.set(11, out.request_id);
+        for register in CLEARED {
+            self.set(register, 0);
+        }
+    }
+
+    pub(super) fn set_word(&self, index: usize, word: u64) {
+        assert!(index < WORDS);
+        self.set(2 + index, word);
+    }
+
+    pub(super) fn retry(&self) {
+        self.pc
+            .store(self.pc.load(Relaxed).wrapping_sub(4), Relaxed);
+    }
+
+    pub(super) fn registers(&self) -> RegistersInfo {
+        RegistersInfo {
+            pc: self.pc.load(Relaxed),
+            sp: self.sp.load(Relaxed),
+            fp: self.get(29),
+            ra: self.get(30),
+            general: core::array::from_fn(|index| self.get(index)),
+        }
+    }
+
+    fn get(&self, register: usize) -> u64 {
+        self.general[register].load(Relaxed)
+    }
+
+    fn set(&self, register: usize, value: u64) {
+        self.general[register].store(value, Relaxed);
+    }
+}
+
+/// `ESR_EL1` (ARM D19.2.37).
+fn syndrome() -> u64 {
+    let esr: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, esr_el1", out(reg) esr, options(nomem, nostack, preserves_flags)) };
+    esr
+}
+
+/// `FAR_EL1` (ARM D19.2.41).
+fn fault_address() -> u64 {
+    let far: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, far_el1", out(reg) far, options(nomem, nostack, preserves_flags)) };
+    far
+}
+
+fn fault(kind: FaultKind, address: u64, code: u64) -> Trap {
+    Trap::Fault {
+        kind,
+        address,
+        code,
+    }
+}
+
+/// Says what a synchronous exception from EL0 means, by the exception class in
+/// bits 31:26 of the syndrome.
+fn decode() -> Trap {
+    const NO_ADDRESS: u64 = 1 << 10;
+    const CACHE_MAINTENANCE: u64 = 1 << 8;
+    const WRITE: u64 = 1 << 6;
+    const ALIGNMENT: u64 = 0x21;
+
+    let code = syndrome();
+    let address = || match code & NO_ADDRESS {
+        0 => fault_address(),
+        _ => 0,
+    };
+    match code >> 26 & 0x3f {
+        0x15 => Trap::Call,
+        0x07 => Trap::FloatingPoint,
+        0x20 => fault(FaultKind::Execute, address(), code),
+        0x24 if code & 0x3f == ALIGNMENT => fault(FaultKind::Alignment, address(), code),
+        0x24 if code & (WRITE | CACHE_MAINTENANCE) == WRITE => {
+            fault(FaultKind::Write, address(), code)
+        }
+        0x24 => fault(FaultKind::Read, address(), code),
+        0x22 => fault(FaultKind::Alignment, fault_address(), code),
+        0x26 => fault(FaultKind::Alignment, 0, code),
+        0x3c => fault(FaultKind::Breakpoint, 0, code),
+        _ => fault(FaultKind::Illegal, 0, code),
+    }
+}

@@ -1,0 +1,160 @@
+//! A core's own registers.
+
+#![allow(unsafe_code, reason = "system registers")]
+
+use super::{fp, paging};
+use core::arch::{asm, global_asm};
+
+// SCTLR_EL1 (ARM D19.2.120).
+const SCTLR: u64 =
+    M | C | I | SA | SA0 | ITD | SED | EOS | DZE | NTWE | WXN | TSCXT | EIS | NO_TRAP;
+/// Translation, data and instruction caches.
+const M: u64 = 1 << 0;
+const C: u64 = 1 << 2;
+const I: u64 = 1 << 12;
+/// The stack pointer must be aligned, in the kernel and in user programs.
+const SA: u64 = 1 << 3;
+const SA0: u64 = 1 << 4;
+/// 32-bit programs, which there are not, get no extras.
+const ITD: u64 = 1 << 7;
+const SED: u64 = 1 << 8;
+/// Entry and exit are context synchronisation events.
+const EOS: u64 = 1 << 11;
+const EIS: u64 = 1 << 22;
+/// User programs may clear cache lines and wait for events. They may not wait
+/// for interrupts (nTWI), read cache types (UCT) or maintain caches (UCI).
+const DZE: u64 = 1 << 14;
+const NTWE: u64 = 1 << 18;
+/// What is writable is not executable.
+const WXN: u64 = 1 << 19;
+/// No software context number for user programs.
+const TSCXT: u64 = 1 << 20;
+/// LSMAOE and nTLSMD: reset values, of no concern here.
+const NO_TRAP: u64 = 0b11 << 28;
+/// SPAN: do not set PAN at a trap. Without PAN it must be 1.
+const SPAN: u64 = 1 << 23;
+
+/// CNTKCTL_EL1.EL0VCTEN (ARM D19.12.15): user programs may read the virtual
+/// counter and nothing else of the timer.
+const EL0VCTEN: u64 = 1 << 1;
+
+/// TCR_EL1.E0PD1 (ARM D19.2.145): the upper half faults for user programs
+/// without a look at its tables.
+const E0PD1: u64 = 1 << 56;
+
+global_asm!(
+    // tessera_adopt(x0: root, x1: SCTLR_EL1, x2: OFFSET). Runs in the lower
+    // half, where boot's entry has mapped its own memory, while the upper half
+    // goes from one map to the other: a translation must be gone before another
+    // of a different size takes its place (ARM D8.16.1).
+    ".global tessera_adopt",
+    "tessera_adopt:",
+    "adr x3, 1f",
+    "sub x3, x3, x2",
+    "br x3",
+    "1:",
+    "mrs x4, tcr_el1",
+    "orr x5, x4, #(1 << 23)", // EPD1: no walks of the upper half
+    "msr tcr_el1, x5",
+    "isb",
+    "msr ttbr1_el1, x0",
+    "tlbi vmalle1",
+    "dsb nsh",
+    "isb",
+    "msr tcr_el1, x4",
+    "msr sctlr_el1, x1",
+    "isb",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn tessera_adopt(root: u64, sctlr: u64, offset: u64);
+    static tessera_vectors: u8;
+}
+
+pub(super) fn adopt(root: u64) {
+    // PAN is bits 23:20 of ID_AA64MMFR1_EL1 (ARM D19.2.65).
+    let span = if feature_1() >> 20 & 0xf == 0 {
+        SPAN
+    } else {
+        0
+    };
+    // SAFETY: the new map has the kernel at the same addresses, and the lower
+    // half is boot's.
+    unsafe { tessera_adopt(root, SCTLR | span, paging::OFFSET) };
+}
+
+pub(super) fn up(core: usize) {
+    let vectors = &raw const tessera_vectors;
+    // SAFETY: `trap.S` has a vector table there.
+    unsafe { asm!("msr vbar_el1, {}", in(reg) vectors, options(nostack, preserves_flags)) };
+    // SAFETY: only `core` below reads this register.
+    unsafe { asm!("msr tpidr_el1, {}", in(reg) core, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: concerns only what user programs may read.
+    unsafe {
+        asm!("msr cntkctl_el1, {}", in(reg) EL0VCTEN, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: no debug exceptions (ARM D19.3.20).
+    unsafe {
+        asm!(
+            "msr mdscr_el1, xzr",
+            options(nomem, nostack, preserves_flags)
+        )
+    };
+    fp::allow(false);
+    if feature_1() >> 20 & 0xf != 0 {
+        // SAFETY: `msr pan, #1`: the kernel never uses the lower half.
+        unsafe { asm!(".inst 0xd500419f", options(nostack, preserves_flags)) };
+    }
+    // E0PD is bits 63:60 of ID_AA64MMFR2_EL1 (ARM D19.2.66).
+    if feature_2() >> 60 != 0 {
+        // SAFETY: concerns only user programs.
+        unsafe {
+            asm!("mrs {t}, tcr_el1", "orr {t}, {t}, {bit}", "msr tcr_el1, {t}", "isb",
+                t = out(reg) _, bit = in(reg) E0PD1, options(nostack, preserves_flags));
+        }
+    }
+}
+
+/// `ID_AA64MMFR1_EL1`.
+fn feature_1() -> u64 {
+    let features: u64;
+    // SAFETY: reads a register.
+    unsafe {
+        asm!("mrs {}, id_aa64mmfr1_el1", out(reg) features,
+            options(nomem, nostack, preserves_flags));
+    }
+    features
+}
+
+/// `ID_AA64MMFR2_EL1`, by its number, as old assemblers lack the name.
+fn feature_2() -> u64 {
+    let features: u64;
+    // SAFETY: reads a register.
+    unsafe {
+        asm!("mrs {}, s3_0_c0_c7_2", out(reg) features, options(nomem, nostack, preserves_flags));
+    }
+    features
+}
+
+/// `TPIDR_EL1`, which boot sets.
+pub(super) fn core() -> usize {
+    let core: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) core, options(nomem, nostack, preserves_flags)) };
+    core
+}
+
+/// `wfi` ends when an interrupt waits even if it is masked (ARM D1.6.2).
+pub(super) fn idle() {
+    // SAFETY: waits.
+    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+}
+
+#[inline(always)]
+pub(super) fn frame_pointer() -> usize {
+    let frame: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    frame
+}

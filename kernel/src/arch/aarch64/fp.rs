@@ -1,0 +1,124 @@
+//! Floating point and vectors, for user programs alone: the kernel is built
+//! without, so the registers keep a thread's values until another needs them.
+
+#![allow(unsafe_code, reason = "reads and writes the registers")]
+
+use core::{
+    arch::{asm, global_asm},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// A thread's floating-point state.
+#[repr(C, align(16))]
+pub(super) struct State {
+    /// `FPSR` and `FPCR`.
+    control: [AtomicU64; 2],
+    /// `v0` to `v31`, two words each.
+    vectors: [AtomicU64; 64],
+    /// Where the state is: one of the numbers below.
+    place: AtomicU64,
+}
+
+/// Nowhere: it is all zeros.
+const ABSENT: u64 = 0;
+/// In `vectors` and `control`.
+const SAVED: u64 = 1;
+/// In the registers of the core.
+const LOADED: u64 = 2;
+
+global_asm!(
+    ".arch_extension fp",
+    ".arch_extension simd",
+    // fp_save(x0: where)
+    ".global tessera_fp_save",
+    "tessera_fp_save:",
+    "stp q0, q1, [x0, #16]",
+    "stp q2, q3, [x0, #48]",
+    "stp q4, q5, [x0, #80]",
+    "stp q6, q7, [x0, #112]",
+    "stp q8, q9, [x0, #144]",
+    "stp q10, q11, [x0, #176]",
+    "stp q12, q13, [x0, #208]",
+    "stp q14, q15, [x0, #240]",
+    "stp q16, q17, [x0, #272]",
+    "stp q18, q19, [x0, #304]",
+    "stp q20, q21, [x0, #336]",
+    "stp q22, q23, [x0, #368]",
+    "stp q24, q25, [x0, #400]",
+    "stp q26, q27, [x0, #432]",
+    "stp q28, q29, [x0, #464]",
+    "stp q30, q31, [x0, #496]",
+    "mrs x1, fpsr",
+    "mrs x2, fpcr",
+    "stp x1, x2, [x0]",
+    "ret",
+    // fp_load(x0: whence)
+    ".global tessera_fp_load",
+    "tessera_fp_load:",
+    "ldp q0, q1, [x0, #16]",
+    "ldp q2, q3, [x0, #48]",
+    "ldp q4, q5, [x0, #80]",
+    "ldp q6, q7, [x0, #112]",
+    "ldp q8, q9, [x0, #144]",
+    "ldp q10, q11, [x0, #176]",
+    "ldp q12, q13, [x0, #208]",
+    "ldp q14, q15, [x0, #240]",
+    "ldp q16, q17, [x0, #272]",
+    "ldp q18, q19, [x0, #304]",
+    "ldp q20, q21, [x0, #336]",
+    "ldp q22, q23, [x0, #368]",
+    "ldp q24, q25, [x0, #400]",
+    "ldp q26, q27, [x0, #432]",
+    "ldp q28, q29, [x0, #464]",
+    "ldp q30, q31, [x0, #496]",
+    "ldp x1, x2, [x0]",
+    "msr fpsr, x1",
+    "msr fpcr, x2",
+    "ret",
+    ".arch_extension nosimd",
+    ".arch_extension nofp",
+);
+
+unsafe extern "C" {
+    fn tessera_fp_save(state: *const State);
+    fn tessera_fp_load(state: *const State);
+}
+
+impl State {
+    pub(super) fn load(&self) {
+        if self.place.load(Relaxed) == ABSENT {
+            for word in self.vectors.iter().chain(&self.control) {
+                word.store(0, Relaxed);
+            }
+        }
+        // SAFETY: reads this state; the registers are nobody else's, as the
+        // kernel saves a state before another thread runs.
+        unsafe { tessera_fp_load(self) };
+        self.place.store(LOADED, Relaxed);
+        allow(true);
+    }
+
+    pub(super) fn save(&self) {
+        if self.place.load(Relaxed) == LOADED {
+            // SAFETY: writes this state, which is made of atomics.
+            unsafe { tessera_fp_save(self) };
+            self.place.store(SAVED, Relaxed);
+            allow(false);
+        }
+    }
+
+    pub(super) fn forget(&self) {
+        if self.place.swap(ABSENT, Relaxed) == LOADED {
+            allow(false);
+        }
+    }
+}
+
+/// Lets EL0 use the registers, or makes it trap: FPEN, bits 21:20 of `CPACR_EL1`
+/// (ARM D19.2.30). EL1 may always, SVE and SME never. The next `eret` makes it
+/// take effect.
+pub(super) fn allow(user: bool) {
+    let value: u64 = if user { 0b11 << 20 } else { 0b01 << 20 };
+    // SAFETY: concerns only user programs.
+    unsafe { asm!("msr cpacr_el1, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}

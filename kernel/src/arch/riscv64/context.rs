@@ -1,0 +1,173 @@
+//! A thread's registers, and how it runs until it stops.
+
+#![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
+
+use super::fp;
+use crate::arch::Trap;
+use core::{
+    arch::{asm, global_asm},
+    mem::offset_of,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use libipc_abi::{
+    handle::Handle,
+    label::Label,
+    objects::{FaultKind, RegistersInfo},
+    registers::{CallIn, CallOut, WORDS},
+};
+
+/// A thread's user registers. Atomic because `trap.S` writes them through a
+/// shared reference; only the core that runs the thread touches them.
+#[repr(C, align(16))]
+pub struct Context {
+    /// `x1` to `x31`; in the place of `x4` (`tp`) the thread register, which is
+    /// loaded at each entry and never read back.
+    general: [AtomicU64; 31],
+    /// `sepc`: where it goes on.
+    pc: AtomicU64,
+    /// The kernel's stack pointer while the thread runs.
+    kernel_sp: AtomicU64,
+    /// Floating point. Last, as most traps leave it alone.
+    fp: fp::State,
+}
+
+global_asm!(
+    include_str!("trap.S"),
+    PC = const offset_of!(Context, pc),
+    KERNEL_SP = const offset_of!(Context, kernel_sp),
+    kernel_trap = sym super::machine::kernel_trap,
+);
+
+unsafe extern "C" {
+    /// Enters user mode with these registers; returns at the next trap with the
+    /// registers saved.
+    fn tessera_run(context: *const Context);
+}
+
+// Numbers of registers.
+const RA: usize = 1;
+const SP: usize = 2;
+const TP: usize = 4;
+const S0: usize = 8;
+const A0: usize = 10;
+const A1: usize = 11;
+/// `a2` to `a7`, `t0`, `t1`.
+const WORD: [usize; WORDS] = [12, 13, 14, 15, 16, 17, 5, 6];
+const T2: usize = 7;
+const T3: usize = 28;
+/// Registers that a call clears because they are caller-saved and carry no
+/// result: `ra`, `t4` to `t6`.
+const CLEARED: [usize; 4] = [RA, 29, 30, 31];
+
+impl Context {
+    pub(super) fn fp(&self) -> &fp::State {
+        &self.fp
+    }
+
+    pub(super) fn start(&self, entry: u64, stack: u64, arguments: [u64; 2], thread: u64) {
+        for register in &self.general {
+            register.store(0, Relaxed);
+        }
+        self.set(A0, arguments[0]);
+        self.set(A1, arguments[1]);
+        self.set(SP, stack);
+        self.set(TP, thread);
+        self.pc.store(entry, Relaxed);
+        self.fp.forget();
+    }
+
+    pub(super) fn run(&self) -> Trap {
+        // SAFETY: the context belongs to the thread that the kernel chose; what
+        // user mode does with it cannot touch the kernel.
+        unsafe { tessera_run(self) };
+        self.decode()
+    }
+
+    pub(super) fn call_in(&self) -> CallIn {
+        CallIn {
+            handle: Handle(self.get(A0)),
+            label: Label(self.get(A1)),
+            words: WORD.map(|register| self.get(register)),
+            deadline: self.get(T2),
+            request: Handle(self.get(T3)),
+        }
+    }
+
+    pub(super) fn call_out(&self, out: &CallOut) {
+        self.set(A0, out.status);
+        self.set(A1, out.label.0);
+        for (register, word) in WORD.into_iter().zip(out.words) {
+            self.set(register, word);
+        }
+        self.set(T2, out.badge);
+        self.set(T3, out.request_id);
+        for register in CLEARED {
+            self.set(register, 0);
+        }
+    }
+
+    pub(super) fn set_word(&self, index: usize, word: u64) {
+        self.set(WORD[index], word);
+    }
+
+    pub(super) fn retry(&self) {
+        self.skip(-4);
+    }
+
+    pub(super) fn registers(&self) -> RegistersInfo {
+        RegistersInfo {
+            pc: self.pc.load(Relaxed),
+            sp: self.get(SP),
+            fp: self.get(S0),
+            ra: self.get(RA),
+            general: core::array::from_fn(|index| self.get(index + 1)),
+        }
+    }
+
+    /// Says what the trap means that ended a run: `scause` and `stval` (Priv
+    /// 4.1.8, 4.1.9).
+    fn decode(&self) -> Trap {
+        const INTERRUPT: u64 = 1 << 63;
+
+        let (code, address): (u64, u64);
+        // SAFETY: reads registers.
+        unsafe {
+            asm!("csrr {}, scause", "csrr {}, stval", out(reg) code, out(reg) address,
+                options(nomem, nostack, preserves_flags));
+        }
+        let fault = |kind, address| Trap::Fault {
+            kind,
+            address,
+            code,
+        };
+        match code {
+            _ if code & INTERRUPT != 0 => Trap::Interrupt,
+            8 => {
+                self.skip(4);
+                Trap::Call
+            }
+            // Nothing says that it was about floating point, but with the state
+            // loaded a truly illegal instruction comes back here.
+            2 if !fp::allowed() => Trap::FloatingPoint,
+            1 | 12 => fault(FaultKind::Execute, address),
+            5 | 13 => fault(FaultKind::Read, address),
+            7 | 15 => fault(FaultKind::Write, address),
+            0 | 4 | 6 => fault(FaultKind::Alignment, address),
+            3 => fault(FaultKind::Breakpoint, 0),
+            _ => fault(FaultKind::Illegal, 0),
+        }
+    }
+
+    fn skip(&self, bytes: i64) {
+        let pc = self.pc.load(Relaxed);
+        self.pc.store(pc.wrapping_add_signed(bytes), Relaxed);
+    }
+
+    fn get(&self, register: usize) -> u64 {
+        self.general[register - 1].load(Relaxed)
+    }
+
+    fn set(&self, register: usize, value: u64) {
+        self.general[register - 1].store(value, Relaxed);
+    }
+}

@@ -1,0 +1,123 @@
+//! Floating point, for user programs alone: the kernel is built without, so the
+//! registers keep a thread's values until another needs them.
+
+#![allow(unsafe_code, reason = "reads and writes the registers")]
+
+use core::{
+    arch::{asm, global_asm},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// A thread's floating-point state.
+#[repr(C)]
+pub(super) struct State {
+    /// `f0` to `f31`.
+    values: [AtomicU64; 32],
+    /// `fcsr`.
+    control: AtomicU64,
+    /// Where the state is: one of the numbers below.
+    place: AtomicU64,
+}
+
+/// Nowhere: it is all zeros.
+const ABSENT: u64 = 0;
+/// In `values` and `control`.
+const SAVED: u64 = 1;
+/// In the registers of the core.
+const LOADED: u64 = 2;
+
+/// `sstatus.FS` (Priv 3.1.6.6), bits 14:13.
+const FS: u64 = 0b11 << 13;
+const CLEAN: u64 = 0b10 << 13;
+const DIRTY: u64 = 0b11 << 13;
+
+global_asm!(
+    ".option push",
+    ".option arch, +d",
+    ".altmacro",
+    ".macro each operation, n, at",
+    "\\operation f\\n, \\at*8(a0)",
+    ".endm",
+    ".macro all operation",
+    ".set n, 0",
+    ".rept 32",
+    "each \\operation, %n, %n",
+    ".set n, n + 1",
+    ".endr",
+    ".endm",
+    // fp_save(a0: where)
+    ".global tessera_fp_save",
+    "tessera_fp_save:",
+    "all fsd",
+    "frcsr t0",
+    "sd t0, 256(a0)",
+    "ret",
+    // fp_load(a0: whence)
+    ".global tessera_fp_load",
+    "tessera_fp_load:",
+    "all fld",
+    "ld t0, 256(a0)",
+    "fscsr t0",
+    "ret",
+    ".noaltmacro",
+    ".option pop",
+);
+
+unsafe extern "C" {
+    fn tessera_fp_save(state: *const State);
+    fn tessera_fp_load(state: *const State);
+}
+
+impl State {
+    pub(super) fn load(&self) {
+        if self.place.load(Relaxed) == ABSENT {
+            for word in self.values.iter().chain([&self.control]) {
+                word.store(0, Relaxed);
+            }
+        }
+        set_status(DIRTY);
+        // SAFETY: reads this state; the registers are nobody else's, as the
+        // kernel saves a state before another thread runs.
+        unsafe { tessera_fp_load(self) };
+        set_status(CLEAN);
+        self.place.store(LOADED, Relaxed);
+    }
+
+    pub(super) fn save(&self) {
+        if self.place.load(Relaxed) == LOADED {
+            if status() & FS == DIRTY {
+                // SAFETY: writes this state, which is made of atomics.
+                unsafe { tessera_fp_save(self) };
+            }
+            self.place.store(SAVED, Relaxed);
+            set_status(0);
+        }
+    }
+
+    pub(super) fn forget(&self) {
+        if self.place.swap(ABSENT, Relaxed) == LOADED {
+            set_status(0);
+        }
+    }
+}
+
+/// Whether user programs may use the registers now.
+pub(super) fn allowed() -> bool {
+    status() & FS != 0
+}
+
+fn status() -> u64 {
+    let status: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nomem, nostack, preserves_flags)) };
+    status
+}
+
+/// Sets `sstatus.FS`.
+fn set_status(fs: u64) {
+    // SAFETY: the kernel has no floating point.
+    unsafe {
+        asm!("csrc sstatus, {}", "csrs sstatus, {}", in(reg) FS, in(reg) fs,
+            options(nostack, preserves_flags));
+    }
+}

@@ -1,0 +1,196 @@
+//! The port to RV64 (riscv64) in supervisor mode, with PLIC, NS16550 and SBI.
+//!
+//! "Priv" in comments is the RISC-V Instruction Set Manual, volume II:
+//! Privileged Architecture, version 20211203.
+//!
+//! Reading order: [`context`] and `trap.S` (how user programs run and stop),
+//! [`fp`], [`paging`], [`timer`], [`interrupts`], [`cpu`] (a core's registers),
+//! [`firmware`], [`console`], [`machine`].
+
+mod console;
+mod context;
+mod cpu;
+mod firmware;
+mod fp;
+mod interrupts;
+mod machine;
+mod paging;
+mod timer;
+
+use super::{Access, Arch, Boot, Entry, Line, Trap};
+use crate::platform::Platform;
+use libipc_abi::{
+    objects::{RegistersInfo, Shutdown},
+    registers::{CallIn, CallOut},
+};
+
+/// This port.
+pub enum Port {}
+
+impl Arch for Port {
+    type Context = context::Context;
+
+    const NAME: &'static str = "riscv64";
+
+    fn asids() -> u16 {
+        paging::asids()
+    }
+
+    fn start(context: &Self::Context, entry: u64, stack: u64, arguments: [u64; 2], thread: u64) {
+        context.start(entry, stack, arguments, thread);
+    }
+
+    fn run(context: &Self::Context) -> Trap {
+        context.run()
+    }
+
+    fn call_in(context: &Self::Context) -> CallIn {
+        context.call_in()
+    }
+
+    fn call_out(context: &Self::Context, out: &CallOut) {
+        context.call_out(out);
+    }
+
+    fn set_word(context: &Self::Context, index: usize, word: u64) {
+        context.set_word(index, word);
+    }
+
+    fn retry(context: &Self::Context) {
+        context.retry();
+    }
+
+    fn registers(context: &Self::Context) -> RegistersInfo {
+        context.registers()
+    }
+
+    fn fp_load(context: &Self::Context) {
+        context.fp().load();
+    }
+
+    fn fp_save(context: &Self::Context) {
+        context.fp().save();
+    }
+
+    fn fp_drop(context: &Self::Context) {
+        context.fp().forget();
+    }
+
+    fn page_entry(physical: u64, access: Access) -> u64 {
+        paging::page_entry(physical, access)
+    }
+
+    fn table_entry(physical: u64) -> u64 {
+        paging::table_entry(physical)
+    }
+
+    fn entry(word: u64, level: usize) -> Entry {
+        paging::entry(word, level)
+    }
+
+    fn root_entries() -> impl Iterator<Item = (usize, u64)> {
+        paging::root_entries()
+    }
+
+    fn switch_space(root: u64, asid: u16) {
+        paging::switch_space(root, asid);
+    }
+
+    fn invalidate_page(asid: u16, address: u64) {
+        paging::invalidate_page(asid, address);
+    }
+
+    fn invalidate_space(asid: u16) {
+        paging::invalidate_space(asid);
+    }
+
+    fn synchronise_code(_address: *const u8, _length: usize) {
+        paging::synchronise_code();
+    }
+
+    fn physical(address: u64) -> *mut u8 {
+        paging::physical(address)
+    }
+
+    fn now() -> u64 {
+        timer::now()
+    }
+
+    fn frequency() -> u64 {
+        timer::frequency()
+    }
+
+    fn set_alarm(deadline: u64) {
+        timer::set_alarm(deadline);
+    }
+
+    fn claim() -> Option<Line> {
+        interrupts::claim()
+    }
+
+    fn interrupt_waits() -> bool {
+        interrupts::waits()
+    }
+
+    fn unmask(line: u32) -> bool {
+        interrupts::unmask(line)
+    }
+
+    fn mask(line: u32) -> bool {
+        interrupts::mask(line)
+    }
+
+    fn idle() {
+        cpu::idle();
+    }
+
+    fn initialise(platform: &Platform) {
+        console::initialise(platform.console);
+        timer::initialise(platform);
+        interrupts::initialise(platform);
+        machine::initialise(platform);
+    }
+
+    fn core() -> usize {
+        cpu::core()
+    }
+
+    fn print(byte: u8) {
+        console::print(byte);
+    }
+
+    fn shutdown(how: Shutdown) -> ! {
+        machine::shutdown(how)
+    }
+
+    fn frame_pointer() -> usize {
+        cpu::frame_pointer()
+    }
+}
+
+impl Boot for Port {
+    const OFFSET: u64 = paging::OFFSET;
+
+    fn kernel_entry(physical: u64, access: Access, level: usize) -> u64 {
+        paging::kernel_entry(physical, access, level)
+    }
+
+    fn adopt(root: u64) {
+        paging::adopt(root);
+    }
+
+    fn core_up(platform: &Platform, core: usize) {
+        cpu::up(core);
+        paging::core_up(platform, core);
+        timer::initialise(platform);
+        interrupts::core_up(platform, core);
+    }
+
+    fn start_core(platform: &Platform, core: usize, entry: u64) -> bool {
+        firmware::start_core(platform.core_ids[core], entry, core)
+    }
+
+    fn early_console(registers: u64) {
+        console::initialise(registers);
+    }
+}

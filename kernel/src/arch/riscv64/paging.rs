@@ -1,0 +1,211 @@
+//! Page tables (Priv 4.4): Sv39. User programs have the lower half of a root
+//! table; the upper half is the same in all, and there the kernel sees all
+//! physical memory.
+
+#![allow(unsafe_code, reason = "translation registers and fences")]
+
+use super::firmware;
+use crate::{
+    arch::{Access, ENTRIES, Entry},
+    platform::{CORES, Platform},
+};
+use core::{
+    arch::asm,
+    sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
+};
+
+/// From a physical address to where the kernel sees it.
+pub(super) const OFFSET: u64 = 0xffff_ffc0_0000_0000;
+
+// Entries (Priv 4.4.1). One without READ, WRITE and EXECUTE names a table.
+const VALID: u64 = 1 << 0;
+const READ: u64 = 1 << 1;
+const WRITE: u64 = 1 << 2;
+const EXECUTE: u64 = 1 << 3;
+const USER: u64 = 1 << 4;
+const GLOBAL: u64 = 1 << 5;
+/// Set beforehand, as cores may fault instead of setting them.
+const ACCESSED_DIRTY: u64 = 0b11 << 6;
+/// For software: a device. The platform itself knows which memory is cached.
+const DEVICE: u64 = 1 << 8;
+
+/// `satp` (Priv 4.1.11): mode 8 is Sv39, then the identifier, then the root.
+const SV39: u64 = 8 << 60;
+const ASID_SHIFT: u32 = 44;
+
+/// The kernel's root, for the upper half of all others.
+static KERNEL: AtomicU64 = AtomicU64::new(0);
+/// How many address-space identifiers there are.
+static ASIDS: AtomicU16 = AtomicU16::new(1);
+/// Harts by core, and a bit for each hart that ever ran user programs.
+static HARTS: [AtomicU64; CORES] = [const { AtomicU64::new(0) }; CORES];
+static USERS: AtomicU64 = AtomicU64::new(0);
+
+fn leaf(physical: u64, access: Access) -> u64 {
+    let mut entry = physical >> 12 << 10 | VALID | ACCESSED_DIRTY;
+    // Writable without readable is reserved.
+    if access.intersects(Access::READ | Access::WRITE) {
+        entry |= READ;
+    }
+    if access.contains(Access::WRITE) {
+        entry |= WRITE;
+    }
+    if access.contains(Access::EXECUTE) {
+        entry |= EXECUTE;
+    }
+    if access.contains(Access::DEVICE) {
+        entry |= DEVICE;
+    }
+    entry
+}
+
+pub(super) fn page_entry(physical: u64, access: Access) -> u64 {
+    leaf(physical, access) | USER
+}
+
+pub(super) fn kernel_entry(physical: u64, access: Access, _level: usize) -> u64 {
+    leaf(physical, access) | GLOBAL
+}
+
+pub(super) fn table_entry(physical: u64) -> u64 {
+    physical >> 12 << 10 | VALID
+}
+
+pub(super) fn entry(word: u64, _level: usize) -> Entry {
+    let physical = word >> 10 << 12 & 0x00ff_ffff_ffff_f000;
+    if word & VALID == 0 {
+        return Entry::Empty;
+    }
+    if word & (READ | WRITE | EXECUTE) == 0 {
+        return Entry::Table(physical);
+    }
+    let mut access = Access::empty();
+    for (bit, flag) in [
+        (READ, Access::READ),
+        (WRITE, Access::WRITE),
+        (EXECUTE, Access::EXECUTE),
+        (DEVICE, Access::DEVICE),
+    ] {
+        access.set(flag, word & bit != 0);
+    }
+    Entry::Page(physical, access)
+}
+
+pub(super) fn root_entries() -> impl Iterator<Item = (usize, u64)> {
+    let root = physical(KERNEL.load(Relaxed)).cast::<u64>();
+    (ENTRIES / 2..ENTRIES).filter_map(move |index| {
+        // SAFETY: inside the kernel's root table.
+        let entry = unsafe { root.add(index) };
+        // SAFETY: boot's table, which nobody writes any more.
+        let word = unsafe { entry.read() };
+        (word != 0).then_some((index, word))
+    })
+}
+
+pub(super) fn physical(address: u64) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(address.wrapping_add(OFFSET) as usize)
+}
+
+/// Changes the map for the kernel's own, and counts the identifiers: bits of
+/// `satp.ASID` that do not exist stay 0.
+pub(super) fn adopt(root: u64) {
+    const ALL: u64 = 0xffff << ASID_SHIFT;
+
+    let satp = SV39 | root >> 12;
+    let probed: u64;
+    // SAFETY: the new map has the kernel at the same addresses.
+    unsafe {
+        asm!("csrw satp, {all}", "csrr {probed}, satp", "csrw satp, {satp}", "sfence.vma",
+            all = in(reg) satp | ALL, probed = out(reg) probed, satp = in(reg) satp,
+            options(nostack, preserves_flags));
+    }
+    let asids = (probed & ALL) >> ASID_SHIFT;
+    ASIDS.store((asids as u16).max(1), Relaxed);
+    KERNEL.store(root, Relaxed);
+}
+
+pub(super) fn core_up(platform: &Platform, core: usize) {
+    HARTS[core].store(platform.core_ids[core], Relaxed);
+}
+
+/// The highest identifier, or 1 if there are none and each switch must flush.
+pub(super) fn asids() -> u16 {
+    ASIDS.load(Relaxed)
+}
+
+pub(super) fn switch_space(root: u64, asid: u16) {
+    let flush = asids() == 1;
+    let asid = if flush { 0 } else { u64::from(asid) };
+    let new = SV39 | asid << ASID_SHIFT | root >> 12;
+    let old: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, satp", out(reg) old, options(nomem, nostack, preserves_flags)) };
+    if old == new {
+        return;
+    }
+    // SAFETY: the kernel's half is the same in all tables.
+    unsafe { asm!("csrw satp, {}", in(reg) new, options(nostack, preserves_flags)) };
+    if flush {
+        fence(None, None);
+    }
+    if old & !SV39 == KERNEL.load(Relaxed) >> 12 {
+        USERS.fetch_or(1 << hart(), Relaxed);
+    }
+}
+
+pub(super) fn invalidate_page(asid: u16, address: u64) {
+    fence(Some(asid), Some(address));
+}
+
+pub(super) fn invalidate_space(asid: u16) {
+    fence(Some(asid), None);
+}
+
+/// `sfence.vma` (Priv 4.2.1), here and on every other core that ran user
+/// programs. Also makes new entries visible to the table walker.
+fn fence(asid: Option<u16>, address: Option<u64>) {
+    let asid = asid.filter(|_| asids() > 1).map(u64::from);
+    match (address, asid) {
+        // SAFETY: forgets cached translations.
+        (Some(address), Some(asid)) => unsafe {
+            asm!("sfence.vma {}, {}", in(reg) address, in(reg) asid, options(nostack));
+        },
+        // SAFETY: forgets cached translations.
+        (Some(address), None) => unsafe {
+            asm!("sfence.vma {}, zero", in(reg) address, options(nostack));
+        },
+        // SAFETY: forgets cached translations.
+        (None, Some(asid)) => unsafe {
+            asm!("sfence.vma zero, {}", in(reg) asid, options(nostack));
+        },
+        // SAFETY: forgets cached translations.
+        (None, None) => unsafe { asm!("sfence.vma", options(nostack)) },
+    }
+    let others = others();
+    if others != 0 {
+        let (start, length) = match address {
+            Some(address) => (address, 4096),
+            None => (0, u64::MAX),
+        };
+        firmware::fence_memory(others, start, length, asid);
+    }
+}
+
+/// `fence.i` here and on every other core that ran user programs.
+pub(super) fn synchronise_code() {
+    // SAFETY: forgets cached instructions.
+    unsafe { asm!("fence.i", options(nostack)) };
+    let others = others();
+    if others != 0 {
+        firmware::fence_code(others);
+    }
+}
+
+fn others() -> u64 {
+    USERS.load(Relaxed) & !(1 << hart())
+}
+
+/// The calling core's hart; those from 64 on are not used.
+fn hart() -> u64 {
+    HARTS[super::cpu::core()].load(Relaxed)
+}

@@ -1,0 +1,176 @@
+// Entry to user mode and every way back.
+//
+// tessera_run is a call: it saves the registers that a call preserves, and tp,
+// which has the core's number, on the kernel stack, loads the user's registers
+// and leaves by sret, with the context's address in sscratch. A trap from user
+// mode finds the context there and ends as tessera_run's return.
+//
+// While the kernel runs, sscratch is 0: so a trap from the kernel is told apart,
+// which is a bug. Its registers go to an emergency stack, as the stack itself
+// may be what broke, and from there to kernel_trap.
+
+    .text
+
+    .global tessera_run
+    .type tessera_run, %function
+tessera_run:
+    addi    sp, sp, -112
+    sd      ra, 104(sp)
+    sd      s0, 96(sp)
+    addi    s0, sp, 112
+    sd      s1, 88(sp)
+    sd      s2, 80(sp)
+    sd      s3, 72(sp)
+    sd      s4, 64(sp)
+    sd      s5, 56(sp)
+    sd      s6, 48(sp)
+    sd      s7, 40(sp)
+    sd      s8, 32(sp)
+    sd      s9, 24(sp)
+    sd      s10, 16(sp)
+    sd      s11, 8(sp)
+    sd      tp, 0(sp)
+    sd      sp, {KERNEL_SP}(a0)
+    ld      t0, {PC}(a0)
+    csrw    sepc, t0
+    csrw    sscratch, a0
+    ld      ra, 0(a0)
+    ld      sp, 8(a0)
+    ld      gp, 16(a0)
+    ld      tp, 24(a0)
+    ld      t0, 32(a0)
+    ld      t1, 40(a0)
+    ld      t2, 48(a0)
+    ld      s0, 56(a0)
+    ld      s1, 64(a0)
+    ld      a1, 80(a0)
+    ld      a2, 88(a0)
+    ld      a3, 96(a0)
+    ld      a4, 104(a0)
+    ld      a5, 112(a0)
+    ld      a6, 120(a0)
+    ld      a7, 128(a0)
+    ld      s2, 136(a0)
+    ld      s3, 144(a0)
+    ld      s4, 152(a0)
+    ld      s5, 160(a0)
+    ld      s6, 168(a0)
+    ld      s7, 176(a0)
+    ld      s8, 184(a0)
+    ld      s9, 192(a0)
+    ld      s10, 200(a0)
+    ld      s11, 208(a0)
+    ld      t3, 216(a0)
+    ld      t4, 224(a0)
+    ld      t5, 232(a0)
+    ld      t6, 240(a0)
+    ld      a0, 72(a0)
+    sret
+
+// stvec (Priv 4.1.2), direct mode: aligned to four bytes.
+    .balign 4
+    .global tessera_trap
+tessera_trap:
+    csrrw   a0, sscratch, a0                // sscratch: the user's a0
+    beqz    a0, bug_trap
+    sd      ra, 0(a0)
+    sd      sp, 8(a0)
+    sd      gp, 16(a0)
+    sd      t0, 32(a0)
+    sd      t1, 40(a0)
+    sd      t2, 48(a0)
+    sd      s0, 56(a0)
+    sd      s1, 64(a0)
+    sd      a1, 80(a0)
+    sd      a2, 88(a0)
+    sd      a3, 96(a0)
+    sd      a4, 104(a0)
+    sd      a5, 112(a0)
+    sd      a6, 120(a0)
+    sd      a7, 128(a0)
+    sd      s2, 136(a0)
+    sd      s3, 144(a0)
+    sd      s4, 152(a0)
+    sd      s5, 160(a0)
+    sd      s6, 168(a0)
+    sd      s7, 176(a0)
+    sd      s8, 184(a0)
+    sd      s9, 192(a0)
+    sd      s10, 200(a0)
+    sd      s11, 208(a0)
+    sd      t3, 216(a0)
+    sd      t4, 224(a0)
+    sd      t5, 232(a0)
+    sd      t6, 240(a0)
+    csrrw   t0, sscratch, zero
+    sd      t0, 72(a0)
+    csrr    t0, sepc
+    sd      t0, {PC}(a0)
+    ld      sp, {KERNEL_SP}(a0)
+    ld      tp, 0(sp)
+    ld      s1, 88(sp)
+    ld      s2, 80(sp)
+    ld      s3, 72(sp)
+    ld      s4, 64(sp)
+    ld      s5, 56(sp)
+    ld      s6, 48(sp)
+    ld      s7, 40(sp)
+    ld      s8, 32(sp)
+    ld      s9, 24(sp)
+    ld      s10, 16(sp)
+    ld      s11, 8(sp)
+    ld      s0, 96(sp)
+    ld      ra, 104(sp)
+    addi    sp, sp, 112
+    ret
+
+// sscratch holds a0. Nothing returns from here.
+bug_trap:
+    la      a0, emergency_top
+    addi    a0, a0, -272
+    sd      ra, 0(a0)
+    sd      sp, 8(a0)
+    sd      gp, 16(a0)
+    sd      tp, 24(a0)
+    sd      t0, 32(a0)
+    sd      t1, 40(a0)
+    sd      t2, 48(a0)
+    sd      s0, 56(a0)
+    sd      s1, 64(a0)
+    sd      a1, 80(a0)
+    sd      a2, 88(a0)
+    sd      a3, 96(a0)
+    sd      a4, 104(a0)
+    sd      a5, 112(a0)
+    sd      a6, 120(a0)
+    sd      a7, 128(a0)
+    sd      s2, 136(a0)
+    sd      s3, 144(a0)
+    sd      s4, 152(a0)
+    sd      s5, 160(a0)
+    sd      s6, 168(a0)
+    sd      s7, 176(a0)
+    sd      s8, 184(a0)
+    sd      s9, 192(a0)
+    sd      s10, 200(a0)
+    sd      s11, 208(a0)
+    sd      t3, 216(a0)
+    sd      t4, 224(a0)
+    sd      t5, 232(a0)
+    sd      t6, 240(a0)
+    csrrw   t0, sscratch, zero
+    sd      t0, 72(a0)
+    csrr    t0, sepc
+    sd      t0, 248(a0)
+    sd      t0, -8(a0)                      // a frame record: backtraces go on
+    sd      s0, -16(a0)                     // in the code that trapped
+    mv      s0, a0
+    addi    sp, a0, -16
+    call    {kernel_trap}
+
+    .bss
+    .balign 16
+    .space  8192
+emergency_top:
+
+    .text
