@@ -3,22 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tessera_page::{
-    Device, Grant, Page, Power, Restart, RestartPolicy, Right, SUPERVISOR, SystemObject, Task, Use,
-};
-use toml::Spanned;
+use tessera_page::{Page, Power, Right, SUPERVISOR, SystemObject};
 
 use super::cycles::{self, Calls};
-use super::problem::{Problems, suggest};
-use super::schema::{Name, RawPage, RawRestart, RawTask, RawUse};
+use super::problem::Problems;
+use super::schema::{Name, RawPage, RawTask};
 use super::units::Size;
 use super::{CheckedPage, problem};
 use crate::workspace::Programs;
 
 /// Longest name of a capability, as the start page has it.
-const LONGEST_NAME: usize = 24;
-/// Sizes of memory are whole pages.
-const PAGE: u64 = 4096;
+pub(super) const LONGEST_NAME: usize = 24;
 
 /// Checks `raw` and compiles it. The result is worth something only if no
 /// problem was added.
@@ -79,12 +74,12 @@ pub fn check(
     }
 }
 
-struct Checker<'c, 't> {
-    raw: &'c RawPage,
+pub(super) struct Checker<'c, 't> {
+    pub(super) raw: &'c RawPage,
     programs: &'c Programs,
-    problems: &'c mut Problems<'t>,
+    pub(super) problems: &'c mut Problems<'t>,
     /// Endpoint and the task that serves it.
-    providers: BTreeMap<&'c str, &'c RawTask>,
+    pub(super) providers: BTreeMap<&'c str, &'c RawTask>,
 }
 
 impl<'c> Checker<'c, '_> {
@@ -124,7 +119,7 @@ impl<'c> Checker<'c, '_> {
         }
     }
 
-    fn well_formed(&mut self, name: &Name) {
+    pub(super) fn well_formed(&mut self, name: &Name) {
         let text = name.get_ref();
         let right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if text.is_empty() || text.len() > LONGEST_NAME || !text.chars().all(right) {
@@ -132,289 +127,6 @@ impl<'c> Checker<'c, '_> {
                 "`{text}` is no name: use lower case letters, digits and `-`, at most {LONGEST_NAME}"
             );
             self.problems.add(name.span(), rule);
-        }
-    }
-
-    /// Checks a task by itself and compiles it.
-    fn task(&mut self, task: &'c RawTask) -> Task {
-        self.unsupported(task);
-        self.mates(task);
-        let (heap, stack) = self.memory(task);
-        let priority = self.priority(&task.priority);
-        let compiled = Task {
-            name: task.name.get_ref().clone(),
-            program: task.program.get_ref().clone(),
-            args: task.args.clone(),
-            quota: task.quota.get_ref().0,
-            heap,
-            stack,
-            priority,
-            restart: self.restart(task.restart.as_ref()),
-            provides: task
-                .provides
-                .iter()
-                .map(|name| name.get_ref().clone())
-                .collect(),
-            uses: task
-                .uses
-                .iter()
-                .map(|(name, raw)| self.usage(name, raw))
-                .collect(),
-            powers: self.all_of("power", &task.powers, Power::ALL, Power::name),
-            system: self.all_of("kernel object", &task.system, SystemObject::ALL, |o| {
-                o.name()
-            }),
-            devices: task
-                .devices
-                .iter()
-                .map(|device| Device {
-                    name: device.name.get_ref().clone(),
-                    compatible: device
-                        .compatible
-                        .iter()
-                        .map(|c| c.get_ref().clone())
-                        .collect(),
-                    interrupt: device.interrupt,
-                })
-                .collect(),
-            grants: task
-                .grants
-                .iter()
-                .filter_map(|name| self.grant(name))
-                .collect(),
-        };
-        if let (Some(first), false) = (task.grants.first(), compiled.powers.contains(&Power::Start))
-        {
-            let text = format!(
-                "`{}` has grants but not the power `start`, so it starts nothing to grant them to",
-                task.name.get_ref()
-            );
-            self.problems.add(first.span(), text);
-        }
-        self.distinct_capabilities(task);
-        compiled
-    }
-
-    fn unsupported(&mut self, task: &RawTask) {
-        if let Some(reservation) = &task.reservation {
-            let text = "`reservation` is not supported yet: leave it out";
-            self.problems.add(reservation.span(), text);
-        }
-        match task
-            .placement
-            .as_ref()
-            .map(|name| (name.get_ref().as_str(), name.span()))
-        {
-            None | Some(("far", _)) => {}
-            Some(("near", span)) => {
-                self.problems
-                    .add(span, "placement `near` is not supported yet: use `far`");
-            }
-            Some((other, span)) => {
-                let text = format!(
-                    "`{other}` is no placement{}",
-                    suggest(other, ["far", "near"])
-                );
-                self.problems.add(span, text);
-            }
-        }
-    }
-
-    fn mates(&mut self, task: &RawTask) {
-        for mate in &task.cell_mates {
-            let name = mate.get_ref();
-            let others = || self.raw.tasks.iter().filter(|t| t.name != task.name);
-            let Some(other) = others().find(|t| t.name.get_ref() == name) else {
-                let known = suggest(name, others().map(|t| t.name.get_ref().as_str()));
-                self.problems
-                    .add(mate.span(), format!("`{name}` is no other task{known}"));
-                continue;
-            };
-            if !other
-                .cell_mates
-                .iter()
-                .any(|back| back.get_ref() == task.name.get_ref())
-            {
-                let text = format!(
-                    "both sides must agree to share a cell: `{name}` does not list `{}`",
-                    task.name.get_ref()
-                );
-                self.problems.add(mate.span(), text);
-            }
-        }
-    }
-
-    /// Heap and stack, which must fit in the quota.
-    fn memory(&mut self, task: &RawTask) -> (u64, u64) {
-        let heap = task.heap.as_ref().map_or(64 << 10, |size| size.get_ref().0);
-        let stack = task
-            .stack
-            .as_ref()
-            .map_or(16 << 10, |size| size.get_ref().0);
-        let sizes = [Some(&task.quota), task.heap.as_ref(), task.stack.as_ref()];
-        for size in sizes.into_iter().flatten() {
-            let bytes = size.get_ref().0;
-            if bytes == 0 || !bytes.is_multiple_of(PAGE) {
-                let text = format!("{bytes} bytes are not a whole number of pages of 4K");
-                self.problems.add(size.span(), text);
-            }
-        }
-        let quota = task.quota.get_ref().0;
-        if heap.saturating_add(stack) >= quota {
-            let text = format!(
-                "the quota of {} does not hold a heap of {}, a stack of {} and the program",
-                Size(quota),
-                Size(heap),
-                Size(stack)
-            );
-            self.problems.add(task.quota.span(), text);
-        }
-        (heap, stack)
-    }
-
-    fn priority(&mut self, priority: &Spanned<i64>) -> u8 {
-        match u8::try_from(*priority.get_ref()) {
-            Ok(value @ 1..=254) => value,
-            _ => {
-                self.problems
-                    .add(priority.span(), "a priority is a number from 1 to 254");
-                0
-            }
-        }
-    }
-
-    fn restart(&mut self, raw: Option<&Spanned<RawRestart>>) -> Restart {
-        let (backoff, max_backoff, max) = (100, 5000, 10);
-        let mut restart = Restart {
-            policy: RestartPolicy::Never,
-            backoff_ms: backoff,
-            max_backoff_ms: max_backoff,
-            max,
-        };
-        let Some(spanned) = raw else { return restart };
-        let raw = spanned.get_ref();
-        restart.backoff_ms = raw.backoff.map_or(backoff, |time| time.0);
-        restart.max_backoff_ms = raw.max_backoff.map_or(max_backoff, |time| time.0);
-        restart.max = raw.max.unwrap_or(max);
-        restart.policy = match raw.policy.get_ref().as_str() {
-            "always" => RestartPolicy::Always,
-            "on-fault" => RestartPolicy::OnFault,
-            "never" => RestartPolicy::Never,
-            other => {
-                let known = suggest(other, ["always", "on-fault", "never"]);
-                let text = format!("`{other}` is no restart policy{known}");
-                self.problems.add(raw.policy.span(), text);
-                RestartPolicy::Never
-            }
-        };
-        if restart.backoff_ms == 0 || restart.backoff_ms > restart.max_backoff_ms {
-            let text = "`backoff` must be more than nothing and at most `max-backoff`";
-            self.problems.add(spanned.span(), text);
-        }
-        restart
-    }
-
-    fn usage(&mut self, name: &Name, raw: &RawUse) -> Use {
-        let endpoint = raw.endpoint.as_ref().unwrap_or(name);
-        if !self.providers.contains_key(endpoint.get_ref().as_str()) {
-            let known = suggest(endpoint.get_ref(), self.providers.keys().copied());
-            let text = format!(
-                "nobody provides an endpoint `{}`{known}",
-                endpoint.get_ref()
-            );
-            self.problems.add(endpoint.span(), text);
-        }
-        let rights = self.all_of("right of an endpoint", &raw.rights, Right::ALL, Right::name);
-        if !rights.contains(&Right::Call) && !rights.contains(&Right::Signal) {
-            let text = format!(
-                "`{}` can do nothing without the right `call` or `signal`",
-                name.get_ref()
-            );
-            self.problems.add(name.span(), text);
-        }
-        Use {
-            name: name.get_ref().clone(),
-            endpoint: endpoint.get_ref().clone(),
-            rights,
-        }
-    }
-
-    /// Finds each of `names` among `known`, and none twice.
-    fn all_of<T: Copy + PartialEq>(
-        &mut self,
-        what: &str,
-        names: &[Name],
-        known: &[T],
-        name_of: impl Fn(T) -> &'static str,
-    ) -> Vec<T> {
-        let mut found = Vec::new();
-        for name in names {
-            let text = name.get_ref();
-            match known.iter().copied().find(|one| name_of(*one) == text) {
-                Some(one) if found.contains(&one) => {
-                    self.problems
-                        .add(name.span(), format!("`{text}` stands here twice"));
-                }
-                Some(one) => found.push(one),
-                None => {
-                    let names = suggest(text, known.iter().map(|one| name_of(*one)));
-                    self.problems
-                        .add(name.span(), format!("`{text}` is no {what}{names}"));
-                }
-            }
-        }
-        found
-    }
-
-    fn grant(&mut self, name: &Name) -> Option<Grant> {
-        let text = name.get_ref().as_str();
-        if let Some(power) = Power::from_name(text) {
-            return Some(Grant::Power(power));
-        }
-        if let Some(object) = SystemObject::from_name(text) {
-            return Some(Grant::System(object));
-        }
-        if self.providers.contains_key(text) {
-            return Some(Grant::Endpoint(text.into()));
-        }
-        let powers = Power::ALL.iter().map(|power| power.name());
-        let objects = SystemObject::ALL.iter().map(|object| object.name());
-        let known = suggest(
-            text,
-            powers.chain(objects).chain(self.providers.keys().copied()),
-        );
-        self.problems
-            .add(name.span(), format!("`{text}` cannot be granted{known}"));
-        None
-    }
-
-    /// A program finds each capability by name, so no two may have one name.
-    fn distinct_capabilities(&mut self, task: &RawTask) {
-        let mut seen = BTreeSet::new();
-        let own = task.provides.iter().chain(task.uses.keys());
-        let own = own.chain(&task.powers).chain(&task.system);
-        let mut names: Vec<_> = own
-            .map(|name| (name.get_ref().clone(), name.span()))
-            .collect();
-        for device in &task.devices {
-            self.well_formed(&device.name);
-            names.push((device.name.get_ref().clone(), device.name.span()));
-            if device.interrupt {
-                names.push((format!("{}-irq", device.name.get_ref()), device.name.span()));
-            }
-        }
-        for (name, span) in names {
-            if name.len() > LONGEST_NAME {
-                let text = format!("`{name}` is longer than {LONGEST_NAME} bytes");
-                self.problems.add(span.clone(), text);
-            }
-            if !seen.insert(name.clone()) {
-                let text = format!(
-                    "`{}` would have two capabilities named `{name}`",
-                    task.name.get_ref()
-                );
-                self.problems.add(span, text);
-            }
         }
     }
 

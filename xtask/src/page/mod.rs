@@ -1,7 +1,8 @@
 //! System pages: read from TOML, checked, compiled for the supervisor.
 //!
 //! 1. [`schema`]: the keys, and what is wrong with one value alone.
-//! 2. [`check`]: what is wrong with the page as a whole, and its compiled form.
+//! 2. [`check`]: what is wrong with the page as a whole, and its compiled form;
+//!    `task`: the same of one task.
 //! 3. [`cycles`]: calls that could wait for each other for ever.
 //! 4. [`problem`]: how a page's errors are told, with file and line.
 
@@ -9,6 +10,7 @@ pub mod check;
 pub mod cycles;
 pub mod problem;
 pub mod schema;
+mod task;
 pub mod units;
 
 use std::collections::BTreeMap;
