@@ -1,7 +1,7 @@
 //! Builds each system once for each architecture, then packs it for each boot.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -10,25 +10,25 @@ use xtask::arch::Arch;
 use xtask::commands::build_system;
 use xtask::image::Parts;
 use xtask::machine::Machine;
-use xtask::workspace::{root, target};
+use xtask::workspace::target;
 
 /// What has been built, by architecture and system.
 #[derive(Default)]
 pub struct Images {
-    built: Mutex<BTreeMap<(String, String), Built>>,
+    built: Mutex<BTreeMap<(String, PathBuf), Built>>,
 }
 
 /// The parts, or why they could not be built.
 type Built = Result<Arc<Parts>, String>;
 
 impl Images {
-    /// Packs an image of the system in that file, as `change` wants its page,
+    /// Packs an image of the system in that page, as `change` wants its page,
     /// and returns it with the machine that it is for.
     pub fn pack(
         &self,
         arch: Arch,
         smp: u32,
-        system: &str,
+        system: &Path,
         name: &str,
         change: impl FnOnce(&mut Page),
     ) -> Result<(Machine, PathBuf)> {
@@ -43,12 +43,11 @@ impl Images {
     }
 
     /// Builds while others wait: cargo would make them wait anyway.
-    fn parts(&self, arch: Arch, system: &str) -> Result<Arc<Parts>> {
+    fn parts(&self, arch: Arch, system: &Path) -> Result<Arc<Parts>> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (arch.name().to_string(), system.to_string());
+        let key = (arch.name().to_string(), system.to_path_buf());
         let parts = built.entry(key).or_insert_with(|| {
-            let path = root().join(system);
-            build_system(&path.to_string_lossy(), arch)
+            build_system(&system.to_string_lossy(), arch)
                 .map(Arc::new)
                 .map_err(|error| format!("{error:#}"))
         });

@@ -10,7 +10,8 @@
 //! 1. [`plan`]: which tests there are, and which are asked for.
 //! 2. [`pool`]: boots in the background, outcomes when they come.
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
-//! 4. [`session`]: a scripted session at the shell, told as a transcript.
+//! 4. [`session`]: a scripted session at the shell, told as a transcript;
+//!    [`stranger`]: the same with a server and an app that are not ours.
 //! 5. [`images`]: builds each system once.
 
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod pool;
 pub mod progress;
 pub mod session;
+pub mod stranger;
 pub mod suite;
 
 /// Why a test failed, or nothing.

@@ -24,6 +24,8 @@ pub enum Work {
     Suite(&'static Suite, Selection),
     /// The transcript of a session in this file.
     Session(PathBuf),
+    /// A server and an app made from the templates.
+    Stranger,
 }
 
 /// One boot and the names of its tests.
@@ -61,6 +63,8 @@ pub fn all() -> Vec<Job> {
                     .into_iter()
                     .map(|path| session_job(arch, smp, path)),
             );
+            // The number of cores is not what this one is about.
+            jobs.extend((smp == cores[0]).then(|| stranger_job(arch, smp)));
         }
     }
     jobs
@@ -87,6 +91,16 @@ fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
         arch,
         smp,
         work: Work::Session(path),
+        tests,
+    }
+}
+
+fn stranger_job(arch: Arch, smp: u32) -> Job {
+    let tests = vec![(0, format!("{arch}/smp{smp}/session/stranger"))];
+    Job {
+        arch,
+        smp,
+        work: Work::Stranger,
         tests,
     }
 }

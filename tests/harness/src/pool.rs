@@ -7,7 +7,7 @@ use std::thread;
 use crate::Outcome;
 use crate::images::Images;
 use crate::plan::{Job, Work};
-use crate::{session, suite};
+use crate::{session, stranger, suite};
 
 /// Runs jobs and keeps the outcomes of their tests by name.
 pub struct Pool {
@@ -77,6 +77,10 @@ impl Pool {
             }
             Work::Session(path) => {
                 let outcome = session::run(job, path, &self.images);
+                settled(0, outcome.map_err(|error| format!("{error:#}")));
+            }
+            Work::Stranger => {
+                let outcome = stranger::run(job, &self.images);
                 settled(0, outcome.map_err(|error| format!("{error:#}")));
             }
         }

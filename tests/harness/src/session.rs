@@ -22,6 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use xtask::guest::Guest;
 use xtask::setup::qemu;
+use xtask::workspace::root;
 
 use crate::images::Images;
 use crate::plan::Job;
@@ -38,31 +39,35 @@ struct Step {
     expected: Vec<String>,
 }
 
-/// Boots the system and holds the session.
+/// Boots the system that the transcript names and holds the session.
 pub fn run(job: &Job, path: &Path, images: &Images) -> Result<()> {
     let text = std::fs::read_to_string(path)?;
-    let (system, steps) = parse(&text);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = format!("{}-smp{}-session-{stem}", job.arch, job.smp);
-    let system = format!("boot/systems/{system}.toml");
-    let (machine, image) = images.pack(job.arch, job.smp, &system, &name, |_| ())?;
+    let system = root().join(format!("boot/systems/{}.toml", parse(&text).0));
+    hold(job, &system, &text, &stem, images)
+}
+
+/// Boots the system in that page and holds the session `text`.
+pub fn hold(job: &Job, system: &Path, text: &str, name: &str, images: &Images) -> Result<()> {
+    let name = format!("{}-smp{}-session-{name}", job.arch, job.smp);
+    let (machine, image) = images.pack(job.arch, job.smp, system, &name, |_| ())?;
     let mut command = machine.qemu(qemu::ensure(job.arch, false)?, &image);
     command.arg("-no-reboot");
     let mut guest = Guest::start(command)?;
     guest
         .wait_for(PROMPT, PATIENCE)
         .context("at the first prompt")?;
-    for step in steps {
-        hold(&mut guest, &step).with_context(|| format!("at `{}`", step.typed))?;
+    for step in parse(text).1 {
+        take(&mut guest, &step).with_context(|| format!("at `{}`", step.typed))?;
     }
     Ok(())
 }
 
-fn hold(guest: &mut Guest, step: &Step) -> Result<()> {
+fn take(guest: &mut Guest, step: &Step) -> Result<()> {
     guest.send(&format!("{}\r", step.typed))?;
-    // The line editor redraws; the end of what was typed is where the answer begins.
+    // The answer begins below the line that was typed.
     guest.wait_for("\n", PATIENCE)?;
-    if step.typed == "poweroff" {
+    if step.typed.ends_with("poweroff") {
         let status = guest.end()?;
         ensure!(
             status.is_some_and(|status| status.success()),
@@ -70,9 +75,12 @@ fn hold(guest: &mut Guest, step: &Step) -> Result<()> {
         );
         return Ok(());
     }
-    let said = guest.wait_for(PROMPT, PATIENCE)?;
-    let said = plain(&said);
-    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    let said = plain(&guest.wait_for(PROMPT, PATIENCE)?);
+    let mut lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    // What stands before the prompt in its own line is part of the prompt.
+    if !said.ends_with('\n') {
+        lines.pop();
+    }
     ensure!(
         lines_match(&step.expected, &lines),
         "expected\n{}\nbut the console says\n{}",

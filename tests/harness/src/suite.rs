@@ -8,6 +8,7 @@ use tessera_page::Page;
 use tessera_test_cases::{SELECTION_ARGUMENT, Selection, Suite};
 use xtask::guest::{Event, Guest};
 use xtask::setup::qemu;
+use xtask::workspace::root;
 
 use crate::Outcome;
 use crate::images::Images;
@@ -56,7 +57,7 @@ fn boot(
     progress: &mut Progress,
     settled: &mut dyn FnMut(usize, Outcome),
 ) -> Result<Option<String>> {
-    let system = format!("tests/systems/{}.toml", suite.system);
+    let system = root().join(format!("tests/systems/{}.toml", suite.system));
     let name = format!("{}-smp{}-{}", job.arch, job.smp, suite.name);
     let (machine, image) = images.pack(job.arch, job.smp, &system, &name, |page| {
         select(page, suite.name, cases);

@@ -63,13 +63,20 @@ const MEMBER: &str = "\n[lints]\nworkspace = true\n";
 
 /// Runs the command.
 pub fn new(options: New) -> Result<ExitCode> {
-    let (name, parent, server) = match &options.kind {
+    let advice = create(&options.kind)?;
+    print!("{advice}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the files and returns what to do next.
+pub fn create(kind: &NewKind) -> Result<String> {
+    let (name, parent, server) = match kind {
         NewKind::Server(name) => (name, "servers", None),
         NewKind::App(app) => (&app.name, "user", app.server.as_deref()),
     };
     let new = Package::new(name, parent)?;
     let server = server.map(Server::find).transpose()?;
-    let files = match (&options.kind, &server) {
+    let files = match (kind, &server) {
         (NewKind::Server(_), _) => SERVER,
         (NewKind::App(_), None) => APP,
         (NewKind::App(_), Some(_)) => CLIENT,
@@ -82,11 +89,10 @@ pub fn new(options: New) -> Result<ExitCode> {
         )?;
     }
     step("Created", shown(&new.folder));
-    match options.kind {
-        NewKind::Server(_) => new.tell_server(),
-        NewKind::App(_) => new.tell_app(server.as_ref()),
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(match kind {
+        NewKind::Server(_) => new.advice_for_server(),
+        NewKind::App(_) => new.advice_for_app(server.as_ref()),
+    })
 }
 
 struct Package {
@@ -164,45 +170,43 @@ impl Package {
         text
     }
 
-    fn tell_server(&self) {
-        println!("To run it, add to a system page:\n");
-        if self.alone {
-            println!(
-                "[sources]\n{} = {:?}\n",
+    /// The lines of a system page's table `sources`.
+    fn source(&self) -> String {
+        match self.alone {
+            true => format!(
+                "[sources]\n{} = {:?}\n\n",
                 self.name,
                 self.folder.join("Cargo.toml")
-            );
+            ),
+            false => String::new(),
         }
-        println!(
-            "[[task]]\nname = {name:?}\nprogram = {name:?}\nquota = \"512K\"\npriority = 90\n\
-             restart = {{ policy = \"always\" }}\nprovides = [{name:?}]\n",
-            name = self.name
-        );
-        println!("and {:?} to the `grants` of the task `shell`.", self.name);
     }
 
-    fn tell_app(&self, server: Option<&Server>) {
-        println!(
-            "To run it, add {:?} to `programs` in a system page",
-            self.name
-        );
-        if self.alone {
-            println!("and to its `sources`:\n");
-            println!(
-                "[sources]\n{} = {:?}\n",
-                self.name,
-                self.folder.join("Cargo.toml")
-            );
-        }
-        match server {
-            None => println!("and type `{}` at the shell.", self.name),
-            Some(server) => {
-                println!(
-                    "and type `run --grant {} {} 2 40` at the shell.",
-                    server.name, self.name
-                );
-            }
-        }
+    fn advice_for_server(&self) -> String {
+        format!(
+            "To run it, add to a system page\n\n{source}[[task]]\nname = {name:?}\n\
+             program = {name:?}\nquota = \"512K\"\npriority = 90\n\
+             restart = {{ policy = \"always\" }}\nprovides = [{name:?}]\n\n\
+             and {name:?} to the `grants` of the task `shell`.\n",
+            source = self.source(),
+            name = self.name,
+        )
+    }
+
+    fn advice_for_app(&self, server: Option<&Server>) -> String {
+        let source = match self.source() {
+            none if none.is_empty() => none,
+            some => format!("with\n\n{some}"),
+        };
+        let command = match server {
+            None => self.name.clone(),
+            Some(server) => format!("run --grant {} {} 2 40", server.name, self.name),
+        };
+        format!(
+            "To run it, add {:?} to the `programs` of a system page\n{source}\
+             and type `{command}` at the shell.\n",
+            self.name,
+        )
     }
 }
 
