@@ -11,7 +11,8 @@
 //! 5. [`program!`] and [`Start`]: how a program begins and what it was given.
 //! 6. [`thread`], [`time`], [`sync`], [`memory`], [`print!`]: the run-time.
 //! 7. [`interfaces`]: those of the system's servers.
-//! 8. `fake`, on the host only: a kernel in the test's own process, so that any
+//! 8. [`note`]: how a program says which of its arguments are paths.
+//! 9. `fake`, on the host only: a kernel in the test's own process, so that any
 //!    server is tested with `cargo test`.
 //!
 //! ```text
@@ -46,6 +47,7 @@ pub mod fault;
 pub mod interfaces;
 pub mod memory;
 pub mod near;
+pub mod note;
 pub mod objects;
 pub mod output;
 pub mod server;

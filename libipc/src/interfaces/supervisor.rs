@@ -33,7 +33,7 @@ use crate::wire::Text;
 pub type Name = Text<32>;
 
 /// Name of a capability as its holder finds it.
-pub type CapabilityName = Text<{ crate::start::NAME }>;
+pub type CapabilityName = Text<{ libipc_abi::start::NAME }>;
 
 /// Name of a program in the boot archive.
 pub type ProgramName = Text<64>;

@@ -224,7 +224,11 @@ mod tests {
         assert!(pages[&(0, 0)].iter().all(|byte| *byte == 0x11));
         let data = &pages[&(1, 0)];
         let is_file = |at: usize| (0x10..0x30).contains(&at);
-        assert!(data.iter().enumerate().all(|(at, byte)| *byte == 0x11 * u8::from(is_file(at))));
+        assert!(
+            data.iter()
+                .enumerate()
+                .all(|(at, byte)| *byte == 0x11 * u8::from(is_file(at)))
+        );
     }
 
     #[test]
@@ -245,14 +249,14 @@ mod tests {
     #[test]
     fn relocations_at_wrong_places_are_refused() {
         for targets in [
-            &[0x1000_u64][..],  // in code
-            &[0x2008],          // in front of the data
-            &[0x500c],          // over its end
-            &[0x2ffc],          // over the end of a page
-            &[0x6000],          // behind everything
-            &[0x2020, 0x2018],  // in the wrong order would be met, but
-            &[0x3020, 0x2018],  // not across pages
-            &[u64::MAX - 3],    // over the end of everything
+            &[0x1000_u64][..], // in code
+            &[0x2008],         // in front of the data
+            &[0x500c],         // over its end
+            &[0x2ffc],         // over the end of a page
+            &[0x6000],         // behind everything
+            &[0x2020, 0x2018], // in the wrong order would be met, but
+            &[0x3020, 0x2018], // not across pages
+            &[u64::MAX - 3],   // over the end of everything
         ] {
             let met = targets == [0x2020, 0x2018];
             assert_eq!(composed(targets).is_ok(), met, "{targets:x?}");
@@ -260,7 +264,10 @@ mod tests {
         let (plan, mut file) = program(&[0x2010]);
         file[0x108] = 1;
         let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
-        assert_eq!(compose(&plan, BASE, &mut &file[..], put), Err(ElfError::Relocation));
+        assert_eq!(
+            compose(&plan, BASE, &mut &file[..], put),
+            Err(ElfError::Relocation)
+        );
     }
 
     #[test]

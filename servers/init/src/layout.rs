@@ -5,7 +5,8 @@
 //! that are touched cost a page table, and the window is chosen at random where
 //! there is entropy.
 
-use libipc::{PAGE, USER_END};
+use libipc::PAGE;
+use libipc_abi::USER_END;
 
 /// Unmapped bytes between two parts: what runs over a stack faults.
 pub const GUARD: u64 = 64 << 10;
@@ -106,7 +107,10 @@ mod tests {
             assert!(layout.stack + AREA + GUARD <= layout.heap);
             assert!(layout.heap + AREA <= USER_END / 4 + WINDOW);
             let all = [layout.start, layout.stack, layout.heap];
-            assert!(all.iter().all(|address| address.is_multiple_of(PAGE as u64)));
+            assert!(
+                all.iter()
+                    .all(|address| address.is_multiple_of(PAGE as u64))
+            );
             assert!(layout.program.is_multiple_of(ALIGN));
         }
     }

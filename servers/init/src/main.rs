@@ -1,7 +1,13 @@
-//! Placeholder entry.
+//! Starts the tasks of the system page and looks after them.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("this program runs on Tessera: use `cargo xtask run`");
+use libipc::{Start, start::AnyError};
+use tessera_init::Supervisor;
+
+libipc::program!(run);
+
+fn run(start: Start) -> Result<(), AnyError> {
+    let mut supervisor = Supervisor::new(start)?;
+    supervisor.start_page()?;
+    Err(supervisor.serve())
 }

@@ -49,19 +49,23 @@ pub struct Details<'a> {
 pub fn headline(name: &str, fault: &Fault) -> String {
     let mut text = String::new();
     let place = |text: &mut String, verb: &str| write!(text, "{verb} {:#x}", fault.address);
-    let written = write!(text, "fault in `{name}` (task {}, thread {}): ", fault.task, fault.thread)
-        .and_then(|()| match fault.kind {
-            FaultKind::Read => place(&mut text, "read of"),
-            FaultKind::Write => place(&mut text, "write to"),
-            FaultKind::Execute => place(&mut text, "jump to"),
-            FaultKind::Illegal => text.write_str("illegal instruction"),
-            FaultKind::Alignment => place(&mut text, "misaligned address"),
-            FaultKind::Breakpoint => text.write_str("breakpoint"),
-            FaultKind::Exit => write!(text, "exit with code {}", fault.address),
-            FaultKind::Panic => text.write_str("panic"),
-            FaultKind::Quota => place(&mut text, "no memory left in its quota for"),
-        })
-        .and_then(|()| writeln!(text, " at {:#x}", fault.pc));
+    let written = write!(
+        text,
+        "fault in `{name}` (task {}, thread {}): ",
+        fault.task, fault.thread
+    )
+    .and_then(|()| match fault.kind {
+        FaultKind::Read => place(&mut text, "read of"),
+        FaultKind::Write => place(&mut text, "write to"),
+        FaultKind::Execute => place(&mut text, "jump to"),
+        FaultKind::Illegal => text.write_str("illegal instruction"),
+        FaultKind::Alignment => place(&mut text, "misaligned address"),
+        FaultKind::Breakpoint => text.write_str("breakpoint"),
+        FaultKind::Exit => write!(text, "exit with code {}", fault.address),
+        FaultKind::Panic => text.write_str("panic"),
+        FaultKind::Quota => place(&mut text, "no memory left in its quota for"),
+    })
+    .and_then(|()| writeln!(text, " at {:#x}", fault.pc));
     finished(text, written)
 }
 
@@ -87,7 +91,14 @@ fn body(text: &mut String, machine: Machine, details: &Details<'_>) -> fmt::Resu
         }
     }
     for (index, address) in details.backtrace.iter().enumerate() {
-        writeln!(text, "  #{index} {}", Place { address: *address, details })?;
+        writeln!(
+            text,
+            "  #{index} {}",
+            Place {
+                address: *address,
+                details
+            }
+        )?;
     }
     if let Some(registers) = &details.registers {
         show_registers(text, machine, registers)?;
@@ -133,8 +144,16 @@ fn show_registers(text: &mut String, machine: Machine, registers: &RegistersInfo
         Machine::Aarch64 => 0,
         Machine::Riscv64 => 1,
     };
-    write!(text, "  pc  {:016x}  sp  {:016x}", registers.pc, registers.sp)?;
-    write!(text, "  fp  {:016x}  ra  {:016x}", registers.fp, registers.ra)?;
+    write!(
+        text,
+        "  pc  {:016x}  sp  {:016x}",
+        registers.pc, registers.sp
+    )?;
+    write!(
+        text,
+        "  fp  {:016x}  ra  {:016x}",
+        registers.fp, registers.ra
+    )?;
     for (index, value) in registers.general.iter().enumerate() {
         let start = if index % 4 == 0 { "\n" } else { "" };
         write!(text, "{start}  x{:<2} {value:016x}", index + first)?;
@@ -145,7 +164,10 @@ fn show_registers(text: &mut String, machine: Machine, registers: &RegistersInfo
 
 /// A call's name: `File.read_at`, or what its label is.
 fn call_name(text: &mut String, label: Label, interfaces: Option<Interfaces<'_>>) -> fmt::Result {
-    if label.flags().intersects(Flags::RECEIVE | Flags::REPLY | Flags::SIGNAL) {
+    if label
+        .flags()
+        .intersects(Flags::RECEIVE | Flags::REPLY | Flags::SIGNAL)
+    {
         let flags = label.flags();
         return text.write_str(match () {
             () if flags.contains(Flags::RECEIVE | Flags::REPLY) => "(answer, receive)",
@@ -274,7 +296,11 @@ mod tests {
             backtrace: &[0x4000_1234, 0x4000_5000],
             base: 0x4000_0000,
             symbols: Symbols::new(&table),
-            history: &[Label::call(1, 0xabc).0, Label::control(Flags::RECEIVE, 0).0, 0],
+            history: &[
+                Label::call(1, 0xabc).0,
+                Label::control(Flags::RECEIVE, 0).0,
+                0,
+            ],
             interfaces: Interfaces::new(b"00000abc File 0:stat 1:read_at\n"),
             ..Details::default()
         };

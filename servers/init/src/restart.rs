@@ -100,9 +100,15 @@ mod tests {
 
     #[test]
     fn the_policy_says_who_comes_back() {
-        assert_eq!(history(RestartPolicy::Always).ended(0, false), Next::At(100));
+        assert_eq!(
+            history(RestartPolicy::Always).ended(0, false),
+            Next::At(100)
+        );
         assert_eq!(history(RestartPolicy::OnFault).ended(0, false), Next::Stays);
-        assert_eq!(history(RestartPolicy::OnFault).ended(0, true), Next::At(100));
+        assert_eq!(
+            history(RestartPolicy::OnFault).ended(0, true),
+            Next::At(100)
+        );
         assert_eq!(history(RestartPolicy::Never).ended(0, true), Next::Stays);
     }
 }

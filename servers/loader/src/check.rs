@@ -51,7 +51,9 @@ pub const RELOCATION: usize = 24;
 /// Checks a segment by itself and returns its pages.
 fn check_segment(segment: &Segment, limits: Limits) -> Result<(u64, u64), ElfError> {
     let known = Rights::READ | Rights::WRITE | Rights::EXECUTE;
-    let access = u8::try_from(segment.access).ok().map(Rights::from_bits_retain);
+    let access = u8::try_from(segment.access)
+        .ok()
+        .map(Rights::from_bits_retain);
     let access = access.filter(|access| !access.is_empty() && known.contains(*access));
     let access = access.ok_or(ElfError::SegmentRange)?;
     if access.contains(Rights::WRITE | Rights::EXECUTE) {

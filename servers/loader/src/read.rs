@@ -7,7 +7,6 @@ use elf::{
     segment::{ProgramHeader, SegmentTable},
 };
 use libipc::{
-    PAGE,
     handle::Rights,
     interfaces::loader::{ElfError, NOTE, Plan, Segment},
     note,
@@ -81,13 +80,12 @@ fn find(table: &SegmentTable<'_, LittleEndian>, kind: u32) -> Option<ProgramHead
     table.iter().find(|header| header.p_type == kind)
 }
 
-/// What `sealed` covers is only written while it is loaded.
+/// Data that `sealed` covers is only written while it is loaded.
 fn segment(header: &ProgramHeader, sealed: Option<&ProgramHeader>) -> Segment {
     let end = |header: &ProgramHeader| header.p_vaddr.saturating_add(header.p_memsz);
-    let whole_pages = |end: u64| end.div_ceil(PAGE as u64);
-    let is_sealed = sealed.is_some_and(|sealed| {
-        sealed.p_vaddr <= header.p_vaddr && whole_pages(end(header)) <= whole_pages(end(sealed))
-    });
+    let is_sealed = header.p_flags & abi::PF_X == 0
+        && sealed
+            .is_some_and(|sealed| sealed.p_vaddr <= header.p_vaddr && end(header) <= end(sealed));
     let mut access = Rights::empty();
     access.set(Rights::READ, header.p_flags & abi::PF_R != 0);
     access.set(Rights::WRITE, header.p_flags & abi::PF_W != 0 && !is_sealed);
@@ -140,14 +138,16 @@ fn relocations(elf: &Elf<'_>, plan: &Plan) -> Result<(u64, u64), ElfError> {
 /// damaged, it is empty.
 fn own_note(elf: &Elf<'_>, table: &SegmentTable<'_, LittleEndian>) -> Bytes<NOTE> {
     let find = |header: ProgramHeader| {
-        elf.segment_data_as_notes(&header).ok()?.find_map(|any| match any {
-            elf::note::Note::Unknown(any)
-                if any.n_type == note::KIND.into() && any.name == note::OWNER =>
-            {
-                Bytes::new(any.desc)
-            }
-            _ => None,
-        })
+        elf.segment_data_as_notes(&header)
+            .ok()?
+            .find_map(|any| match any {
+                elf::note::Note::Unknown(any)
+                    if any.n_type == note::KIND.into() && any.name == note::OWNER =>
+                {
+                    Bytes::new(any.desc)
+                }
+                _ => None,
+            })
     };
     let notes = table.iter().filter(|header| header.p_type == abi::PT_NOTE);
     notes.filter_map(find).next().unwrap_or_default()

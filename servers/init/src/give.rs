@@ -1,0 +1,117 @@
+//! Puts into a task what the page says that it holds.
+
+use crate::{
+    badge::Badge,
+    devices,
+    launch::{self, LaunchError},
+    slots::Running,
+    supervisor::{IN_FLIGHT, Supervisor},
+    wiring::{self, Holding, What},
+};
+use alloc::{format, string::String, vec::Vec};
+use libipc::{Capability, handle::Rights};
+use tessera_page::{Device, SystemObject};
+
+/// What a server may do with an endpoint that it serves: receive, mint badges
+/// for its clients, and let interrupts and other tasks signal it.
+const SERVER: Rights = Rights::RECEIVE
+    .union(Rights::CALL)
+    .union(Rights::SIGNAL)
+    .union(Rights::GRANT);
+
+/// Gives holdings to one task.
+pub(crate) struct Giver<'s> {
+    supervisor: &'s Supervisor,
+    /// The slot on whose behalf the capabilities are used.
+    number: u64,
+    /// What was minted for it: all uses of an endpoint are one session, since
+    /// it is the same client.
+    minted: Vec<(String, Capability)>,
+}
+
+impl<'s> Giver<'s> {
+    /// Gives on behalf of the task of slot `number`.
+    pub(crate) fn new(supervisor: &'s Supervisor, number: u64) -> Giver<'s> {
+        Giver {
+            supervisor,
+            number,
+            minted: Vec::new(),
+        }
+    }
+
+    /// Gives a holding.
+    pub(crate) fn give(
+        &mut self,
+        running: &mut Running,
+        holding: &Holding<'_>,
+    ) -> Result<(), LaunchError> {
+        let name = holding.name;
+        let supervisor = self.supervisor;
+        match holding.what {
+            What::Server(endpoint) => {
+                let Some(found) = supervisor.page_endpoint(endpoint) else {
+                    return Err(LaunchError::Start);
+                };
+                launch::give(running, name, found.endpoint.as_ref(), SERVER)
+            }
+            What::Client(endpoint, rights) => {
+                launch::give(running, name, self.client(endpoint)?, rights)
+            }
+            What::Power(power) => {
+                let minted = supervisor.mint_own(Badge::Power(power, self.number))?;
+                launch::give(running, name, &minted, Rights::CALL)
+            }
+            What::System(SystemObject::Archive) => {
+                let archive = supervisor.archive_memory.as_ref();
+                launch::give(running, name, archive, Rights::READ)
+            }
+            What::System(object) => {
+                let right = wiring::system_right(object).unwrap_or(Rights::empty());
+                launch::give(running, name, supervisor.system.as_ref(), right)
+            }
+            What::Device(device) => supervisor.give_device(running, device),
+        }
+    }
+
+    /// The right to use another task's endpoint, with the badge of this one.
+    fn client(&mut self, endpoint: &str) -> Result<&Capability, LaunchError> {
+        let index = match self.minted.iter().position(|(name, _)| name == endpoint) {
+            Some(index) => index,
+            None => {
+                let found = self.supervisor.page_endpoint(endpoint);
+                let found = &found.ok_or(LaunchError::Start)?.endpoint;
+                let minted = found.mint(self.number, CLIENT.bits().into(), IN_FLIGHT)?;
+                self.minted.push((String::from(endpoint), minted.into()));
+                self.minted.len() - 1
+            }
+        };
+        Ok(&self.minted[index].1)
+    }
+}
+
+/// All that a page can let a client do; each use gets its part of it.
+const CLIENT: Rights = Rights::CALL
+    .union(Rights::SIGNAL)
+    .union(Rights::EXPORT)
+    .union(Rights::GRANT);
+
+impl Supervisor {
+    /// Gives registers and interrupt of a device. Without the device the task
+    /// starts without them, and says so itself.
+    fn give_device(&self, running: &mut Running, device: &Device) -> Result<(), LaunchError> {
+        let Some(found) = devices::find(self.tree, &device.compatible) else {
+            self.log(&format!("init: no device for `{}`\n", device.name));
+            return Ok(());
+        };
+        let (address, pages) = found.pages();
+        let memory = self.system.device_memory(address, pages)?;
+        let registers = Rights::READ | Rights::WRITE;
+        launch::give(running, &device.name, memory.as_ref(), registers)?;
+        if let Some(line) = found.line.filter(|_| device.interrupt) {
+            let interrupt = self.system.interrupt(line)?;
+            let name = format!("{}-irq", device.name);
+            launch::give(running, &name, interrupt.as_ref(), Rights::BIND)?;
+        }
+        Ok(())
+    }
+}

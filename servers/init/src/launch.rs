@@ -1,0 +1,217 @@
+//! The kernel calls by which a program becomes a task.
+
+use crate::{
+    image::{self, Source},
+    layout::{Layout, START},
+    slots::Running,
+};
+use alloc::{string::String, vec, vec::Vec};
+use libipc::{
+    CallError, PAGE,
+    handle::{Handle, Rights},
+    interfaces::{
+        loader::{ElfError, Plan},
+        supervisor::SupervisorError,
+    },
+    objects::{EndpointClient, ObjectError, TaskClient},
+    status::Cause,
+};
+use libipc_abi::start::{self, Header};
+
+/// Why a program could not be made a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaunchError {
+    /// Its file is not one that can be loaded.
+    Elf(ElfError),
+    /// The kernel refused.
+    Kernel(CallError<ObjectError>),
+    /// Heap, stack or program are larger than the address space allows.
+    TooLarge,
+    /// Arguments or names do not fit into the start page.
+    Start,
+}
+
+impl From<ElfError> for LaunchError {
+    fn from(error: ElfError) -> Self {
+        LaunchError::Elf(error)
+    }
+}
+
+impl From<CallError<ObjectError>> for LaunchError {
+    fn from(error: CallError<ObjectError>) -> Self {
+        LaunchError::Kernel(error)
+    }
+}
+
+impl From<LaunchError> for SupervisorError {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Elf(_) => SupervisorError::BadProgram,
+            LaunchError::TooLarge => SupervisorError::Quota,
+            LaunchError::Start => SupervisorError::BadArguments,
+            LaunchError::Kernel(CallError::Transport(error))
+                if error.cause == Cause::QuotaExceeded =>
+            {
+                SupervisorError::Quota
+            }
+            LaunchError::Kernel(_) => SupervisorError::Internal,
+        }
+    }
+}
+
+impl core::fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            LaunchError::Elf(error) => error.fmt(f),
+            LaunchError::Kernel(error) => error.fmt(f),
+            LaunchError::TooLarge => f.write_str("heap, stack or program are too large"),
+            LaunchError::Start => f.write_str("arguments or names do not fit"),
+        }
+    }
+}
+
+/// What a task may use, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Everything.
+    pub quota: u64,
+    /// Its heap.
+    pub heap: u64,
+    /// The stack of its first thread.
+    pub stack: u64,
+}
+
+const PAGE_SIZE: u64 = PAGE as u64;
+
+/// Makes a task, paid by `payer`, with program, stack and heap in place, but
+/// without a thread. Its faults go to `handler`.
+pub fn load(
+    payer: &TaskClient,
+    plan: &Plan,
+    source: &mut impl Source,
+    sizes: Sizes,
+    random: u64,
+    handler: &EndpointClient,
+) -> Result<Running, LaunchError> {
+    let page = |bytes: u64| bytes.max(1).checked_next_multiple_of(PAGE_SIZE);
+    let (stack, heap) = (page(sizes.stack), page(sizes.heap));
+    let (stack, heap) = stack.zip(heap).ok_or(LaunchError::TooLarge)?;
+    let layout = Layout::new(image::span(plan), stack, heap, random);
+    let layout = layout.ok_or(LaunchError::TooLarge)?;
+
+    let task = payer.create_task(sizes.quota.div_ceil(PAGE_SIZE))?;
+    let made = fill(&task, plan, source, &layout, [stack, heap]);
+    let made = made.and_then(|()| Ok(task.set_fault_handler(handler)?));
+    let id = made.and_then(|()| Ok(task.info()?.id));
+    match id {
+        Ok(id) => Ok(Running {
+            task,
+            id,
+            layout,
+            entry: layout.program + plan.entry,
+            sizes: (stack, heap),
+            given: Vec::new(),
+        }),
+        Err(error) => {
+            // What was made goes with the task; there is nothing else to undo.
+            let _ = task.kill();
+            Err(error)
+        }
+    }
+}
+
+fn fill(
+    task: &TaskClient,
+    plan: &Plan,
+    source: &mut impl Source,
+    layout: &Layout,
+    [stack, heap]: [u64; 2],
+) -> Result<(), LaunchError> {
+    let mut memories = Vec::with_capacity(plan.segments().len());
+    for segment in plan.segments() {
+        memories.push(task.create_memory(image::pages(segment))?);
+    }
+    image::compose(plan, layout.program, source, |index, page, bytes| {
+        memories[index]
+            .write_from(page * PAGE_SIZE, bytes)
+            .map_err(LaunchError::from)
+    })?;
+    for (segment, memory) in plan.segments().iter().zip(&memories) {
+        let address = layout.program + segment.address / PAGE_SIZE * PAGE_SIZE;
+        task.map(memory, address, 0, image::pages(segment), segment.access)?;
+    }
+    let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
+    for (address, length) in [(layout.stack, stack), (layout.heap, heap)] {
+        let pages = length / PAGE_SIZE;
+        let memory = task.create_memory(pages)?;
+        task.map(&memory, address, 0, pages, read_write)?;
+    }
+    Ok(())
+}
+
+/// Rights to itself that a task gets: it may make objects from its quota, but
+/// not end the watch over it.
+const OWN_RIGHTS: Rights = Rights::INSPECT
+    .union(Rights::CREATE)
+    .union(Rights::MAP)
+    .union(Rights::INSTALL);
+
+/// Starts a loaded task: gives it its start page and its first thread.
+pub fn run<'a>(
+    running: &'a Running,
+    name: &'a str,
+    arguments: impl Iterator<Item = &'a str>,
+    priority: u64,
+    seed: u64,
+) -> Result<(), LaunchError> {
+    let task = &running.task;
+    let own = task.install(task.as_ref(), OWN_RIGHTS.bits().into())?;
+    let (stack, heap) = running.sizes;
+    let header = Header {
+        task: Handle(own),
+        counter_frequency: libipc::time::to_ticks(core::time::Duration::from_secs(1)),
+        heap: running.layout.heap,
+        heap_length: heap,
+        base: running.layout.program,
+        seed,
+        stack: running.layout.stack,
+        stack_length: stack,
+        ..Header::default()
+    };
+    let given = running.given.iter();
+    let capabilities = given.map(|(name, handle)| (name.as_str(), Handle(*handle)));
+    let mut page = vec![0; START as usize];
+    let length = start::write(
+        &mut page,
+        header,
+        capabilities,
+        core::iter::once(name).chain(arguments),
+    );
+    let length = length.map_err(|_| LaunchError::Start)?;
+
+    let pages = length.div_ceil(PAGE) as u64;
+    let memory = task.create_memory(pages)?;
+    memory.write_from(0, &page[..length])?;
+    let read = u64::from(Rights::READ.bits());
+    task.map(&memory, running.layout.start, 0, pages, read)?;
+    let top = running.layout.stack + stack;
+    let thread = task.create_thread(running.entry, top, running.layout.start, 0, priority)?;
+    thread.resume()?;
+    Ok(())
+}
+
+/// Puts a copy of a capability into a loaded task, to be found as `name`.
+pub fn give(
+    running: &mut Running,
+    name: &str,
+    capability: &libipc::Capability,
+    rights: Rights,
+) -> Result<(), LaunchError> {
+    let taken = running.given.iter().any(|(given, _)| given == name);
+    if name.is_empty() || name.len() > start::NAME || taken {
+        return Err(LaunchError::Start);
+    }
+    let handle = running.task.install(capability, rights.bits().into())?;
+    running.given.push((String::from(name), handle));
+    Ok(())
+}

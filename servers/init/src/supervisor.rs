@@ -1,0 +1,251 @@
+//! The supervisor's state, and how the page's tasks come to run.
+
+use crate::{
+    badge::Badge,
+    give::Giver,
+    launch::{self, LaunchError, Sizes},
+    layout::{Random, SPAN},
+    mapped,
+    report::Rate,
+    restart::History,
+    slots::{Origin, Slot, Slots},
+    wiring,
+};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use libipc::{
+    Start,
+    handle::Rights,
+    interfaces::{
+        clients::DeviceArgument,
+        loader::{ElfError, Plan},
+    },
+    objects::{EndpointClient, MemoryClient, SystemClient},
+    start::AnyError,
+    time::Instant,
+};
+use tessera_archive::{Archive, Interfaces, Kind, Symbols};
+use tessera_loader::{Limits, Machine};
+use tessera_page::Page;
+
+/// Everything that the supervisor knows.
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(crate) page: &'static Page,
+    pub(crate) archive: Archive<'static>,
+    pub(crate) archive_memory: MemoryClient,
+    pub(crate) tree: &'static [u8],
+    pub(crate) system: SystemClient,
+    /// Where everybody calls.
+    pub(crate) endpoint: EndpointClient,
+    /// Endpoints of the page's servers, which outlive them, by name.
+    pub(crate) endpoints: Vec<PageEndpoint>,
+    pub(crate) slots: Slots,
+    pub(crate) random: Random,
+    pub(crate) rate: Rate,
+    pub(crate) started: Instant,
+}
+
+/// An endpoint of the page.
+#[derive(Debug)]
+pub(crate) struct PageEndpoint {
+    pub(crate) name: &'static str,
+    pub(crate) endpoint: EndpointClient,
+    /// Its number in the kernel.
+    pub(crate) id: u64,
+}
+
+/// A program of the archive, found to be whole.
+pub(crate) struct Packed {
+    pub(crate) plan: Plan,
+    pub(crate) file: &'static [u8],
+}
+
+impl Supervisor {
+    /// Takes what the kernel gave and reads the page.
+    pub fn new(mut start: Start) -> Result<Supervisor, AnyError> {
+        let random = Random::new(start.seed());
+        let system: SystemClient = start.take("system")?;
+        let archive_memory: MemoryClient = start.take("archive")?;
+        let tree_memory: MemoryClient = start.take("devicetree")?;
+        let archive = Archive::new(mapped::for_good(&archive_memory)?)?;
+        let entry = archive.find(Kind::Page, tessera_page::ENTRY);
+        let entry = entry.ok_or_else(|| AnyError::new("the archive has no system page"))?;
+        entry.verify()?;
+        let endpoint = libipc::task().create_endpoint()?;
+        Ok(Supervisor {
+            page: Box::leak(Box::new(tessera_page::decode(entry.data)?)),
+            archive,
+            archive_memory,
+            tree: mapped::for_good(&tree_memory)?,
+            system,
+            endpoint,
+            endpoints: Vec::new(),
+            slots: Slots::default(),
+            random,
+            rate: Rate::default(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Makes the page's endpoints and starts its tasks, in the page's order.
+    pub fn start_page(&mut self) -> Result<(), AnyError> {
+        let page = self.page;
+        for name in page.tasks.iter().flat_map(|task| &task.provides) {
+            let endpoint = libipc::task().create_endpoint()?;
+            let id = endpoint.info()?.id;
+            self.endpoints.push(PageEndpoint { name, endpoint, id });
+        }
+        for (index, task) in page.tasks.iter().enumerate() {
+            self.slots.add(Slot {
+                name: task.name.clone(),
+                program: task.program.clone(),
+                origin: Origin::Page {
+                    index,
+                    history: History::new(task.restart),
+                    again: None,
+                },
+                running: None,
+            });
+        }
+        for number in 1..=page.tasks.len() as u64 {
+            if let Err(error) = self.start_task(number) {
+                let name = &page.tasks[number as usize - 1].name;
+                self.log(&format!("init: cannot start `{name}`: {error}\n"));
+                self.set_down(number);
+            }
+        }
+        // From here on a server drives the console: none of the tasks above has
+        // run yet, for this one has the highest priority.
+        if page.provider(CONSOLE).is_some() {
+            self.system.release_console()?;
+        }
+        let counters = self.system.counters()?;
+        self.log(&format!(
+            "init: system `{}`: {} tasks started, {} KiB of {} KiB free\n",
+            page.name,
+            self.slots
+                .iter()
+                .filter(|(_, slot)| slot.running.is_some())
+                .count(),
+            counters.free * 4,
+            counters.frames * 4,
+        ));
+        Ok(())
+    }
+
+    /// Makes the page's task with this number and lets it run.
+    pub(crate) fn start_task(&mut self, number: u64) -> Result<(), LaunchError> {
+        let page = self.page;
+        let Some(task) = page.tasks.get(number as usize - 1) else {
+            return Ok(());
+        };
+        let packed = self.packed(&task.program)?;
+        let sizes = Sizes {
+            quota: task.quota,
+            heap: task.heap,
+            stack: task.stack,
+        };
+        let handler = self.endpoint.mint_client(Badge::Fault(number).to_word())?;
+        let random = self.random.next();
+        let mut file = packed.file;
+        let own = libipc::task();
+        let mut running = launch::load(&own, &packed.plan, &mut file, sizes, random, &handler)?;
+
+        let mut arguments = task.args.clone();
+        arguments.extend(wiring::client_arguments(page, task));
+        let mut giver = Giver::new(self, number);
+        let given =
+            wiring::holdings(task).try_for_each(|holding| giver.give(&mut running, &holding));
+        for device in &task.devices {
+            if let Some(found) = crate::devices::find(self.tree, &device.compatible) {
+                let argument = DeviceArgument {
+                    name: &device.name,
+                    compatible: found.compatible,
+                    offset: found.offset(),
+                };
+                arguments.push(format!("{argument}"));
+            }
+        }
+        let arguments = arguments.iter().map(String::as_str);
+        let (priority, seed) = (task.priority.into(), self.random.next());
+        let started =
+            given.and_then(|()| launch::run(&running, &task.name, arguments, priority, seed));
+        if let Err(error) = started {
+            // What was made goes with the task.
+            let _ = running.task.kill();
+            return Err(error);
+        }
+        let now = self.now();
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.running = Some(running);
+            if let Origin::Page { history, again, .. } = &mut slot.origin {
+                history.started(now);
+                *again = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The archive's program of this name, with its hash checked.
+    pub(crate) fn packed(&self, program: &str) -> Result<Packed, ElfError> {
+        let entry = self.archive.find(Kind::Program, program);
+        let entry = entry.ok_or(ElfError::Unreadable)?;
+        entry.verify().map_err(|_| ElfError::Unreadable)?;
+        let plan = tessera_loader::read(entry.data, Machine::THIS)?;
+        let limits = Limits {
+            file: entry.data.len() as u64,
+            span: SPAN,
+        };
+        tessera_loader::check(&plan, limits)?;
+        Ok(Packed {
+            plan,
+            file: entry.data,
+        })
+    }
+
+    /// Names of a program's functions.
+    pub(crate) fn symbols(&self, program: &str) -> Option<Symbols<'static>> {
+        Symbols::new(self.archive.find(Kind::Symbols, program)?.data)
+    }
+
+    /// Names of interfaces and operations.
+    pub(crate) fn interfaces(&self) -> Option<Interfaces<'static>> {
+        let entry = self
+            .archive
+            .find(Kind::Interfaces, tessera_archive::INTERFACES);
+        Interfaces::new(entry?.data)
+    }
+
+    /// The endpoint that the page calls `name`.
+    pub(crate) fn page_endpoint(&self, name: &str) -> Option<&PageEndpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    }
+
+    /// Milliseconds since the supervisor began.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Writes to the kernel's log.
+    pub(crate) fn log(&self, text: &str) {
+        for line in text.split_inclusive('\n') {
+            // There is nobody else to tell that the log is out of order.
+            let _ = self.system.log(line);
+        }
+    }
+
+    /// A capability for the supervisor's own endpoint, that calls as `badge`.
+    pub(crate) fn mint_own(&self, badge: Badge) -> Result<libipc::Capability, LaunchError> {
+        let rights = Rights::CALL | Rights::GRANT;
+        let minted = self
+            .endpoint
+            .mint(badge.to_word(), rights.bits().into(), IN_FLIGHT)?;
+        Ok(minted.into())
+    }
+}
+
+/// The endpoint whose server takes the console over from the kernel.
+const CONSOLE: &str = "console";
+
+/// Most calls in flight through one capability of a page.
+pub(crate) const IN_FLIGHT: u64 = 64;
