@@ -8,7 +8,7 @@ use crate::process::{find, output, run, step};
 use crate::workspace::root;
 
 /// Packages whose tests Miri runs.
-const PACKAGES: &[&str] = &["tessera-kernel", "libipc-abi", "tessera-archive"];
+const PACKAGES: &[&str] = &["tessera-kernel", "libipc-abi"];
 
 /// Runs the command.
 pub fn miri() -> Result<ExitCode> {
