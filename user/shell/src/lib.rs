@@ -8,4 +8,5 @@
 
 extern crate alloc;
 
+pub mod language;
 pub mod line;
