@@ -8,5 +8,7 @@
 
 extern crate alloc;
 
+pub mod execute;
 pub mod language;
 pub mod line;
+pub mod suggest;

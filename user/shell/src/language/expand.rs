@@ -75,3 +75,13 @@ pub fn fields(word: &Word, variables: &dyn Variables) -> Vec<Field> {
     fields.extend(field);
     fields
 }
+
+/// The text that a word becomes where it is one value, whatever is in it.
+pub fn value(word: &Word, variables: &dyn Variables) -> String {
+    let pieces = word.pieces.iter().map(|piece| match piece {
+        Piece::Plain(text) | Piece::Quoted(text) => text.clone(),
+        Piece::Variable { name, .. } if name == "@" => variables.arguments().join(" "),
+        Piece::Variable { name, .. } => variables.value(name),
+    });
+    pieces.collect()
+}

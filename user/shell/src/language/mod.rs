@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use expand::{Field, Variables, fields};
+pub use expand::{Field, Variables, fields, value};
 pub use glob::{Names, expand_paths, matches};
 pub use parse::parse;
 pub use token::quoted;

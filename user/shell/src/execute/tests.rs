@@ -1,0 +1,480 @@
+use super::*;
+use alloc::rc::Rc;
+use alloc::vec;
+use core::cell::RefCell;
+use tessera_tools::IoError;
+
+type Bytes = Rc<RefCell<Vec<u8>>>;
+
+/// A world of files in memory and programs that are functions. Programs run
+/// when they are waited for, with everything that the shell wrote to them.
+#[derive(Default)]
+struct World {
+    files: BTreeMap<String, Bytes>,
+    terminal: Bytes,
+    errors: Bytes,
+    started: Vec<String>,
+    killed: Vec<String>,
+    clock: u64,
+    /// Ctrl-C is pressed while this program runs.
+    interrupt: &'static str,
+}
+
+struct Process {
+    arguments: Vec<String>,
+    input: Vec<u8>,
+    from: Option<Bytes>,
+    output: Bytes,
+    killed: bool,
+}
+
+const PROGRAMS: &[&str] = &["cat", "fail", "crash", "args", "upper", "spin", "kill"];
+
+impl World {
+    fn execute(&mut self, process: &Process) -> Ended {
+        let name = process.arguments[0].as_str();
+        if process.killed {
+            return Ended::Killed;
+        }
+        if name == self.interrupt {
+            return Ended::Interrupted;
+        }
+        let mut input = process.input.clone();
+        if let Some(from) = &process.from {
+            input.extend(from.borrow().iter());
+        }
+        let output = match name {
+            "cat" => input,
+            "upper" => input.to_ascii_uppercase(),
+            "args" => format!("{}\n", process.arguments.join("|")).into(),
+            "fail" => return Ended::Exit(3),
+            "crash" => return Ended::Fault,
+            _ => vec![],
+        };
+        process.output.borrow_mut().extend(output);
+        Ended::Exit(0)
+    }
+}
+
+impl Host for World {
+    type Input = Bytes;
+    type Output = Bytes;
+    type Process = Process;
+
+    fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>, IoError> {
+        let prefix = format!("{}/", path.trim_end_matches('/'));
+        let inside = self
+            .files
+            .keys()
+            .filter_map(|file| file.strip_prefix(&prefix));
+        let mut names: Vec<(String, bool)> = inside
+            .map(|rest| match rest.split_once('/') {
+                Some((directory, _)) => (directory.to_string(), true),
+                None => (rest.to_string(), false),
+            })
+            .collect();
+        names.dedup();
+        if names.is_empty() {
+            Err(IoError::NotFound)
+        } else {
+            Ok(names)
+        }
+    }
+    fn read_file(&mut self, path: &str) -> Result<Vec<u8>, IoError> {
+        self.open_input(path).map(|bytes| bytes.borrow().clone())
+    }
+    fn open_input(&mut self, path: &str) -> Result<Bytes, IoError> {
+        self.files.get(path).cloned().ok_or(IoError::NotFound)
+    }
+    fn open_output(&mut self, path: &str, append: bool) -> Result<Bytes, IoError> {
+        if path.starts_with("/boot") {
+            return Err(IoError::ReadOnly);
+        }
+        let file = self.files.entry(path.into()).or_default();
+        if !append {
+            file.borrow_mut().clear();
+        }
+        Ok(file.clone())
+    }
+    fn pipe(&mut self) -> Result<(Bytes, Bytes), IoError> {
+        let bytes = Bytes::default();
+        Ok((bytes.clone(), bytes))
+    }
+    fn write(&mut self, to: Option<&Bytes>, text: &str) -> Result<(), IoError> {
+        to.unwrap_or(&self.terminal)
+            .borrow_mut()
+            .extend(text.as_bytes());
+        Ok(())
+    }
+    fn write_error(&mut self, to: Option<&Bytes>, text: &str) {
+        to.unwrap_or(&self.errors)
+            .borrow_mut()
+            .extend(text.as_bytes());
+    }
+    fn programs(&mut self) -> Vec<String> {
+        PROGRAMS.iter().map(ToString::to_string).collect()
+    }
+    fn grants(&mut self) -> Vec<String> {
+        vec!["kill-any".into(), "shutdown".into()]
+    }
+    fn runs_inside(&self, program: &str) -> bool {
+        program == "upper"
+    }
+    fn start(&mut self, launch: Launch<'_, Self>) -> Result<Process, StartError> {
+        let words = launch.arguments.join(" ");
+        let place = if launch.in_front { "" } else { " &" };
+        self.started
+            .push(format!("{}: {words}{place}", launch.grants.join("+")));
+        if launch.arguments.get(1).is_some_and(|path| path == "/none") {
+            return Err(StartError::Path("/none".into(), IoError::NotFound));
+        }
+        let process = Process {
+            arguments: launch.arguments.to_vec(),
+            input: vec![],
+            from: launch.streams.input,
+            output: launch
+                .streams
+                .output
+                .unwrap_or_else(|| self.terminal.clone()),
+            killed: false,
+        };
+        if self.runs_inside(&launch.arguments[0]) {
+            self.execute(&process);
+        }
+        Ok(process)
+    }
+    fn wait(&mut self, processes: &mut [Process]) -> Vec<Ended> {
+        let inside = |p: &Process| p.arguments[0] == "upper";
+        let ended = |p: &Process, world: &mut World| match inside(p) {
+            true => Ended::Exit(0),
+            false => world.execute(p),
+        };
+        processes
+            .iter()
+            .map(|process| ended(process, self))
+            .collect()
+    }
+    fn poll(&mut self, process: &mut Process) -> Option<Ended> {
+        if process.arguments[0] == "spin" && !process.killed {
+            return None;
+        }
+        Some(self.execute(process))
+    }
+    fn kill(&mut self, process: &mut Process) {
+        process.killed = true;
+        self.killed.push(process.arguments.join(" "));
+    }
+    fn interrupted(&mut self) -> bool {
+        false
+    }
+    fn microseconds(&mut self) -> u64 {
+        self.clock += 1500;
+        self.clock
+    }
+}
+
+struct Session(Shell<World>);
+
+impl Session {
+    fn new() -> Self {
+        let mut world = World::default();
+        for (path, text) in [
+            ("/boot/motd", "hello\n"),
+            ("/tmp/a.txt", "a\n"),
+            ("/tmp/b.txt", "b\n"),
+        ] {
+            world
+                .files
+                .insert(path.into(), Rc::new(RefCell::new(text.into())));
+        }
+        Session(Shell::new(world))
+    }
+
+    fn file(&mut self, path: &str, text: &str) {
+        self.0
+            .host
+            .files
+            .insert(path.into(), Rc::new(RefCell::new(text.into())));
+    }
+
+    fn text(&self, path: &str) -> String {
+        String::from_utf8(self.0.host.files[path].borrow().clone()).unwrap()
+    }
+
+    /// What a line prints.
+    fn line(&mut self, text: &str) -> String {
+        assert_eq!(self.0.run_line(text), Ok(Flow::Next), "{text}");
+        self.printed()
+    }
+
+    fn printed(&mut self) -> String {
+        String::from_utf8(self.0.host.terminal.take()).unwrap()
+    }
+
+    fn errors(&mut self) -> String {
+        String::from_utf8(self.0.host.errors.take()).unwrap()
+    }
+}
+
+#[test]
+fn lists_go_by_exit_codes() {
+    let mut session = Session::new();
+    assert_eq!(session.line("echo a; fail; echo $?"), "a\n3\n");
+    assert_eq!(
+        session.line("fail && echo no || echo yes && echo and"),
+        "yes\nand\n"
+    );
+    assert_eq!(session.line("true || echo no; false; echo $?"), "1\n");
+    assert_eq!(session.line("echo one\necho two # three"), "one\ntwo\n");
+}
+
+#[test]
+fn variables_and_arguments() {
+    let mut session = Session::new();
+    assert_eq!(
+        session.line("x='a  b'; echo $x \"$x\"; y=$x; echo \"$y\""),
+        "a b a  b\na  b\n"
+    );
+    assert_eq!(session.line("args \"$x\" $x"), "args|a  b|a|b\n");
+    assert_eq!(
+        session.line("set; unset x; echo \"[$x]\""),
+        "x='a  b'\ny='a  b'\n[]\n"
+    );
+    session.line("z=1 args");
+    assert!(session.errors().contains("set `z` in a command of its own"));
+    session.line("unset 0");
+    assert_eq!(session.errors(), "unset: `0` is the shell's own\n");
+}
+
+#[test]
+fn pipes_and_redirections() {
+    let mut session = Session::new();
+    assert_eq!(session.line("echo hi | cat | cat"), "hi\n");
+    assert_eq!(
+        session.line("echo hi > /tmp/x; echo ho >> /tmp/x; cat < /tmp/x"),
+        "hi\nho\n"
+    );
+    assert_eq!(session.line("echo hi | upper | cat"), "HI\n");
+    assert_eq!(session.line("> /tmp/empty; cat < /tmp/empty"), "");
+    assert_eq!(session.line("cat < /tmp/none 2> /tmp/e"), "");
+    assert_eq!(session.errors(), "/tmp/none: no such file or directory\n");
+    session.line("echo hi > /boot/x");
+    assert_eq!(session.errors(), "/boot/x: is read-only\n");
+    session.line("cat < /tmp/*.txt");
+    assert!(
+        session
+            .errors()
+            .contains("one file name is needed, and this is 2")
+    );
+    session.line("cd /none 2> /tmp/e");
+    assert_eq!(
+        session.text("/tmp/e"),
+        "cd: /none: no such file or directory\n"
+    );
+    assert_eq!(
+        session.line("fail | cat; echo $?; echo x | fail; echo $?"),
+        "0\n3\n"
+    );
+}
+
+#[test]
+fn directories_and_patterns() {
+    let mut session = Session::new();
+    assert_eq!(
+        session.line("cd tmp; pwd; args *.txt"),
+        "/tmp\nargs|a.txt|b.txt\n"
+    );
+    assert_eq!(
+        session.line("cd ..; args /*/motd; cd /boot; args ../tmp/a*"),
+        "args|/boot/motd\nargs|../tmp/a.txt\n"
+    );
+    assert_eq!(session.line("cd nowhere || echo $?; cd; pwd"), "1\n/\n");
+    assert_eq!(session.errors(), "cd: nowhere: no such file or directory\n");
+}
+
+#[test]
+fn what_is_unknown_or_wrong_says_what_would_be_right() {
+    let mut session = Session::new();
+    session.line("ct");
+    assert_eq!(
+        session.errors(),
+        "unknown command `ct`; did you mean `cat`?\n"
+    );
+    assert_eq!(session.line("echo $?"), "127\n");
+    session.line("frobnicate > /tmp/out");
+    assert_eq!(
+        session.errors(),
+        "unknown command `frobnicate`; `help` lists what there is\n"
+    );
+    assert!(!session.0.host.files.contains_key("/tmp/out"));
+    session.line("| cat");
+    assert!(
+        session
+            .errors()
+            .starts_with("a command should stand before `|`")
+    );
+    session.line("exit never; cd a b");
+    assert_eq!(
+        session.errors(),
+        "exit: a code is a number from 0 to 255\ncd: usage: cd [DIRECTORY]\n"
+    );
+    session.line("cat /none");
+    assert_eq!(session.errors(), "cat: /none: no such file or directory\n");
+    session.line("crash; echo $? > /tmp/code");
+    assert_eq!(
+        session.errors(),
+        "stopped by a fault, which the log tells about: crash\n"
+    );
+    assert_eq!(session.text("/tmp/code"), "139\n");
+    assert!(matches!(
+        session.0.run_line("echo 'a"),
+        Err(SyntaxError::Incomplete(_))
+    ));
+}
+
+#[test]
+fn grants_are_named_and_checked() {
+    let mut session = Session::new();
+    session.line("run --grant kill-any --grant shutdown args x; run args y; kill console");
+    assert_eq!(
+        session.0.host.started,
+        ["kill-any+shutdown: args x", ": args y", ": kill console"]
+    );
+    session.line("run --grant all args");
+    assert!(
+        session
+            .errors()
+            .contains("cannot grant `all`; it can grant kill-any, shutdown")
+    );
+    session.line("run --all args; run; run --grant");
+    assert_eq!(
+        session
+            .errors()
+            .matches("usage: run [--grant NAME]")
+            .count(),
+        3
+    );
+    session.0.alias("off", "run --grant shutdown args off");
+    session.line("off now; 'off'");
+    assert_eq!(
+        session.0.host.started.last().unwrap(),
+        "shutdown: args off now"
+    );
+    assert_eq!(
+        session.errors(),
+        "unknown command `off`; `help` lists what there is\n"
+    );
+    assert_eq!(
+        session.line("alias"),
+        "alias off='run --grant shutdown args off'\n"
+    );
+}
+
+#[test]
+fn jobs_run_end_and_are_killed() {
+    let mut session = Session::new();
+    session.line("spin & args b &");
+    assert_eq!(session.0.host.started, [": spin &", ": args b &"]);
+    assert_eq!(session.errors(), "[1] spin\n[2] args b\n");
+    assert_eq!(
+        session.line("jobs"),
+        "args|b\n[1] runs: spin\n[2] done: args b\n"
+    );
+    session.0.report_jobs();
+    assert_eq!(session.errors(), "[2] done: args b\n");
+    session.line("kill %1; kill %7");
+    assert_eq!(session.0.host.killed, ["spin"]);
+    assert_eq!(
+        session.errors(),
+        "kill: %7: no such job (`jobs` lists them)\n"
+    );
+    session.0.report_jobs();
+    assert_eq!(session.errors(), "[1] killed: spin\n");
+    session.line("echo x &");
+    assert!(session.errors().contains("`echo` runs inside the shell"));
+    assert_eq!(session.line("args c & wait"), "args|c\n");
+}
+
+#[test]
+fn control_c_abandons_the_line() {
+    let mut session = Session::new();
+    session.0.host.interrupt = "spin";
+    assert_eq!(session.0.run_line("spin; echo no"), Ok(Flow::Abandon));
+    assert_eq!(session.0.status, code::INTERRUPTED);
+    assert_eq!(session.printed(), "");
+    session.file("/tmp/s", "spin\necho no");
+    assert_eq!(
+        session.0.run_line("sh /tmp/s || echo no"),
+        Ok(Flow::Abandon)
+    );
+    assert_eq!(session.printed(), "");
+}
+
+#[test]
+fn scripts_have_arguments_streams_and_an_end() {
+    let mut session = Session::new();
+    session.file("/tmp/s", "echo $0 $1 $# \"$@\"\ncat\nexit 4\necho no\n");
+    assert_eq!(
+        session.line("echo in | sh /tmp/s 'a b' c > /tmp/out; echo $?"),
+        "4\n"
+    );
+    assert_eq!(session.text("/tmp/out"), "/tmp/s a b 2 a b c\nin\n");
+    assert_eq!(session.line("echo $0 $#"), "shell 0\n");
+    session.file("/tmp/bad", "echo fine\nnonsense\n");
+    assert_eq!(session.line("cd /tmp; sh bad; echo $?"), "fine\n127\n");
+    assert!(
+        session
+            .errors()
+            .starts_with("bad: unknown command `nonsense`")
+    );
+    session.file("/tmp/open", "echo 'x");
+    session.line("sh open; sh nothing");
+    assert_eq!(
+        session.errors(),
+        "open: a `'` is missing at the end\nsh: nothing: no such file or directory\n"
+    );
+    session.file("/tmp/self", "sh /tmp/self");
+    assert_eq!(session.0.run_line("sh /tmp/self"), Ok(Flow::Abandon));
+    assert!(
+        session
+            .errors()
+            .contains("more than 8 scripts inside one another")
+    );
+}
+
+#[test]
+fn help_lists_and_explains() {
+    let mut session = Session::new();
+    let text = session.line("help");
+    assert!(text.contains("cd        go to a directory"), "{text}");
+    assert!(text.contains("cat       print files"), "{text}");
+    assert!(
+        text.contains("Other programs: fail crash args upper spin"),
+        "{text}"
+    );
+    assert_eq!(
+        session.line("help pwd"),
+        "usage: pwd\nshow the working directory\n"
+    );
+    assert_eq!(
+        session.line("pwd --help"),
+        "usage: pwd\nshow the working directory\n"
+    );
+    assert!(session.line("help kill").contains("kill %JOB"));
+    session.line("help hlep");
+    assert_eq!(
+        session.errors(),
+        "unknown command `hlep`; did you mean `help`?\n"
+    );
+}
+
+#[test]
+fn time_and_history() {
+    let mut session = Session::new();
+    assert_eq!(session.line("time echo a"), "a\n");
+    assert_eq!(session.errors(), "time 0.001s\n");
+    session.0.history.push("first".into());
+    assert_eq!(session.line("history"), "   1  first\n");
+    assert_eq!(session.0.run_line("exit 7; echo no"), Ok(Flow::Exit(7)));
+    assert_eq!(session.0.run_line("exit"), Ok(Flow::Exit(7)));
+}
