@@ -6,7 +6,8 @@
 //! 3. [`tree`]: the device tree, read into the kernel's `Platform`;
 //! 4. [`image`]: where the linker put the kernel, and the archive behind it;
 //! 5. [`map`]: the kernel's final map;
-//! 6. [`cores`]: the other cores.
+//! 6. [`cores`]: the other cores;
+//! 7. [`program`]: the first program, out of the archive.
 //!
 //! What cannot be booted ends in one line: [`refusal`].
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -19,6 +20,8 @@ mod entry;
 mod image;
 #[cfg(any(test, target_os = "none"))]
 mod map;
+#[cfg(any(test, target_os = "none"))]
+mod program;
 #[cfg(any(test, target_os = "none"))]
 mod refusal;
 #[cfg(target_os = "none")]

@@ -1,5 +1,6 @@
 //! Why this machine, or this image, cannot be booted.
 
+use crate::program::ProgramError;
 use core::fmt;
 use tessera_archive::ArchiveError;
 
@@ -18,6 +19,8 @@ pub(crate) enum Refusal {
     TooMany(&'static str),
     /// Behind the kernel there is no good archive.
     Archive(ArchiveError),
+    /// The first program cannot be started.
+    Program(ProgramError),
     /// Something is not where RAM is, or lies over something else.
     Misplaced(&'static str),
 }
@@ -31,6 +34,7 @@ impl fmt::Display for Refusal {
             Self::Missing(what) => write!(f, "the device tree has no {what}"),
             Self::TooMany(what) => write!(f, "too many {what}"),
             Self::Archive(error) => write!(f, "the boot archive: {error}"),
+            Self::Program(error) => error.fmt(f),
             Self::Misplaced(what) => write!(f, "{what}"),
         }
     }
@@ -39,5 +43,11 @@ impl fmt::Display for Refusal {
 impl From<ArchiveError> for Refusal {
     fn from(error: ArchiveError) -> Self {
         Self::Archive(error)
+    }
+}
+
+impl From<ProgramError> for Refusal {
+    fn from(error: ProgramError) -> Self {
+        Self::Program(error)
     }
 }

@@ -5,34 +5,69 @@
 use crate::{
     cores, entry, image,
     map::{Encoding, Map},
+    program::First,
     refusal::Refusal,
     tree::{self, HEADER, MAX_TREE},
 };
 use core::{
+    convert::Infallible,
     fmt::{self, Write},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
 use spin::Once;
+use tessera_archive::{Archive, Kind, Symbols};
 use tessera_kernel::{
     arch::{Access, Arch, Boot, Port},
     platform::Platform,
+    start::Program,
 };
 
 /// For the other cores.
 static PLATFORM: Once<Platform> = Once::new();
+static ARCHIVE: Once<&[u8]> = Once::new();
 static ROOT: AtomicU64 = AtomicU64::new(0);
 
 /// The core that boots: with the device tree's address and its own name, on its
 /// stack, in the early map.
 pub(crate) extern "C" fn boot(tree: u64, id: u64) -> ! {
-    match prepare(tree, id) {
-        Ok(platform) => tessera_kernel::main(&platform),
+    match prepare(tree, id).and_then(|platform| run(&platform)) {
+        Ok(never) => match never {},
         Err(refusal) => {
             let _ = writeln!(Console, "tessera: cannot boot: {refusal}\r");
             Port::shutdown(Shutdown::Fail)
         }
     }
+}
+
+/// Hands the first program to the kernel.
+fn run(platform: &Platform) -> Result<Infallible, Refusal> {
+    let archive = ARCHIVE.call_once(|| archive(platform));
+    let first = First::find(archive, &entry::ELF)?;
+    let program = Program {
+        entry: first.entry,
+        segments: first.segments(),
+        relocations: &mut first.relocations(),
+    };
+    tessera_kernel::main(platform, program, symbol)
+}
+
+/// The archive as bytes. Nobody writes them: the kernel hands the archive out
+/// to be read only.
+fn archive(platform: &Platform) -> &'static [u8] {
+    let range = &platform.archive;
+    let start = Port::physical(range.start).cast_const();
+    // SAFETY: `image::archive` found the range in RAM and clear of everything
+    // else, the map has it, and it is reserved for good.
+    unsafe { core::slice::from_raw_parts(start, (range.end - range.start) as usize) }
+}
+
+/// The kernel's function at an address, by the archive's symbol table.
+fn symbol(address: usize) -> Option<(&'static str, usize)> {
+    let archive = Archive::new(ARCHIVE.get()?).ok()?;
+    let table = Symbols::new(archive.find(Kind::Symbols, "kernel")?.data)?;
+    let (name, offset) = table.find(address as u64)?;
+    Some((name, offset as usize))
 }
 
 /// Another core, with its number, on its stack, in the early map.
@@ -144,5 +179,5 @@ impl fmt::Write for Console {
 
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
-    tessera_kernel::bug(info)
+    tessera_kernel::bug::bug(info)
 }

@@ -5,6 +5,7 @@
 use crate::{
     image::{LOAD, STACK_STRIDE, STACKS},
     map::Table,
+    program::Elf,
     start, tree,
 };
 use core::{
@@ -12,6 +13,14 @@ use core::{
     sync::atomic::Ordering::Relaxed,
 };
 use tessera_kernel::arch::{Access, Boot, Port};
+use xmas_elf::header::Machine;
+
+/// What the machine's programs are like. Relocation type: ELF for the Arm
+/// 64-bit Architecture, `R_AARCH64_RELATIVE`.
+pub(crate) const ELF: Elf = Elf {
+    machine: Machine::AArch64,
+    relative: 1027,
+};
 
 /// What the device tree has to describe.
 pub(crate) const MACHINE: tree::Machine = tree::Machine::Aarch64;

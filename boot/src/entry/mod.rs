@@ -9,4 +9,4 @@ mod port;
 #[path = "riscv64.rs"]
 mod port;
 
-pub(crate) use port::{MACHINE, early_map, early_retire, secondary_entry};
+pub(crate) use port::{ELF, MACHINE, early_map, early_retire, secondary_entry};

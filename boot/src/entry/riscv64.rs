@@ -5,6 +5,7 @@
 use crate::{
     image::{LOAD, STACK_STRIDE, STACKS},
     map::Table,
+    program::Elf,
     start, tree,
 };
 use core::{
@@ -12,6 +13,14 @@ use core::{
     sync::atomic::Ordering::Relaxed,
 };
 use tessera_kernel::arch::{Access, Boot, Port};
+use xmas_elf::header::Machine;
+
+/// What the machine's programs are like. Relocation type: RISC-V ELF
+/// psABI, `R_RISCV_RELATIVE`.
+pub(crate) const ELF: Elf = Elf {
+    machine: Machine::RISC_V,
+    relative: 3,
+};
 
 /// What the device tree has to describe.
 pub(crate) const MACHINE: tree::Machine = tree::Machine::Riscv64;
