@@ -50,7 +50,30 @@ pub fn flatten(elf: &[u8]) -> Result<Vec<u8>> {
         }
         room.copy_from_slice(data);
     }
+    check_end(&file, image.len() as u64)?;
     Ok(image)
+}
+
+/// The kernel looks for the archive at its symbol `image_end`.
+fn check_end(file: &ElfBytes<'_, LittleEndian>, length: u64) -> Result<()> {
+    let Some((symbols, names)) = file.symbol_table().context("has a bad symbol table")? else {
+        return Ok(());
+    };
+    let value = |wanted: &str| {
+        let symbol = symbols
+            .iter()
+            .find(|symbol| names.get(symbol.st_name as usize).ok() == Some(wanted));
+        symbol.map(|symbol| symbol.st_value)
+    };
+    let (start, end) = (value("image_start"), value("image_end"));
+    let told = end
+        .zip(start)
+        .and_then(|(end, start)| end.checked_sub(start));
+    ensure!(
+        told == Some(length),
+        "has {length} bytes to load, but its symbols `image_start` and `image_end` say {told:?}"
+    );
+    Ok(())
 }
 
 /// Offset of `image_size` in the header of an aarch64 image, and its mark.
