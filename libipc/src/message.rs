@@ -47,7 +47,7 @@ impl Writer {
             return Err(Cause::Malformed);
         }
         if self.capabilities > 0 {
-            self.buffer.set(word::COPIES, self.copies);
+            self.buffer.set(word::PASSING, self.copies);
         }
         let bytes = 8 * self.count.saturating_sub(WORDS);
         Ok(label

@@ -70,7 +70,7 @@ impl<'c> NearCall<'c> {
         let buffer = Buffer::current();
         let count = self.input.label.capabilities();
         let copies = if count > 0 {
-            buffer.get(word::COPIES)
+            buffer.get(word::PASSING)
         } else {
             0
         };
