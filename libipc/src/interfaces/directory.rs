@@ -62,7 +62,8 @@ pub trait Directory {
     #[op(1, idempotent)]
     fn stat_name(&mut self, name: Name) -> Result<Stat, FileError>;
 
-    /// Opens the file `name`. `NotFound`, `IsDirectory`, `TooManyOpen`.
+    /// Opens the file `name`. `NotFound`, `IsDirectory`, `TooManyOpen`;
+    /// `ReadOnly` if it is to be written and never can be.
     #[op(2)]
     fn open(&mut self, name: Name, access: FileAccess) -> Result<FileClient, FileError>;
 

@@ -41,6 +41,8 @@ pub enum FileError {
     Stale = 16,
     /// The file server could not make the capability.
     NoResources = 17,
+    /// The lease is memory that cannot be read, or written.
+    BadMemory = 18,
 }
 
 describe!(FileError {
@@ -61,6 +63,7 @@ describe!(FileError {
     Removed => "the directory was removed",
     Stale => "this capability is no open file (any more)",
     NoResources => "the file server has no resources left",
+    BadMemory => "the memory lent cannot be used",
 });
 
 /// What a name leads to. The numbers are ABI.
@@ -100,18 +103,23 @@ pub enum StreamMode {
     Append = 2,
 }
 
+/// Most bytes that one call reads or writes, so that a long transfer of one
+/// client does not hold up the others.
+pub const MAX_TRANSFER: u64 = 256 * 1024;
+
 /// An open file. It stays readable and writable when its name is removed, until
 /// the last capability is gone.
 #[interface]
 pub trait File {
     /// Fills `into` from `position` on and returns the number of bytes, less
-    /// than the lease's length only at the end, 0 past it. `NotPermitted`
-    /// unless opened to read.
+    /// than the lease's length only at the end, where it is 0, or at
+    /// [`MAX_TRANSFER`].
     #[op(0, idempotent)]
     fn read_at(&mut self, position: u64, into: LeaseMut) -> Result<u64, FileError>;
 
     /// Writes `from` at `position` and returns the number of bytes, less than
-    /// the lease's length only when a quota ran out on the way. A gap before
+    /// the lease's length only when a quota ran out on the way, or at
+    /// [`MAX_TRANSFER`]. A gap before
     /// `position` reads as zeros. `NoSpace` if nothing could be written;
     /// `OutOfRange`; `NotPermitted` unless opened to write.
     #[op(1)]

@@ -13,12 +13,15 @@ pub enum LogError {
     TooManyFollowers = 2,
     /// Not even one line fits into the lease.
     TooSmall = 3,
+    /// The lease is memory that cannot be written.
+    BadMemory = 4,
 }
 
 describe!(LogError {
     TooFast => "more log lines than this client may write",
     TooManyFollowers => "too many clients follow the log",
     TooSmall => "not even one line fits",
+    BadMemory => "the memory lent cannot be used",
 });
 
 /// How much a line matters. The numbers are ABI.

@@ -21,6 +21,8 @@ pub enum StreamError {
     /// This capability is no stream, or its server was restarted and has
     /// forgotten it.
     Stale = 7,
+    /// The lease is memory that cannot be read, or written.
+    BadMemory = 8,
 }
 
 describe!(StreamError {
@@ -31,6 +33,7 @@ describe!(StreamError {
     Interrupted => "interrupted",
     Busy => "too many calls wait at this stream",
     Stale => "this capability is no open stream (any more)",
+    BadMemory => "the memory lent cannot be used",
 });
 
 /// What is behind a stream. The numbers are ABI.
