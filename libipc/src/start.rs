@@ -68,6 +68,7 @@ pub struct Start {
     arguments: Vec<&'static str>,
     capabilities: Vec<(&'static str, Option<Handle>)>,
     seed: u64,
+    heap: u64,
 }
 
 /// The program was not given a capability of this name, or has taken it.
@@ -90,6 +91,7 @@ impl Start {
             arguments: info.arguments().collect(),
             capabilities: capabilities.map(|(name, h)| (name, Some(h))).collect(),
             seed: info.header().seed,
+            heap: info.header().heap_length,
         }
     }
 
@@ -114,6 +116,11 @@ impl Start {
             Some(handle) => Ok(C::from(Capability::from_handle(handle))),
             None => Err(Missing(name.into())),
         }
+    }
+
+    /// The ceiling of the heap in bytes, for a program that divides it.
+    pub fn heap(&self) -> u64 {
+        self.heap
     }
 
     /// Random bits, if the machine has any; otherwise the time.

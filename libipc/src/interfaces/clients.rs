@@ -7,6 +7,8 @@
 //! its clients before any of them calls. Badges from [`SERVER_BADGES`] on are
 //! the server's own: open files, pipe ends, seats at the terminal.
 
+use crate::objects::EndpointClient;
+
 /// First badge that a server mints itself.
 pub const SERVER_BADGES: u64 = 1 << 32;
 
@@ -86,4 +88,16 @@ impl core::fmt::Display for DeviceArgument<'_> {
         } = self;
         write!(f, "device:{name}={compatible}@{offset}")
     }
+}
+
+/// The server's own badges that clients still hold: a restarted server meets
+/// those of its predecessor, and must not use them for something else.
+pub fn live_badges(endpoint: &EndpointClient) -> impl Iterator<Item = u64> {
+    let mut index = Some(0);
+    core::iter::from_fn(move || {
+        let session = endpoint.session(index?).ok()?;
+        index = (session.next != 0).then_some(session.next);
+        Some(session.badge)
+    })
+    .filter(|&badge| badge >= SERVER_BADGES)
 }

@@ -1,7 +1,42 @@
-//! Placeholder entry.
+//! The file server: see the library for how it works.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("this program runs on Tessera: use `cargo xtask run`");
+extern crate alloc;
+
+use alloc::{format, vec::Vec};
+use libipc::{
+    Start, Text,
+    interfaces::{
+        LogClient, LogLevel,
+        clients::{ClientArgument, SERVER_BADGES, live_badges},
+    },
+    objects::EndpointClient,
+    start::AnyError,
+};
+use tessera_files::{boot::BootVolume, image, quota::Limits, server::Server, service::Service};
+
+libipc::program!(run);
+
+fn run(mut start: Start) -> Result<(), AnyError> {
+    let endpoint: EndpointClient = start.take("files")?;
+    let log: Option<LogClient> = start.take("log").ok();
+
+    // A damaged archive leaves /boot empty: what is in memory still works.
+    let archive = start.take("archive").map_err(AnyError::from);
+    let boot = match archive.and_then(image::map) {
+        Ok(archive) => BootVolume::new(&archive),
+        Err(error) => {
+            let text = Text::new(&format!("/boot is empty: {error}")).unwrap_or_default();
+            // Without a log there is nobody to tell.
+            log.map(|log| log.append(LogLevel::Error, text));
+            BootVolume::default()
+        }
+    };
+
+    let arguments = start.arguments().iter();
+    let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
+    let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
+    let limits = Limits::of_heap(start.heap());
+    let service = Service::new(boot, limits, &clients, newest + 1);
+    Err(AnyError::new(Server::new(&endpoint, service).run()))
 }

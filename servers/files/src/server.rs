@@ -1,0 +1,250 @@
+//! The interfaces: capabilities in and out, leases, the clock.
+
+use crate::service::Service;
+use alloc::vec;
+use libipc::{
+    Capability, Lease, LeaseFault, LeaseMut,
+    interfaces::{
+        Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind, Listing,
+        Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode, Usage,
+    },
+    objects::EndpointClient,
+    server::{Event, LeaseId, Message, Receiver, Reply},
+    status::TransportError,
+    task,
+    time::{self, Instant},
+};
+use tessera_stream::{StreamRead, StreamWrite};
+
+/// Bytes of entries in one page of a listing.
+const PAGE: usize = 4096;
+
+/// The service behind its endpoint.
+pub struct Server<'e> {
+    endpoint: &'e EndpointClient,
+    service: Service<'static, StreamRead, StreamWrite>,
+}
+
+impl<'e> Server<'e> {
+    /// Serves `service` at `endpoint`, which must have `RECEIVE`.
+    pub fn new(
+        endpoint: &'e EndpointClient,
+        service: Service<'static, StreamRead, StreamWrite>,
+    ) -> Self {
+        Server { endpoint, service }
+    }
+
+    /// Serves until the endpoint ends, and returns why.
+    pub fn run(&mut self) -> TransportError {
+        let mut receiver = Receiver::new(self.endpoint);
+        loop {
+            match receiver.next() {
+                Ok(Event::Message(message)) => self.message(message),
+                Ok(Event::Closed(badge)) => self.service.closed(badge),
+                Ok(Event::Signals(_)) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message<'_, '_>) {
+        let badge = message.badge();
+        let mut session = Session {
+            server: self,
+            badge,
+        };
+        if message.is::<dyn File>() {
+            message.dispatch::<dyn File>(&mut session);
+        } else if message.is::<dyn Stream>() {
+            message.dispatch::<dyn Stream>(&mut session);
+        } else if message.is::<dyn Directory>() {
+            message.dispatch::<dyn Directory>(&mut session);
+        } else if message.is::<dyn Pipes>() {
+            message.dispatch::<dyn Pipes>(&mut session);
+        } else {
+            message.refuse();
+        }
+    }
+
+    /// A capability for a badge that the service has just begun.
+    fn mint<C: From<Capability>>(&mut self, badge: u64) -> Result<C, FileError> {
+        self.endpoint.mint_client(badge).map_err(|_| {
+            self.service.closed(badge);
+            FileError::NoResources
+        })
+    }
+
+    /// The badge of a capability for this very endpoint.
+    fn badge_of(&self, client: &impl AsRef<Capability>) -> Result<u64, FileError> {
+        let index = client.as_ref().handle().index();
+        let held = task().capability(index.into());
+        let own = self.endpoint.info();
+        match (held, own) {
+            (Ok(held), Ok(own)) if held.object == own.id => Ok(held.badge),
+            _ => Err(FileError::OtherFileSystem),
+        }
+    }
+}
+
+/// One call's view of the server: who calls.
+struct Session<'s, 'e> {
+    server: &'s mut Server<'e>,
+    badge: u64,
+}
+
+impl Directory for Session<'_, '_> {
+    fn stat(&mut self) -> Result<Stat, FileError> {
+        self.server.service.stat(self.badge)
+    }
+
+    fn stat_name(&mut self, name: Name) -> Result<Stat, FileError> {
+        self.server.service.stat_name(self.badge, name.as_str())
+    }
+
+    fn open(&mut self, name: Name, access: FileAccess) -> Result<FileClient, FileError> {
+        let service = &mut self.server.service;
+        let opened = service.open(self.badge, name.as_str(), FileKind::File, access)?;
+        self.server.mint(opened)
+    }
+
+    fn open_directory(
+        &mut self,
+        name: Name,
+        access: FileAccess,
+    ) -> Result<DirectoryClient, FileError> {
+        let service = &mut self.server.service;
+        let opened = service.open(self.badge, name.as_str(), FileKind::Directory, access)?;
+        self.server.mint(opened)
+    }
+
+    fn create(&mut self, name: Name) -> Result<FileClient, FileError> {
+        let service = &mut self.server.service;
+        let opened = service.create(self.badge, name.as_str(), FileKind::File, now())?;
+        self.server.mint(opened)
+    }
+
+    fn create_directory(&mut self, name: Name) -> Result<DirectoryClient, FileError> {
+        let service = &mut self.server.service;
+        let opened = service.create(self.badge, name.as_str(), FileKind::Directory, now())?;
+        self.server.mint(opened)
+    }
+
+    fn remove(&mut self, name: Name) -> Result<(), FileError> {
+        let service = &mut self.server.service;
+        service.remove(self.badge, name.as_str(), now())
+    }
+
+    fn rename(&mut self, from: Name, into: &DirectoryClient, to: Name) -> Result<(), FileError> {
+        let into = self.server.badge_of(into)?;
+        let service = &mut self.server.service;
+        service.rename(self.badge, from.as_str(), into, to.as_str(), now())
+    }
+
+    fn list(&mut self, cursor: u64, into: LeaseMut) -> Result<Listing, FileError> {
+        let mut page = vec![0; into.len().min(PAGE)];
+        let listing = self.server.service.list(self.badge, cursor, &mut page)?;
+        let bytes = &page[..listing.bytes as usize];
+        into.write_at(0, bytes).map_err(bad_memory)?;
+        Ok(listing)
+    }
+
+    fn attenuate(&mut self, access: FileAccess) -> Result<DirectoryClient, FileError> {
+        let opened = self.server.service.attenuate(self.badge, access)?;
+        self.server.mint(opened)
+    }
+
+    fn usage(&mut self) -> Result<Usage, FileError> {
+        self.server.service.usage(self.badge)
+    }
+}
+
+impl File for Session<'_, '_> {
+    fn read_at(&mut self, position: u64, into: LeaseMut) -> Result<u64, FileError> {
+        let length = into.len() as u64;
+        let mut outlet = |offset: u64, bytes: &[u8]| {
+            let copied = into.write_at(offset as usize, bytes);
+            copied.map_err(bad_memory)
+        };
+        let service = &self.server.service;
+        service.read_at(self.badge, position, length, &mut outlet)
+    }
+
+    fn write_at(&mut self, position: u64, from: Lease) -> Result<u64, FileError> {
+        self.write(Some(position), &from)
+    }
+
+    fn append(&mut self, from: Lease) -> Result<u64, FileError> {
+        self.write(None, &from)
+    }
+
+    fn size(&mut self) -> Result<u64, FileError> {
+        File::stat(self).map(|stat| stat.size)
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), FileError> {
+        self.server.service.set_size(self.badge, size, now())
+    }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        // Memory is as durable as this file system gets; a capability that is
+        // no file is still an error.
+        File::stat(self).map(|_| ())
+    }
+
+    fn stat(&mut self) -> Result<Stat, FileError> {
+        self.server.service.stat(self.badge)
+    }
+
+    fn stream(&mut self, mode: StreamMode, position: u64) -> Result<StreamClient, FileError> {
+        let opened = self.server.service.stream(self.badge, mode, position)?;
+        self.server.mint(opened)
+    }
+}
+
+impl Session<'_, '_> {
+    fn write(&mut self, position: Option<u64>, from: &Lease<'_>) -> Result<u64, FileError> {
+        let length = from.len() as u64;
+        let mut inlet = |offset: u64, into: &mut [u8]| {
+            let copied = from.read_at(offset as usize, into);
+            copied.map_err(bad_memory)
+        };
+        let service = &mut self.server.service;
+        service.write_at(self.badge, position, length, &mut inlet, now())
+    }
+}
+
+impl Stream for Session<'_, '_> {
+    fn read(&mut self, into: LeaseId, reply: Reply<u64, StreamError>) {
+        let read = StreamRead::new(into, reply);
+        self.server.service.stream_read(self.badge, read);
+    }
+
+    fn write(&mut self, from: LeaseId, reply: Reply<u64, StreamError>) {
+        let write = StreamWrite::new(from, reply);
+        self.server.service.stream_write(self.badge, write, now());
+    }
+
+    fn kind(&mut self) -> Result<StreamKind, StreamError> {
+        self.server.service.stream_kind(self.badge)
+    }
+}
+
+impl Pipes for Session<'_, '_> {
+    fn pipe(&mut self) -> Result<(StreamClient, StreamClient), FileError> {
+        let (reader, writer) = self.server.service.pipe(self.badge)?;
+        let reading = self.server.mint(reader);
+        let writing = self.server.mint(writer);
+        // An end that was made is closed when it is dropped here.
+        Ok((reading?, writing?))
+    }
+}
+
+fn bad_memory(_: LeaseFault) -> FileError {
+    FileError::BadMemory
+}
+
+/// Nanoseconds since boot.
+fn now() -> u64 {
+    let since_boot = time::from_ticks(Instant::now().ticks());
+    u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX)
+}

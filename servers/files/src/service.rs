@@ -1,0 +1,498 @@
+//! What the file server does for a badge, without any system call.
+//!
+//! Badges below [`SERVER_BADGES`] are clients' own and stand for the root
+//! directory; all others are in [`Sessions`]. Operations that open something
+//! return the badge for which a capability is then to be made.
+
+use crate::{
+    boot::BootVolume,
+    namespace::{Namespace, Place},
+    pipe::{CAPACITY, Pipe},
+    quota::{Account, Accounts, Limits},
+    session::{Opened, Session, Sessions},
+    volume::{Change, Inlet, Outlet},
+};
+use alloc::collections::BTreeMap;
+use libipc::interfaces::{
+    FileAccess, FileError, FileKind, Listing, Stat, StreamError, StreamKind, StreamMode, Usage,
+    clients::{ClientArgument, SERVER_BADGES},
+    file::MAX_TRANSFER,
+};
+use tessera_stream::{WaitingRead, WaitingWrite};
+
+/// Everything that the file server knows, over the calls that wait at pipes.
+#[derive(Debug)]
+pub struct Service<'a, R, W> {
+    accounts: Accounts,
+    clients: BTreeMap<u64, Account>,
+    namespace: Namespace<'a>,
+    sessions: Sessions,
+    pipes: BTreeMap<u64, Pipe<R, W>>,
+    next_pipe: u64,
+}
+
+impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
+    /// Serves `boot` at `/boot` and an empty `/tmp` to `clients` and guests.
+    /// `first_badge` is the first that no client can hold.
+    pub fn new(
+        boot: BootVolume<'a>,
+        limits: Limits,
+        clients: &[ClientArgument<'_>],
+        first_badge: u64,
+    ) -> Self {
+        let accounts = Accounts::new(limits, clients.iter().map(|client| client.name));
+        let clients = clients
+            .iter()
+            .filter_map(|client| Some((client.badge, accounts.find(client.name)?)))
+            .collect();
+        Service {
+            accounts,
+            clients,
+            namespace: Namespace::new(boot),
+            sessions: Sessions::new(first_badge),
+            pipes: BTreeMap::new(),
+            next_pipe: 0,
+        }
+    }
+
+    /// What a badge stands for, and who pays.
+    fn session(&self, badge: u64) -> Result<Session, FileError> {
+        if badge >= SERVER_BADGES {
+            return self.sessions.get(badge).copied().ok_or(FileError::Stale);
+        }
+        let payer = self.clients.get(&badge).copied();
+        Ok(Session {
+            payer: payer.unwrap_or(Accounts::GUEST),
+            opened: Opened::Directory(Namespace::ROOT, FileAccess::ReadWrite),
+        })
+    }
+
+    fn directory(&self, badge: u64) -> Result<(Place, FileAccess, Account), FileError> {
+        let session = self.session(badge)?;
+        match session.opened {
+            Opened::Directory(place, access) => Ok((place, access, session.payer)),
+            _ => Err(FileError::Stale),
+        }
+    }
+
+    /// A directory that the badge may change.
+    fn writable(&self, badge: u64) -> Result<(Place, Account), FileError> {
+        match self.directory(badge)? {
+            (place, FileAccess::ReadWrite, payer) => Ok((place, payer)),
+            (_, FileAccess::Read, _) => Err(FileError::NotPermitted),
+        }
+    }
+
+    fn file(&self, badge: u64) -> Result<(Place, FileAccess, Account), FileError> {
+        let session = self.session(badge)?;
+        match session.opened {
+            Opened::File(place, access) => Ok((place, access, session.payer)),
+            _ => Err(FileError::Stale),
+        }
+    }
+
+    fn writable_file(&self, badge: u64) -> Result<(Place, Account), FileError> {
+        match self.file(badge)? {
+            (place, FileAccess::ReadWrite, payer) => Ok((place, payer)),
+            (_, FileAccess::Read, _) => Err(FileError::NotPermitted),
+        }
+    }
+
+    /// Begins a session for something in the tree.
+    fn begin(&mut self, payer: Account, opened: Opened) -> Result<u64, FileError> {
+        self.accounts.charge_open(payer)?;
+        if let Some(place) = place(opened) {
+            self.namespace.open(place);
+        }
+        Ok(self.sessions.begin(Session { payer, opened }))
+    }
+
+    /// The last capability with this badge is gone, or none could be made.
+    pub fn closed(&mut self, badge: u64) {
+        let Some(session) = self.sessions.end(badge) else {
+            return;
+        };
+        self.accounts.refund_open(session.payer);
+        if let Some(place) = place(session.opened) {
+            self.namespace.close(place, &mut self.accounts);
+        }
+        let (Opened::PipeReader(number) | Opened::PipeWriter(number)) = session.opened else {
+            return;
+        };
+        let Some(pipe) = self.pipes.get_mut(&number) else {
+            return;
+        };
+        match session.opened {
+            Opened::PipeReader(_) => pipe.close_reader(),
+            _ => pipe.close_writer(),
+        }
+        if pipe.is_dead() {
+            self.pipes.remove(&number);
+            self.accounts.refund_bytes(session.payer, CAPACITY as u64);
+        }
+    }
+
+    // Directory.
+
+    /// What is known of the directory or file itself.
+    pub fn stat(&self, badge: u64) -> Result<Stat, FileError> {
+        match self.session(badge)?.opened {
+            Opened::Directory(place, _) | Opened::File(place, _) => self.namespace.stat(place),
+            _ => Err(FileError::Stale),
+        }
+    }
+
+    /// What is known of a name.
+    pub fn stat_name(&self, badge: u64, name: &str) -> Result<Stat, FileError> {
+        let (directory, ..) = self.directory(badge)?;
+        self.namespace.stat(self.namespace.lookup(directory, name)?)
+    }
+
+    /// Opens a file or a directory, whichever `kind` says.
+    pub fn open(
+        &mut self,
+        badge: u64,
+        name: &str,
+        kind: FileKind,
+        access: FileAccess,
+    ) -> Result<u64, FileError> {
+        let (directory, held, payer) = self.directory(badge)?;
+        let place = self.namespace.lookup(directory, name)?;
+        if access == FileAccess::ReadWrite && held == FileAccess::Read {
+            return Err(FileError::NotPermitted);
+        }
+        match (kind, self.namespace.stat(place)?.kind) {
+            (FileKind::File, FileKind::Directory) => return Err(FileError::IsDirectory),
+            (FileKind::Directory, FileKind::File) => return Err(FileError::NotDirectory),
+            (FileKind::Directory, FileKind::Directory) => {
+                return self.begin(payer, Opened::Directory(place, access));
+            }
+            (FileKind::File, FileKind::File) => {}
+        }
+        let is_writable = self.namespace.volume(place.volume).is_writable();
+        if access == FileAccess::ReadWrite && !is_writable {
+            return Err(FileError::ReadOnly);
+        }
+        self.begin(payer, Opened::File(place, access))
+    }
+
+    /// Makes and opens a file or a directory, whichever `kind` says.
+    pub fn create(
+        &mut self,
+        badge: u64,
+        name: &str,
+        kind: FileKind,
+        now: u64,
+    ) -> Result<u64, FileError> {
+        let (directory, payer) = self.writable(badge)?;
+        let change = Change {
+            accounts: &mut self.accounts,
+            payer,
+            now,
+        };
+        let volume = self.namespace.volume_mut(directory.volume);
+        let node = match kind {
+            FileKind::File => volume.create_file(directory.node, name, change)?,
+            FileKind::Directory => volume.create_directory(directory.node, name, change)?,
+        };
+        let place = Place { node, ..directory };
+        let opened = match kind {
+            FileKind::File => Opened::File(place, FileAccess::ReadWrite),
+            FileKind::Directory => Opened::Directory(place, FileAccess::ReadWrite),
+        };
+        let begun = self.begin(payer, opened);
+        if begun.is_err() {
+            // A call that fails changes nothing.
+            self.remove(badge, name, now)?;
+        }
+        begun
+    }
+
+    /// Removes a name.
+    pub fn remove(&mut self, badge: u64, name: &str, now: u64) -> Result<(), FileError> {
+        let (directory, payer) = self.writable(badge)?;
+        let change = Change {
+            accounts: &mut self.accounts,
+            payer,
+            now,
+        };
+        self.namespace
+            .volume_mut(directory.volume)
+            .remove(directory.node, name, change)
+    }
+
+    /// Moves a name into the directory of another badge.
+    pub fn rename(
+        &mut self,
+        badge: u64,
+        from: &str,
+        into: u64,
+        to: &str,
+        now: u64,
+    ) -> Result<(), FileError> {
+        let (source, payer) = self.writable(badge)?;
+        let (target, _) = self.writable(into)?;
+        let change = Change {
+            accounts: &mut self.accounts,
+            payer,
+            now,
+        };
+        self.namespace.rename((source, from), (target, to), change)
+    }
+
+    /// Fills `page` with entries.
+    pub fn list(&self, badge: u64, cursor: u64, page: &mut [u8]) -> Result<Listing, FileError> {
+        let (directory, ..) = self.directory(badge)?;
+        let mut bytes = 0;
+        let volume = self.namespace.volume(directory.volume);
+        let next = volume.list(directory.node, cursor, &mut |entry| {
+            let length = entry.emit(&mut page[bytes..]);
+            bytes += length.unwrap_or(0);
+            length.is_some()
+        })?;
+        if bytes == 0 && next != 0 {
+            return Err(FileError::OutOfRange);
+        }
+        Ok(Listing {
+            bytes: bytes as u64,
+            next,
+        })
+    }
+
+    /// A second session for a directory, with no more access.
+    pub fn attenuate(&mut self, badge: u64, access: FileAccess) -> Result<u64, FileError> {
+        let (directory, held, payer) = self.directory(badge)?;
+        if access == FileAccess::ReadWrite && held == FileAccess::Read {
+            return Err(FileError::NotPermitted);
+        }
+        self.begin(payer, Opened::Directory(directory, access))
+    }
+
+    /// Limits and use.
+    pub fn usage(&self, badge: u64) -> Result<Usage, FileError> {
+        let (.., payer) = self.directory(badge)?;
+        Ok(self.accounts.usage(payer))
+    }
+
+    // File.
+
+    /// Reads up to `length` bytes of a file.
+    pub fn read_at(
+        &self,
+        badge: u64,
+        position: u64,
+        length: u64,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<u64, FileError> {
+        let (file, ..) = self.file(badge)?;
+        self.namespace.volume(file.volume).read(
+            file.node,
+            position,
+            length.min(MAX_TRANSFER),
+            outlet,
+        )
+    }
+
+    /// Writes up to `length` bytes of a file, at its end if there is no
+    /// position.
+    pub fn write_at(
+        &mut self,
+        badge: u64,
+        position: Option<u64>,
+        length: u64,
+        inlet: &mut Inlet<'_>,
+        now: u64,
+    ) -> Result<u64, FileError> {
+        let (file, payer) = self.writable_file(badge)?;
+        let position = match position {
+            Some(position) => position,
+            None => self.namespace.stat(file)?.size,
+        };
+        self.write(file, payer, position, length, inlet, now)
+    }
+
+    /// Cuts or extends a file.
+    pub fn set_size(&mut self, badge: u64, size: u64, now: u64) -> Result<(), FileError> {
+        let (file, payer) = self.writable_file(badge)?;
+        let change = Change {
+            accounts: &mut self.accounts,
+            payer,
+            now,
+        };
+        self.namespace
+            .volume_mut(file.volume)
+            .set_size(file.node, size, change)
+    }
+
+    /// Opens a stream over a file.
+    pub fn stream(
+        &mut self,
+        badge: u64,
+        mode: StreamMode,
+        position: u64,
+    ) -> Result<u64, FileError> {
+        let (file, access, payer) = self.file(badge)?;
+        if mode != StreamMode::Read && access == FileAccess::Read {
+            return Err(FileError::NotPermitted);
+        }
+        self.begin(payer, Opened::Stream(file, mode, position))
+    }
+
+    fn write(
+        &mut self,
+        file: Place,
+        payer: Account,
+        position: u64,
+        length: u64,
+        inlet: &mut Inlet<'_>,
+        now: u64,
+    ) -> Result<u64, FileError> {
+        let change = Change {
+            accounts: &mut self.accounts,
+            payer,
+            now,
+        };
+        self.namespace.volume_mut(file.volume).write(
+            file.node,
+            position,
+            length.min(MAX_TRANSFER),
+            inlet,
+            change,
+        )
+    }
+
+    // Pipes and streams.
+
+    /// Makes a pipe; the badges of its reading and its writing end. Only for
+    /// badges that the supervisor made.
+    pub fn pipe(&mut self, badge: u64) -> Result<(u64, u64), FileError> {
+        if badge >= SERVER_BADGES {
+            return Err(FileError::NotPermitted);
+        }
+        let payer = self.session(badge)?.payer;
+        self.accounts.charge_bytes(payer, CAPACITY as u64)?;
+        let number = self.next_pipe;
+        let reader = self.begin(payer, Opened::PipeReader(number));
+        let writer = self.begin(payer, Opened::PipeWriter(number));
+        if let (Ok(reader), Ok(writer), Some(pipe)) = (reader, writer, Pipe::new()) {
+            self.next_pipe += 1;
+            self.pipes.insert(number, pipe);
+            return Ok((reader, writer));
+        }
+        self.accounts.refund_bytes(payer, CAPACITY as u64);
+        for badge in [reader, writer].into_iter().flatten() {
+            self.closed(badge);
+        }
+        reader.and(writer).and(Err(FileError::NoSpace))
+    }
+
+    /// What is behind a stream.
+    pub fn stream_kind(&self, badge: u64) -> Result<StreamKind, StreamError> {
+        match self.sessions.get(badge).map(|session| session.opened) {
+            Some(Opened::Stream(..)) => Ok(StreamKind::File),
+            Some(Opened::PipeReader(_) | Opened::PipeWriter(_)) => Ok(StreamKind::Pipe),
+            _ => Err(StreamError::Stale),
+        }
+    }
+
+    /// Reads from a stream, now or later.
+    pub fn stream_read(&mut self, badge: u64, mut read: R) {
+        let opened = self.sessions.get(badge).map(|session| session.opened);
+        let error = match opened {
+            Some(Opened::Stream(file, StreamMode::Read, position)) => {
+                let wanted = (read.wanted() as u64).min(MAX_TRANSFER);
+                let outcome = self.namespace.volume(file.volume).read(
+                    file.node,
+                    position,
+                    wanted,
+                    &mut |offset, bytes| {
+                        let put = read.put(offset as usize, bytes);
+                        put.map_err(|_| FileError::BadMemory)
+                    },
+                );
+                if let Ok(count) = outcome {
+                    self.advance(badge, position + count);
+                }
+                return read.answer(outcome.map_err(stream_error));
+            }
+            Some(Opened::PipeReader(number)) => match self.pipes.get_mut(&number) {
+                Some(pipe) => return pipe.read(read),
+                None => StreamError::Stale,
+            },
+            Some(Opened::Stream(..) | Opened::PipeWriter(_)) => StreamError::NotReadable,
+            _ => StreamError::Stale,
+        };
+        read.answer(Err(error));
+    }
+
+    /// Writes to a stream, now or later.
+    pub fn stream_write(&mut self, badge: u64, mut write: W, now: u64) {
+        let session = self.sessions.get(badge).copied();
+        let error = match session.map(|session| (session.opened, session.payer)) {
+            Some((Opened::Stream(file, mode, position), payer)) if mode != StreamMode::Read => {
+                let outcome = self.append_or_write(file, payer, (mode, position), &mut write, now);
+                if let Ok((start, count)) = outcome {
+                    self.advance(badge, start + count);
+                }
+                let outcome = outcome.map(|(_, count)| count);
+                return write.answer(outcome.map_err(stream_error));
+            }
+            Some((Opened::PipeWriter(number), _)) => match self.pipes.get_mut(&number) {
+                Some(pipe) => return pipe.write(write),
+                None => StreamError::Stale,
+            },
+            Some((Opened::Stream(..) | Opened::PipeReader(_), _)) => StreamError::NotWritable,
+            _ => StreamError::Stale,
+        };
+        write.answer(Err(error));
+    }
+
+    fn append_or_write(
+        &mut self,
+        file: Place,
+        payer: Account,
+        (mode, position): (StreamMode, u64),
+        write: &mut W,
+        now: u64,
+    ) -> Result<(u64, u64), FileError> {
+        let position = match mode {
+            StreamMode::Append => self.namespace.stat(file)?.size,
+            _ => position,
+        };
+        let length = write.offered() as u64;
+        let mut inlet = |offset: u64, into: &mut [u8]| {
+            let got = write.get(offset as usize, into);
+            got.map_err(|_| FileError::BadMemory)
+        };
+        let count = self.write(file, payer, position, length, &mut inlet, now)?;
+        Ok((position, count))
+    }
+
+    fn advance(&mut self, badge: u64, to: u64) {
+        if let Some(session) = self.sessions.get_mut(badge)
+            && let Opened::Stream(_, _, position) = &mut session.opened
+        {
+            *position = to;
+        }
+    }
+}
+
+/// The node that a session keeps alive.
+fn place(opened: Opened) -> Option<Place> {
+    match opened {
+        Opened::Directory(place, _) | Opened::File(place, _) | Opened::Stream(place, ..) => {
+            Some(place)
+        }
+        Opened::PipeReader(_) | Opened::PipeWriter(_) => None,
+    }
+}
+
+/// How a file's error appears to whoever only sees a stream.
+fn stream_error(error: FileError) -> StreamError {
+    match error {
+        FileError::NoSpace | FileError::OutOfRange => StreamError::NoSpace,
+        FileError::BadMemory => StreamError::BadMemory,
+        FileError::NotPermitted | FileError::ReadOnly => StreamError::NotWritable,
+        _ => StreamError::Stale,
+    }
+}
