@@ -10,8 +10,9 @@ use core::{
 pub const OUT: &str = "out";
 /// The capability's name for error messages; without it they go to [`OUT`].
 pub const ERR: &str = "err";
-/// With neither, text goes to the kernel's log through this one.
-pub const SYSTEM: &str = "system";
+/// With neither, text goes to the kernel's log: through the name by which the
+/// supervisor holds the kernel's `System`, or that which pages have for its log.
+pub const SYSTEM: [&str; 2] = ["system", "kernel-log"];
 
 /// Prints text to the standard output.
 #[macro_export]
@@ -47,7 +48,9 @@ pub(crate) fn choose(info: &libipc_abi::start::StartInfo<'_>) {
     let named = |name| info.capability(name).unwrap_or_default().0;
     OUT_HANDLE.store(named(OUT), Ordering::Relaxed);
     ERR_HANDLE.store(named(ERR), Ordering::Relaxed);
-    SYSTEM_HANDLE.store(named(SYSTEM), Ordering::Relaxed);
+    let system = SYSTEM.map(named);
+    let system = if system[0] == 0 { system[1] } else { system[0] };
+    SYSTEM_HANDLE.store(system, Ordering::Relaxed);
 }
 
 /// Prints to the standard output; what nobody takes is lost.
