@@ -28,7 +28,7 @@ impl Buffer {
         assert!(index < Self::WORDS);
         // SAFETY: the page is mapped while the thread lives, no reference to it
         // exists, and the index is inside.
-        unsafe { self.0.add(index).read() }
+        unsafe { self.0.wrapping_add(index).read() }
     }
 
     /// Replaces the word at `index`.
@@ -36,6 +36,6 @@ impl Buffer {
     pub(crate) fn set(self, index: usize, word: u64) {
         assert!(index < Self::WORDS);
         // SAFETY: as in `get`; the page is writable.
-        unsafe { self.0.add(index).write(word) }
+        unsafe { self.0.wrapping_add(index).write(word) }
     }
 }

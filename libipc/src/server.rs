@@ -154,6 +154,11 @@ pub fn serve<D: Dispatch + ?Sized>(endpoint: &EndpointClient, server: &mut D) ->
 }
 
 /// What a server waits for at its endpoint.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event is matched at once, and a message must not allocate"
+)]
+#[derive(Debug)]
 pub enum Event<'r, 'e> {
     /// Somebody calls.
     Message(Message<'r, 'e>),

@@ -31,10 +31,6 @@ pub struct RawMutex(AtomicBool);
 // SAFETY: `lock` returns, and `try_lock` succeeds, only for the one caller who
 // changed the flag from false; it is false again only after `unlock`.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(
-        clippy::declare_interior_mutable_const,
-        reason = "the trait asks for it"
-    )]
     const INIT: RawMutex = RawMutex(AtomicBool::new(false));
 
     type GuardMarker = lock_api::GuardSend;

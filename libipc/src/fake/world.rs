@@ -1,0 +1,410 @@
+//! What the fake kernel keeps, all under one lock.
+
+use crate::{
+    handle::{Handle, ObjectType, Rights},
+    label::Label,
+    message_buffer::LeaseDescriptor,
+    registers::WORDS,
+    status::{Cause, TransportError},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    vec::Vec,
+};
+
+static WORLD: Mutex<World> = Mutex::new(World {
+    next: 1,
+    tasks: BTreeMap::new(),
+    threads: BTreeMap::new(),
+    endpoints: BTreeMap::new(),
+    calls: BTreeMap::new(),
+    memories: BTreeMap::new(),
+    log: Vec::new(),
+    log_signal: None,
+});
+
+/// Somebody who waits may go on.
+pub(super) static CHANGED: Condvar = Condvar::new();
+
+/// The world. A test that failed inside left it whole enough for the others.
+pub(super) fn lock() -> MutexGuard<'static, World> {
+    WORLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct World {
+    next: u64,
+    tasks: BTreeMap<u64, Table>,
+    pub(super) threads: BTreeMap<u64, ThreadState>,
+    pub(super) endpoints: BTreeMap<u64, EndpointState>,
+    pub(super) calls: BTreeMap<u64, CallState>,
+    pub(super) memories: BTreeMap<u64, Vec<u8>>,
+    pub(super) log: Vec<u8>,
+    pub(super) log_signal: Option<(u64, u64)>,
+}
+
+/// A task: its capabilities and threads.
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    own: Handle,
+    threads: usize,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+/// What a slot leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) object: Object,
+    pub(super) rights: Rights,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Object {
+    Task(u64),
+    Endpoint { id: u64, badge: u64 },
+    Memory(u64),
+    Reply(u64),
+    System,
+}
+
+impl Object {
+    fn kind(self) -> ObjectType {
+        match self {
+            Object::Task(_) => ObjectType::Task,
+            Object::Endpoint { .. } => ObjectType::Endpoint,
+            Object::Memory(_) => ObjectType::Memory,
+            Object::Reply(_) => ObjectType::Reply,
+            Object::System => ObjectType::System,
+        }
+    }
+
+    /// Its unique number.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Object::Task(id) | Object::Memory(id) | Object::Reply(id) => id,
+            Object::Endpoint { id, .. } => id,
+            Object::System => 0,
+        }
+    }
+}
+
+pub(super) struct ThreadState {
+    pub(super) task: u64,
+    /// The call that it serves.
+    pub(super) serving: Option<u64>,
+    /// How many calls it has made.
+    pub(super) calls: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndpointMode {
+    Open = 0,
+    Paused = 1,
+    Closed = 2,
+}
+
+pub(super) struct EndpointState {
+    pub(super) mode: EndpointMode,
+    /// Raised by `expel`: a wait that began before it is cancelled.
+    pub(super) epoch: u64,
+    pub(super) queue: VecDeque<u64>,
+    pub(super) signals: u64,
+    pub(super) gone: VecDeque<u64>,
+    pub(super) sessions: BTreeMap<u64, Session>,
+    pub(super) receivers: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Session {
+    pub(super) copies: u64,
+    pub(super) in_flight: u64,
+    pub(super) limit: u64,
+    pub(super) calls: u64,
+    pub(super) bytes: u64,
+}
+
+/// A message on its way: everything but the capabilities, which stay with
+/// their owner until it is delivered.
+pub(super) struct Parcel {
+    pub(super) label: Label,
+    pub(super) words: [u64; WORDS],
+    pub(super) bytes: Vec<u64>,
+    pub(super) handles: Vec<(Handle, bool)>,
+}
+
+pub(super) struct CallState {
+    pub(super) task: u64,
+    pub(super) badge: u64,
+    pub(super) request_id: u64,
+    pub(super) parcel: Parcel,
+    pub(super) leases: Vec<LeaseDescriptor>,
+    /// Slots that the caller opens for the reply.
+    pub(super) open: usize,
+    pub(super) progress: Progress,
+}
+
+pub(super) enum Progress {
+    Queued,
+    Received,
+    /// The reply; its handles are the caller's already.
+    Answered(Parcel),
+    Failed(TransportError),
+}
+
+impl World {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn create_task(&mut self) -> u64 {
+        let task = self.number();
+        self.tasks.insert(task, Table::default());
+        let own = self.install(task, Object::Task(task), Rights::all());
+        if let Some(table) = self.tasks.get_mut(&task) {
+            table.own = own;
+        }
+        task
+    }
+
+    pub(super) fn own_handle(&self, task: u64) -> Handle {
+        self.tasks.get(&task).map_or(Handle::NULL, |t| t.own)
+    }
+
+    /// A thread begins.
+    pub(super) fn enter(&mut self, task: u64) -> u64 {
+        if let Some(table) = self.tasks.get_mut(&task) {
+            table.threads += 1;
+        }
+        let id = self.number();
+        let state = ThreadState {
+            task,
+            serving: None,
+            calls: 0,
+        };
+        self.threads.insert(id, state);
+        id
+    }
+
+    /// A thread ends: nobody is left hanging, and the last one ends the task.
+    pub(super) fn leave(&mut self, id: u64) {
+        let Some(thread) = self.threads.remove(&id) else {
+            return;
+        };
+        if let Some(call) = thread.serving {
+            self.fail(call, TransportError::delivered(Cause::Died));
+        }
+        let Some(table) = self.tasks.get_mut(&thread.task) else {
+            return;
+        };
+        table.threads -= 1;
+        if table.threads == 0 {
+            self.kill(thread.task);
+        }
+    }
+
+    pub(super) fn kill(&mut self, task: u64) {
+        let Some(table) = self.tasks.remove(&task) else {
+            return;
+        };
+        let died = TransportError::delivered(Cause::Died);
+        let mine = self.threads.values_mut().filter(|t| t.task == task);
+        let serving: Vec<u64> = mine.filter_map(|thread| thread.serving.take()).collect();
+        serving.into_iter().for_each(|call| self.fail(call, died));
+        for slot in table.slots {
+            if let Some(entry) = slot.entry {
+                self.release(entry);
+            }
+        }
+    }
+
+    pub(super) fn count(&self, task: u64) -> usize {
+        let table = self.tasks.get(&task);
+        table.map_or(0, |table| {
+            table.slots.iter().filter(|s| s.entry.is_some()).count()
+        })
+    }
+
+    /// The first capability at `index` or later, and its index.
+    pub(super) fn capability(&self, task: u64, index: u64) -> Option<(u64, Handle, Entry)> {
+        let table = self.tasks.get(&task)?;
+        let slots = table.slots.iter().enumerate().skip(index as usize);
+        let mut used = slots.filter_map(|(index, slot)| slot.entry.map(|e| (index, slot, e)));
+        let (index, slot, entry) = used.next()?;
+        Some((
+            index as u64,
+            slot_handle(index, slot.generation, entry),
+            entry,
+        ))
+    }
+
+    pub(super) fn create_endpoint(&mut self, task: u64) -> Handle {
+        let id = self.number();
+        let state = EndpointState {
+            mode: EndpointMode::Open,
+            epoch: 0,
+            queue: VecDeque::new(),
+            signals: 0,
+            gone: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            receivers: 0,
+        };
+        self.endpoints.insert(id, state);
+        let rights = Rights::all().difference(Rights::FAR_ONLY);
+        self.install(task, Object::Endpoint { id, badge: 0 }, rights)
+    }
+
+    pub(super) fn create_memory(&mut self, task: u64, bytes: usize) -> Handle {
+        let id = self.number();
+        self.memories.insert(id, std::vec![0; bytes]);
+        let rights = Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT;
+        self.install(task, Object::Memory(id), rights)
+    }
+
+    /// Puts an entry into a table. A task that has ended takes nothing.
+    pub(super) fn install(&mut self, task: u64, object: Object, rights: Rights) -> Handle {
+        let Some(table) = self.tasks.get_mut(&task) else {
+            return Handle::NULL;
+        };
+        // Slot 0 stays empty: the pseudo handles have that index.
+        if table.slots.is_empty() {
+            table.slots.push(Slot::default());
+        }
+        let mut slots = table.slots.iter().enumerate().skip(1);
+        let free = slots.find(|(_, slot)| slot.entry.is_none()).map(|(i, _)| i);
+        let index = free.unwrap_or_else(|| {
+            table.slots.push(Slot::default());
+            table.slots.len() - 1
+        });
+        let slot = &mut table.slots[index];
+        slot.generation += 1;
+        let entry = Entry { object, rights };
+        slot.entry = Some(entry);
+        let handle = slot_handle(index, slot.generation, entry);
+        if let Object::Endpoint { id, badge } = object
+            && badge != 0
+            && let Some(endpoint) = self.endpoints.get_mut(&id)
+        {
+            endpoint.sessions.entry(badge).or_default().copies += 1;
+        }
+        handle
+    }
+
+    pub(super) fn lookup(&self, task: u64, handle: Handle) -> Option<Entry> {
+        let slot = self.tasks.get(&task)?.slots.get(handle.index() as usize)?;
+        let entry = slot.entry?;
+        let same = slot_handle(handle.index() as usize, slot.generation, entry) == handle;
+        same.then_some(entry)
+    }
+
+    /// Takes an entry out of a table without telling anybody.
+    fn remove(&mut self, task: u64, handle: Handle) -> Option<Entry> {
+        self.lookup(task, handle)?;
+        let table = self.tasks.get_mut(&task)?;
+        table.slots[handle.index() as usize].entry.take()
+    }
+
+    /// Deletes a capability.
+    pub(super) fn delete(&mut self, task: u64, handle: Handle) -> bool {
+        match self.remove(task, handle) {
+            Some(entry) => {
+                self.release(entry);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a kept reply out of a table, to answer it.
+    pub(super) fn take_reply(&mut self, task: u64, handle: Handle) -> Option<u64> {
+        match self.lookup(task, handle)?.object {
+            Object::Reply(call) => {
+                self.remove(task, handle);
+                Some(call)
+            }
+            _ => None,
+        }
+    }
+
+    /// A capability is gone from a table: its session, its endpoint or its
+    /// caller may have to be told.
+    fn release(&mut self, entry: Entry) {
+        match entry.object {
+            Object::Reply(call) => self.fail(call, TransportError::delivered(Cause::Dropped)),
+            Object::Endpoint { id, badge } => {
+                if let Some(endpoint) = self.endpoints.get_mut(&id)
+                    && let Some(session) = endpoint.sessions.get_mut(&badge)
+                {
+                    session.copies -= 1;
+                    if session.copies == 0 {
+                        endpoint.sessions.remove(&badge);
+                        endpoint.gone.push_back(badge);
+                    }
+                }
+                if !self.is_held(id) {
+                    self.close(id);
+                }
+            }
+            _ => {}
+        }
+        CHANGED.notify_all();
+    }
+
+    /// Whether anybody can still receive from an endpoint or decide about it.
+    fn is_held(&self, endpoint: u64) -> bool {
+        let tables = self.tasks.values();
+        let mut entries = tables.flat_map(|t| t.slots.iter().filter_map(|slot| slot.entry));
+        entries.any(|entry| {
+            matches!(entry.object, Object::Endpoint { id, .. } if id == endpoint)
+                && entry.rights.intersects(Rights::RECEIVE | Rights::CONTROL)
+        })
+    }
+
+    /// Closes an endpoint: queued and later calls fail, not delivered.
+    pub(super) fn close(&mut self, endpoint: u64) {
+        if let Some(endpoint) = self.endpoints.get_mut(&endpoint) {
+            endpoint.mode = EndpointMode::Closed;
+            let queue = core::mem::take(&mut endpoint.queue);
+            let died = TransportError::refused(Cause::Died);
+            queue.into_iter().for_each(|call| self.fail(call, died));
+        }
+        CHANGED.notify_all();
+    }
+
+    /// Ends a call without an answer, unless it has ended.
+    pub(super) fn fail(&mut self, call: u64, error: TransportError) {
+        if let Some(state) = self.calls.get_mut(&call)
+            && matches!(state.progress, Progress::Queued | Progress::Received)
+        {
+            state.progress = Progress::Failed(error);
+            CHANGED.notify_all();
+        }
+    }
+
+    /// Moves or copies a capability into another table, the rights unchanged.
+    /// Null if it is not there.
+    pub(super) fn transfer(&mut self, from: u64, handle: Handle, to: u64, copy: bool) -> Handle {
+        let Some(entry) = self.lookup(from, handle) else {
+            return Handle::NULL;
+        };
+        // First the new one, so that a session is never without copies.
+        let new = self.install(to, entry.object, entry.rights);
+        if !copy && let Some(entry) = self.remove(from, handle) {
+            match entry.object {
+                Object::Reply(_) => {}
+                _ => self.release(entry),
+            }
+        }
+        new
+    }
+}
+
+fn slot_handle(index: usize, generation: u32, entry: Entry) -> Handle {
+    Handle::new(index as u32, entry.rights, entry.object.kind(), generation)
+}

@@ -1,0 +1,6 @@
+//! libipc on the host, over the fake kernel.
+
+mod common;
+mod ipc;
+mod near;
+mod notebook;
