@@ -2,7 +2,9 @@
 
 use super::{
     objects,
-    world::{CHANGED, CallState, EndpointMode, Entry, Object, Parcel, Progress, World, lock},
+    world::{
+        CHANGED, CallState, EndpointMode, Entry, Object, Parcel, Passed, Progress, World, lock,
+    },
 };
 use crate::{
     FOREVER, arch,
@@ -123,15 +125,16 @@ fn read_parcel(world: &World, caller: Caller, input: &CallIn) -> Result<Parcel, 
     if label.bytes() % 8 != 0 || count > MAX_WORDS - WORDS || capabilities > CAPABILITIES {
         return refused(Cause::Malformed);
     }
-    let copies = buffer.get(word::COPIES);
+    let passing = buffer.get(word::PASSING);
     let handles: Vec<_> = (0..capabilities)
-        .map(|index| {
-            let handle = Handle(buffer.get(word::CAPABILITIES + index));
-            (handle, copies & 1 << index != 0)
+        .map(|index| Passed {
+            handle: Handle(buffer.get(word::CAPABILITIES + index)),
+            copy: passing & 1 << index != 0,
+            loses: Rights::from_bits_retain((passing >> (8 + 8 * index)) as u8),
         })
         .collect();
-    let may_pass = |&(handle, _): &(Handle, bool)| {
-        let entry = world.lookup(caller.task, handle);
+    let may_pass = |passed: &Passed| {
+        let entry = world.lookup(caller.task, passed.handle);
         // A reply is moved by whoever holds it.
         entry.is_some_and(|e| {
             e.rights.contains(Rights::GRANT) || matches!(e.object, Object::Reply(_))
@@ -250,8 +253,8 @@ fn write_parcel(parcel: &Parcel) -> [u64; WORDS] {
     for (index, word) in parcel.bytes.iter().enumerate() {
         buffer.set(word::BYTES + index, *word);
     }
-    for (index, (handle, _)) in parcel.handles.iter().enumerate() {
-        buffer.set(word::CAPABILITIES + index, handle.0);
+    for (index, passed) in parcel.handles.iter().enumerate() {
+        buffer.set(word::CAPABILITIES + index, passed.handle.0);
     }
     parcel.words
 }
@@ -352,16 +355,11 @@ fn deliver(world: &mut World, caller: Caller, id: u64) -> Option<CallOut> {
     Some(message)
 }
 
-fn may_transfer(
-    world: &World,
-    from: u64,
-    handles: &[(Handle, bool)],
-    open: usize,
-) -> Result<(), Cause> {
+fn may_transfer(world: &World, from: u64, handles: &[Passed], open: usize) -> Result<(), Cause> {
     if handles.len() > open {
         return Err(Cause::QuotaExceeded);
     }
-    let there = |&(handle, _): &(Handle, bool)| world.lookup(from, handle).is_some();
+    let there = |passed: &Passed| world.lookup(from, passed.handle).is_some();
     if handles.iter().all(there) {
         Ok(())
     } else {
@@ -369,16 +367,12 @@ fn may_transfer(
     }
 }
 
-fn transfer(
-    world: &mut World,
-    from: u64,
-    handles: &[(Handle, bool)],
-    to: u64,
-) -> Vec<(Handle, bool)> {
-    let moved = handles
-        .iter()
-        .map(|&(handle, copy)| (world.transfer(from, handle, to, copy), copy));
-    moved.collect()
+fn transfer(world: &mut World, from: u64, handles: &[Passed], to: u64) -> Vec<Passed> {
+    let mut arrive = |passed: &Passed| Passed {
+        handle: world.transfer(from, *passed, to),
+        ..*passed
+    };
+    handles.iter().map(&mut arrive).collect()
 }
 
 fn reply(caller: Caller, input: &CallIn) -> Outcome {

@@ -51,7 +51,7 @@ use crate::{
     registers::{CallIn, CallOut},
 };
 use std::{boxed::Box, cell::OnceCell, thread};
-use world::{Object, lock};
+use world::{Object, Passed, lock};
 
 /// The calling thread as the kernel sees it.
 struct Thread {
@@ -159,7 +159,12 @@ impl Task {
     pub fn give(&self, capability: impl Into<Capability>) -> Handle {
         let from = current().0;
         let handle = capability.into().into_handle();
-        lock().transfer(from, handle, self.0, false)
+        let passed = Passed {
+            handle,
+            copy: false,
+            loses: Rights::empty(),
+        };
+        lock().transfer(from, passed, self.0)
     }
 
     /// Ends the task: all its capabilities are gone, and the calls that it

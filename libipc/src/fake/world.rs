@@ -135,7 +135,17 @@ pub(super) struct Parcel {
     pub(super) label: Label,
     pub(super) words: [u64; WORDS],
     pub(super) bytes: Vec<u64>,
-    pub(super) handles: Vec<(Handle, bool)>,
+    pub(super) handles: Vec<Passed>,
+}
+
+/// How a capability is passed.
+#[derive(Clone, Copy)]
+pub(super) struct Passed {
+    pub(super) handle: Handle,
+    /// Its owner keeps it.
+    pub(super) copy: bool,
+    /// Rights that do not arrive.
+    pub(super) loses: Rights,
 }
 
 pub(super) struct CallState {
@@ -387,15 +397,17 @@ impl World {
         }
     }
 
-    /// Moves or copies a capability into another table, the rights unchanged.
-    /// Null if it is not there.
-    pub(super) fn transfer(&mut self, from: u64, handle: Handle, to: u64, copy: bool) -> Handle {
-        let Some(entry) = self.lookup(from, handle) else {
+    /// Moves or copies a capability into another table. Null if it is not there.
+    pub(super) fn transfer(&mut self, from: u64, passed: Passed, to: u64) -> Handle {
+        let Some(entry) = self.lookup(from, passed.handle) else {
             return Handle::NULL;
         };
+        let loses = passed.loses.difference(Rights::FAR_ONLY);
         // First the new one, so that a session is never without copies.
-        let new = self.install(to, entry.object, entry.rights);
-        if !copy && let Some(entry) = self.remove(from, handle) {
+        let new = self.install(to, entry.object, entry.rights.difference(loses));
+        if !passed.copy
+            && let Some(entry) = self.remove(from, passed.handle)
+        {
             match entry.object {
                 Object::Reply(_) => {}
                 _ => self.release(entry),
