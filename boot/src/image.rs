@@ -84,6 +84,12 @@ pub(crate) fn stack(core: usize) -> Range<u64> {
     start + GUARD as u64..start + STACK_STRIDE as u64
 }
 
+/// The same, as the kernel sees it.
+pub(crate) fn stack_seen(core: usize) -> Range<usize> {
+    let stack = stack(core);
+    Port::physical(stack.start).addr()..Port::physical(stack.end).addr()
+}
+
 /// The archive, by its own header's word, if it lies in RAM and clear of the
 /// device tree.
 pub(crate) fn archive(platform: &Platform) -> Result<Range<u64>, Refusal> {

@@ -48,7 +48,7 @@ pub(crate) enum ProgramError {
 impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ProgramError::Archive(error) => write!(f, "boot archive: {error}"),
+            ProgramError::Archive(error) => error.fmt(f),
             ProgramError::Missing => write!(f, "the boot archive has no program `{NAME}`"),
             ProgramError::NotForUs => write!(f, "`{NAME}` is no program for this machine"),
             ProgramError::Malformed => write!(f, "`{NAME}` is a damaged ELF file"),
@@ -80,6 +80,7 @@ impl<'a> First<'a> {
         let entry = archive
             .find(Kind::Program, NAME)
             .ok_or(ProgramError::Missing)?;
+        entry.verify().map_err(ProgramError::Archive)?;
         Self::new(entry.data, elf)
     }
 

@@ -33,7 +33,7 @@ impl fmt::Display for Refusal {
             Self::Malformed(what) => write!(f, "the device tree is malformed: {what}"),
             Self::Missing(what) => write!(f, "the device tree has no {what}"),
             Self::TooMany(what) => write!(f, "too many {what}"),
-            Self::Archive(error) => write!(f, "the boot archive: {error}"),
+            Self::Archive(error) => error.fmt(f),
             Self::Program(error) => error.fmt(f),
             Self::Misplaced(what) => write!(f, "{what}"),
         }

@@ -62,19 +62,20 @@ fn archive(platform: &Platform) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start, (range.end - range.start) as usize) }
 }
 
-/// The kernel's function at an address, by the archive's symbol table.
+/// The kernel's function at a return address, which may be the first byte after
+/// a call that never returns, by the archive's symbol table.
 fn symbol(address: usize) -> Option<(&'static str, usize)> {
     let archive = Archive::new(ARCHIVE.get()?).ok()?;
     let table = Symbols::new(archive.find(Kind::Symbols, "kernel")?.data)?;
-    let (name, offset) = table.find(address as u64)?;
-    Some((name, offset as usize))
+    let (name, offset) = table.find(address as u64 - 1)?;
+    Some((name, offset as usize + 1))
 }
 
 /// Another core, with its number, on its stack, in the early map.
 pub(crate) extern "C" fn secondary(core: usize) -> ! {
     Port::adopt(ROOT.load(Relaxed));
     if let Some(platform) = PLATFORM.get() {
-        Port::core_up(platform, core);
+        Port::core_up(platform, core, image::stack_seen(core));
     }
     cores::arrived();
     tessera_kernel::secondary_main()
@@ -94,7 +95,7 @@ fn prepare(tree: u64, id: u64) -> Result<Platform, Refusal> {
 
     let used = map(&platform)?;
     Port::adopt(ROOT.load(Relaxed));
-    Port::core_up(&platform, 0);
+    Port::core_up(&platform, 0, image::stack_seen(0));
     let platform = PLATFORM.call_once(|| platform);
     let stacks = image::stack(platform.cores - 1).end;
     let mut platform = Platform {

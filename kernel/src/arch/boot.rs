@@ -3,6 +3,7 @@
 
 use super::Access;
 use crate::platform::Platform;
+use core::ops::Range;
 
 /// The port's side towards boot. Functions act on the calling core.
 pub trait Boot {
@@ -15,8 +16,9 @@ pub trait Boot {
     /// Exchanges the map that the core was started with for the final one. The
     /// code, data and stack in use are at the same addresses in both.
     fn adopt(root: u64);
-    /// Sets the core's registers to what the kernel and its users expect.
-    fn core_up(platform: &Platform, core: usize);
+    /// Sets the core's registers to what the kernel and its users expect, and
+    /// notes where its stack is.
+    fn core_up(platform: &Platform, core: usize, stack: Range<usize>);
     /// Lets firmware start a core at physical address `entry`, with its number
     /// in the second argument register (riscv64) or the first (aarch64).
     fn start_core(platform: &Platform, core: usize, entry: u64) -> bool;

@@ -18,6 +18,7 @@ use libipc_abi::{
 
 /// A thread's user registers. Atomic because `trap.S` writes them through a
 /// shared reference; only the core that runs the thread touches them.
+#[derive(Default)]
 #[repr(C, align(16))]
 pub struct Context {
     /// `x0` to `x30`.

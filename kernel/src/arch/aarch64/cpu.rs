@@ -3,7 +3,12 @@
 #![allow(unsafe_code, reason = "system registers")]
 
 use super::{fp, paging};
-use core::arch::{asm, global_asm};
+use crate::platform::CORES;
+use core::{
+    arch::{asm, global_asm},
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 // SCTLR_EL1 (ARM D19.2.120).
 const SCTLR: u64 =
@@ -70,7 +75,12 @@ global_asm!(
 unsafe extern "C" {
     fn tessera_adopt(root: u64, sctlr: u64, offset: u64);
     static tessera_vectors: u8;
+    static emergency_bottom: u8;
+    static emergency_top: u8;
 }
+
+/// Where each core's stack begins and ends.
+static STACKS: [[AtomicUsize; 2]; CORES] = [const { [const { AtomicUsize::new(0) }; 2] }; CORES];
 
 pub(super) fn adopt(root: u64) {
     // PAN is bits 23:20 of ID_AA64MMFR1_EL1 (ARM D19.2.65).
@@ -84,7 +94,9 @@ pub(super) fn adopt(root: u64) {
     unsafe { tessera_adopt(root, SCTLR | span, paging::OFFSET) };
 }
 
-pub(super) fn up(core: usize) {
+pub(super) fn up(core: usize, stack: Range<usize>) {
+    STACKS[core][0].store(stack.start, Relaxed);
+    STACKS[core][1].store(stack.end, Relaxed);
     let vectors = &raw const tessera_vectors;
     // SAFETY: `trap.S` has a vector table there.
     unsafe { asm!("msr vbar_el1, {}", in(reg) vectors, options(nostack, preserves_flags)) };
@@ -157,4 +169,21 @@ pub(super) fn frame_pointer() -> usize {
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags)) };
     frame
+}
+
+/// The frame record (AAPCS64 6.4.6) at `frame`: the caller's, then the return
+/// address.
+pub(super) fn caller(frame: usize) -> Option<(usize, usize)> {
+    let record = frame..frame.checked_add(16)?;
+    let emergency = (&raw const emergency_bottom).addr()..(&raw const emergency_top).addr();
+    let [start, end] = &STACKS[core()];
+    let own = start.load(Relaxed)..end.load(Relaxed);
+    let inside = |stack: Range<usize>| stack.start <= record.start && record.end <= stack.end;
+    if !record.start.is_multiple_of(8) || !(inside(own) || inside(emergency)) {
+        return None;
+    }
+    let record: *const [usize; 2] = core::ptr::with_exposed_provenance(record.start);
+    // SAFETY: two aligned words in one of this core's stacks.
+    let [next, address] = unsafe { record.read() };
+    (address != 0).then_some((address, next))
 }

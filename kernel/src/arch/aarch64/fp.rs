@@ -9,12 +9,13 @@ use core::{
 };
 
 /// A thread's floating-point state.
+#[derive(Default)]
 #[repr(C, align(16))]
 pub(super) struct State {
     /// `FPSR` and `FPCR`.
     control: [AtomicU64; 2],
     /// `v0` to `v31`, two words each.
-    vectors: [AtomicU64; 64],
+    vectors: [[AtomicU64; 2]; 32],
     /// Where the state is: one of the numbers below.
     place: AtomicU64,
 }
@@ -87,7 +88,7 @@ unsafe extern "C" {
 impl State {
     pub(super) fn load(&self) {
         if self.place.load(Relaxed) == ABSENT {
-            for word in self.vectors.iter().chain(&self.control) {
+            for word in self.vectors.as_flattened().iter().chain(&self.control) {
                 word.store(0, Relaxed);
             }
         }

@@ -3,11 +3,27 @@
 #![allow(unsafe_code, reason = "semihosting, trap registers")]
 
 use super::{cpu, firmware};
+use crate::platform::Platform;
 use core::{
     arch::{asm, global_asm},
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
+use spin::Once;
+
+/// Devices that the kernel drives for good: both parts of the interrupt
+/// controller.
+static KEPT: Once<[Range<u64>; 2]> = Once::new();
+
+pub(super) fn initialise(platform: &Platform) {
+    KEPT.call_once(|| [platform.interrupts.clone(), platform.interrupts_cpu.clone()]);
+}
+
+pub(super) fn keeps(range: &Range<u64>) -> bool {
+    let overlaps = |kept: &Range<u64>| kept.start < range.end && range.start < kept.end;
+    KEPT.get().is_some_and(|kept| kept.iter().any(overlaps))
+}
 
 global_asm!(
     // Semihosting (Arm 2023 release, section 7): x0 the operation, x1 its

@@ -18,6 +18,7 @@ mod timer;
 
 use super::{Access, Arch, Boot, Entry, Line, Trap};
 use crate::platform::Platform;
+use core::ops::Range;
 use libipc_abi::{
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
@@ -148,6 +149,7 @@ impl Arch for Port {
         firmware::initialise(platform);
         console::initialise(platform.console);
         interrupts::initialise(platform);
+        machine::initialise(platform);
     }
 
     fn core() -> usize {
@@ -162,8 +164,17 @@ impl Arch for Port {
         machine::shutdown(how)
     }
 
+    fn keeps(range: &Range<u64>) -> bool {
+        machine::keeps(range)
+    }
+
+    #[inline(always)]
     fn frame_pointer() -> usize {
         cpu::frame_pointer()
+    }
+
+    fn caller(frame: usize) -> Option<(usize, usize)> {
+        cpu::caller(frame)
     }
 }
 
@@ -178,8 +189,8 @@ impl Boot for Port {
         cpu::adopt(root);
     }
 
-    fn core_up(platform: &Platform, core: usize) {
-        cpu::up(core);
+    fn core_up(platform: &Platform, core: usize, stack: Range<usize>) {
+        cpu::up(core, stack);
         interrupts::core_up(platform);
     }
 

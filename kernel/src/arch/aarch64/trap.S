@@ -148,6 +148,8 @@ tessera_vectors:
 
     .bss
     .balign 16
+    .global emergency_bottom, emergency_top
+emergency_bottom:
     .space  8192
 emergency_top:
 

@@ -2,7 +2,12 @@
 
 #![allow(unsafe_code, reason = "control and status registers")]
 
-use core::arch::asm;
+use crate::platform::CORES;
+use core::{
+    arch::asm,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 /// `sstatus` (Priv 4.1.1): bits that must be 0 when the kernel runs. SIE and
 /// SPIE (no interrupts in the kernel; user mode always takes them), SPP (the
@@ -15,10 +20,17 @@ const COUNTERS: u64 = 0b111;
 
 unsafe extern "C" {
     static tessera_trap: u8;
+    static emergency_bottom: u8;
+    static emergency_top: u8;
 }
 
+/// Where each core's stack begins and ends.
+static STACKS: [[AtomicUsize; 2]; CORES] = [const { [const { AtomicUsize::new(0) }; 2] }; CORES];
+
 /// `tp` has the core's number while the kernel runs.
-pub(super) fn up(core: usize) {
+pub(super) fn up(core: usize, stack: Range<usize>) {
+    STACKS[core][0].store(stack.start, Relaxed);
+    STACKS[core][1].store(stack.end, Relaxed);
     let trap = &raw const tessera_trap;
     // SAFETY: `trap.S` has the handler there, which expects `sscratch` to be 0.
     unsafe {
@@ -52,4 +64,21 @@ pub(super) fn frame_pointer() -> usize {
     // SAFETY: reads a register.
     unsafe { asm!("mv {}, s0", out(reg) frame, options(nomem, nostack, preserves_flags)) };
     frame
+}
+
+/// Below `frame`, as compilers lay it out: the caller's frame, then the return
+/// address.
+pub(super) fn caller(frame: usize) -> Option<(usize, usize)> {
+    let record = frame.checked_sub(16)?..frame;
+    let emergency = (&raw const emergency_bottom).addr()..(&raw const emergency_top).addr();
+    let [start, end] = &STACKS[core()];
+    let own = start.load(Relaxed)..end.load(Relaxed);
+    let inside = |stack: Range<usize>| stack.start <= record.start && record.end <= stack.end;
+    if !record.start.is_multiple_of(8) || !(inside(own) || inside(emergency)) {
+        return None;
+    }
+    let record: *const [usize; 2] = core::ptr::with_exposed_provenance(record.start);
+    // SAFETY: two aligned words in one of this core's stacks.
+    let [next, address] = unsafe { record.read() };
+    (address != 0).then_some((address, next))
 }

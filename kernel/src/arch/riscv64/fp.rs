@@ -9,6 +9,7 @@ use core::{
 };
 
 /// A thread's floating-point state.
+#[derive(Default)]
 #[repr(C)]
 pub(super) struct State {
     /// `f0` to `f31`.

@@ -6,9 +6,11 @@ use super::{cpu, firmware, paging};
 use crate::platform::Platform;
 use core::{
     arch::asm,
+    ops::Range,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
+use spin::Once;
 
 // What the register of `sifive,test0` understands.
 const PASS: u32 = 0x5555;
@@ -18,8 +20,23 @@ const RESET: u32 = 0x7777;
 /// Physical address of that register, or 0 if there is none.
 static POWER: AtomicU64 = AtomicU64::new(0);
 
+/// Devices that the kernel drives for good: the interrupt controller, and what
+/// ends the machine.
+static KEPT: Once<[Range<u64>; 2]> = Once::new();
+
 pub(super) fn initialise(platform: &Platform) {
     POWER.store(platform.power, Relaxed);
+    KEPT.call_once(|| {
+        [
+            platform.interrupts.clone(),
+            platform.power..platform.power + 4,
+        ]
+    });
+}
+
+pub(super) fn keeps(range: &Range<u64>) -> bool {
+    let overlaps = |kept: &Range<u64>| kept.start < range.end && range.start < kept.end;
+    KEPT.get().is_some_and(|kept| kept.iter().any(overlaps))
 }
 
 pub(super) fn shutdown(how: Shutdown) -> ! {

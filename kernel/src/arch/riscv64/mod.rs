@@ -19,6 +19,7 @@ mod timer;
 
 use super::{Access, Arch, Boot, Entry, Line, Trap};
 use crate::platform::Platform;
+use core::ops::Range;
 use libipc_abi::{
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
@@ -163,8 +164,17 @@ impl Arch for Port {
         machine::shutdown(how)
     }
 
+    fn keeps(range: &Range<u64>) -> bool {
+        machine::keeps(range)
+    }
+
+    #[inline(always)]
     fn frame_pointer() -> usize {
         cpu::frame_pointer()
+    }
+
+    fn caller(frame: usize) -> Option<(usize, usize)> {
+        cpu::caller(frame)
     }
 }
 
@@ -179,8 +189,8 @@ impl Boot for Port {
         paging::adopt(root);
     }
 
-    fn core_up(platform: &Platform, core: usize) {
-        cpu::up(core);
+    fn core_up(platform: &Platform, core: usize, stack: Range<usize>) {
+        cpu::up(core, stack);
         paging::core_up(platform, core);
         timer::initialise(platform);
         interrupts::core_up(platform, core);

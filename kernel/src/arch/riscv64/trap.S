@@ -170,6 +170,8 @@ bug_trap:
 
     .bss
     .balign 16
+    .global emergency_bottom, emergency_top
+emergency_bottom:
     .space  8192
 emergency_top:
 
