@@ -160,7 +160,7 @@ pub struct Note<'a> {
 impl<'a> Note<'a> {
     /// Checks the bytes of a note; `None` if they are none of this version.
     pub fn parse(text: &'a [u8]) -> Option<Note<'a>> {
-        let (fixed, rest) = text.split_at_checked(FIXED)?;
+        let (fixed, rest) = text.get(..LENGTH)?.split_at_checked(FIXED)?;
         if fixed[0] != VERSION {
             return None;
         }
