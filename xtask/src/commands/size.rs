@@ -1,6 +1,7 @@
 //! `cargo xtask size`: lines and bytes of the kernel, and what a system costs.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use crate::arch::Arch;
 use crate::cli::Sizes;
 use crate::image::price::{self, sections};
 use crate::lines;
-use crate::workspace::root;
+use crate::workspace::{root, shown};
 
 /// The folders that everyone has to trust.
 const FOLDERS: [&str; 2] = ["kernel", "boot"];
@@ -33,14 +34,11 @@ pub fn size(options: Sizes) -> Result<ExitCode> {
 
 fn count_lines() -> Result<()> {
     println!("lines of code, without blank lines, comments and tests");
-    let mut total = 0;
+    let mut packages = BTreeMap::<PathBuf, usize>::new();
     let mut shares = [0; Arch::ALL.len()];
     for folder in FOLDERS {
-        let files = lines::in_folder(&root().join(folder))?;
-        let sum: usize = files.iter().map(|(_, lines)| lines).sum();
-        println!("  {folder:<12} {sum:>9}");
-        total += sum;
-        for (file, lines) in files {
+        for (file, lines) in lines::in_folder(&root().join(folder))? {
+            *packages.entry(package(&file)).or_default() += lines;
             for (share, arch) in shares.iter_mut().zip(Arch::ALL) {
                 if belongs(&file, arch) {
                     *share += lines;
@@ -48,14 +46,26 @@ fn count_lines() -> Result<()> {
             }
         }
     }
-    println!("  {:<12} {total:>9}   of {} at most", "in all", AIM.0);
+    for (package, lines) in &packages {
+        println!("  {:<14} {lines:>9}", shown(package));
+    }
+    let total: usize = packages.values().sum();
+    println!("  {:<14} {total:>9}   aim: at most {}", "in all", AIM.0);
     for (share, arch) in shares.iter().zip(Arch::ALL) {
         println!(
-            "  {arch:<12} {share:>9}   of {} at most, assembly included",
+            "  {arch:<14} {share:>9}   of these, assembly included; aim: at most {}",
             AIM.1
         );
     }
     Ok(())
+}
+
+/// The folder of the package that a file belongs to.
+fn package(file: &Path) -> PathBuf {
+    let own = file
+        .ancestors()
+        .find(|folder| folder.join("Cargo.toml").is_file());
+    own.unwrap_or(root()).to_path_buf()
 }
 
 /// Whether a file is one architecture's own: so says its folder or its name.
@@ -70,6 +80,18 @@ fn belongs(file: &Path, arch: Arch) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_belong_to_the_nearest_package() {
+        assert_eq!(
+            package(&root().join("boot/archive/src/lib.rs")),
+            root().join("boot/archive")
+        );
+        assert_eq!(
+            package(&root().join("boot/src/main.rs")),
+            root().join("boot")
+        );
+    }
 
     #[test]
     fn an_architecture_has_its_folders_and_files() {
