@@ -20,8 +20,14 @@ pub fn bug(reason: &dyn Display) -> ! {
     }
     let mut frame = Port::frame_pointer();
     for _ in 0..DEPTH {
-        let Some((address, next)) = Port::caller(frame) else { break };
-        logln!(KERNEL, "  at {address:#x} {}", crate::start::symbol(address));
+        let Some((address, next)) = Port::caller(frame) else {
+            break;
+        };
+        logln!(
+            KERNEL,
+            "  at {address:#x} {}",
+            crate::start::symbol(address)
+        );
         if next <= frame {
             break;
         }

@@ -38,7 +38,15 @@ pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, co
     let handler = thread.task.get(k).and_then(|task| {
         let endpoint = task.fault_handler.get(k)?;
         let session = task.fault_session.get(k);
-        call::send(k, thread, endpoint, session, deliver::fault_label(), FOREVER).ok()
+        call::send(
+            k,
+            thread,
+            endpoint,
+            session,
+            deliver::fault_label(),
+            FOREVER,
+        )
+        .ok()
     });
     if handler.is_none() {
         let task = thread.task.get(k).map_or(0, |task| task.id.get());

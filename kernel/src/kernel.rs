@@ -129,7 +129,10 @@ pub struct Entered<'k> {
 impl<'k> Entered<'k> {
     /// The calling core enters the kernel.
     pub fn new(kernel: &'k Kernel) -> Self {
-        Entered { kernel, core: &kernel.cores[Port::core() % CORES] }
+        Entered {
+            kernel,
+            core: &kernel.cores[Port::core() % CORES],
+        }
     }
 }
 
@@ -144,7 +147,10 @@ pub struct Asids {
 
 impl Asids {
     const fn new() -> Asids {
-        Asids { taken: [const { Word::zeroed() }; SETS], hint: Word::zeroed() }
+        Asids {
+            taken: [const { Word::zeroed() }; SETS],
+            hint: Word::zeroed(),
+        }
     }
 
     /// An identifier that no other task has. 0 is the kernel's own, and

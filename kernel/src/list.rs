@@ -20,7 +20,10 @@ impl<T> Default for Node<T> {
 impl<T> Node<T> {
     /// In no list.
     pub const fn new() -> Self {
-        Node { next: Link::none(), previous: Link::none() }
+        Node {
+            next: Link::none(),
+            previous: Link::none(),
+        }
     }
 }
 
@@ -48,7 +51,11 @@ impl<T, N> Default for List<T, N> {
 impl<T, N> List<T, N> {
     /// A list of nothing.
     pub const fn empty() -> Self {
-        List { first: Link::none(), last: Link::none(), through: PhantomData }
+        List {
+            first: Link::none(),
+            last: Link::none(),
+            through: PhantomData,
+        }
     }
 }
 
@@ -107,8 +114,12 @@ impl<T, N: Through<T>> List<T, N> {
 
     /// Adds `object` behind `place`, or at the front.
     pub fn insert_after(&self, k: Entered<'_>, place: Option<&T>, object: &T) {
-        let Some(place) = place else { return self.push_front(k, object) };
-        let Some(next) = self.after(k, place) else { return self.push(k, object) };
+        let Some(place) = place else {
+            return self.push_front(k, object);
+        };
+        let Some(next) = self.after(k, place) else {
+            return self.push(k, object);
+        };
         N::node(object).previous.set(Some(place));
         N::node(object).next.set(Some(next));
         N::node(next).previous.set(Some(object));

@@ -46,7 +46,11 @@ pub fn handle(k: Entered<'_>, thread: &Thread, trap: Trap) {
         Trap::Call => syscall::syscall(k, thread),
         Trap::Interrupt => interrupts(k),
         Trap::FloatingPoint => Port::fp_load(&thread.context),
-        Trap::Fault { kind, address, code } => fault::fault(k, thread, kind, address, code),
+        Trap::Fault {
+            kind,
+            address,
+            code,
+        } => fault::fault(k, thread, kind, address, code),
     }
 }
 

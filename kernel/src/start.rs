@@ -74,12 +74,12 @@ pub struct Program<'a> {
 
 /// The name of the kernel's function at an address, with the offset in it.
 pub fn symbol(address: usize) -> impl core::fmt::Display {
-    core::fmt::from_fn(move |f| {
-        match SYMBOLS.get().and_then(|symbols| symbols(address)) {
+    core::fmt::from_fn(
+        move |f| match SYMBOLS.get().and_then(|symbols| symbols(address)) {
             Some((name, offset)) => write!(f, "{name}+{offset:#x}"),
             None => Ok(()),
-        }
-    })
+        },
+    )
 }
 
 /// The boot core's way into the kernel. The other cores are up or coming up.
@@ -87,7 +87,10 @@ pub fn main(platform: &Platform, program: Program<'_>, symbols: Symbols) -> ! {
     SYMBOLS.call_once(|| symbols);
     Port::initialise(platform);
     KERNEL.core_is_up();
-    if !KERNEL.frames.take_over(platform.memory.clone(), &platform.reserved) {
+    if !KERNEL
+        .frames
+        .take_over(platform.memory.clone(), &platform.reserved)
+    {
         panic!("no memory for the table of page frames");
     }
     logln!(
@@ -114,8 +117,7 @@ pub fn first_task(
 ) -> Result<(), ObjectError> {
     let task = Task::create_first(k)?;
     load(k, task, program.segments, program.relocations)?;
-    let heap_pages =
-        (k.kernel.frames.free() / HEAP_PART).clamp(HEAP_BOUNDS.start, HEAP_BOUNDS.end);
+    let heap_pages = (k.kernel.frames.free() / HEAP_PART).clamp(HEAP_BOUNDS.start, HEAP_BOUNDS.end);
     let all = Access::READ | Access::WRITE;
     place(k, task, HEAP, heap_pages, all)?;
     place(k, task, STACK - STACK_PAGES * PAGE as u64, STACK_PAGES, all)?;
@@ -149,9 +151,10 @@ pub fn first_task(
         ("devicetree-offset", Handle(offset)),
     ];
     let mut bytes = [0; 512];
-    let length = start::write(&mut bytes, header, named, ["init"])
-        .map_err(|_| ObjectError::BadArgument)?;
-    copy::write(k, &bytes[..length], Place::Memory(page, 0)).map_err(|_| ObjectError::LeaseFault)?;
+    let length =
+        start::write(&mut bytes, header, named, ["init"]).map_err(|_| ObjectError::BadArgument)?;
+    copy::write(k, &bytes[..length], Place::Memory(page, 0))
+        .map_err(|_| ObjectError::LeaseFault)?;
 
     let start = Start {
         entry: BASE + program.entry,
@@ -179,7 +182,14 @@ fn place<'k>(
     access: Access,
 ) -> Result<&'k Memory, ObjectError> {
     let memory = Memory::create(k, task, pages)?;
-    let mapping = Mapping { memory, address, offset: 0, pages, access, most: access };
+    let mapping = Mapping {
+        memory,
+        address,
+        offset: 0,
+        pages,
+        access,
+        most: access,
+    };
     // At boot no interrupt is taken, so trying again ends.
     while space::map(k, task, &mapping)? == Progress::Again {}
     Ok(memory)
@@ -200,25 +210,45 @@ fn load<'k>(
     let first = |segment: &Segment<'_>| segment.address & !(page - 1);
     for (segment, slot) in segments.iter().zip(&mut memories) {
         let start = first(segment);
-        let end = segment.address.checked_add(segment.length).ok_or(ObjectError::OutOfRange)?;
+        let end = segment
+            .address
+            .checked_add(segment.length)
+            .ok_or(ObjectError::OutOfRange)?;
         let pages = end.div_ceil(page) - start / page;
         let address = BASE.checked_add(start).ok_or(ObjectError::OutOfRange)?;
         let memory = Memory::create(k, task, pages)?;
-        copy::write(k, segment.bytes, Place::Memory(memory, segment.address - start))
-            .map_err(|_| ObjectError::LeaseFault)?;
+        copy::write(
+            k,
+            segment.bytes,
+            Place::Memory(memory, segment.address - start),
+        )
+        .map_err(|_| ObjectError::LeaseFault)?;
         let access = segment.access;
-        let mapping = Mapping { memory, address, offset: 0, pages, access, most: access };
+        let mapping = Mapping {
+            memory,
+            address,
+            offset: 0,
+            pages,
+            access,
+            most: access,
+        };
         while space::map(k, task, &mapping)? == Progress::Again {}
         *slot = Some(memory);
     }
     for (offset, value) in relocations {
-        let place = segments.iter().zip(&memories).find_map(|(segment, memory)| {
-            let inside = offset.checked_sub(first(segment))?;
-            (offset < segment.address + segment.length).then_some((*memory)?).map(|m| (m, inside))
-        });
+        let place = segments
+            .iter()
+            .zip(&memories)
+            .find_map(|(segment, memory)| {
+                let inside = offset.checked_sub(first(segment))?;
+                (offset < segment.address + segment.length)
+                    .then_some((*memory)?)
+                    .map(|m| (m, inside))
+            });
         let (memory, inside) = place.ok_or(ObjectError::OutOfRange)?;
         let word = (BASE + value).to_le_bytes();
-        copy::write(k, &word, Place::Memory(memory, inside)).map_err(|_| ObjectError::LeaseFault)?;
+        copy::write(k, &word, Place::Memory(memory, inside))
+            .map_err(|_| ObjectError::LeaseFault)?;
     }
     Ok(())
 }

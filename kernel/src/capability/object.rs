@@ -1,8 +1,7 @@
 //! What a capability leads to, taken out of its slot.
 
 use crate::{
-    Entered,
-    ipc,
+    Entered, ipc,
     object::{
         endpoint::Endpoint, interrupt::Interrupt, memory::Memory, session::Session, task::Task,
         thread::Thread,

@@ -55,7 +55,9 @@ impl Table {
         let page = index / SLOTS;
         let directory = self.directories[page as usize / ENTRIES].get();
         let page = frames::words(k, directory)[page as usize % ENTRIES].load(Relaxed);
-        let pointer = Port::physical(page).cast::<Slot>().wrapping_add((index % SLOTS) as usize);
+        let pointer = Port::physical(page)
+            .cast::<Slot>()
+            .wrapping_add((index % SLOTS) as usize);
         // SAFETY: pages of slots below `slots` exist until the task is reaped,
         // hold nothing but slots, and zeros are a valid slot.
         #[allow(unsafe_code, reason = "slots live in frames")]
@@ -81,7 +83,9 @@ impl Table {
         if handle.object_type() != Some(kind) || !handle.rights().contains(rights) {
             return Err(ObjectError::Denied);
         }
-        self.find(k, handle).and_then(|slot| slot.target(k)).ok_or(ObjectError::Denied)
+        self.find(k, handle)
+            .and_then(|slot| slot.target(k))
+            .ok_or(ObjectError::Denied)
     }
 
     /// Makes a capability. `payer`, whose table this is, pays for more slots.
@@ -112,7 +116,10 @@ impl Table {
     fn grow(&self, k: Entered<'_>, payer: &Task) -> Result<(), ObjectError> {
         let first = self.slots.get();
         let page = (first / SLOTS) as usize;
-        let directory = self.directories.get(page / ENTRIES).ok_or(ObjectError::QuotaExceeded)?;
+        let directory = self
+            .directories
+            .get(page / ENTRIES)
+            .ok_or(ObjectError::QuotaExceeded)?;
         if directory.get() == 0 {
             directory.set(quota::allocate(k, payer)?);
         }

@@ -23,7 +23,11 @@ impl On<'_, '_> {
     /// The right to receive, unless it was expelled.
     fn receiver(&self) -> Result<(), ObjectError> {
         self.caller.need(Rights::RECEIVE)?;
-        if self.epoch == self.endpoint.epoch.get() { Ok(()) } else { Err(ObjectError::Denied) }
+        if self.epoch == self.endpoint.epoch.get() {
+            Ok(())
+        } else {
+            Err(ObjectError::Denied)
+        }
     }
 }
 

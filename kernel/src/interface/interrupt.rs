@@ -21,8 +21,12 @@ impl objects::Interrupt for On<'_, '_> {
     fn bind(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::BIND)?;
         let k = self.caller.k;
-        let target = self.caller.argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else { return Err(ObjectError::Denied) };
+        let target = self
+            .caller
+            .argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
+        let Target::Endpoint(endpoint, ..) = target else {
+            return Err(ObjectError::Denied);
+        };
         endpoint.uses.add(1);
         self.interrupt.unbind(k);
         self.interrupt.endpoint.set(Some(endpoint));

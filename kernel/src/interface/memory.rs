@@ -35,8 +35,10 @@ impl objects::Memory for On<'_, '_> {
     fn read(&mut self, offset: u64, into: u64, length: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::READ)?;
         self.check(offset, length)?;
-        let (from, to) =
-            (Place::Memory(self.memory, offset), Place::Task(self.caller.task, into));
+        let (from, to) = (
+            Place::Memory(self.memory, offset),
+            Place::Task(self.caller.task, into),
+        );
         let result = copy::copy(self.caller.k, from, to, length);
         self.caller.copied(result, [0, 1], 2)
     }
@@ -44,8 +46,10 @@ impl objects::Memory for On<'_, '_> {
     fn write(&mut self, offset: u64, from: u64, length: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::WRITE)?;
         self.check(offset, length)?;
-        let (from, to) =
-            (Place::Task(self.caller.task, from), Place::Memory(self.memory, offset));
+        let (from, to) = (
+            Place::Task(self.caller.task, from),
+            Place::Memory(self.memory, offset),
+        );
         let result = copy::copy(self.caller.k, from, to, length);
         self.caller.copied(result, [0, 1], 2)
     }

@@ -46,7 +46,11 @@ pub struct Caller<'k> {
 
 impl<'k> Caller<'k> {
     fn need(&self, rights: Rights) -> Result<(), ObjectError> {
-        if self.rights.contains(rights) { Ok(()) } else { Err(ObjectError::Denied) }
+        if self.rights.contains(rights) {
+            Ok(())
+        } else {
+            Err(ObjectError::Denied)
+        }
     }
 
     /// The object of an argument.
@@ -116,7 +120,11 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     };
     let Some(target) = target else {
         let late = call.handle == Handle::REQUEST;
-        return Outcome::Done(refused(if late { Cause::Cancelled } else { Cause::Denied }));
+        return Outcome::Done(refused(if late {
+            Cause::Cancelled
+        } else {
+            Cause::Denied
+        }));
     };
     match target {
         Target::Endpoint(endpoint, session, _) if flags.is_empty() => {
@@ -125,11 +133,26 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
             }
             ipc::call::call(k, thread, endpoint, session, call)
         }
-        Target::Endpoint(..) | Target::System | Target::Task(_) | Target::Thread(_)
-        | Target::Memory(_) | Target::Interrupt(_) | Target::Reply(..) => {
+        Target::Endpoint(..)
+        | Target::System
+        | Target::Task(_)
+        | Target::Thread(_)
+        | Target::Memory(_)
+        | Target::Interrupt(_)
+        | Target::Reply(..) => {
             thread.remember(call.label.0);
             let rights = call.handle.rights();
-            object(Caller { k, thread, task, rights, again: false }, target, call)
+            object(
+                Caller {
+                    k,
+                    thread,
+                    task,
+                    rights,
+                    again: false,
+                },
+                target,
+                call,
+            )
         }
     }
 }
@@ -146,7 +169,9 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
         return Outcome::Done(refused(Cause::VersionMismatch));
     }
     let operation = call.label.operation();
-    let returned = interface.operation(operation).map_or(0, |op| op.reply_capabilities);
+    let returned = interface
+        .operation(operation)
+        .map_or(0, |op| op.reply_capabilities);
     let mut answer = Answer::new(k, thread);
     if answer.open() < u64::from(returned) {
         return Outcome::Done(refused(Cause::QuotaExceeded));
@@ -211,7 +236,11 @@ impl<'k> Handler<'k> {
                 answer,
             ),
             Target::Endpoint(endpoint, _, epoch) => objects::endpoint::dispatch(
-                &mut endpoint::On { caller, endpoint, epoch },
+                &mut endpoint::On {
+                    caller,
+                    endpoint,
+                    epoch,
+                },
                 operation,
                 request,
                 answer,
@@ -232,7 +261,11 @@ impl<'k> Handler<'k> {
                 objects::system::dispatch(&mut system::On { caller }, operation, request, answer)
             }
             Target::Reply(client, number) => objects::reply::dispatch(
-                &mut reply::On { caller, client, number },
+                &mut reply::On {
+                    caller,
+                    client,
+                    number,
+                },
                 operation,
                 request,
                 answer,

@@ -65,7 +65,13 @@ impl objects::Reply for On<'_, '_> {
     }
 
     fn read(&mut self, lease: u64, offset: u64, into: u64, length: u64) -> Result<(), ObjectError> {
-        self.copy(&Wanted { lease, offset, address: into, length, way: Way::Read })
+        self.copy(&Wanted {
+            lease,
+            offset,
+            address: into,
+            length,
+            way: Way::Read,
+        })
     }
 
     fn write(
@@ -75,7 +81,13 @@ impl objects::Reply for On<'_, '_> {
         from: u64,
         length: u64,
     ) -> Result<(), ObjectError> {
-        self.copy(&Wanted { lease, offset, address: from, length, way: Way::Write })
+        self.copy(&Wanted {
+            lease,
+            offset,
+            address: from,
+            length,
+            way: Way::Write,
+        })
     }
 
     fn cancelled(&mut self) -> Result<bool, ObjectError> {

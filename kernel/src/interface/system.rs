@@ -54,28 +54,40 @@ impl objects::System for On<'_, '_> {
         let mut bytes = [0; PIECE];
         let wanted = length.min(PIECE as u64) as usize;
         let (first, count) = self.caller.k.kernel.log.read(from, &mut bytes[..wanted]);
-        copy::write(self.caller.k, &bytes[..count], Place::Task(self.caller.task, into))
-            .map_err(|_| ObjectError::LeaseFault)?;
+        copy::write(
+            self.caller.k,
+            &bytes[..count],
+            Place::Task(self.caller.task, into),
+        )
+        .map_err(|_| ObjectError::LeaseFault)?;
         Ok((first, count as u64))
     }
 
     fn write_log(&mut self, from: u64, length: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::LOG)?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= PIECE);
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= PIECE);
         let length = length.ok_or(ObjectError::OutOfRange)?;
         let mut bytes = [0; PIECE];
         let bytes = &mut bytes[..length];
         copy::read(self.caller.k, Place::Task(self.caller.task, from), bytes)
             .map_err(|_| ObjectError::LeaseFault)?;
-        bytes.iter().for_each(|byte| self.caller.k.kernel.log.put(*byte));
+        bytes
+            .iter()
+            .for_each(|byte| self.caller.k.kernel.log.put(*byte));
         Ok(())
     }
 
     fn bind_log(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::LOG)?;
         let k = self.caller.k;
-        let target = self.caller.argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else { return Err(ObjectError::Denied) };
+        let target = self
+            .caller
+            .argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
+        let Target::Endpoint(endpoint, ..) = target else {
+            return Err(ObjectError::Denied);
+        };
         endpoint.uses.add(1);
         let log = &k.kernel.log;
         if let Some(old) = log.reader.take(k) {
@@ -95,8 +107,12 @@ impl objects::System for On<'_, '_> {
     fn device_memory(&mut self, address: u64, pages: u64) -> Result<MemoryClient, ObjectError> {
         self.caller.need(Rights::DEVICES)?;
         let k = self.caller.k;
-        let end = pages.checked_mul(PAGE as u64).and_then(|length| address.checked_add(length));
-        let end = end.filter(|end| *end < 1 << 48).ok_or(ObjectError::OutOfRange)?;
+        let end = pages
+            .checked_mul(PAGE as u64)
+            .and_then(|length| address.checked_add(length));
+        let end = end
+            .filter(|end| *end < 1 << 48)
+            .ok_or(ObjectError::OutOfRange)?;
         if pages == 0 || address == 0 || !address.is_multiple_of(PAGE as u64) {
             return Err(ObjectError::BadAddress);
         }
@@ -134,7 +150,9 @@ impl objects::System for On<'_, '_> {
             slab::retire(k, interrupt);
             return Err(ObjectError::NotFound);
         }
-        let given = self.caller.give(&Target::Interrupt(interrupt), Rights::BIND | Rights::GRANT);
+        let given = self
+            .caller
+            .give(&Target::Interrupt(interrupt), Rights::BIND | Rights::GRANT);
         if given.is_err() {
             interrupt.uses.add(1);
             interrupt.release(k);

@@ -55,7 +55,11 @@ impl<'k> On<'_, 'k> {
     /// Checks the right, and that the task still lives.
     fn living(&self, rights: Rights) -> Result<(), ObjectError> {
         self.caller.need(rights)?;
-        if self.task.dying.get() { Err(ObjectError::Died) } else { Ok(()) }
+        if self.task.dying.get() {
+            Err(ObjectError::Died)
+        } else {
+            Ok(())
+        }
     }
 
     fn nth_thread(&self, index: u64) -> Result<&'k Thread, ObjectError> {
@@ -92,7 +96,12 @@ impl objects::Task for On<'_, '_> {
         if entry >= USER_END || stack > USER_END {
             return Err(ObjectError::BadAddress);
         }
-        let start = Start { entry, stack, arguments: [start, argument], priority };
+        let start = Start {
+            entry,
+            stack,
+            arguments: [start, argument],
+            priority,
+        };
         let k = self.caller.k;
         let thread = Thread::create(k, self.task, &start)?;
         let given = self.caller.give(&Target::Thread(thread), Rights::all());
@@ -108,7 +117,9 @@ impl objects::Task for On<'_, '_> {
         let k = self.caller.k;
         let endpoint = Endpoint::create(k, self.task)?;
         let rights = Rights::all() - Rights::FAR_ONLY;
-        let given = self.caller.give(&Target::Endpoint(endpoint, None, 0), rights);
+        let given = self
+            .caller
+            .give(&Target::Endpoint(endpoint, None, 0), rights);
         if given.is_err() {
             crate::memory::slab::retire(k, endpoint);
         }
@@ -138,10 +149,21 @@ impl objects::Task for On<'_, '_> {
     ) -> Result<(), ObjectError> {
         self.living(Rights::MAP)?;
         let wanted = access(wanted)?;
-        let target = self.caller.argument(memory.0, ObjectType::Memory, Rights::empty())?;
-        let Target::Memory(object) = target else { return Err(ObjectError::Denied) };
+        let target = self
+            .caller
+            .argument(memory.0, ObjectType::Memory, Rights::empty())?;
+        let Target::Memory(object) = target else {
+            return Err(ObjectError::Denied);
+        };
         let most = Access::from_bits_truncate(memory.0.rights().bits()) - Access::DEVICE;
-        let mapping = Mapping { memory: object, address, offset, pages, access: wanted, most };
+        let mapping = Mapping {
+            memory: object,
+            address,
+            offset,
+            pages,
+            access: wanted,
+            most,
+        };
         let progress = space::map(self.caller.k, self.task, &mapping)?;
         self.caller.finished(progress)
     }
@@ -162,14 +184,22 @@ impl objects::Task for On<'_, '_> {
     fn install(&mut self, capability: &Capability, rights: u64) -> Result<u64, ObjectError> {
         self.living(Rights::INSTALL)?;
         let k = self.caller.k;
-        let slot = self.caller.task.table.find(k, capability.0).ok_or(ObjectError::Denied)?;
+        let slot = self
+            .caller
+            .task
+            .table
+            .find(k, capability.0)
+            .ok_or(ObjectError::Denied)?;
         let target = slot.target(k).ok_or(ObjectError::Denied)?;
         let held = capability.0.rights();
         if !held.contains(Rights::GRANT) || matches!(target, Target::Reply(..)) {
             return Err(ObjectError::Denied);
         }
         let rights = lessened(&target, held, rights)?;
-        self.task.table.insert(k, self.task, &target, rights).map(|handle| handle.0)
+        self.task
+            .table
+            .insert(k, self.task, &target, rights)
+            .map(|handle| handle.0)
     }
 
     fn derive(&mut self, handle: u64, rights: u64) -> Result<u64, ObjectError> {
@@ -182,19 +212,24 @@ impl objects::Task for On<'_, '_> {
             return Err(ObjectError::Denied);
         }
         let added = match target {
-            Target::Endpoint(..) => {
-                Rights::from_bits_truncate(rights as u8) & Rights::FAR_ONLY
-            }
+            Target::Endpoint(..) => Rights::from_bits_truncate(rights as u8) & Rights::FAR_ONLY,
             _ => Rights::empty(),
         };
         let rights = lessened(&target, handle.rights(), rights)? | added;
-        self.task.table.insert(k, self.task, &target, rights).map(|handle| handle.0)
+        self.task
+            .table
+            .insert(k, self.task, &target, rights)
+            .map(|handle| handle.0)
     }
 
     fn delete(&mut self, handle: u64) -> Result<(), ObjectError> {
         self.living(Rights::INSTALL)?;
         let k = self.caller.k;
-        let slot = self.task.table.find(k, Handle(handle)).ok_or(ObjectError::Denied)?;
+        let slot = self
+            .task
+            .table
+            .find(k, Handle(handle))
+            .ok_or(ObjectError::Denied)?;
         self.task.table.delete(k, slot);
         Ok(())
     }
@@ -202,7 +237,9 @@ impl objects::Task for On<'_, '_> {
     fn set_fault_handler(&mut self, handler: &EndpointClient) -> Result<(), ObjectError> {
         self.living(Rights::CONTROL)?;
         let k = self.caller.k;
-        let target = self.caller.argument(handler.0, ObjectType::Endpoint, Rights::CALL)?;
+        let target = self
+            .caller
+            .argument(handler.0, ObjectType::Endpoint, Rights::CALL)?;
         let Target::Endpoint(endpoint, session, _) = target else {
             return Err(ObjectError::Denied);
         };
@@ -261,7 +298,9 @@ impl objects::Task for On<'_, '_> {
         let table = &self.task.table;
         let first = u32::try_from(index).map_err(|_| ObjectError::NotFound)?;
         for index in first..table.slots.get() {
-            let Some(slot) = table.slot(k, index) else { break };
+            let Some(slot) = table.slot(k, index) else {
+                break;
+            };
             if let Some(target) = slot.target(k) {
                 let badge = match target {
                     Target::Endpoint(_, Some(session), _) => session.badge.get(),
@@ -296,13 +335,20 @@ impl objects::Task for On<'_, '_> {
         let thread = self.nth_thread(index)?;
         let count = thread.history_count.get() as usize;
         Ok(core::array::from_fn(|back| {
-            if back < count { thread.history[(count - 1 - back) % HISTORY].get() } else { 0 }
+            if back < count {
+                thread.history[(count - 1 - back) % HISTORY].get()
+            } else {
+                0
+            }
         }))
     }
 
     fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError> {
         self.living(Rights::INSPECT)?;
-        let (from, to) = (Place::Task(self.task, address), Place::Task(self.caller.task, into));
+        let (from, to) = (
+            Place::Task(self.task, address),
+            Place::Task(self.caller.task, into),
+        );
         let result = copy::copy(self.caller.k, from, to, length);
         self.caller.copied(result, [0, 1], 2)
     }

@@ -25,11 +25,19 @@ impl On<'_, '_> {
 
     fn living(&self, rights: Rights) -> Result<(), ObjectError> {
         self.caller.need(rights)?;
-        if self.thread.state.get() == State::Dead { Err(ObjectError::Died) } else { Ok(()) }
+        if self.thread.state.get() == State::Dead {
+            Err(ObjectError::Died)
+        } else {
+            Ok(())
+        }
     }
 
     fn only_caller(&self) -> Result<(), ObjectError> {
-        if self.is_caller() { Ok(()) } else { Err(ObjectError::WrongState) }
+        if self.is_caller() {
+            Ok(())
+        } else {
+            Err(ObjectError::WrongState)
+        }
     }
 }
 
@@ -68,7 +76,11 @@ impl objects::Thread for On<'_, '_> {
         let priority = checked_priority(self.caller, priority)?;
         let k = self.caller.k;
         self.thread.priority.set(priority);
-        let served = self.thread.client.get(k).map_or(0, |client| client.effective.get());
+        let served = self
+            .thread
+            .client
+            .get(k)
+            .map_or(0, |client| client.effective.get());
         k.core.set_effective(k, self.thread, priority.max(served));
         Ok(())
     }
@@ -94,7 +106,13 @@ impl objects::Thread for On<'_, '_> {
 
     fn panic(&mut self, address: u64, length: u64) -> Result<(), ObjectError> {
         self.only_caller()?;
-        fault::report(self.caller.k, self.thread, FaultKind::Panic, address, length);
+        fault::report(
+            self.caller.k,
+            self.thread,
+            FaultKind::Panic,
+            address,
+            length,
+        );
         Ok(())
     }
 }
@@ -117,10 +135,15 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
         state,
         priority: u64::from(thread.effective.get()),
         time: thread.time.get(),
-        endpoint: thread.endpoint.get(k).map_or(0, |endpoint| endpoint.id.get()),
+        endpoint: thread
+            .endpoint
+            .get(k)
+            .map_or(0, |endpoint| endpoint.id.get()),
         label: thread.label.get(),
         server: server.map_or(0, |server| server.id.get()),
-        server_task: server.and_then(|server| server.task.get(k)).map_or(0, |task| task.id.get()),
+        server_task: server
+            .and_then(|server| server.task.get(k))
+            .map_or(0, |task| task.id.get()),
         deadline: thread.alarm.deadline(),
         pc: Port::registers(&thread.context).pc,
     }

@@ -42,7 +42,10 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
         status: Status::Message.to_word(),
         label: label.with_flags(Flags::empty()),
         words: words(k, sender),
-        badge: sender.session.get(k).map_or(0, |session: &Session| session.badge.get()),
+        badge: sender
+            .session
+            .get(k)
+            .map_or(0, |session: &Session| session.badge.get()),
         request_id: sender.request_id(),
     };
     finish_receive(k, receiver);

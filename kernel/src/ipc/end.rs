@@ -47,7 +47,9 @@ pub fn leave(k: Entered<'_>, thread: &Thread) {
 }
 
 fn leave_queue(k: Entered<'_>, thread: &Thread) {
-    let Some(endpoint) = thread.endpoint.get(k) else { return };
+    let Some(endpoint) = thread.endpoint.get(k) else {
+        return;
+    };
     let _guard = endpoint.lock.lock();
     if thread.state.get() == State::Sending {
         endpoint.senders.remove(k, thread);

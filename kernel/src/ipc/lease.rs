@@ -94,12 +94,17 @@ pub fn copy(
     wanted: &Wanted,
 ) -> Result<(), Failure> {
     let count = client.lease_count.get();
-    let lease = client.leases[..count].get(wanted.lease as usize).ok_or(Failure::NoLease)?;
+    let lease = client.leases[..count]
+        .get(wanted.lease as usize)
+        .ok_or(Failure::NoLease)?;
     let needed = match wanted.way {
         Way::Read => Access::READ,
         Way::Write => Access::WRITE,
     };
-    let end = wanted.offset.checked_add(wanted.length).ok_or(Failure::NoLease)?;
+    let end = wanted
+        .offset
+        .checked_add(wanted.length)
+        .ok_or(Failure::NoLease)?;
     if !Access::from_bits_truncate(lease.access.get()).contains(needed) || end > lease.length.get()
     {
         return Err(Failure::NoLease);

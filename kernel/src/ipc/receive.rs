@@ -26,8 +26,12 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     if call.handle == Handle::NULL {
         return wait(k, thread, None, call.deadline);
     }
-    let Some(task) = thread.task.get(k) else { return Outcome::Blocked };
-    let target = task.table.get(k, call.handle, ObjectType::Endpoint, Rights::RECEIVE);
+    let Some(task) = thread.task.get(k) else {
+        return Outcome::Blocked;
+    };
+    let target = task
+        .table
+        .get(k, call.handle, ObjectType::Endpoint, Rights::RECEIVE);
     let Ok(Target::Endpoint(endpoint, _, epoch)) = target else {
         return Outcome::Done(refused(Cause::Denied));
     };

@@ -46,8 +46,12 @@ fn answer(k: Entered<'_>, server: &Thread, call: &CallIn) -> Result<(), Cause> {
     let status = status(k, task, call)?;
     let kept = call.request != Handle::NULL;
     let client = if kept {
-        let target = task.table.get(k, call.request, ObjectType::Reply, Rights::ANSWER);
-        let Ok(Target::Reply(client, number)) = target else { return Err(Cause::Denied) };
+        let target = task
+            .table
+            .get(k, call.request, ObjectType::Reply, Rights::ANSWER);
+        let Ok(Target::Reply(client, number)) = target else {
+            return Err(Cause::Denied);
+        };
         waits_for(client, number).then_some(client)
     } else {
         server.client.get(k)
@@ -63,7 +67,9 @@ fn answer(k: Entered<'_>, server: &Thread, call: &CallIn) -> Result<(), Cause> {
             thread.release(k);
         }
     }
-    let Some(client) = client else { return Err(Cause::Cancelled) };
+    let Some(client) = client else {
+        return Err(Cause::Cancelled);
+    };
     complete(k, client, call, passed, status);
     Ok(())
 }
@@ -86,7 +92,9 @@ fn status(k: Entered<'_>, task: &Task, call: &CallIn) -> Result<Status, Cause> {
     if matches!(cause, Cause::Malformed | Cause::VersionMismatch) {
         return Ok(Status::Error(TransportError::refused(cause)));
     }
-    let proxy = task.table.get(k, call.handle, ObjectType::Endpoint, Rights::PROXY);
+    let proxy = task
+        .table
+        .get(k, call.handle, ObjectType::Endpoint, Rights::PROXY);
     proxy.map_err(|_| Cause::Denied)?;
     let delivered = call.words[0] & 1 != 0;
     Ok(Status::Error(TransportError { cause, delivered }))

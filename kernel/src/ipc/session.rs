@@ -36,7 +36,9 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
     if session.copies.take(1) != 0 {
         return;
     }
-    let Some(endpoint) = session.endpoint.get(k) else { return };
+    let Some(endpoint) = session.endpoint.get(k) else {
+        return;
+    };
     let guard = endpoint.lock.lock();
     if endpoint.state.get() == State::Closed {
         session.told.set(true);

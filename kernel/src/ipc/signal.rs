@@ -17,8 +17,12 @@ use libipc_abi::{
 
 /// The system call: sets the bits of word 0.
 pub fn signal(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
-    let Some(task) = thread.task.get(k) else { return Outcome::Blocked };
-    let target = task.table.get(k, call.handle, ObjectType::Endpoint, Rights::SIGNAL);
+    let Some(task) = thread.task.get(k) else {
+        return Outcome::Blocked;
+    };
+    let target = task
+        .table
+        .get(k, call.handle, ObjectType::Endpoint, Rights::SIGNAL);
     let Ok(Target::Endpoint(endpoint, ..)) = target else {
         return Outcome::Done(refused(Cause::Denied));
     };

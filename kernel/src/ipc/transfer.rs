@@ -61,7 +61,10 @@ pub fn capabilities(
     }
     let mut handles = [Handle::NULL; CAPABILITIES];
     for (index, capability) in passing.iter().flatten().enumerate() {
-        match to.table.insert(k, to, &capability.target, capability.rights) {
+        match to
+            .table
+            .insert(k, to, &capability.target, capability.rights)
+        {
             Ok(handle) => handles[index] = handle,
             Err(_) => {
                 for handle in &handles[..index] {
@@ -110,12 +113,21 @@ fn look_up<'k>(
             return Err(Cause::Denied);
         }
         let twice = passing[..index].iter().flatten();
-        if moves && twice.into_iter().any(|other| core::ptr::eq(other.slot, slot)) {
+        if moves
+            && twice
+                .into_iter()
+                .any(|other| core::ptr::eq(other.slot, slot))
+        {
             return Err(Cause::Malformed);
         }
         let lost = Rights::from_bits_retain((how >> (8 + 8 * index)) as u8);
         let rights = weaken(&target, handle.rights(), lost);
-        passing[index] = Some(Passing { slot, target, rights, moves });
+        passing[index] = Some(Passing {
+            slot,
+            target,
+            rights,
+            moves,
+        });
     }
     Ok(())
 }

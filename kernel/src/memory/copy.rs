@@ -68,10 +68,14 @@ impl Place<'_> {
 pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Result<(), Stop> {
     let mut done = 0;
     while done < length {
-        let (source, readable) =
-            from.at(done).and_then(|place| place.piece(k, Access::READ)).ok_or(Stop::Source)?;
-        let (destination, writable) =
-            to.at(done).and_then(|place| place.piece(k, Access::WRITE)).ok_or(Stop::Destination)?;
+        let (source, readable) = from
+            .at(done)
+            .and_then(|place| place.piece(k, Access::READ))
+            .ok_or(Stop::Source)?;
+        let (destination, writable) = to
+            .at(done)
+            .and_then(|place| place.piece(k, Access::WRITE))
+            .ok_or(Stop::Destination)?;
         let piece = readable.min(writable).min(length - done);
         move_bytes(source, destination, piece as usize);
         done += piece;
@@ -107,8 +111,10 @@ pub fn write(k: Entered<'_>, bytes: &[u8], to: Place<'_>) -> Result<(), Stop> {
 pub fn read(k: Entered<'_>, from: Place<'_>, bytes: &mut [u8]) -> Result<(), Stop> {
     let mut done = 0;
     while done < bytes.len() {
-        let (source, readable) =
-            from.at(done as u64).and_then(|place| place.piece(k, Access::READ)).ok_or(Stop::Source)?;
+        let (source, readable) = from
+            .at(done as u64)
+            .and_then(|place| place.piece(k, Access::READ))
+            .ok_or(Stop::Source)?;
         let piece = (readable as usize).min(bytes.len() - done);
         // SAFETY: as in `write`, the other way round.
         #[allow(unsafe_code, reason = "user memory is raw memory")]

@@ -18,19 +18,23 @@ pub trait Object: Sync + Sized {
     /// Its slab, different for each type.
     const CLASS: usize;
     /// Objects in a frame.
-    const CAPACITY: usize = if PAGE / size_of::<Self>() > 64 { 64 } else { PAGE / size_of::<Self>() };
+    const CAPACITY: usize = if PAGE / size_of::<Self>() > 64 {
+        64
+    } else {
+        PAGE / size_of::<Self>()
+    };
 }
 
 const fn full(capacity: usize) -> u64 {
-    if capacity == 64 { u64::MAX } else { (1 << capacity) - 1 }
+    if capacity == 64 {
+        u64::MAX
+    } else {
+        (1 << capacity) - 1
+    }
 }
 
 /// Makes an object that `payer` pays for.
-pub fn create<'k, T: Object>(
-    k: Entered<'k>,
-    payer: &Task,
-    value: T,
-) -> Result<&'k T, ObjectError> {
+pub fn create<'k, T: Object>(k: Entered<'k>, payer: &Task, value: T) -> Result<&'k T, ObjectError> {
     const { assert!(size_of::<T>() <= PAGE && !core::mem::needs_drop::<T>() && align_of::<T>() <= PAGE) };
     let frames = &k.kernel.frames;
     let slab = &payer.slabs[T::CLASS];
@@ -87,9 +91,13 @@ pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
 pub fn drain(k: Entered<'_>) {
     while let Some((record, physical)) = k.kernel.frames.numbered(k.kernel.retired.get()) {
         k.kernel.retired.set(record.next_retired.replace(0));
-        let Some(payer) = record.payer.get(k) else { continue };
+        let Some(payer) = record.payer.get(k) else {
+            continue;
+        };
         let was_linked = !is_full(record);
-        record.used.set(record.used.get() & !record.retired.replace(0));
+        record
+            .used
+            .set(record.used.get() & !record.retired.replace(0));
         if !was_linked {
             link(k, payer, record, physical);
         }

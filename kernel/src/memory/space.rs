@@ -48,7 +48,9 @@ pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU
     let mut table = task.root.get();
     for level in [2, 1] {
         let word = frames::words(k, table)[index(address, level)].load(Relaxed);
-        let Entry::Table(next) = Port::entry(word, level) else { return None };
+        let Entry::Table(next) = Port::entry(word, level) else {
+            return None;
+        };
         table = next;
     }
     Some(&frames::words(k, table)[index(address, 0)])
@@ -82,7 +84,9 @@ pub fn region_at<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k Re
 
 /// Checks a page-aligned range of user space below the message buffers.
 fn range(address: u64, pages: u64) -> Result<u64, ObjectError> {
-    let length = pages.checked_mul(PAGE as u64).ok_or(ObjectError::BadAddress)?;
+    let length = pages
+        .checked_mul(PAGE as u64)
+        .ok_or(ObjectError::BadAddress)?;
     let end = address.checked_add(length).ok_or(ObjectError::BadAddress)?;
     if pages == 0 || !address.is_multiple_of(PAGE as u64) || address == 0 || end > BUFFERS {
         return Err(ObjectError::BadAddress);
@@ -110,7 +114,10 @@ pub struct Mapping<'k> {
 pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress, ObjectError> {
     let end = range(wanted.address, wanted.pages)?;
     check_access(wanted.access, wanted.most)?;
-    let last = wanted.offset.checked_add(wanted.pages).ok_or(ObjectError::OutOfRange)?;
+    let last = wanted
+        .offset
+        .checked_add(wanted.pages)
+        .ok_or(ObjectError::OutOfRange)?;
     if last > wanted.memory.pages.get() {
         return Err(ObjectError::OutOfRange);
     }
@@ -202,7 +209,10 @@ fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
         let address = region.address.get() + (region.pages.get() - 1) * PAGE as u64;
         clear(k, task, asid, address);
         region.pages.take(1);
-        if region.pages.get() > 0 && region.pages.get().is_multiple_of(64) && Port::interrupt_waits() {
+        if region.pages.get() > 0
+            && region.pages.get().is_multiple_of(64)
+            && Port::interrupt_waits()
+        {
             return Progress::Again;
         }
     }
@@ -249,11 +259,18 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
     if root == 0 {
         return Progress::Done;
     }
-    let shared = Port::root_entries().map(|(index, _)| index).min().unwrap_or(ENTRIES);
+    let shared = Port::root_entries()
+        .map(|(index, _)| index)
+        .min()
+        .unwrap_or(ENTRIES);
     for top in &frames::words(k, root)[..shared] {
-        let Entry::Table(middle) = Port::entry(top.load(Relaxed), 2) else { continue };
+        let Entry::Table(middle) = Port::entry(top.load(Relaxed), 2) else {
+            continue;
+        };
         for entry in frames::words(k, middle) {
-            let Entry::Table(table) = Port::entry(entry.load(Relaxed), 1) else { continue };
+            let Entry::Table(table) = Port::entry(entry.load(Relaxed), 1) else {
+                continue;
+            };
             entry.store(0, Relaxed);
             quota::free(k, task, table);
             if Port::interrupt_waits() {

@@ -193,5 +193,9 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
         k.kernel.frames.push(frame);
     }
     // The frames of a last-level directory went back together: look up now.
-    if depth == 1 && Port::interrupt_waits() { Progress::Again } else { Progress::Done }
+    if depth == 1 && Port::interrupt_waits() {
+        Progress::Again
+    } else {
+        Progress::Done
+    }
 }

@@ -43,7 +43,11 @@ impl Region {
     pub fn new(wanted: &Mapping<'_>) -> Region {
         let memory = Link::none();
         memory.set(Some(wanted.memory));
-        let device = if wanted.memory.is_device() { Access::DEVICE } else { Access::empty() };
+        let device = if wanted.memory.is_device() {
+            Access::DEVICE
+        } else {
+            Access::empty()
+        };
         Region {
             memory,
             address: Word::new(wanted.address),
@@ -77,6 +81,7 @@ impl Region {
 
     /// Changes what may be done; the kind of memory stays.
     pub fn set_access(&self, access: Access) {
-        self.access.set((access | self.access() & Access::DEVICE).bits());
+        self.access
+            .set((access | self.access() & Access::DEVICE).bits());
     }
 }

@@ -136,10 +136,15 @@ impl Task {
         task.id.set(k.kernel.new_id());
         task.parent.set(Some(parent));
         task.limit.set(frames);
-        let root = k.kernel.asids.allocate().ok_or(ObjectError::QuotaExceeded).and_then(|asid| {
-            task.asid.set(asid);
-            space::create_root(k, task)
-        });
+        let root = k
+            .kernel
+            .asids
+            .allocate()
+            .ok_or(ObjectError::QuotaExceeded)
+            .and_then(|asid| {
+                task.asid.set(asid);
+                space::create_root(k, task)
+            });
         match root {
             Ok(root) => task.root.set(root),
             Err(error) => {

@@ -204,12 +204,22 @@ impl Thread {
         );
         let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
         use crate::arch::Access;
-        entry.store(Port::page_entry(buffer, Access::READ | Access::WRITE), Relaxed);
-        task.buffer_hint.set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
+        entry.store(
+            Port::page_entry(buffer, Access::READ | Access::WRITE),
+            Relaxed,
+        );
+        task.buffer_hint
+            .set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
         thread.task.set(Some(task));
         task.threads.push(k, thread);
         task.alive.add(1);
-        Port::start(&thread.context, start.entry, start.stack, start.arguments, address);
+        Port::start(
+            &thread.context,
+            start.entry,
+            start.stack,
+            start.arguments,
+            address,
+        );
         Ok(thread)
     }
 
@@ -221,8 +231,12 @@ impl Thread {
     /// The fault that waits for its handler.
     pub fn pending_fault(&self) -> Option<FaultKind> {
         use FaultKind::*;
-        let kinds = [Read, Write, Execute, Illegal, Alignment, Breakpoint, Exit, Panic, Quota];
-        kinds.get((self.fault.kind.get() as usize).checked_sub(1)?).copied()
+        let kinds = [
+            Read, Write, Execute, Illegal, Alignment, Breakpoint, Exit, Panic, Quota,
+        ];
+        kinds
+            .get((self.fault.kind.get() as usize).checked_sub(1)?)
+            .copied()
     }
 
     /// The id of its current call: thread 24 bits, call number 40.
@@ -251,7 +265,8 @@ impl Thread {
                 entry.store(0, Relaxed);
                 Port::invalidate_page(task.asid.get(), self.buffer_address.get());
             }
-            task.buffer_hint.set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));
+            task.buffer_hint
+                .set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));
             quota::free(k, task, self.buffer.replace(0));
         }
     }

@@ -33,7 +33,9 @@ struct Place(Option<(u8, u8)>);
 
 impl Bits for Place {
     fn to_bits(self) -> u64 {
-        self.0.map_or(0, |(level, slot)| 1 << 16 | u64::from(level) << 8 | u64::from(slot))
+        self.0.map_or(0, |(level, slot)| {
+            1 << 16 | u64::from(level) << 8 | u64::from(slot)
+        })
     }
     fn from_bits(bits: u64) -> Self {
         Place((bits != 0).then_some(((bits >> 8) as u8, bits as u8)))
@@ -99,12 +101,17 @@ impl Wheel {
         let (level, group) = (level as usize, &self.occupied[level as usize]);
         self.slots[level][slot].push(k, thread);
         group.set(group.get() | 1 << slot);
-        thread.alarm.place.set(Place(Some((level as u8, slot as u8))));
+        thread
+            .alarm
+            .place
+            .set(Place(Some((level as u8, slot as u8))));
     }
 
     /// Forgets the thread's alarm, if it has one.
     pub fn clear(&self, k: Entered<'_>, thread: &Thread) {
-        let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else { return };
+        let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else {
+            return;
+        };
         let list = &self.slots[level as usize][slot as usize];
         list.remove(k, thread);
         if list.is_empty() {

@@ -160,7 +160,8 @@ impl Core {
     }
 
     fn begin_slice(&self, now: u64) {
-        self.slice_end.set(now.saturating_add(Port::frequency() / SLICES_PER_SECOND));
+        self.slice_end
+            .set(now.saturating_add(Port::frequency() / SLICES_PER_SECOND));
     }
 
     fn account(&self, k: Entered<'_>, current: Option<&Thread>, now: u64) {
@@ -215,7 +216,10 @@ impl Core {
     fn arm(&self, next: Option<&Thread>, more: bool) {
         let mut alarm = if more { 0 } else { self.alarms.next() };
         if let Some(next) = next
-            && self.queue.highest().is_some_and(|highest| highest >= next.effective.get())
+            && self
+                .queue
+                .highest()
+                .is_some_and(|highest| highest >= next.effective.get())
         {
             alarm = alarm.min(self.slice_end.get());
         }

@@ -34,7 +34,11 @@ impl RunQueue {
     fn mark(&self, priority: u8, occupied: bool) {
         let group = &self.occupied[priority as usize / 64];
         let bit = 1 << (priority % 64);
-        group.set(if occupied { group.get() | bit } else { group.get() & !bit });
+        group.set(if occupied {
+            group.get() | bit
+        } else {
+            group.get() & !bit
+        });
     }
 
     /// Adds a thread behind those of its priority.

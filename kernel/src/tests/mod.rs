@@ -1,1 +1,9 @@
-//! Tests of the kernel on the host.
+//! Tests of the kernel's logic on the host, by the system calls that programs
+//! would make.
+
+mod ends;
+mod leases;
+mod machine;
+mod messages;
+mod replies;
+mod sessions;

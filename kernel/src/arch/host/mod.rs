@@ -69,6 +69,11 @@ pub fn set_call(context: &Context, call: &CallIn) {
     context.pc.set(context.pc.get() + 4);
 }
 
+/// Steps over the system call instruction once more, after [`Arch::retry`].
+pub fn advance(context: &Context) {
+    context.pc.set(context.pc.get() + 4);
+}
+
 /// The results of a system call, as the thread's program would see them.
 pub fn results(context: &Context) -> CallOut {
     CallOut {
@@ -134,7 +139,13 @@ impl Arch for Port {
     }
 
     fn registers(context: &Registers) -> RegistersInfo {
-        RegistersInfo { pc: context.pc.get(), sp: context.sp.get(), fp: 0, ra: 0, general: [0; 31] }
+        RegistersInfo {
+            pc: context.pc.get(),
+            sp: context.sp.get(),
+            fp: 0,
+            ra: 0,
+            general: [0; 31],
+        }
     }
 
     fn fp_load(context: &Registers) {

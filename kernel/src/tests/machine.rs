@@ -1,0 +1,318 @@
+//! A machine for tests: a kernel of its own, and threads whose system calls the
+//! test makes.
+
+use crate::{
+    Entered, Kernel,
+    arch::{Access, Arch, Port, host},
+    capability::object::Target,
+    memory::{
+        copy::{self, Place},
+        space::{self, Mapping, Progress},
+    },
+    object::{
+        endpoint::Endpoint,
+        memory::Memory,
+        task::Task,
+        thread::{Start, State, Thread},
+    },
+    run, syscall,
+};
+use core::sync::atomic::Ordering::Relaxed;
+use libipc_abi::{
+    FOREVER, PAGE,
+    buffer::word,
+    handle::{Handle, Rights},
+    label::{Flags, Label},
+    registers::{CallIn, CallOut, WORDS},
+    status::{Cause, Status, TransportError},
+};
+use std::{
+    alloc::{Layout, alloc_zeroed},
+    boxed::Box,
+};
+
+/// Where each task of a test has memory.
+pub(super) const DATA: u64 = 0x10_0000;
+
+/// An interface hash that no kernel object has.
+pub(super) const HASH: u32 = 0x7e57;
+
+pub(super) struct Machine {
+    pub(super) k: Entered<'static>,
+    pub(super) root: &'static Task,
+}
+
+impl Machine {
+    /// A machine with so many frames, and a first task that owns them all.
+    pub(super) fn new(frames: usize) -> Machine {
+        let layout = Layout::from_size_align(frames * PAGE, PAGE).unwrap();
+        // SAFETY: the layout's size is not zero.
+        #[allow(unsafe_code, reason = "the RAM of a test machine")]
+        let ram = unsafe { alloc_zeroed(layout) };
+        let start = ram.expose_provenance() as u64;
+        let kernel: &'static Kernel = Box::leak(Box::new(Kernel::new()));
+        host::set_now(1000);
+        host::interrupt_after(u32::MAX);
+        assert!(
+            kernel
+                .frames
+                .take_over(start..start + (frames * PAGE) as u64, &[])
+        );
+        let k = Entered::new(kernel);
+        let root = Task::create_first(k).unwrap();
+        root.uses.add(1);
+        Machine { k, root }
+    }
+
+    /// A task with a page of memory at `DATA`.
+    pub(super) fn task(&self, frames: u64) -> &'static Task {
+        let task = Task::create(self.k, self.root, frames).unwrap();
+        task.uses.add(1);
+        self.map(task, DATA, 1, Access::READ | Access::WRITE);
+        task
+    }
+
+    pub(super) fn map(&self, task: &'static Task, address: u64, pages: u64, access: Access) {
+        let memory = Memory::create(self.k, task, pages).unwrap();
+        let mapping = Mapping {
+            memory,
+            address,
+            offset: 0,
+            pages,
+            access,
+            most: access,
+        };
+        assert_eq!(space::map(self.k, task, &mapping), Ok(Progress::Done));
+    }
+
+    /// A ready thread.
+    pub(super) fn thread(&self, task: &'static Task) -> &'static Thread {
+        self.thread_of(task, 100)
+    }
+
+    pub(super) fn thread_of(&self, task: &'static Task, priority: u8) -> &'static Thread {
+        let start = Start {
+            entry: 0x1000,
+            stack: 0x2000,
+            arguments: [0, 0],
+            priority,
+        };
+        let thread = Thread::create(self.k, task, &start).unwrap();
+        self.k.core.wake(self.k, thread);
+        thread
+    }
+
+    /// A capability in the task's table.
+    pub(super) fn give(&self, task: &Task, target: Target<'_>, rights: Rights) -> Handle {
+        task.table.insert(self.k, task, &target, rights).unwrap()
+    }
+
+    /// An endpoint: the object and a handle with all rights.
+    pub(super) fn endpoint(&self, task: &'static Task) -> (&'static Endpoint, Handle) {
+        let endpoint = Endpoint::create(self.k, task).unwrap();
+        let rights = Rights::all() - Rights::FAR_ONLY;
+        (
+            endpoint,
+            self.give(task, Target::Endpoint(endpoint, None, 0), rights),
+        )
+    }
+
+    /// Lets `thread` make a system call. `None` if it blocked.
+    pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
+        let (k, core) = (self.k, self.k.core);
+        assert_eq!(
+            thread.state.get(),
+            State::Ready,
+            "only a ready thread makes calls"
+        );
+        if !core.current.is(thread) {
+            core.queue.remove(k, thread);
+            if let Some(current) = core.current.get(k)
+                && current.state.get() == State::Ready
+            {
+                core.current.set(None);
+                core.queue.push(k, current);
+            }
+            core.current.set(Some(thread));
+        }
+        host::set_call(&thread.context, &call);
+        let before = Port::registers(&thread.context).pc;
+        loop {
+            syscall::syscall(k, thread);
+            run::leave(k);
+            if Port::registers(&thread.context).pc == before {
+                break;
+            }
+            // It was interrupted: the program makes the same call once more.
+            host::advance(&thread.context);
+            host::interrupt_after(u32::MAX);
+        }
+        (thread.state.get() == State::Ready).then(|| host::results(&thread.context))
+    }
+
+    /// A call of a server.
+    pub(super) fn call(
+        &self,
+        thread: &'static Thread,
+        handle: Handle,
+        label: Label,
+        words: &[u64],
+    ) -> Option<CallOut> {
+        self.enter(thread, call_in(handle, label, words, FOREVER))
+    }
+
+    /// A call of a kernel object.
+    pub(super) fn object(
+        &self,
+        thread: &'static Thread,
+        handle: Handle,
+        operation: u8,
+        hash: u32,
+        words: &[u64],
+    ) -> CallOut {
+        let mut label = Label::call(operation, hash);
+        if handle.object_type() == Some(libipc_abi::handle::ObjectType::Endpoint) {
+            label = label.with_flags(Flags::OBJECT);
+        }
+        self.call(thread, handle, label, words)
+            .expect("kernel objects answer at once")
+    }
+
+    pub(super) fn receive(&self, thread: &'static Thread, handle: Handle) -> Option<CallOut> {
+        self.receive_until(thread, handle, FOREVER)
+    }
+
+    pub(super) fn receive_until(
+        &self,
+        thread: &'static Thread,
+        handle: Handle,
+        deadline: u64,
+    ) -> Option<CallOut> {
+        self.enter(
+            thread,
+            call_in(handle, Label::control(Flags::RECEIVE, 0), &[], deadline),
+        )
+    }
+
+    /// Answers the request being served with words.
+    pub(super) fn reply(&self, thread: &'static Thread, words: &[u64]) -> CallOut {
+        let label = Label::control(Flags::REPLY, Label::OK);
+        self.enter(thread, call_in(Handle::NULL, label, words, FOREVER))
+            .unwrap()
+    }
+
+    pub(super) fn signal(&self, thread: &'static Thread, handle: Handle, bits: u64) -> CallOut {
+        let label = Label::control(Flags::SIGNAL, 0);
+        self.enter(thread, call_in(handle, label, &[bits], FOREVER))
+            .unwrap()
+    }
+
+    /// The outcome of a call whose thread was blocked.
+    pub(super) fn result(&self, thread: &Thread) -> CallOut {
+        assert_eq!(thread.state.get(), State::Ready, "the thread still waits");
+        host::results(&thread.context)
+    }
+
+    pub(super) fn buffer(&self, thread: &Thread, index: usize) -> u64 {
+        thread.buffer(self.k)[index].load(Relaxed)
+    }
+
+    pub(super) fn set_buffer(&self, thread: &Thread, index: usize, value: u64) {
+        thread.buffer(self.k)[index].store(value, Relaxed);
+    }
+
+    /// Slots that the thread opens to receive capabilities.
+    pub(super) fn open(&self, thread: &Thread, slots: u64) {
+        self.set_buffer(thread, word::OPEN, slots);
+    }
+
+    pub(super) fn poke(&self, task: &Task, address: u64, bytes: &[u8]) {
+        copy::write(self.k, bytes, Place::Task(task, address)).unwrap();
+    }
+
+    pub(super) fn peek(&self, task: &Task, address: u64, bytes: &mut [u8]) {
+        copy::read(self.k, Place::Task(task, address), bytes).unwrap();
+    }
+
+    /// Lets time pass.
+    pub(super) fn at(&self, now: u64) {
+        host::set_now(now);
+        run::leave(self.k);
+    }
+
+    /// Kills a task and takes it apart.
+    pub(super) fn kill(&self, task: &Task) {
+        task.kill(self.k);
+        run::leave(self.k);
+    }
+}
+
+pub(super) fn call_in(handle: Handle, label: Label, words: &[u64], deadline: u64) -> CallIn {
+    let mut all = [0; WORDS];
+    all[..words.len()].copy_from_slice(words);
+    CallIn {
+        handle,
+        label,
+        words: all,
+        deadline,
+        request: Handle::NULL,
+    }
+}
+
+pub(super) fn refused(cause: Cause) -> u64 {
+    Status::Error(TransportError::refused(cause)).to_word()
+}
+
+pub(super) fn delivered(cause: Cause) -> u64 {
+    Status::Error(TransportError::delivered(cause)).to_word()
+}
+
+pub(super) const MESSAGE: u64 = 0;
+pub(super) const SIGNALS: u64 = 1;
+pub(super) const CLOSED: u64 = 2;
+
+/// A client and a server in tasks of their own, with an endpoint between them.
+pub(super) struct Pair {
+    pub(super) machine: Machine,
+    pub(super) client: &'static Thread,
+    pub(super) server: &'static Thread,
+    pub(super) client_task: &'static Task,
+    pub(super) server_task: &'static Task,
+    pub(super) endpoint: &'static Endpoint,
+    /// The server's handle, with all rights.
+    pub(super) serve: Handle,
+    /// The client's handle, to call and pass on.
+    pub(super) use_: Handle,
+}
+
+impl Pair {
+    pub(super) fn new() -> Pair {
+        let machine = Machine::new(512);
+        let (client_task, server_task) = (machine.task(64), machine.task(64));
+        let (client, server) = (machine.thread(client_task), machine.thread(server_task));
+        let (endpoint, serve) = machine.endpoint(server_task);
+        let rights = Rights::CALL | Rights::SIGNAL | Rights::GRANT;
+        let use_ = machine.give(client_task, Target::Endpoint(endpoint, None, 0), rights);
+        Pair {
+            machine,
+            client,
+            server,
+            client_task,
+            server_task,
+            endpoint,
+            serve,
+            use_,
+        }
+    }
+
+    /// The client calls and the server has the request.
+    pub(super) fn called(label: Label, words: &[u64]) -> Pair {
+        let pair = Pair::new();
+        assert_eq!(pair.machine.receive(pair.server, pair.serve), None);
+        assert_eq!(
+            pair.machine.call(pair.client, pair.use_, label, words),
+            None
+        );
+        pair
+    }
+}
