@@ -10,8 +10,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use crate::about::{About, Access};
-use crate::arguments::{Operand, operand_places};
+use libipc::note::{Image, Note, Use};
+
+use crate::about::About;
+use crate::arguments::Operand;
 use crate::error::IoError;
 use crate::io::*;
 
@@ -106,6 +108,20 @@ impl Fake {
         crate::run(&tool, self, &arguments)
     }
 
+    /// What the shell would open for an operand, by the tool's own note.
+    fn used(&self, operand: &Operand<'_>) -> Result<Use, IoError> {
+        let image = Image::new(self.about.unwrap().paths, "");
+        let note = Note::parse(image.text()).unwrap();
+        let mut files = note.files(&self.arguments[1..]);
+        let found = files.find(|(place, _)| *place == operand.argument);
+        found.map(|(_, used)| used).ok_or(IoError::NotGiven)
+    }
+
+    fn split(&self, operand: &Operand<'_>) -> (FakeDirectory, String) {
+        let (parent, name) = operand.text.rsplit_once('/').unwrap();
+        (self.at(parent), name.into())
+    }
+
     fn at(&self, path: &str) -> FakeDirectory {
         FakeDirectory {
             tree: self.tree.clone(),
@@ -141,29 +157,27 @@ impl Io for Fake {
         Ok(())
     }
 
-    /// As the shell would: what the tool's own rules ask for and nothing else.
     fn open(&mut self, operand: &Operand<'_>) -> Result<Node<FakeFile, FakeDirectory>, IoError> {
-        let places: Vec<usize> = operand_places(&self.arguments).collect();
-        let number = places
-            .iter()
-            .position(|&place| place == operand.argument)
-            .unwrap();
-        let access = self
-            .about
-            .unwrap()
-            .access(number, places.len())
-            .ok_or(IoError::NotGiven)?;
-        let (parent, name) = operand.text.rsplit_once('/').unwrap();
-        let mut parent = self.at(parent);
-        match access {
-            Access::Parent => parent.stat().map(|_| Node::Entry(parent, name.into())),
-            _ if name.is_empty() => Ok(Node::Directory(parent)),
-            Access::Read => parent.open(name, false),
-            Access::Create => match parent.open(name, true) {
-                Err(IoError::NotFound) => parent.create(name).map(Node::File),
-                result => result,
-            },
+        let used = self.used(operand)?;
+        assert!(!used.contains(Use::PARENT), "this is for `parent`");
+        let (mut parent, name) = self.split(operand);
+        if name.is_empty() {
+            return Ok(Node::Directory(parent));
         }
+        match parent.open(&name, used.contains(Use::WRITE)) {
+            Err(IoError::NotFound) if used.contains(Use::CREATE) => {
+                parent.create(&name).map(Node::File)
+            }
+            result => result,
+        }
+    }
+    fn parent(&mut self, operand: &Operand<'_>) -> Result<(FakeDirectory, String), IoError> {
+        assert!(
+            self.used(operand)?.contains(Use::PARENT),
+            "this is for `open`"
+        );
+        let (mut parent, name) = self.split(operand);
+        parent.stat().map(|_| (parent, name))
     }
     fn working_directory(&mut self) -> Result<FakeDirectory, IoError> {
         Ok(self.at(""))
@@ -295,7 +309,6 @@ impl File for FakeFile {
         Ok(Stat {
             kind: Kind::File,
             size,
-            writable: self.writable,
         })
     }
 }
@@ -407,7 +420,6 @@ impl Directory for FakeDirectory {
         Ok(Stat {
             kind: Kind::Directory,
             size,
-            writable: true,
         })
     }
 }

@@ -26,7 +26,7 @@ impl<F: File> Input<F> {
         }
         match io.open(operand)? {
             Node::File(file) => Ok(Input::File(file, 0)),
-            Node::Directory(_) | Node::Entry(..) => Err(IoError::IsADirectory),
+            Node::Directory(_) => Err(IoError::IsADirectory),
         }
     }
 

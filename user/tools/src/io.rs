@@ -30,6 +30,8 @@ pub trait Io {
 
     /// What was opened for this operand, as [`crate::About::paths`] asks for.
     fn open(&mut self, operand: &Operand<'_>) -> Result<NodeOf<Self>, IoError>;
+    /// The directory that holds what this operand names, and the name there.
+    fn parent(&mut self, operand: &Operand<'_>) -> Result<(Self::Directory, String), IoError>;
     /// What was opened where no operand names a path: the working directory.
     fn working_directory(&mut self) -> Result<Self::Directory, IoError>;
 
@@ -62,8 +64,6 @@ pub enum Node<F, D> {
     File(F),
     /// A directory.
     Directory(D),
-    /// A name, which may not exist yet, in a directory.
-    Entry(D, String),
 }
 
 /// What something is.
@@ -82,8 +82,6 @@ pub struct Stat {
     pub kind: Kind,
     /// Bytes of the file, or entries of the directory.
     pub size: u64,
-    /// Whether this capability allows changes.
-    pub writable: bool,
 }
 
 /// An entry of a directory.

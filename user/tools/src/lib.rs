@@ -9,7 +9,8 @@
 //! 3. [`arguments`]: options and operands.
 //! 4. [`tools`]: the tools, a file each, and the table of them.
 //! 5. [`input`]: operands or standard input, by pieces and by lines.
-//! 6. [`keys`]: what a terminal sends, as keys; [`format`]: numbers for people.
+//! 6. [`native`]: the tools as programs.
+//! 7. [`keys`]: what a terminal sends, as keys; [`format`]: numbers for people.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ pub mod format;
 pub mod input;
 pub mod io;
 pub mod keys;
+pub mod native;
 pub mod tools;
 
 pub use about::About;

@@ -1,6 +1,8 @@
 //! `cat`: print inputs one after another.
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
 use crate::input::{PIECE, each_input};
@@ -9,7 +11,7 @@ use crate::io::Io;
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (0, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Read)],
+    paths: &[Rule(Operand::From(0), Use::READ)],
     ..About::new(
         "cat",
         "cat [FILE]...",

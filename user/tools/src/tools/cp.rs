@@ -2,7 +2,9 @@
 
 use alloc::vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::input::last_name;
@@ -12,8 +14,8 @@ use crate::io::{Directory, File, Io, Node};
 pub const ABOUT: About = About {
     operands: (2, usize::MAX),
     paths: &[
-        PathRule::new(Which::Last, Access::Create),
-        PathRule::new(Which::From(0), Access::Read),
+        Rule(Operand::Last, Use::WRITE.union(Use::CREATE)),
+        Rule(Operand::From(0), Use::READ),
     ],
     ..About::new("cp", "cp SOURCE... TARGET", "copy files to a file or into a directory")
 };
@@ -33,12 +35,12 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     for source in sources {
         let from = match io.open(source).map_err(Error::at(source.text))? {
             Node::File(file) => Ok(file),
-            Node::Directory(_) | Node::Entry(..) => Err(IoError::IsADirectory),
+            Node::Directory(_) => Err(IoError::IsADirectory),
         };
         let mut from = from.map_err(Error::at(source.text))?;
         match &mut into {
             Node::File(to) => copy(&mut from, to),
-            Node::Directory(directory) | Node::Entry(directory, _) => directory
+            Node::Directory(directory) => directory
                 .create(&last_name(source.text))
                 .and_then(|mut to| copy(&mut from, &mut to)),
         }

@@ -3,7 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
 use crate::input::{each_input, each_line};
@@ -18,7 +20,7 @@ pub const ABOUT: About = About {
         ('v', "the lines that do not match"),
     ],
     operands: (1, usize::MAX),
-    paths: &[PathRule::new(Which::From(1), Access::Read)],
+    paths: &[Rule(Operand::From(1), Use::READ)],
     ..About::new(
         "grep",
         "grep [-cinv] PATTERN [FILE]...",

@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::input::{PIECE, each_input};
@@ -13,7 +15,7 @@ use crate::io::Io;
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (0, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Read)],
+    paths: &[Rule(Operand::From(0), Use::READ)],
     ..About::new("hexdump", "hexdump [FILE]...", "show bytes in hexadecimal and as text")
 };
 

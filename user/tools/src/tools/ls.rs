@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::format;
@@ -17,10 +19,7 @@ pub const ABOUT: About = About {
         ('l', "size and kind of each"),
     ],
     operands: (0, usize::MAX),
-    paths: &[
-        PathRule::new(Which::From(0), Access::Read),
-        PathRule::new(Which::Default, Access::Read),
-    ],
+    paths: &[Rule(Operand::From(0), Use::READ.union(Use::CURRENT))],
     ..About::new("ls", "ls [-1l] [PATH]...", "list directories")
 };
 
@@ -72,7 +71,6 @@ fn entries_of<I: Io>(
             };
             Ok((Kind::File, vec![entry]))
         }
-        Node::Entry(..) => Err(IoError::NotGiven),
     }
 }
 

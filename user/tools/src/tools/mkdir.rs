@@ -1,24 +1,24 @@
 //! `mkdir`: make directories.
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
-use crate::error::{Error, IoError};
-use crate::io::{Directory, Io, Node};
+use crate::error::Error;
+use crate::io::{Directory, Io};
 
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (1, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Parent)],
+    paths: &[Rule(Operand::From(0), Use::PARENT)],
     ..About::new("mkdir", "mkdir DIRECTORY...", "make directories")
 };
 
 /// Does it.
 pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     for operand in &arguments.operands {
-        let made = match io.open(operand).map_err(Error::at(operand.text))? {
-            Node::Entry(mut parent, name) => parent.make_directory(&name).map(|_| ()),
-            Node::File(_) | Node::Directory(_) => Err(IoError::Exists),
-        };
+        let (mut parent, name) = io.parent(operand).map_err(Error::at(operand.text))?;
+        let made = parent.make_directory(&name);
         made.map_err(Error::at(operand.text))?;
     }
     Ok(0)

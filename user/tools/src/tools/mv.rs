@@ -3,7 +3,9 @@
 use alloc::string::ToString;
 
 use super::cp::copy;
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::io::{Directory, Io, Node};
@@ -11,7 +13,7 @@ use crate::io::{Directory, Io, Node};
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (2, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Parent)],
+    paths: &[Rule(Operand::From(0), Use::PARENT)],
     ..About::new("mv", "mv SOURCE... TARGET", "rename, or move into a directory")
 };
 
@@ -20,9 +22,7 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let Some((target, sources)) = arguments.operands.split_last() else {
         return Err(Error::Usage("something is missing".into()));
     };
-    let Node::Entry(mut parent, name) = io.open(target).map_err(Error::at(target.text))? else {
-        return Err(Error::At(target.text.into(), IoError::NotGiven));
-    };
+    let (mut parent, name) = io.parent(target).map_err(Error::at(target.text))?;
     let inside = match parent.open(&name, true) {
         Ok(Node::Directory(directory)) => Some(directory),
         _ if sources.len() > 1 => {
@@ -33,9 +33,7 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let keeps_name = inside.is_some();
     let mut into = inside.unwrap_or(parent);
     for source in sources {
-        let Node::Entry(mut from, old) = io.open(source).map_err(Error::at(source.text))? else {
-            return Err(Error::At(source.text.into(), IoError::NotGiven));
-        };
+        let (mut from, old) = io.parent(source).map_err(Error::at(source.text))?;
         let new = if keeps_name { old.to_string() } else { name.clone() };
         let moved = match from.rename(&old, &mut into, &new) {
             Err(IoError::CrossDevice) => copy_and_remove(&mut from, &old, &mut into, &new),

@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::io::{Directory, Io, Node};
@@ -16,7 +18,7 @@ pub const ABOUT: About = About {
         ('r', "directories with all that is in them"),
     ],
     operands: (1, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Parent)],
+    paths: &[Rule(Operand::From(0), Use::PARENT)],
     ..About::new("rm", "rm [-fr] PATH...", "remove files and empty directories")
 };
 
@@ -24,14 +26,13 @@ pub const ABOUT: About = About {
 pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let mut code = 0;
     for operand in &arguments.operands {
-        let removed = match io.open(operand) {
-            Ok(Node::Entry(mut parent, name)) if arguments.option('r') => {
+        let removed = io.parent(operand).and_then(|(mut parent, name)| {
+            if arguments.option('r') {
                 remove_all(&mut parent, &name)
+            } else {
+                parent.remove(&name)
             }
-            Ok(Node::Entry(mut parent, name)) => parent.remove(&name),
-            Ok(Node::File(_) | Node::Directory(_)) => Err(IoError::NotGiven),
-            Err(error) => Err(error),
-        };
+        });
         match removed {
             Ok(()) => {}
             Err(IoError::NotFound) if arguments.option('f') => {}

@@ -1,6 +1,8 @@
 //! `stat`: what is known of files and directories.
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::io::{Directory, File, Io, Kind, Node};
@@ -8,7 +10,7 @@ use crate::io::{Directory, File, Io, Kind, Node};
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (1, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Read)],
+    paths: &[Rule(Operand::From(0), Use::READ)],
     ..About::new("stat", "stat PATH...", "show what is known of files and directories")
 };
 
@@ -19,7 +21,6 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
         let stat = io.open(operand).and_then(|node| match node {
             Node::File(mut file) => file.stat(),
             Node::Directory(mut directory) => directory.stat(),
-            Node::Entry(..) => Err(IoError::NotGiven),
         });
         match stat {
             Ok(stat) => {

@@ -3,7 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
 use crate::format;
@@ -14,7 +16,7 @@ use crate::io::Io;
 pub const ABOUT: About = About {
     options: &[('c', "bytes only"), ('l', "lines only"), ('w', "words only")],
     operands: (0, usize::MAX),
-    paths: &[PathRule::new(Which::From(0), Access::Read)],
+    paths: &[Rule(Operand::From(0), Use::READ)],
     ..About::new("wc", "wc [-clw] [FILE]...", "count lines, words and bytes")
 };
 

@@ -8,7 +8,9 @@ mod view;
 
 use alloc::string::String;
 
-use crate::about::{About, Access, PathRule, Which};
+use libipc::note::{Operand, Rule, Use};
+
+use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::input::read_all;
@@ -20,7 +22,10 @@ use view::View;
 /// What it says of itself.
 pub const ABOUT: About = About {
     operands: (1, 1),
-    paths: &[PathRule::new(Which::From(0), Access::Create)],
+    paths: &[Rule(
+        Operand::Nth(0),
+        Use::READ.union(Use::WRITE).union(Use::CREATE),
+    )],
     ..About::new(
         "edit",
         "edit FILE",
@@ -36,7 +41,7 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let at = || Error::at(operand.text);
     let mut file = match io.open(operand).map_err(at())? {
         Node::File(file) => file,
-        Node::Directory(_) | Node::Entry(..) => {
+        Node::Directory(_) => {
             return Err(Error::At(operand.text.into(), IoError::IsADirectory));
         }
     };

@@ -1,0 +1,45 @@
+//! What the interfaces' errors mean to a tool.
+
+use alloc::format;
+use core::fmt::Display;
+
+use libipc::CallError;
+use libipc::interfaces::supervisor::SupervisorError;
+use libipc::interfaces::{FileError, StreamError};
+
+use crate::error::IoError;
+
+/// An error without a meaning of its own: in words.
+pub(super) fn other<E: Display>(error: CallError<E>) -> IoError {
+    IoError::Failed(format!("{error}"))
+}
+
+pub(super) fn file_error(error: CallError<FileError>) -> IoError {
+    match error {
+        CallError::Server(FileError::NotFound) => IoError::NotFound,
+        CallError::Server(FileError::Exists) => IoError::Exists,
+        CallError::Server(FileError::NotDirectory) => IoError::NotADirectory,
+        CallError::Server(FileError::IsDirectory) => IoError::IsADirectory,
+        CallError::Server(FileError::NotEmpty) => IoError::NotEmpty,
+        CallError::Server(FileError::ReadOnly) => IoError::ReadOnly,
+        CallError::Server(FileError::BadName) => IoError::BadName,
+        CallError::Server(FileError::NoSpace) => IoError::NoSpace,
+        CallError::Server(FileError::OtherFileSystem) => IoError::CrossDevice,
+        error => other(error),
+    }
+}
+
+pub(super) fn stream_error(error: CallError<StreamError>) -> IoError {
+    match error {
+        CallError::Server(StreamError::Closed) => IoError::Closed,
+        CallError::Server(StreamError::NoSpace) => IoError::NoSpace,
+        error => other(error),
+    }
+}
+
+pub(super) fn supervisor_error(error: CallError<SupervisorError>) -> IoError {
+    match error {
+        CallError::Server(SupervisorError::NotFound) => IoError::NoTask,
+        error => other(error),
+    }
+}

@@ -1,0 +1,165 @@
+//! Files and directories of the file server.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use libipc::client::Borrowed;
+use libipc::interfaces::directory::{MAX_ENTRY, entries};
+use libipc::interfaces::{
+    DirectoryClient, FileAccess, FileClient, FileError, FileKind, Name, Stat,
+};
+use libipc::status::Cause;
+use libipc::{CallError, Capability};
+
+use super::errors::file_error;
+use crate::error::IoError;
+use crate::io;
+
+/// Bytes of a listing that are asked for at once.
+const PAGE: usize = 4096;
+const _: () = assert!(PAGE >= MAX_ENTRY);
+
+/// An open file of the file server.
+pub struct NativeFile(pub FileClient);
+
+/// An open directory of the file server.
+pub struct NativeDirectory(pub DirectoryClient);
+
+/// What a capability leads to, which may be either.
+pub fn open_any(capability: Capability) -> Result<io::Node<NativeFile, NativeDirectory>, IoError> {
+    let file = Borrowed::<FileClient>::new(capability.handle());
+    match file.stat() {
+        Ok(_) => Ok(io::Node::File(NativeFile(capability.into()))),
+        Err(error) if of_other_kind(&error) => {
+            Ok(io::Node::Directory(NativeDirectory(capability.into())))
+        }
+        Err(error) => Err(file_error(error)),
+    }
+}
+
+/// Whether the server says that the capability is no file.
+fn of_other_kind(error: &CallError<FileError>) -> bool {
+    match error {
+        CallError::Server(error) => *error == FileError::Stale,
+        CallError::Transport(error) => error.cause == Cause::VersionMismatch,
+    }
+}
+
+fn name(text: &str) -> Result<Name, IoError> {
+    Name::new(text).ok_or(IoError::BadName)
+}
+
+fn stat(stat: Stat) -> io::Stat {
+    io::Stat {
+        kind: kind(stat.kind),
+        size: stat.size,
+    }
+}
+
+fn kind(kind: FileKind) -> io::Kind {
+    match kind {
+        FileKind::File => io::Kind::File,
+        FileKind::Directory => io::Kind::Directory,
+    }
+}
+
+impl io::File for NativeFile {
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, IoError> {
+        self.0
+            .read_at(offset, into)
+            .map(|count| count as usize)
+            .map_err(file_error)
+    }
+
+    fn write_at(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), IoError> {
+        while !bytes.is_empty() {
+            let count = self.0.write_at(offset, bytes).map_err(file_error)?;
+            if count == 0 {
+                return Err(IoError::NoSpace);
+            }
+            offset += count;
+            bytes = bytes.get(count as usize..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn set_length(&mut self, length: u64) -> Result<(), IoError> {
+        self.0.set_size(length).map_err(file_error)
+    }
+
+    fn stat(&mut self) -> Result<io::Stat, IoError> {
+        self.0.stat().map(stat).map_err(file_error)
+    }
+}
+
+impl io::Directory for NativeDirectory {
+    type File = NativeFile;
+
+    fn list(&mut self) -> Result<Vec<io::Entry>, IoError> {
+        let mut found = Vec::new();
+        let mut page = vec![0; PAGE];
+        let mut cursor = 0;
+        loop {
+            let listing = self.0.list(cursor, &mut page).map_err(file_error)?;
+            let bytes = page.get(..listing.bytes as usize).unwrap_or_default();
+            found.extend(entries(bytes).map(|entry| io::Entry {
+                name: String::from(entry.name),
+                kind: kind(entry.kind),
+                size: entry.size,
+            }));
+            cursor = listing.next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+
+    fn open(&mut self, text: &str, write: bool) -> Result<io::Node<NativeFile, Self>, IoError> {
+        let access = if write {
+            FileAccess::ReadWrite
+        } else {
+            FileAccess::Read
+        };
+        match self.0.open(name(text)?, access) {
+            Ok(file) => Ok(io::Node::File(NativeFile(file))),
+            Err(CallError::Server(FileError::IsDirectory)) => {
+                let directory = self.0.open_directory(name(text)?, access);
+                directory
+                    .map(NativeDirectory)
+                    .map(io::Node::Directory)
+                    .map_err(file_error)
+            }
+            Err(error) => Err(file_error(error)),
+        }
+    }
+
+    fn create(&mut self, text: &str) -> Result<NativeFile, IoError> {
+        let file = match self.0.open(name(text)?, FileAccess::ReadWrite) {
+            Err(CallError::Server(FileError::NotFound)) => self.0.create(name(text)?),
+            opened => opened,
+        };
+        file.map(NativeFile).map_err(file_error)
+    }
+
+    fn make_directory(&mut self, text: &str) -> Result<Self, IoError> {
+        let made = self.0.create_directory(name(text)?);
+        made.map(NativeDirectory).map_err(file_error)
+    }
+
+    fn remove(&mut self, text: &str) -> Result<(), IoError> {
+        self.0.remove(name(text)?).map_err(file_error)
+    }
+
+    fn rename(&mut self, from: &str, into: &mut Self, target: &str) -> Result<(), IoError> {
+        self.0
+            .rename(name(from)?, &into.0, name(target)?)
+            .map_err(file_error)
+    }
+
+    fn stat(&mut self) -> Result<io::Stat, IoError> {
+        self.0.stat().map(stat).map_err(file_error)
+    }
+}
