@@ -46,13 +46,13 @@ pub(crate) fn kernel(interface: &Interface) -> syn::Result<TokenStream> {
         }
     });
     let doc = format!(
-        " Takes the arguments of an operation of [`{name}`] from the request, runs it and puts\n \
-         its result into the reply. `Ok(Err(code))` is the error that it returned."
+        " Takes the arguments of an operation of [`{name}`], runs it and puts its result into the reply."
     );
     Ok(quote! {
         #declaration
 
         #[doc = #doc]
+        /// `Ok(Err(code))` is the error that it returned.
         #[inline]
         #visibility fn dispatch<S: #name + ?Sized>(
             #server: &mut S,
@@ -125,8 +125,7 @@ pub(crate) fn user(interface: &Interface) -> TokenStream {
         }
     });
     let doc = format!(
-        " Takes the arguments of an operation of [`{name}`] from the request, runs it and puts\n \
-         its result into the reply."
+        " Takes the arguments of an operation of [`{name}`], runs it and puts its result into the reply."
     );
     let dispatches = [quote!(dyn #name + '_), quote!(dyn #name + Send + '_)].map(|served| {
         quote! {

@@ -1,0 +1,77 @@
+/// The operations of `Lamp`, by number.
+pub const INTERFACE: ::libipc_abi::operation::Interface = ::libipc_abi::operation::Interface {
+    name: "Lamp",
+    hash: 999596647u32,
+    operations: &[
+        ::libipc_abi::operation::Operation {
+            number: 0u8,
+            name: "light",
+            class: ::libipc_abi::operation::Class::Once,
+            request_words: ::libipc_abi::operation::words(
+                &[<u8 as ::libipc_abi::wire::Wire>::WORDS],
+            ),
+            reply_words: ::libipc_abi::operation::words(
+                &[<LampClient as ::libipc_abi::wire::Wire>::WORDS],
+            ),
+            request_capabilities: ::libipc_abi::operation::capabilities(
+                &[<u8 as ::libipc_abi::wire::Wire>::CAPABILITIES, 1],
+            ),
+            reply_capabilities: ::libipc_abi::operation::capabilities(
+                &[<LampClient as ::libipc_abi::wire::Wire>::CAPABILITIES],
+            ),
+            leases: ::libipc_abi::operation::leases(0usize),
+            deferred: false,
+            hash: 685570154u32,
+        },
+    ],
+};
+/// Numbers of the operations of `Lamp`.
+pub mod number {
+    /// Number of `light`.
+    pub const LIGHT: u8 = 0u8;
+}
+/// A lamp.
+pub trait Lamp {
+    /// Lights it.
+    fn light(
+        &mut self,
+        brightness: u8,
+        owner: &LampClient,
+    ) -> Result<LampClient, LampError>;
+}
+/// Takes the arguments of an operation of [`Lamp`], runs it and puts its result into the reply.
+/// `Ok(Err(code))` is the error that it returned.
+#[inline]
+pub fn dispatch<S: Lamp + ?Sized>(
+    server: &mut S,
+    operation: u8,
+    request: &mut impl ::libipc_abi::wire::Source,
+    reply: &mut impl ::libipc_abi::wire::Sink,
+) -> Result<Result<(), u64>, ::libipc_abi::status::Cause> {
+    match operation {
+        number::LIGHT => {
+            let brightness = <u8 as ::libipc_abi::wire::Wire>::take(request)?;
+            let owner = <LampClient as ::libipc_abi::wire::Wire>::take(request)?;
+            Ok(::libipc_abi::operation::outcome(server.light(brightness, &owner), reply))
+        }
+        _ => Err(::libipc_abi::status::Cause::VersionMismatch),
+    }
+}
+/// A handle that leads to a [`Lamp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct LampClient(pub ::libipc_abi::handle::Handle);
+impl ::libipc_abi::wire::Wire for LampClient {
+    const WORDS: usize = 0;
+    const CAPABILITIES: usize = 1;
+    #[inline]
+    fn put(self, sink: &mut impl ::libipc_abi::wire::Sink) {
+        sink.capability(self.0, false);
+    }
+    #[inline]
+    fn take(
+        source: &mut impl ::libipc_abi::wire::Source,
+    ) -> Result<Self, ::libipc_abi::wire::Malformed> {
+        source.capability().map(LampClient)
+    }
+}
