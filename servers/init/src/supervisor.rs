@@ -13,7 +13,7 @@ use crate::{
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use libipc::{
-    Start,
+    Capability, Start,
     handle::Rights,
     interfaces::{
         clients::DeviceArgument,
@@ -67,16 +67,23 @@ impl Supervisor {
         let system: SystemClient = start.take("system")?;
         let archive_memory: MemoryClient = start.take("archive")?;
         let tree_memory: MemoryClient = start.take("devicetree")?;
+        // No capability, but where in the memory's first page the tree begins.
+        let tree_offset = start
+            .take::<Capability>("devicetree-offset")?
+            .into_handle()
+            .0;
         let archive = Archive::new(mapped::for_good(&archive_memory)?)?;
         let entry = archive.find(Kind::Page, tessera_page::ENTRY);
         let entry = entry.ok_or_else(|| AnyError::new("the archive has no system page"))?;
         entry.verify()?;
+        let tree = mapped::for_good(&tree_memory)?;
+        let tree = tree.get(tree_offset as usize..).unwrap_or_default();
         let endpoint = libipc::task().create_endpoint()?;
         Ok(Supervisor {
             page: Box::leak(Box::new(tessera_page::decode(entry.data)?)),
             archive,
             archive_memory,
-            tree: mapped::for_good(&tree_memory)?,
+            tree,
             system,
             endpoint,
             endpoints: Vec::new(),
@@ -229,13 +236,18 @@ impl Supervisor {
     /// Writes to the kernel's log.
     pub(crate) fn log(&self, text: &str) {
         for line in text.split_inclusive('\n') {
-            // There is nobody else to tell that the log is out of order.
-            let _ = self.system.log(line);
+            let mut rest = line;
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.floor_char_boundary(LOG_PIECE));
+                // There is nobody else to tell that the log is out of order.
+                let _ = self.system.log(piece);
+                rest = after;
+            }
         }
     }
 
     /// A capability for the supervisor's own endpoint, that calls as `badge`.
-    pub(crate) fn mint_own(&self, badge: Badge) -> Result<libipc::Capability, LaunchError> {
+    pub(crate) fn mint_own(&self, badge: Badge) -> Result<Capability, LaunchError> {
         let rights = Rights::CALL | Rights::GRANT;
         let minted = self
             .endpoint
@@ -246,6 +258,9 @@ impl Supervisor {
 
 /// The endpoint whose server takes the console over from the kernel.
 const CONSOLE: &str = "console";
+
+/// Bytes that the kernel's log takes at once.
+const LOG_PIECE: usize = 512;
 
 /// Most calls in flight through one capability of a page.
 pub(crate) const IN_FLIGHT: u64 = 64;

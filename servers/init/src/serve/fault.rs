@@ -18,6 +18,9 @@ use tessera_loader::Machine;
 /// Most bytes of a program's reason for a panic.
 const REASON: u64 = 512;
 
+/// The answer that does not let the thread go on.
+const ENDS: Result<(), ObjectError> = Err(ObjectError::WrongState);
+
 impl Fault for Session<'_> {
     fn fault(
         &mut self,
@@ -33,7 +36,7 @@ impl Fault for Session<'_> {
         let running = slot.and_then(|slot| slot.running.as_ref());
         if running.is_none_or(|running| running.id != task) {
             // It tells of a task that has been killed since.
-            return Err(ObjectError::WrongState);
+            return ENDS;
         }
         let outcome = if kind == FaultKind::Exit {
             Outcome {
@@ -56,7 +59,7 @@ impl Fault for Session<'_> {
             }
         };
         self.supervisor.end(self.number, outcome);
-        Ok(())
+        ENDS
     }
 }
 
