@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use tessera_page::Page;
 
 use crate::arch::Arch;
 use crate::cli::MachineOptions;
@@ -13,6 +14,8 @@ const MIB: u64 = 1 << 20;
 /// QEMU pads the device tree to this size and aligns it to `TREE_ALIGN`.
 const TREE: u64 = MIB;
 const TREE_ALIGN: u64 = 2 * MIB;
+/// What firmware, device tree and the kernel's tables of frames may need.
+const OVERHEAD: u64 = 2 * MIB;
 
 /// A machine to boot on.
 #[derive(Clone, Debug)]
@@ -63,6 +66,23 @@ impl Machine {
             Size(self.memory),
             room / 1024,
             self.arch
+        );
+        Ok(())
+    }
+
+    /// Refuses a system whose quotas cannot all be used: what firmware, device
+    /// tree, image and the kernel's own tables leave is less.
+    pub fn check_budget(&self, image: u64, page: &Page) -> Result<()> {
+        let quotas = page.tasks.iter().map(|task| task.quota).sum::<u64>() + page.supervisor_quota;
+        let left = self.memory.saturating_sub(image + OVERHEAD);
+        ensure!(
+            quotas <= left,
+            "the quotas of `{}` add up to {} KiB, but with -m {} the image of {} KiB leaves {} KiB",
+            page.name,
+            quotas / 1024,
+            Size(self.memory),
+            image.div_ceil(1024),
+            left / 1024
         );
         Ok(())
     }
@@ -128,6 +148,27 @@ mod tests {
         let error = machine.check_fit(2 * MIB + 1).unwrap_err().to_string();
         assert!(
             error.starts_with("the image of 2049 KiB does not fit: with -m 6M"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn quotas_that_cannot_all_be_used_are_refused() {
+        let page = |supervisor_quota| Page {
+            name: "x".into(),
+            ram: 0,
+            supervisor_quota,
+            tasks: Vec::new(),
+            programs: Vec::new(),
+        };
+        let machine = Machine::plain(Arch::Aarch64, 1, 8 * MIB);
+        assert!(machine.check_budget(MIB, &page(5 * MIB)).is_ok());
+        let error = machine
+            .check_budget(MIB, &page(5 * MIB + 1))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("the image of 1024 KiB leaves 5120 KiB"),
             "{error}"
         );
     }

@@ -24,7 +24,9 @@ pub fn run(options: Run) -> Result<ExitCode> {
         Size(machine.memory)
     );
     let image = parts.write()?;
-    machine.check_fit(std::fs::metadata(&image)?.len())?;
+    let size = std::fs::metadata(&image)?.len();
+    machine.check_fit(size)?;
+    machine.check_budget(size, parts.page())?;
 
     let mut command = machine.qemu(qemu, &image);
     command.args(&options.qemu);
