@@ -179,6 +179,14 @@ mod tests {
     }
 
     #[test]
+    fn a_table_made_beforehand_has_its_entries_alone() {
+        let table = Table::with(&[(1, 7), (511, 9)]);
+        let found = (0..ENTRIES).map(|index| table.entry(index).load(Relaxed));
+        assert_eq!(found.filter(|&word| word != 0).collect::<Vec<_>>(), [7, 9]);
+        assert_eq!(table.entry(1).load(Relaxed), 7);
+    }
+
+    #[test]
     fn neighbours_keep_their_own_rights() {
         let tables = [const { Table::empty() }; 3];
         let mut map = Map::new(ENCODING, &tables);

@@ -118,7 +118,9 @@ fn prepare(tree: u64, id: u64) -> Result<Platform, Refusal> {
 
 /// The device tree as bytes, once its header says how many.
 fn read_tree(address: u64) -> Result<&'static [u8], Refusal> {
-    if address == 0 || !address.is_multiple_of(8) {
+    // Where the kernel can see all of it, as much as there may be.
+    let highest = 0u64.wrapping_sub(Port::OFFSET) - MAX_TREE as u64;
+    if address == 0 || !address.is_multiple_of(8) || address > highest {
         return Err(Refusal::NoTree);
     }
     entry::early_map(address, Access::READ);

@@ -71,8 +71,9 @@ fn check(bytes: &[u8]) -> Option<u64> {
     let structure = field(bytes, Field::Structure)?;
     let strings = field(bytes, Field::Strings)?;
     let structure_size = field(bytes, Field::StructureSize)?;
-    // An empty root and the end.
-    if structure_size < 16 {
+    let reservations = field(bytes, Field::Reservations)?;
+    // At least an empty root and the end.
+    if structure_size < 16 || reservations < HEADER as u64 || !reservations.is_multiple_of(8) {
         return None;
     }
     let end = (structure + structure_size).max(strings + field(bytes, Field::StringsSize)?);
