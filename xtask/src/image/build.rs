@@ -1,6 +1,6 @@
 //! Cargo builds the kernel and the programs, each for its target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,7 +25,8 @@ pub struct Built {
 /// Builds all that `page` names.
 pub fn build(arch: Arch, page: &CheckedPage, programs: &Programs) -> Result<Built> {
     step("Building", format!("the kernel for {arch}"));
-    run(guest_cargo(arch.kernel_target()).args(["--package", "tessera-boot"]))?;
+    run(guest_cargo(arch.kernel_target()).args(["--package", "tessera-boot"]))
+        .context("the kernel does not build")?;
     let kernel_path = target()
         .join(arch.kernel_target())
         .join("release/tessera-boot");
@@ -41,10 +42,15 @@ pub fn build(arch: Arch, page: &CheckedPage, programs: &Programs) -> Result<Buil
         format!("{} programs for {arch}", binaries.len()),
     );
     let mut inside = guest_cargo(arch.user_target());
-    for binary in binaries.values().filter(|binary| binary.manifest.is_none()) {
-        inside.args(["--package", &binary.package, "--bin", &binary.target]);
-    }
-    run(&mut inside)?;
+    let ours = binaries.values().filter(|binary| binary.manifest.is_none());
+    let packages: BTreeSet<_> = ours.clone().map(|binary| &binary.package).collect();
+    inside.args(
+        packages
+            .iter()
+            .flat_map(|package| ["--package", package.as_str()]),
+    );
+    inside.args(ours.flat_map(|binary| ["--bin", binary.target.as_str()]));
+    run(&mut inside).context("the programs of the system do not build")?;
 
     let mut built = Built {
         kernel,
