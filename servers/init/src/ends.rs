@@ -5,7 +5,7 @@ use crate::{
     slots::{Origin, Slot},
     supervisor::Supervisor,
 };
-use alloc::format;
+use alloc::{format, string::String};
 use libipc::{
     interfaces::supervisor::{Ended, Outcome},
     time::Instant,
@@ -47,18 +47,23 @@ impl Supervisor {
             Origin::Page { history, again, .. } => {
                 let fault = outcome.ended != Ended::Exited;
                 let next = history.ended(now, fault);
-                let line = match next {
+                let then = match next {
                     Next::At(at) => {
                         *again = Some(at);
-                        None
+                        format!("starts again in {} ms", at - now)
                     }
-                    Next::Stays => Some(format!("init: `{name}` has ended\n")),
-                    Next::GivenUp => Some(format!(
-                        "init: `{name}` ends again and again and stays down\n"
-                    )),
+                    Next::Stays => String::from("stays down"),
+                    Next::GivenUp => String::from("stays down, for it ended again and again"),
                 };
-                if let Some(line) = line {
-                    self.log(&line);
+                let how = match outcome.ended {
+                    Ended::Exited => format!("ended with code {}", outcome.code),
+                    Ended::Faulted => String::from("faulted"),
+                    Ended::Killed => String::from("was killed"),
+                };
+                let line = format!("init: `{name}` {how}, {then}\n");
+                let down = again.is_none();
+                self.log(&line);
+                if down {
                     self.set_down(number);
                 }
             }
@@ -83,13 +88,8 @@ impl Supervisor {
         while let Some((at, number)) = self.slots.next_restart()
             && at <= self.now()
         {
-            let name = self.slots.get(number).map_or("", |slot| &slot.name);
-            let line = format!("init: `{name}` is started again\n");
             match self.start_task(number) {
-                Ok(()) => {
-                    self.log(&line);
-                    self.resume(number as usize - 1);
-                }
+                Ok(()) => self.resume(number as usize - 1),
                 Err(error) => self.failed_again(number, &format!("{error}")),
             }
         }

@@ -6,11 +6,16 @@
 //!    whatever the bytes are.
 //! 2. [`check`]: whether a plan can be carried out, whoever made it. The
 //!    supervisor calls it for each plan that it gets, and trusts nothing else.
+//! 3. [`server`]: the interface.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod check;
 pub mod read;
+pub mod server;
 
 pub use check::{Limits, check};
 pub use read::{Machine, read};
+pub use server::Reader;

@@ -1,8 +1,11 @@
 //! Programs made by hand, whole and damaged.
 
-use libipc::interfaces::loader::{ElfError, Plan};
+use libipc::{
+    CallError, fake,
+    interfaces::loader::{ElfError, Loader, LoaderClient, Plan},
+};
 use proptest::prelude::*;
-use tessera_loader::{Limits, Machine, check, read};
+use tessera_loader::{Limits, Machine, Reader, check, read, server::FILE};
 
 const READ: u32 = 4;
 const WRITE: u32 = 2;
@@ -160,6 +163,20 @@ fn a_short_file_is_refused() {
         let plan = read(&file[..length], Machine::Aarch64).and_then(|plan| check(&plan, limits));
         assert!(plan.is_err(), "{length} bytes");
     }
+}
+
+#[test]
+fn a_served_file_is_answered_as_if_it_were_read_here() {
+    let loader: LoaderClient =
+        fake::serve(|endpoint| libipc::serve::<dyn Loader>(endpoint, &mut Reader));
+    let file = elf(&HEADERS, AARCH64);
+    assert_eq!(loader.plan(&file).unwrap(), plan(&HEADERS).unwrap());
+    let refused = |file: &[u8]| loader.plan(file).unwrap_err();
+    assert_eq!(refused(&file[..64]), CallError::Server(ElfError::NotElf));
+    assert_eq!(
+        refused(&vec![0; FILE + 1]),
+        CallError::Server(ElfError::TooLarge)
+    );
 }
 
 proptest! {
