@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt::{self, Write};
 use libipc::{
+    fault::INTERFACE,
     label::{Flags, Label},
     objects::{FaultKind, RegistersInfo},
 };
@@ -91,19 +92,21 @@ fn body(text: &mut String, machine: Machine, details: &Details<'_>) -> fmt::Resu
         }
     }
     for (index, address) in details.backtrace.iter().enumerate() {
-        writeln!(
-            text,
-            "  #{index} {}",
-            Place {
-                address: *address,
-                details
-            }
-        )?;
+        // A call that does not return is the last instruction of its function:
+        // where it would return to already belongs to the next one.
+        let place = Place {
+            address: *address,
+            back: u64::from(index > 0),
+            details,
+        };
+        writeln!(text, "  #{index} {place}")?;
     }
     if let Some(registers) = &details.registers {
         show_registers(text, machine, registers)?;
     }
-    let calls = details.history.iter().filter(|label| **label != 0);
+    // The latest is the fault itself.
+    let is_call = |label: &&u64| **label != 0 && Label(**label).hash() != INTERFACE.hash;
+    let calls = details.history.iter().filter(is_call);
     let mut shown = 0;
     for label in calls {
         let start = match shown % 4 {
@@ -124,16 +127,18 @@ fn body(text: &mut String, machine: Machine, details: &Details<'_>) -> fmt::Resu
 /// An address with the function that it lies in.
 struct Place<'a> {
     address: u64,
+    /// Bytes by which the instruction in question lies before it, at least.
+    back: u64,
     details: &'a Details<'a>,
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.address)?;
-        let offset = self.address.checked_sub(self.details.base);
+        let offset = self.address.checked_sub(self.details.base + self.back);
         let symbols = self.details.symbols.zip(offset);
         match symbols.and_then(|(symbols, offset)| symbols.find(offset)) {
-            Some((name, into)) => write!(f, " {name}+{into:#x}"),
+            Some((name, into)) => write!(f, " {name}+{:#x}", into + self.back),
             None => Ok(()),
         }
     }
@@ -293,10 +298,11 @@ mod tests {
         }
         table.extend(b"open");
         let details = Details {
-            backtrace: &[0x4000_1234, 0x4000_5000],
+            backtrace: &[0x4000_1234, 0x4000_1300, 0x4000_5000],
             base: 0x4000_0000,
             symbols: Symbols::new(&table),
             history: &[
+                Label::call(0, INTERFACE.hash).0,
                 Label::call(1, 0xabc).0,
                 Label::control(Flags::RECEIVE, 0).0,
                 0,
@@ -308,7 +314,8 @@ mod tests {
         std::println!("{text}");
         assert!(text.starts_with("fault in `files` (task 12, thread 34): read of 0x10 at 0x4000"));
         assert!(text.contains("#0 0x40001234 open+0x34\n"));
-        assert!(text.contains("#1 0x40005000\n"));
+        assert!(text.contains("#1 0x40001300 open+0x100\n"));
+        assert!(text.contains("#2 0x40005000\n"));
         assert!(text.contains("last calls: File.read_at, (receive)\n"));
     }
 
