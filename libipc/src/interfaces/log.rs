@@ -42,7 +42,8 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct LogPage {
     /// Position of the first byte copied: later than the one asked for if the
-    /// ring has lost what was there.
+    /// ring has lost what was there, earlier if the log was restarted and has
+    /// never been there.
     pub start: u64,
     /// Bytes copied, whole lines; 0 if there is nothing newer.
     pub bytes: u64,

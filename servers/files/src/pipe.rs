@@ -163,84 +163,9 @@ fn drain(ring: &mut Ring, read: &mut impl WaitingRead) -> Result<u64, StreamErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{rc::Rc, vec, vec::Vec};
-    use core::cell::RefCell;
+    use alloc::{vec, vec::Vec};
     use proptest::prelude::*;
-
-    /// What became of a call.
-    #[derive(Debug, Default)]
-    struct Outcome {
-        bytes: Vec<u8>,
-        answer: Option<Result<u64, StreamError>>,
-        cancelled: bool,
-        bad_memory: bool,
-    }
-
-    #[derive(Clone, Default)]
-    struct Call {
-        size: usize,
-        outcome: Rc<RefCell<Outcome>>,
-    }
-
-    impl Call {
-        fn read(size: usize) -> Self {
-            Call {
-                size,
-                ..Call::default()
-            }
-        }
-
-        fn write(bytes: &[u8]) -> Self {
-            let call = Call::read(bytes.len());
-            call.outcome.borrow_mut().bytes = bytes.to_vec();
-            call
-        }
-
-        fn answered(&self) -> Option<Result<u64, StreamError>> {
-            self.outcome.borrow().answer
-        }
-    }
-
-    impl WaitingRead for Call {
-        fn wanted(&self) -> usize {
-            self.size
-        }
-        fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StreamError> {
-            let mut outcome = self.outcome.borrow_mut();
-            if outcome.bad_memory {
-                return Err(StreamError::BadMemory);
-            }
-            assert_eq!(outcome.bytes.len(), offset);
-            outcome.bytes.extend_from_slice(bytes);
-            Ok(())
-        }
-        fn is_cancelled(&self) -> bool {
-            self.outcome.borrow().cancelled
-        }
-        fn answer(self, result: Result<u64, StreamError>) {
-            self.outcome.borrow_mut().answer = Some(result);
-        }
-    }
-
-    impl WaitingWrite for Call {
-        fn offered(&self) -> usize {
-            self.size
-        }
-        fn get(&mut self, offset: usize, into: &mut [u8]) -> Result<(), StreamError> {
-            let outcome = self.outcome.borrow();
-            if outcome.bad_memory {
-                return Err(StreamError::BadMemory);
-            }
-            into.copy_from_slice(&outcome.bytes[offset..offset + into.len()]);
-            Ok(())
-        }
-        fn is_cancelled(&self) -> bool {
-            self.outcome.borrow().cancelled
-        }
-        fn answer(self, result: Result<u64, StreamError>) {
-            self.outcome.borrow_mut().answer = Some(result);
-        }
-    }
+    use tessera_stream::testing::Call;
 
     fn pipe() -> Pipe<Call, Call> {
         Pipe::new().unwrap()
@@ -256,7 +181,7 @@ mod tests {
         pipe.write(write.clone());
         assert_eq!(write.answered(), Some(Ok(5)));
         assert_eq!(read.answered(), Some(Ok(5)));
-        assert_eq!(read.outcome.borrow().bytes, b"hello");
+        assert_eq!(read.bytes(), b"hello");
     }
 
     #[test]
@@ -308,29 +233,27 @@ mod tests {
         let mut pipe = pipe();
         let gone = Call::read(9);
         pipe.read(gone.clone());
-        gone.outcome.borrow_mut().cancelled = true;
+        gone.cancel();
         pipe.write(Call::write(b"kept"));
         assert_eq!(gone.answered(), None);
         let read = Call::read(9);
         pipe.read(read.clone());
-        assert_eq!(read.outcome.borrow().bytes, b"kept");
+        assert_eq!(read.bytes(), b"kept");
     }
 
     #[test]
     fn bad_memory_loses_nothing() {
         let mut pipe = pipe();
         pipe.write(Call::write(b"kept"));
-        let bad = Call::read(9);
-        bad.outcome.borrow_mut().bad_memory = true;
+        let bad = Call::read(9).broken();
         pipe.read(bad.clone());
         assert_eq!(bad.answered(), Some(Err(StreamError::BadMemory)));
-        let bad = Call::write(b"junk");
-        bad.outcome.borrow_mut().bad_memory = true;
+        let bad = Call::write(b"junk").broken();
         pipe.write(bad.clone());
         assert_eq!(bad.answered(), Some(Err(StreamError::BadMemory)));
         let read = Call::read(9);
         pipe.read(read.clone());
-        assert_eq!(read.outcome.borrow().bytes, b"kept");
+        assert_eq!(read.bytes(), b"kept");
     }
 
     #[test]
@@ -341,7 +264,7 @@ mod tests {
             pipe.read(read.clone());
         }
         assert_eq!(reads[WAITING].answered(), Some(Err(StreamError::Busy)));
-        reads[0].outcome.borrow_mut().cancelled = true;
+        reads[0].cancel();
         let read = Call::read(1);
         pipe.read(read.clone());
         assert_eq!(read.answered(), None);
@@ -373,20 +296,18 @@ mod tests {
             reads.push(rest);
             let mut written = Vec::new();
             for call in writes {
-                let outcome = call.outcome.borrow();
-                if let Some(Ok(count)) = outcome.answer {
-                    written.extend_from_slice(&outcome.bytes[..count as usize]);
+                if let Some(Ok(count)) = call.answered() {
+                    written.extend_from_slice(&call.bytes()[..count as usize]);
                 }
             }
             let mut read = Vec::new();
             for call in reads {
-                let outcome = call.outcome.borrow();
-                match outcome.answer {
-                    Some(Ok(count)) => prop_assert_eq!(count as usize, outcome.bytes.len()),
+                match call.answered() {
+                    Some(Ok(count)) => prop_assert_eq!(count as usize, call.bytes().len()),
                     Some(Err(error)) => prop_assert_eq!(error, StreamError::Busy),
                     None => prop_assert!(false, "left waiting"),
                 }
-                read.extend_from_slice(&outcome.bytes);
+                read.extend(call.bytes());
             }
             prop_assert_eq!(read, written);
         }

@@ -1,78 +1,9 @@
-//! A service without a kernel: calls whose memory and answers the test keeps.
+//! A service without a kernel, and how a test uses it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use libipc::interfaces::{
-    FileError, FileKind, Listing, StreamError, clients::ClientArgument, directory,
-};
-use std::{cell::RefCell, rc::Rc};
+use libipc::interfaces::{FileError, FileKind, Listing, clients::ClientArgument, directory};
 use tessera_files::{boot::BootVolume, quota::Limits, service::Service};
-use tessera_stream::{WaitingRead, WaitingWrite};
-
-/// The memory and answer of one call.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Call {
-    pub(crate) size: usize,
-    pub(crate) bytes: Rc<RefCell<Vec<u8>>>,
-    pub(crate) answer: Rc<RefCell<Option<Result<u64, StreamError>>>>,
-}
-
-impl Call {
-    pub(crate) fn read(size: usize) -> Self {
-        Call {
-            size,
-            ..Call::default()
-        }
-    }
-
-    pub(crate) fn write(bytes: &[u8]) -> Self {
-        Call {
-            size: bytes.len(),
-            bytes: Rc::new(RefCell::new(bytes.to_vec())),
-            ..Call::default()
-        }
-    }
-
-    pub(crate) fn answered(&self) -> Option<Result<u64, StreamError>> {
-        *self.answer.borrow()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.bytes.borrow().clone()).unwrap()
-    }
-}
-
-impl WaitingRead for Call {
-    fn wanted(&self) -> usize {
-        self.size
-    }
-    fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StreamError> {
-        assert_eq!(self.bytes.borrow().len(), offset);
-        self.bytes.borrow_mut().extend_from_slice(bytes);
-        Ok(())
-    }
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-    fn answer(self, outcome: Result<u64, StreamError>) {
-        *self.answer.borrow_mut() = Some(outcome);
-    }
-}
-
-impl WaitingWrite for Call {
-    fn offered(&self) -> usize {
-        self.size
-    }
-    fn get(&mut self, offset: usize, into: &mut [u8]) -> Result<(), StreamError> {
-        into.copy_from_slice(&self.bytes.borrow()[offset..offset + into.len()]);
-        Ok(())
-    }
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-    fn answer(self, outcome: Result<u64, StreamError>) {
-        *self.answer.borrow_mut() = Some(outcome);
-    }
-}
+pub(crate) use tessera_stream::testing::Call;
 
 pub(crate) type TestService = Service<'static, Call, Call>;
 
