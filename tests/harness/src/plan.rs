@@ -4,15 +4,8 @@ use std::path::PathBuf;
 
 use tessera_test_cases::{SUITES, Selection, Suite};
 use xtask::arch::Arch;
+use xtask::commands::test::{GUEST_ARCH, GUEST_SMP, GUEST_TESTS};
 use xtask::workspace::root;
-
-/// Set by `cargo xtask test`; without it there are no tests, as plain
-/// `cargo test` runs those of the host.
-pub const ENABLED: &str = "TESSERA_GUEST_TESTS";
-/// The one architecture to test, if set.
-pub const ARCH: &str = "TESSERA_GUEST_ARCH";
-/// The one number of cores to test on, if set.
-pub const SMP: &str = "TESSERA_GUEST_SMP";
 
 /// Numbers of cores to test on unless one is asked for.
 const CORES: [u32; 2] = [1, 4];
@@ -44,13 +37,13 @@ pub struct Job {
 /// Everything that can be run on the architectures and cores asked for.
 pub fn all() -> Vec<Job> {
     let only = |name: &str| std::env::var(name).ok();
-    if only(ENABLED).is_none() {
+    if only(GUEST_TESTS).is_none() {
         return Vec::new();
     }
     let arches = Arch::ALL
         .into_iter()
-        .filter(|arch| only(ARCH).is_none_or(|a| a == arch.name()));
-    let cores = match only(SMP).and_then(|smp| smp.parse().ok()) {
+        .filter(|arch| only(GUEST_ARCH).is_none_or(|a| a == arch.name()));
+    let cores = match only(GUEST_SMP).and_then(|smp| smp.parse().ok()) {
         Some(smp) => vec![smp],
         None => CORES.to_vec(),
     };

@@ -4,15 +4,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use tessera_harness::plan::{self, ENABLED};
+use tessera_harness::plan;
 use tessera_harness::pool::Pool;
+use xtask::commands::test::GUEST_TESTS;
 
 /// Boots at a time: a machine of four cores keeps more than one of ours busy.
 const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    if std::env::var_os(ENABLED).is_none() {
+    if std::env::var_os(GUEST_TESTS).is_none() {
         eprintln!("the tests inside the guest are run by `cargo xtask test`");
     }
     let jobs = plan::select(plan::all(), |name| wanted(&arguments, name));

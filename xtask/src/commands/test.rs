@@ -11,12 +11,13 @@ use crate::process::{cargo, shown, step};
 use crate::setup::{qemu, targets};
 use crate::workspace::root;
 
-/// Names of the variables that tell the harness what to run; it has the same.
-const GUEST: [&str; 3] = [
-    "TESSERA_GUEST_TESTS",
-    "TESSERA_GUEST_ARCH",
-    "TESSERA_GUEST_SMP",
-];
+/// Set for the harness in `tests/harness`; without it it has no tests, as plain
+/// `cargo test` runs those of the host.
+pub const GUEST_TESTS: &str = "TESSERA_GUEST_TESTS";
+/// The one architecture to test, if set.
+pub const GUEST_ARCH: &str = "TESSERA_GUEST_ARCH";
+/// The one number of cores to test on, if set.
+pub const GUEST_SMP: &str = "TESSERA_GUEST_SMP";
 
 /// What came of some tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,12 +47,12 @@ pub fn test(options: Test) -> Result<ExitCode> {
         }
         let mut command = cargo();
         command.args(["test", "--package", "tessera-harness", "--test", "guest"]);
-        command.env(GUEST[0], "1");
+        command.env(GUEST_TESTS, "1");
         if let Some(arch) = options.arch {
-            command.env(GUEST[1], arch.name());
+            command.env(GUEST_ARCH, arch.name());
         }
         if let Some(smp) = options.smp {
-            command.env(GUEST[2], smp.to_string());
+            command.env(GUEST_SMP, smp.to_string());
         }
         good &= run(&mut command, &options, &mut totals)?;
     }
