@@ -55,6 +55,10 @@ impl objects::Thread for On<'_, '_> {
         self.living(Rights::CONTROL)?;
         let k = self.caller.k;
         self.thread.suspended.set(true);
+        if self.thread.pending_fault().is_some() {
+            // Its handler decides about it first.
+            return Ok(());
+        }
         match self.thread.state.get() {
             State::Ready => {
                 k.core.unready(k, self.thread);

@@ -259,6 +259,10 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
     if root == 0 {
         return Progress::Done;
     }
+    // Nothing of this address space may be in use, or in a translation buffer,
+    // when its tables become something else.
+    k.core.leave_space(k, task);
+    Port::invalidate_space(task.asid.get());
     let shared = Port::root_entries()
         .map(|(index, _)| index)
         .min()
@@ -280,8 +284,6 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
         top.store(0, Relaxed);
         quota::free(k, task, middle);
     }
-    // From now on nothing of this address space may be in a translation buffer.
-    Port::invalidate_space(task.asid.get());
     task.root.set(0);
     quota::free(k, task, root);
     Progress::Done

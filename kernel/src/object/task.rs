@@ -117,7 +117,9 @@ impl Task {
     pub fn create_first(k: Entered<'_>) -> Result<&Task, ObjectError> {
         let boot = &k.kernel.boot_task;
         boot.limit.set(k.kernel.frames.free());
-        let frames = boot.limit.get() - 1;
+        // Its address space is nobody's: what is chosen when no other may be.
+        boot.root.set(space::create_root(k, boot)?);
+        let frames = boot.limit.get() - boot.used.get() - 1;
         Task::create(k, boot, frames)
     }
 

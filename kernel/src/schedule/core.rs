@@ -212,6 +212,14 @@ impl Core {
         }
     }
 
+    /// Chooses the address space of nobody, if the task's is chosen: the task is
+    /// being taken apart.
+    pub fn leave_space(&self, k: Entered<'_>, task: &Task) {
+        if self.space.get() == task.id.get() {
+            self.choose_space(&k.kernel.boot_task);
+        }
+    }
+
     /// Sets the timer for the next wait that ends or slice that is over.
     fn arm(&self, next: Option<&Thread>, more: bool) {
         let mut alarm = if more { 0 } else { self.alarms.next() };
