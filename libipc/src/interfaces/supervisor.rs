@@ -64,6 +64,8 @@ pub enum SupervisorError {
     Internal = 10,
     /// The supervisor itself cannot be asked that.
     Supervisor = 11,
+    /// A capability that was passed lacks a right that this needs.
+    Right = 12,
 }
 
 impl core::fmt::Display for SupervisorError {
@@ -80,6 +82,7 @@ impl core::fmt::Display for SupervisorError {
             SupervisorError::TooMany => "there are too many programs or capabilities",
             SupervisorError::Internal => "the kernel refused",
             SupervisorError::Supervisor => "the supervisor itself cannot be asked that",
+            SupervisorError::Right => "the capability that was passed lacks a right",
         })
     }
 }

@@ -44,6 +44,20 @@ pub fn walk(
     addresses
 }
 
+/// The same for a thread that jumped to where there is no code: only the return
+/// address tells from where.
+pub fn walk_from_nowhere(
+    machine: Machine,
+    registers: &RegistersInfo,
+    read: impl FnMut(u64) -> Option<[u64; 2]>,
+) -> Vec<u64> {
+    let mut addresses = walk(machine, registers, read);
+    if addresses.get(1) != Some(&registers.ra) {
+        addresses.insert(1, registers.ra);
+    }
+    addresses
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +81,8 @@ mod tests {
     fn the_chain_is_followed_to_its_end() {
         let walked = walk(Machine::Aarch64, &registers(0x100), stack(0x140));
         assert_eq!(walked, [1, 0x107, 0x127]);
+        let jumped = walk_from_nowhere(Machine::Aarch64, &registers(0x120), stack(0x140));
+        assert_eq!(jumped, [1, 99, 0x127]);
         let riscv = |at: u64| (at < 0x130).then(|| [at + 16 + 32, at + 7]);
         let walked = walk(Machine::Riscv64, &registers(0x110), riscv);
         assert_eq!(walked, [1, 0x107, 0x127]);

@@ -36,7 +36,7 @@ pub trait Program {
     fn wait(&mut self) -> Result<Outcome, SupervisorError>;
 
     /// Sends `signals` to `endpoint` when it ends, for those who cannot stand
-    /// and wait. It needs the right `SIGNAL`.
+    /// and wait. `Right` unless it holds `SIGNAL`.
     #[op(5)]
     fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), SupervisorError>;
 

@@ -90,8 +90,12 @@ impl Supervisor {
         let index = thread_index(task, fault.thread);
         let registers = index.and_then(|index| task.registers(index).ok());
         let history = index.and_then(|index| task.history(index).ok());
+        let read = |at| words(task, at);
         let trace = match &registers {
-            Some(registers) => backtrace::walk(Machine::THIS, registers, |at| words(task, at)),
+            Some(registers) if fault.kind == FaultKind::Execute => {
+                backtrace::walk_from_nowhere(Machine::THIS, registers, read)
+            }
+            Some(registers) => backtrace::walk(Machine::THIS, registers, read),
             None => vec![fault.pc],
         };
         let reason = match fault.kind {

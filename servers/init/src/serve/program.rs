@@ -75,6 +75,9 @@ impl Program for Session<'_> {
     ) -> Result<(), SupervisorError> {
         let (_, running) = self.loaded()?;
         let rights = capability.rights();
+        if !rights.contains(Rights::GRANT) {
+            return Err(SupervisorError::Right);
+        }
         launch::give(running, name.as_str(), &capability, rights).map_err(bad_name)
     }
 
@@ -139,7 +142,7 @@ impl Program for Session<'_> {
     fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), SupervisorError> {
         let (program, _) = self.program()?;
         if !endpoint.as_ref().rights().contains(Rights::SIGNAL) {
-            return Err(SupervisorError::BadName);
+            return Err(SupervisorError::Right);
         }
         if program.outcome.is_some() {
             // It ended before anybody could be told.
