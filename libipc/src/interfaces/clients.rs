@@ -7,7 +7,7 @@
 //! its clients before any of them calls. Badges from [`SERVER_BADGES`] on are
 //! the server's own: open files, pipe ends, seats at the terminal.
 
-use crate::objects::EndpointClient;
+use crate::objects::{EndpointClient, SessionInfo};
 
 /// First badge that a server mints itself.
 pub const SERVER_BADGES: u64 = 1 << 32;
@@ -90,14 +90,25 @@ impl core::fmt::Display for DeviceArgument<'_> {
     }
 }
 
-/// The server's own badges that clients still hold: a restarted server meets
-/// those of its predecessor, and must not use them for something else.
-pub fn live_badges(endpoint: &EndpointClient) -> impl Iterator<Item = u64> {
+/// The sessions at a server's endpoint. A restarted server meets those of its
+/// predecessor.
+pub fn sessions(endpoint: &EndpointClient) -> impl Iterator<Item = SessionInfo> {
     let mut index = Some(0);
     core::iter::from_fn(move || {
         let session = endpoint.session(index?).ok()?;
         index = (session.next != 0).then_some(session.next);
-        Some(session.badge)
+        Some(session)
     })
-    .filter(|&badge| badge >= SERVER_BADGES)
+}
+
+/// The server's own badges that clients still hold: a restarted server must not
+/// use those of its predecessor for something else.
+pub fn live_badges(endpoint: &EndpointClient) -> impl Iterator<Item = u64> {
+    let badges = sessions(endpoint).map(|session| session.badge);
+    badges.filter(|&badge| badge >= SERVER_BADGES)
+}
+
+/// Whether somebody served this endpoint before: clients have called.
+pub fn is_successor(endpoint: &EndpointClient) -> bool {
+    sessions(endpoint).any(|session| session.calls > 0)
 }

@@ -30,6 +30,8 @@ pub struct LogReader<'e> {
     /// What was fetched, and how much of it is used.
     page: Vec<u8>,
     used: usize,
+    /// The last line of the kernel's that was fetched from the log server.
+    last: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,21 @@ impl<'e> LogReader<'e> {
             position: 0,
             page: Vec::new(),
             used: 0,
+            last: Vec::new(),
+        }
+    }
+
+    /// Leaves all but the end out: for a console that was restarted, for its
+    /// predecessor has shown the rest.
+    pub fn skip_to_end(&mut self) {
+        loop {
+            let before = self.page.len();
+            self.fetch();
+            if self.page.is_empty() {
+                // What was fetched last is to be shown.
+                self.position -= before as u64;
+                return;
+            }
         }
     }
 
@@ -83,11 +100,12 @@ impl<'e> LogReader<'e> {
         self.used = 0;
         self.page.resize(PAGE, 0);
         let (start, bytes) = match self.read() {
-            Some((start, bytes)) => {
+            Some((start, _)) if start < self.position => {
                 // A log server that was restarted has forgotten who follows.
-                self.following &= start >= self.position;
-                (start, bytes)
+                self.following = false;
+                (self.find_last(), 0)
             }
+            Some(read) => read,
             None => {
                 self.following = false;
                 (self.position, 0)
@@ -95,6 +113,34 @@ impl<'e> LogReader<'e> {
         };
         self.page.truncate(bytes as usize);
         self.position = start + bytes;
+        self.remember();
+    }
+
+    /// Where a restarted log server, which has read the kernel's log anew, goes
+    /// on after what was fetched from its predecessor; 0 if it does not know.
+    fn find_last(&mut self) -> u64 {
+        self.position = 0;
+        while let Some((start, bytes)) = self.read().filter(|&(_, bytes)| bytes > 0) {
+            let mut end = start;
+            for line in self.page[..bytes as usize].split_inclusive(|&byte| byte == b'\n') {
+                end += line.len() as u64;
+                if !self.last.is_empty() && kernel_text(line) == Some(&self.last) {
+                    return end;
+                }
+            }
+            self.position = start + bytes;
+        }
+        0
+    }
+
+    /// Remembers the last line of the kernel's.
+    fn remember(&mut self) {
+        if let Source::Server(_) = self.source {
+            let lines = self.page.split_inclusive(|&byte| byte == b'\n');
+            if let Some(last) = lines.filter_map(kernel_text).next_back() {
+                self.last = last.into();
+            }
+        }
     }
 
     fn read(&mut self) -> Option<(u64, u64)> {
@@ -116,5 +162,28 @@ impl<'e> LogReader<'e> {
             }
             Source::Kernel(system) => system.bind_log(self.endpoint, self.signals).is_ok(),
         }
+    }
+}
+
+/// The text of a line whose source is the kernel.
+fn kernel_text(line: &[u8]) -> Option<&[u8]> {
+    let mut parts = line.splitn(4, |&byte| byte == b' ').skip(2);
+    (parts.next()? == b"kernel").then_some(())?;
+    parts.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernel_are_known_by_their_source() {
+        assert_eq!(
+            kernel_text(b"1.5 I kernel boot done\n"),
+            Some(&b"boot done\n"[..])
+        );
+        assert_eq!(kernel_text(b"1.5 I shell kernel x\n"), None);
+        assert_eq!(kernel_text(b"1.5 I\n"), None);
+        assert_eq!(kernel_text(b""), None);
     }
 }

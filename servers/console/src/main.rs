@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use libipc::{
     Start,
     handle::Rights,
-    interfaces::clients::{ClientArgument, DeviceArgument, live_badges},
+    interfaces::clients::{ClientArgument, DeviceArgument, is_successor, live_badges},
     memory::Mapping,
     objects::{EndpointClient, InterruptClient, MemoryClient},
     start::AnyError,
@@ -36,13 +36,19 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let uart = device::driver(device.compatible, mapping, device.offset)
         .ok_or_else(|| AnyError::new("the console has no driver for its device"))?;
 
-    let log = match start.take("log") {
+    let mut log = match start.take("log") {
         Ok(log) => Some(LogReader::server(log, &endpoint, LOG)),
         Err(_) => start
             .take("kernel-log")
             .ok()
             .map(|system| LogReader::kernel(system, &endpoint, LOG)),
     };
+
+    if let Some(log) = &mut log
+        && is_successor(&endpoint)
+    {
+        log.skip_to_end();
+    }
 
     let arguments = start.arguments().iter();
     let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
