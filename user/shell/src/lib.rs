@@ -22,6 +22,7 @@ pub mod execute;
 mod fake;
 pub mod language;
 pub mod line;
+pub mod native;
 
 pub mod session;
 pub mod suggest;

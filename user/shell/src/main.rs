@@ -1,7 +1,11 @@
-//! Placeholder entry.
+//! The shell, with its tools as programs of their own.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-#[cfg(not(target_os = "none"))]
-fn main() {
-    eprintln!("this program runs on Tessera: use `cargo xtask run`");
+use libipc::{ExitCode, Start};
+use tessera_tools::IoError;
+
+libipc::program!(run);
+
+fn run(start: Start) -> Result<ExitCode, IoError> {
+    tessera_shell::native::run(start, None)
 }

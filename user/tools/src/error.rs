@@ -31,8 +31,6 @@ pub enum IoError {
     Closed,
     /// No files server runs here.
     NoFiles,
-    /// The shell did not hand over this argument's path.
-    NotGiven,
     /// The capability of that name was not handed over.
     Missing(&'static str),
     /// There is no task of that name.
@@ -55,7 +53,6 @@ impl fmt::Display for IoError {
             IoError::CrossDevice => "is in another file system",
             IoError::Closed => "the other end is gone",
             IoError::NoFiles => "there are no files here: this system runs no files server",
-            IoError::NotGiven => "the shell handed over no such path",
             IoError::Missing(name) => return write!(f, "needs the capability `{name}`"),
             IoError::NoTask => "no such task (`ps` lists them)",
             IoError::Failed(cause) => cause,

@@ -114,7 +114,7 @@ impl Fake {
         let note = Note::parse(image.text()).unwrap();
         let mut files = note.files(&self.arguments[1..]);
         let found = files.find(|(place, _)| *place == operand.argument);
-        found.map(|(_, used)| used).ok_or(IoError::NotGiven)
+        Ok(found.expect("the note says that this is a path").1)
     }
 
     fn split(&self, operand: &Operand<'_>) -> (FakeDirectory, String) {

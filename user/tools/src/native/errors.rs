@@ -14,7 +14,8 @@ pub(super) fn other<E: Display>(error: CallError<E>) -> IoError {
     IoError::Failed(format!("{error}"))
 }
 
-pub(super) fn file_error(error: CallError<FileError>) -> IoError {
+/// What the file server's error means to a tool.
+pub fn file_error(error: CallError<FileError>) -> IoError {
     match error {
         CallError::Server(FileError::NotFound) => IoError::NotFound,
         CallError::Server(FileError::Exists) => IoError::Exists,

@@ -19,6 +19,7 @@ use crate::error::IoError;
 use crate::input::last_name;
 use crate::io::{Io, NodeOf};
 use crate::tools::Tool;
+pub use errors::file_error;
 use errors::stream_error;
 pub use files::{NativeDirectory, NativeFile, open_any};
 pub use system::NativeSystem;
@@ -79,12 +80,13 @@ impl Native {
         }
     }
 
-    /// What was opened for the argument with this number.
+    /// What was opened for the argument with this number. The shell opens what
+    /// is there and can be opened.
     fn path(&mut self, argument: usize) -> Result<Capability, IoError> {
         let name = capability_name(argument);
         self.start
             .take(name.as_str())
-            .map_err(|_| IoError::NotGiven)
+            .map_err(|_| IoError::NotFound)
     }
 }
 

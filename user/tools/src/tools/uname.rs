@@ -9,7 +9,7 @@ use crate::io::Io;
 pub const ABOUT: About = About::new("uname", "uname", "show what system this is");
 
 /// The instruction set this was built for.
-const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
+pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
     "aarch64"
 } else if cfg!(target_arch = "riscv64") {
     "riscv64"

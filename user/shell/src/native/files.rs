@@ -1,0 +1,144 @@
+//! Paths, as walks from the root that the page gave the shell.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use libipc::client::Borrowed;
+use libipc::interfaces::{
+    DirectoryClient, FileAccess, FileClient, FileError, Name, PipesClient, StreamClient, StreamMode,
+};
+use libipc::note::Use;
+use libipc::{CallError, Capability};
+use tessera_tools::IoError;
+use tessera_tools::input::read_all;
+use tessera_tools::io::{Directory, Kind};
+use tessera_tools::native::{NativeDirectory, NativeFile, file_error};
+
+use super::events::failed;
+
+/// The root of all paths. The server behind it makes pipes too.
+pub(super) struct Files(DirectoryClient);
+
+/// A file or a directory.
+enum Found {
+    File(FileClient),
+    Directory(DirectoryClient),
+}
+
+impl Files {
+    pub(super) fn new(root: DirectoryClient) -> Self {
+        Files(root)
+    }
+
+    pub(super) fn pipe(&mut self) -> Result<(StreamClient, StreamClient), IoError> {
+        let root: &Capability = self.0.as_ref();
+        let pipes = Borrowed::<PipesClient>::new(root.handle());
+        pipes.pipe().map_err(failed)
+    }
+
+    pub(super) fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>, IoError> {
+        let directory = self.directory(path, FileAccess::Read)?;
+        let entries = NativeDirectory(directory).list()?;
+        let named = entries
+            .into_iter()
+            .map(|entry| (entry.name, entry.kind == Kind::Directory));
+        Ok(named.collect())
+    }
+
+    pub(super) fn read_file(&mut self, path: &str) -> Result<Vec<u8>, IoError> {
+        read_all(&mut NativeFile(self.file(path, Use::READ)?))
+    }
+
+    pub(super) fn open_input(&mut self, path: &str) -> Result<StreamClient, IoError> {
+        let file = self.file(path, Use::READ)?;
+        file.stream(StreamMode::Read, 0).map_err(file_error)
+    }
+
+    pub(super) fn open_output(
+        &mut self,
+        path: &str,
+        append: bool,
+    ) -> Result<StreamClient, IoError> {
+        let file = self.file(path, Use::WRITE | Use::CREATE)?;
+        if append {
+            return file.stream(StreamMode::Append, 0).map_err(file_error);
+        }
+        file.set_size(0).map_err(file_error)?;
+        file.stream(StreamMode::Write, 0).map_err(file_error)
+    }
+
+    /// What a program's note asks for at a path.
+    pub(super) fn open_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
+        if used.contains(Use::PARENT) {
+            let (parent, _) = split(path);
+            return self
+                .directory(parent, FileAccess::ReadWrite)
+                .map(Capability::from);
+        }
+        match self.open(path, used)? {
+            Found::File(file) => Ok(file.into()),
+            Found::Directory(directory) => Ok(directory.into()),
+        }
+    }
+
+    fn file(&mut self, path: &str, used: Use) -> Result<FileClient, IoError> {
+        match self.open(path, used)? {
+            Found::File(file) => Ok(file),
+            Found::Directory(_) => Err(IoError::IsADirectory),
+        }
+    }
+
+    fn open(&mut self, path: &str, used: Use) -> Result<Found, IoError> {
+        let access = if used.contains(Use::WRITE) {
+            FileAccess::ReadWrite
+        } else {
+            FileAccess::Read
+        };
+        let (parent, last) = split(path);
+        if last.is_empty() {
+            return self.directory(path, access).map(Found::Directory);
+        }
+        let walked = self.walk(parent, access)?;
+        let parent = walked.as_ref().unwrap_or(&self.0);
+        match parent.open(name(last)?, access) {
+            Ok(file) => Ok(Found::File(file)),
+            Err(CallError::Server(FileError::IsDirectory)) => {
+                let directory = parent.open_directory(name(last)?, access);
+                directory.map(Found::Directory).map_err(file_error)
+            }
+            Err(CallError::Server(FileError::NotFound)) if used.contains(Use::CREATE) => parent
+                .create(name(last)?)
+                .map(Found::File)
+                .map_err(file_error),
+            Err(error) => Err(file_error(error)),
+        }
+    }
+
+    /// A capability of its own for a directory.
+    fn directory(&mut self, path: &str, access: FileAccess) -> Result<DirectoryClient, IoError> {
+        match self.walk(path, access)? {
+            Some(directory) => Ok(directory),
+            None => self.0.attenuate(access).map_err(file_error),
+        }
+    }
+
+    /// Walks to a directory, a capability a step; `None` is the root.
+    fn walk(&self, path: &str, access: FileAccess) -> Result<Option<DirectoryClient>, IoError> {
+        let mut walked: Option<DirectoryClient> = None;
+        for step in path.split('/').filter(|step| !step.is_empty()) {
+            let from = walked.as_ref().unwrap_or(&self.0);
+            let next = from.open_directory(name(step)?, access);
+            walked = Some(next.map_err(file_error)?);
+        }
+        Ok(walked)
+    }
+}
+
+fn name(text: &str) -> Result<Name, IoError> {
+    Name::new(text).ok_or(IoError::BadName)
+}
+
+/// The directory of a path, and its last name, which is empty for the root.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}

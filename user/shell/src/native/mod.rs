@@ -1,0 +1,223 @@
+//! The world of a running system, behind its servers' interfaces.
+//!
+//! [`World`] is the shell's [`Host`]: [`seat`] is its place at the terminal,
+//! [`files`] walks paths, [`programs`] starts programs through the supervisor
+//! with exactly what their notes ask for, [`streams`] are what leads where, and
+//! [`inside`] runs tools that are linked into a small system's shell.
+
+mod events;
+mod files;
+pub mod inside;
+mod programs;
+mod seat;
+mod streams;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use libipc::interfaces::supervisor::StartClient;
+use libipc::{ExitCode, Start, time};
+use tessera_tools::native::NativeSystem;
+use tessera_tools::{IoError, tools};
+
+use crate::execute::{Ended, Host, Launch, Shell, StartError};
+use crate::session::{self, Terminal};
+use events::Events;
+use files::Files;
+use inside::Inside;
+use programs::Process;
+use seat::Seat;
+use streams::{Input, Output};
+
+/// A running system, as a shell sees it.
+pub struct World {
+    seat: Seat,
+    events: Events,
+    start: Option<StartClient>,
+    files: Option<Files>,
+    inside: Option<Inside>,
+}
+
+/// Runs a shell with what its task was given: at the terminal, or the script
+/// that its arguments name. `inside` are the tools that are linked into it.
+pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, IoError> {
+    let console = start
+        .take("console")
+        .map_err(|_| IoError::Missing("console"))?;
+    let events = Events::new()?;
+    let own: Vec<String> = start.names().map(ToString::to_string).collect();
+    let world = World {
+        seat: Seat::new(console, &events),
+        start: start.take("start").ok(),
+        files: start.take("files").ok().map(Files::new),
+        inside: inside.map(|run| Inside::new(run, own, NativeSystem::new(&mut start))),
+        events,
+    };
+    let mut shell = Shell::new(world);
+    set_aliases(&mut shell);
+    let script: Vec<String> = start.arguments()[1..]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if let Some(path) = script.first() {
+        let bytes = shell.host.read_file(path)?;
+        let text = String::from_utf8(bytes);
+        let text = text.map_err(|_| IoError::Failed("the script is no UTF-8 text".into()))?;
+        shell.run_script(&text, script);
+        return Ok(exit_code(shell.status));
+    }
+    greet(&mut shell);
+    Ok(exit_code(session::run(&mut shell)))
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode(code.clamp(0, 255) as u8)
+}
+
+/// The tools that only look at the system, and those that stop the machine on
+/// request, are granted what they need by their plain names. Killing is not: it
+/// is said in full.
+fn set_aliases(shell: &mut Shell<World>) {
+    let grants = shell.host.grants();
+    for about in tools::ABOUTS.iter().filter(|about| about.name != "kill") {
+        if let [need] = about.needs
+            && grants.iter().any(|grant| grant == need)
+            && !shell.host.runs_inside(about.name)
+        {
+            shell.alias(about.name, &format!("run --grant {need} {}", about.name));
+        }
+    }
+}
+
+fn greet(shell: &mut Shell<World>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let memory = shell.host.inside.as_mut().and_then(Inside::memory);
+    let memory = memory.map_or(String::new(), |memory| format!("{memory}\r\n"));
+    shell.host.show(&format!(
+        "\r\nTessera {version}, {}. `help` says what there is to do; Ctrl-A X leaves QEMU.\r\n{memory}",
+        tools::uname::ARCHITECTURE,
+    ));
+}
+
+impl Terminal for World {
+    fn prepare(&mut self) {
+        self.seat.prepare(&self.events);
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        self.seat.read()
+    }
+
+    fn show(&mut self, text: &str) {
+        // A terminal that is gone shows nothing; reading notices.
+        let _ = self.seat.write(text.as_bytes());
+    }
+}
+
+impl Host for World {
+    type Input = Input;
+    type Output = Output;
+    type Process = Process;
+
+    fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>, IoError> {
+        self.files()?.list(path)
+    }
+
+    fn read_file(&mut self, path: &str) -> Result<Vec<u8>, IoError> {
+        self.files()?.read_file(path)
+    }
+
+    fn open_input(&mut self, path: &str) -> Result<Input, IoError> {
+        self.files()?.open_input(path).map(Input::stream)
+    }
+
+    fn open_output(&mut self, path: &str, append: bool) -> Result<Output, IoError> {
+        self.files()?.open_output(path, append).map(Output::stream)
+    }
+
+    fn pipe(&mut self) -> Result<(Output, Input), IoError> {
+        match &mut self.files {
+            Some(files) => {
+                let (read, write) = files.pipe()?;
+                Ok((Output::stream(write), Input::stream(read)))
+            }
+            None if self.inside.is_some() => Ok(streams::memory()),
+            None => Err(IoError::NoFiles),
+        }
+    }
+
+    fn write(&mut self, to: Option<&Output>, text: &str) -> Result<(), IoError> {
+        match to {
+            Some(output) => output.write(text.as_bytes()),
+            None => self.seat.write(text.as_bytes()),
+        }
+    }
+
+    fn write_error(&mut self, to: Option<&Output>, text: &str) {
+        // There is nowhere else to report that this failed.
+        let _ = self.write(to, text);
+    }
+
+    fn programs(&mut self) -> Vec<String> {
+        let mut names = self.start.as_ref().map_or(Vec::new(), programs::names);
+        if self.inside.is_some() {
+            names.extend(tools::ABOUTS.iter().map(|about| about.name.to_string()));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn grants(&mut self) -> Vec<String> {
+        let mut names = self.start.as_ref().map_or(Vec::new(), programs::grants);
+        names.extend(self.inside.iter().flat_map(Inside::names));
+        names
+    }
+
+    fn runs_inside(&self, program: &str) -> bool {
+        let known = tools::ABOUTS.iter().any(|about| about.name == program);
+        self.inside.is_some() && known
+    }
+
+    fn start(&mut self, launch: Launch<'_, Self>) -> Result<Process, StartError> {
+        let name = launch.arguments.first().map_or("", String::as_str);
+        if self.runs_inside(name)
+            && let Some(inside) = &mut self.inside
+        {
+            self.seat.cook();
+            let ended = inside.run(&launch, &self.seat, &mut self.events);
+            self.seat.prepare(&self.events);
+            return Ok(Process::ended(ended));
+        }
+        self.start_program(launch)
+    }
+
+    fn wait(&mut self, processes: &mut [Process]) -> Vec<Ended> {
+        self.wait_for(processes)
+    }
+
+    fn poll(&mut self, process: &mut Process) -> Option<Ended> {
+        self.events.poll();
+        process.look(&mut self.events)
+    }
+
+    fn kill(&mut self, process: &mut Process) {
+        process.kill();
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.events.poll();
+        self.events.take_interrupt()
+    }
+
+    fn microseconds(&mut self) -> u64 {
+        time::from_ticks(time::Instant::now().ticks()).as_micros() as u64
+    }
+}
+
+impl World {
+    fn files(&mut self) -> Result<&mut Files, IoError> {
+        self.files.as_mut().ok_or(IoError::NoFiles)
+    }
+}
