@@ -7,11 +7,12 @@ use crate::{
     map::{Encoding, Map},
     program::First,
     refusal::Refusal,
-    tree::{self, HEADER, MAX_TREE},
+    tree::{self, HEADER, MAX_TREE, TOTAL},
 };
 use core::{
     convert::Infallible,
     fmt::{self, Write},
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
@@ -96,6 +97,7 @@ fn prepare(tree: u64, id: u64) -> Result<Platform, Refusal> {
     let used = map(&platform)?;
     Port::adopt(ROOT.load(Relaxed));
     Port::core_up(&platform, 0, image::stack_seen(0));
+    cut_tree(&platform.device_tree);
     let platform = PLATFORM.call_once(|| platform);
     let stacks = image::stack(platform.cores - 1).end;
     let mut platform = Platform {
@@ -133,6 +135,16 @@ fn read_tree(address: u64) -> Result<&'static [u8], Refusal> {
     // SAFETY: as above; `length` is at most `MAX_TREE`, and the early map has
     // its end as well.
     Ok(unsafe { core::slice::from_raw_parts(start, length) })
+}
+
+/// Loaders pad the tree, and what pads it is free memory from now on: makes the
+/// tree's header say so.
+fn cut_tree(range: &Range<u64>) {
+    let length = (range.end - range.start) as u32;
+    let field = Port::physical(range.start + TOTAL as u64).cast::<u32>();
+    // SAFETY: a word of RAM in the final map; the slice of `read_tree` is not
+    // used any more.
+    unsafe { field.write(length.to_be()) };
 }
 
 /// Makes the kernel's final map. Returns how many tables it uses.

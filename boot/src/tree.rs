@@ -18,6 +18,9 @@ use tessera_kernel::platform::Platform;
 
 /// Bytes of the header (specification 5.2).
 pub(crate) const HEADER: usize = 40;
+/// Where in it the length of the whole tree is.
+#[cfg_attr(test, expect(dead_code, reason = "for `start`"))]
+pub(crate) const TOTAL: usize = Field::Total as usize * 4;
 /// Longest tree that is read.
 pub(crate) const MAX_TREE: usize = 2 << 20;
 
