@@ -2,7 +2,6 @@
 
 use crate::{
     badge::Badge,
-    devices,
     give::Giver,
     launch::{self, LaunchError, Sizes},
     layout::{Random, SPAN},
@@ -79,7 +78,6 @@ impl Supervisor {
         entry.verify()?;
         let tree = mapped::for_good(&tree_memory)?;
         let tree = tree.get(tree_offset as usize..).unwrap_or_default();
-        let tree = devices::trimmed(tree).leak();
         let endpoint = libipc::task().create_endpoint()?;
         Ok(Supervisor {
             page: Box::leak(Box::new(tessera_page::decode(entry.data)?)),
@@ -166,7 +164,7 @@ impl Supervisor {
         let given =
             wiring::holdings(task).try_for_each(|holding| giver.give(&mut running, &holding));
         for device in &task.devices {
-            if let Some(found) = devices::find(self.tree, &device.compatible) {
+            if let Some(found) = crate::devices::find(self.tree, &device.compatible) {
                 let argument = DeviceArgument {
                     name: &device.name,
                     compatible: found.compatible,
