@@ -7,6 +7,7 @@ use crate::{
     log::Log,
     memory::frames::Frames,
     object::{
+        endpoint::{self, Endpoint},
         interrupt::Interrupt,
         memory::{self, Memory},
         task::{self, Task},
@@ -32,6 +33,8 @@ pub struct Kernel {
     pub log: Log,
     /// First frame with retired objects, as index + 1.
     pub retired: Word<u32>,
+    /// Endpoints that were closed and where somebody may still wait.
+    pub closing: List<Endpoint, endpoint::Closing>,
     /// Tasks that are being taken apart.
     pub dying_tasks: List<Task, task::Dying>,
     /// Memory that is being given back.
@@ -59,6 +62,7 @@ impl Kernel {
             asids: Asids::new(),
             log: Log::new(),
             retired: Word::zeroed(),
+            closing: List::empty(),
             dying_tasks: List::empty(),
             dying_memory: List::empty(),
             boot_task: Task::new(),

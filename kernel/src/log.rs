@@ -79,6 +79,14 @@ impl Log {
         self.released.set(false);
     }
 
+    /// The endpoint answers nobody any more, so it is not told either.
+    pub fn forget_reader(&self, k: Entered<'_>, endpoint: &Endpoint) {
+        if self.reader.is(endpoint) {
+            self.reader.set(None);
+            endpoint.release(k);
+        }
+    }
+
     /// Tells the reader, if the log has grown since it was told.
     pub fn tell(&self, k: Entered<'_>) {
         if self.grown.replace(false)

@@ -5,7 +5,7 @@ use crate::{
     Entered, Kernel,
     arch::{Arch, Line, Port, Trap},
     fault,
-    ipc::signal,
+    ipc::{end, signal},
     memory::{slab, space::Progress},
     object::thread::Thread,
     syscall,
@@ -74,16 +74,19 @@ fn interrupts(k: Entered<'_>) {
 
 /// Goes on taking apart what was ended, until an interrupt waits.
 fn reap(k: Entered<'_>) {
-    while let Some(task) = k.kernel.dying_tasks.first(k) {
-        if task.reap(k) == Progress::Again {
-            return;
-        }
+    while reap_first(k) == Some(Progress::Done) {}
+}
+
+/// Takes the first thing that was ended apart. What one ends may end others.
+fn reap_first(k: Entered<'_>) -> Option<Progress> {
+    let kernel = k.kernel;
+    if let Some(endpoint) = kernel.closing.first(k) {
+        return Some(end::disperse(k, endpoint));
     }
-    while let Some(memory) = k.kernel.dying_memory.first(k) {
-        if memory.reap(k) == Progress::Again {
-            return;
-        }
+    if let Some(task) = kernel.dying_tasks.first(k) {
+        return Some(task.reap(k));
     }
+    kernel.dying_memory.first(k).map(|memory| memory.reap(k))
 }
 
 /// What the other cores do: they are counted, then sleep.

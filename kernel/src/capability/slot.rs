@@ -98,6 +98,12 @@ impl Slot {
         generation != u32::MAX
     }
 
+    /// Pretends that the empty slot was used so often before.
+    #[cfg(test)]
+    pub fn set_generation(&self, generation: u32) {
+        self.word.set(u64::from(generation) << 32);
+    }
+
     /// Makes an endpoint's capability as new as `epoch`.
     pub fn set_epoch(&self, epoch: u64) {
         self.number.set(epoch);

@@ -47,6 +47,11 @@ impl Table {
         }
     }
 
+    /// Physical addresses of the directories; 0 for those that do not exist.
+    pub fn directories(&self) -> impl Iterator<Item = u64> {
+        self.directories.iter().map(Word::get)
+    }
+
     /// The slot with this index.
     pub fn slot<'k>(&self, k: Entered<'k>, index: u32) -> Option<&'k Slot> {
         if index >= self.slots.get() {
@@ -172,6 +177,13 @@ impl Table {
             }
             if Port::interrupt_waits() {
                 return Progress::Again;
+            }
+        }
+        // One that was made for a page that could not be paid is left.
+        for directory in &self.directories {
+            let frame = directory.replace(0);
+            if frame != 0 {
+                quota::free(k, payer, frame);
             }
         }
         self.free.set(0);

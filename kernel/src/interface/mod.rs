@@ -181,7 +181,7 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
     if handler.caller.again {
         return Outcome::Retry;
     }
-    if thread.state.get() != State::Ready {
+    if !matches!(thread.state.get(), State::Ready | State::Stopped) {
         // It ended itself, or waits for its fault handler.
         return Outcome::Blocked;
     }

@@ -9,7 +9,7 @@ use crate::{
         copy::{self, Place},
         slab,
     },
-    object::{interrupt::Interrupt, memory::Memory},
+    object::{endpoint::State, interrupt::Interrupt, memory::Memory},
 };
 use libipc_abi::{
     PAGE,
@@ -88,6 +88,9 @@ impl objects::System for On<'_, '_> {
         let Target::Endpoint(endpoint, ..) = target else {
             return Err(ObjectError::Denied);
         };
+        if endpoint.state.get() == State::Closed {
+            return Err(ObjectError::Died);
+        }
         endpoint.uses.add(1);
         let log = &k.kernel.log;
         if let Some(old) = log.reader.take(k) {

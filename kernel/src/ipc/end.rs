@@ -5,6 +5,7 @@ use super::{plain, reply, signal};
 use crate::{
     Entered,
     arch::{Arch, Port},
+    memory::space::Progress,
     object::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
@@ -60,16 +61,23 @@ fn leave_queue(k: Entered<'_>, thread: &Thread) {
 }
 
 /// Ends a thread's wait with an error. The thread is in no queue. A fault that
-/// cannot be reported ends its thread.
-fn fail(k: Entered<'_>, thread: &Thread, error: TransportError) {
-    finish_call(k, thread);
-    if thread.pending_fault().is_some() {
-        thread.end(k);
+/// cannot be reported ends its thread, and with it the call that this one
+/// serves: a loop, for threads that handle each other's faults make this as long
+/// as they like, and the kernel's stack is small.
+fn fail(k: Entered<'_>, thread: &Thread, mut error: TransportError) {
+    let mut next = Some(thread);
+    while let Some(thread) = next {
+        finish_call(k, thread);
+        if thread.pending_fault().is_none() {
+            Port::call_out(&thread.context, &plain(Status::Error(error)));
+            return k.core.wake(k, thread);
+        }
+        k.core.forget(thread);
+        next = thread.client.get(k);
+        thread.bury(k);
         thread.detach(k);
-        return;
+        error = TransportError::delivered(Cause::Died);
     }
-    Port::call_out(&thread.context, &plain(Status::Error(error)));
-    k.core.wake(k, thread);
 }
 
 /// Ends whatever wait the thread is in.
@@ -110,11 +118,20 @@ pub fn dropped(k: Entered<'_>, client: &Thread, number: u64) {
     }
 }
 
-/// The endpoint answers nobody any more.
+/// The endpoint answers nobody any more. Who waits there is told when the kernel
+/// is left: the endpoint's lock may be held now, by a message that carries the
+/// last capability to receive away.
 pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
-    endpoint.uses.add(1);
-    endpoint.state.set(EndpointState::Closed);
+    if endpoint.state.replace(EndpointState::Closed) == EndpointState::Closed {
+        return;
+    }
     endpoint.signals.set(0);
+    endpoint.uses.add(1);
+    k.kernel.closing.push(k, endpoint);
+}
+
+/// Ends the waits at an endpoint that was closed, until an interrupt waits.
+pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     loop {
         let guard = endpoint.lock.lock();
         let waiting = match endpoint.senders.pop(k) {
@@ -127,12 +144,21 @@ pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
         drop(guard);
         let Some(waiting) = waiting else { break };
         fail(k, waiting, TransportError::refused(Cause::Died));
+        if Port::interrupt_waits() {
+            return Progress::Again;
+        }
     }
     while let Some(session) = endpoint.closed.pop(k) {
         session.told.set(true);
         session.end_if_unused(k);
+        if Port::interrupt_waits() {
+            return Progress::Again;
+        }
     }
+    k.kernel.log.forget_reader(k, endpoint);
+    k.kernel.closing.remove(k, endpoint);
     endpoint.release(k);
+    Progress::Done
 }
 
 /// Ends the wait of every receiver, so that a successor can take over.

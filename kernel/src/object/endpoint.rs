@@ -3,7 +3,7 @@
 use crate::{
     Entered,
     cell::{Bits, Link, Word},
-    list::List,
+    list::{List, Node, Through},
     memory::slab::{self, Object},
     object::{
         session::{All, Closed, Session},
@@ -62,10 +62,21 @@ pub struct Endpoint {
     pub uses: Word<u64>,
     /// Those of them that can receive.
     pub receive_uses: Word<u64>,
+    node: Node<Endpoint>,
 }
 
 impl Object for Endpoint {
     const CLASS: usize = 4;
+}
+
+/// Endpoints that were closed and where somebody may still wait.
+#[derive(Debug)]
+pub struct Closing;
+
+impl Through<Endpoint> for Closing {
+    fn node(object: &Endpoint) -> &Node<Endpoint> {
+        &object.node
+    }
 }
 
 impl Endpoint {
@@ -92,6 +103,7 @@ impl Endpoint {
                 epoch: Word::default(),
                 uses: Word::default(),
                 receive_uses: Word::default(),
+                node: Node::default(),
             },
         )?;
         endpoint.payer.set(Some(payer));

@@ -31,13 +31,13 @@ pub struct Memory {
     /// Whether the frames are device registers.
     device: Word<bool>,
     /// First physical address of a fixed range, or 0.
-    fixed: Word<u64>,
+    pub fixed: Word<u64>,
     /// Levels of directories above the frames; 0 for `direct`.
-    depth: Word<u64>,
+    pub depth: Word<u64>,
     /// Frames, 0 while absent; with directories the first is the root.
-    direct: [Word<u64>; DIRECT],
+    pub direct: [Word<u64>; DIRECT],
     /// Frames charged: pages and directories.
-    charged: Word<u64>,
+    pub charged: Word<u64>,
     /// The task that pays; none for a fixed range.
     payer: Link<Task>,
     node: Node<Memory>,

@@ -258,6 +258,11 @@ impl Thread {
             return;
         }
         crate::ipc::end::leave(k, self);
+        self.bury(k);
+    }
+
+    /// The thread is in no wait and serves nobody: gives back what it had.
+    pub fn bury(&self, k: Entered<'_>) {
         self.state.set(State::Dead);
         if let Some(task) = self.task.get(k) {
             task.alive.take(1);

@@ -117,6 +117,10 @@ impl Wheel {
         if list.is_empty() {
             let group = &self.occupied[level as usize];
             group.set(group.get() & !(1 << slot));
+            // What is put there from now on is of the wheel's next turn.
+            if self.reached.get() == Place(Some((level, slot))) {
+                self.reached.set(Place(None));
+            }
         }
     }
 
@@ -149,11 +153,11 @@ impl Wheel {
             }
             let thread = self.slots[level][slot].first(k)?;
             *looks = looks.checked_sub(1)?;
-            self.clear(k, thread);
             // Time reaches the slot's begin before anything inside it, so what
             // stays in the wheel keeps its place.
             self.base.set(begin);
             self.reached.set(Place(Some((level as u8, slot as u8))));
+            self.clear(k, thread);
             let deadline = thread.alarm.deadline.get();
             if deadline <= now {
                 return Some(thread);

@@ -23,6 +23,11 @@ impl RunQueue {
         }
     }
 
+    /// The threads of a priority.
+    pub fn of(&self, priority: u8) -> &List<Thread, InQueue> {
+        &self.lists[priority as usize]
+    }
+
     /// The highest priority of a ready thread.
     pub fn highest(&self) -> Option<u8> {
         (0..4).rev().find_map(|group| {
@@ -44,20 +49,20 @@ impl RunQueue {
     /// Adds a thread behind those of its priority.
     pub fn push(&self, k: Entered<'_>, thread: &Thread) {
         let priority = thread.effective.get();
-        self.lists[priority as usize].push(k, thread);
+        self.of(priority).push(k, thread);
         self.mark(priority, true);
     }
 
     /// Adds a thread before those of its priority.
     pub fn push_front(&self, k: Entered<'_>, thread: &Thread) {
         let priority = thread.effective.get();
-        self.lists[priority as usize].push_front(k, thread);
+        self.of(priority).push_front(k, thread);
         self.mark(priority, true);
     }
 
     /// Takes the first thread of the highest priority.
     pub fn pop<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
-        let thread = self.lists[self.highest()? as usize].first(k)?;
+        let thread = self.of(self.highest()?).first(k)?;
         self.remove(k, thread);
         Some(thread)
     }
@@ -65,7 +70,7 @@ impl RunQueue {
     /// Takes out a thread that is in the queue.
     pub fn remove(&self, k: Entered<'_>, thread: &Thread) {
         let priority = thread.effective.get();
-        let list = &self.lists[priority as usize];
+        let list = self.of(priority);
         list.remove(k, thread);
         if list.is_empty() {
             self.mark(priority, false);

@@ -239,6 +239,8 @@ fn a_deadline_is_inherited() {
 fn closing_ends_no_use_twice() {
     let pair = Pair::new();
     end::close(pair.machine.k, pair.endpoint);
+    end::close(pair.machine.k, pair.endpoint);
+    pair.machine.leave();
     assert_eq!(
         (pair.endpoint.uses.get(), pair.endpoint.receive_uses.get()),
         (2, 1)

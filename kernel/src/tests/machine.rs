@@ -23,8 +23,10 @@ use libipc_abi::{
     buffer::word,
     handle::{Handle, Rights},
     label::{Flags, Label},
+    objects::{ObjectError, task},
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
+    wire::ErrorCode,
 };
 use std::{
     alloc::{Layout, alloc_zeroed},
@@ -178,6 +180,43 @@ impl Machine {
             .expect("kernel objects answer at once")
     }
 
+    /// A call of a task with capabilities as arguments; one slot is open.
+    pub(super) fn task_call(
+        &self,
+        thread: &'static Thread,
+        task: Handle,
+        operation: u8,
+        capabilities: &[Handle],
+        words: &[u64],
+    ) -> Answer {
+        self.open(thread, 1);
+        for (index, handle) in capabilities.iter().enumerate() {
+            self.set_buffer(thread, word::CAPABILITIES + index, handle.0);
+        }
+        let label = Label::call(operation, task::INTERFACE.hash);
+        let label = label.with_capabilities(capabilities.len());
+        let out = self.call(thread, task, label, words);
+        Answer::of(&out.expect("kernel objects answer at once"))
+    }
+
+    /// The capability that the last answer carried.
+    pub(super) fn received(&self, thread: &Thread) -> Handle {
+        Handle(self.buffer(thread, word::CAPABILITIES))
+    }
+
+    /// Makes an object of the task and returns its handle.
+    pub(super) fn make(
+        &self,
+        thread: &'static Thread,
+        task: Handle,
+        operation: u8,
+        words: &[u64],
+    ) -> Handle {
+        let answer = self.task_call(thread, task, operation, &[], words);
+        assert!(answer.is_ok(), "{answer:?}");
+        self.received(thread)
+    }
+
     pub(super) fn receive(&self, thread: &'static Thread, handle: Handle) -> Option<CallOut> {
         self.receive_until(thread, handle, FOREVER)
     }
@@ -234,6 +273,11 @@ impl Machine {
         copy::read(self.k, Place::Task(task, address), bytes).unwrap();
     }
 
+    /// Leaves the kernel as after an interrupt.
+    pub(super) fn leave(&self) {
+        run::leave(self.k);
+    }
+
     /// Lets time pass.
     pub(super) fn at(&self, now: u64) {
         host::set_now(now);
@@ -256,6 +300,54 @@ pub(super) fn call_in(handle: Handle, label: Label, words: &[u64], deadline: u64
         words: all,
         deadline,
         request: Handle::NULL,
+    }
+}
+
+/// Operations of a task, by number.
+pub(super) mod on_task {
+    pub(crate) const CREATE_MEMORY: u8 = 3;
+    pub(crate) const MAP: u8 = 4;
+    pub(crate) const INSTALL: u8 = 7;
+    pub(crate) const DERIVE: u8 = 8;
+    pub(crate) const DELETE: u8 = 9;
+    pub(crate) const SET_FAULT_HANDLER: u8 = 10;
+}
+
+/// What a kernel object answers: its words, its own error, or a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Ok([u64; WORDS]),
+    Error(u64),
+    Status(u64),
+}
+
+impl Answer {
+    pub(super) fn of(out: &CallOut) -> Answer {
+        match (out.status, out.label.operation()) {
+            (MESSAGE, Label::OK) => Answer::Ok(out.words),
+            (MESSAGE, _) => Answer::Error(out.words[0]),
+            (status, _) => Answer::Status(status),
+        }
+    }
+
+    /// How `error` arrives.
+    pub(super) fn error(error: ObjectError) -> Answer {
+        match error.cause() {
+            Some(cause) => Answer::Status(refused(cause)),
+            None => Answer::Error(error.to_code()),
+        }
+    }
+
+    /// The first word of an answer that is none of the errors.
+    pub(super) fn word(self) -> u64 {
+        match self {
+            Answer::Ok(words) => words[0],
+            other => panic!("refused: {other:?}"),
+        }
+    }
+
+    pub(super) fn is_ok(self) -> bool {
+        matches!(self, Answer::Ok(_))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tests of the kernel's logic on the host, by the system calls that programs
 //! would make.
 
+mod capabilities;
 mod ends;
+mod invariants;
 mod leases;
 mod machine;
 mod messages;
