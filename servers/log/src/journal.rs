@@ -81,7 +81,7 @@ impl Journal {
             &mut self.others
         };
         for line in text.trim_end_matches('\n').split('\n') {
-            let lost = bucket.take(now).map_err(|()| LogError::TooFast)?;
+            let lost = bucket.take(now).ok_or(LogError::TooFast)?;
             write(&mut self.ring, now, level, source, line, lost);
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Journal {
         if line.is_empty() {
             return;
         }
-        if let Ok(lost) = self.kernel.take(now) {
+        if let Some(lost) = self.kernel.take(now) {
             let line = String::from_utf8_lossy(&line);
             write(&mut self.ring, now, LogLevel::Info, "kernel", &line, lost);
         }

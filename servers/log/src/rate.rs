@@ -34,9 +34,9 @@ impl Bucket {
         }
     }
 
-    /// Takes a line out. `Ok` says how many lines were lost before it, `Err`
-    /// that it is lost too.
-    pub fn take(&mut self, now: u64) -> Result<u64, ()> {
+    /// Takes a line out and says how many were lost before it. `None`: it is
+    /// lost too.
+    pub fn take(&mut self, now: u64) -> Option<u64> {
         let elapsed = now.saturating_sub(self.at);
         self.at = now;
         let gained = elapsed.saturating_mul(self.rate.per_second);
@@ -44,10 +44,10 @@ impl Bucket {
         self.level = self.level.saturating_add(gained).min(full);
         if self.level < MICROSECONDS {
             self.lost += 1;
-            return Err(());
+            return None;
         }
         self.level -= MICROSECONDS;
-        Ok(core::mem::take(&mut self.lost))
+        Some(core::mem::take(&mut self.lost))
     }
 }
 
@@ -65,13 +65,13 @@ mod tests {
     fn a_burst_then_a_trickle() {
         let mut bucket = Bucket::new(RATE, 0);
         let taken = [(); 5].map(|()| bucket.take(0));
-        assert_eq!(taken, [Ok(0), Ok(0), Ok(0), Err(()), Err(())]);
-        assert_eq!(bucket.take(499_999), Err(()));
-        assert_eq!(bucket.take(500_000), Ok(3));
-        assert_eq!(bucket.take(500_000), Err(()));
+        assert_eq!(taken, [Some(0), Some(0), Some(0), None, None]);
+        assert_eq!(bucket.take(499_999), None);
+        assert_eq!(bucket.take(500_000), Some(3));
+        assert_eq!(bucket.take(500_000), None);
         // Full again, and no fuller.
         let later = [(); 4].map(|()| bucket.take(u64::MAX));
-        assert_eq!(later, [Ok(1), Ok(0), Ok(0), Err(())]);
+        assert_eq!(later, [Some(1), Some(0), Some(0), None]);
     }
 
     proptest! {
@@ -82,12 +82,12 @@ mod tests {
             for gap in gaps {
                 now += gap;
                 match bucket.take(now) {
-                    Ok(before) => {
+                    Some(before) => {
                         prop_assert_eq!(before, lost);
                         taken += 1;
                         lost = 0;
                     }
-                    Err(()) => lost += 1,
+                    None => lost += 1,
                 }
                 prop_assert!(taken <= RATE.burst + now * RATE.per_second / MICROSECONDS);
             }
