@@ -59,6 +59,7 @@ impl objects::Reply for On<'_, '_> {
         let handle = self.caller.give(&target, Rights::ANSWER | Rights::GRANT)?;
         self.client.server.set(None);
         server.client.set(None);
+        server.depth.set(0);
         // Donation ends where a reply is kept.
         k.core.set_effective(k, server, server.priority.get());
         Ok(ReplyClient(handle))

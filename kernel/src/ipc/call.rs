@@ -19,6 +19,9 @@ use libipc_abi::{
     status::{Cause, Status, TransportError},
 };
 
+/// Most callers that wait for one another.
+pub const DEPTH: u64 = 16;
+
 /// Whether the label's counts are possible.
 pub fn well_formed(label: Label) -> bool {
     label.bytes() <= BYTES && label.capabilities() <= CAPABILITIES && label.leases() <= LEASES
@@ -74,9 +77,13 @@ pub fn send(
     if deadline != FOREVER && deadline <= Port::now() {
         return Err(Cause::TimedOut);
     }
+    let receiver = endpoint.receivers.first(k);
+    if caller.depth.get() >= DEPTH || receiver.is_none() && holds_all(k, caller, endpoint) {
+        return Err(Cause::Deadlock);
+    }
     begin(caller, endpoint, session, label);
     if endpoint.state.get() == EndpointState::Open
-        && let Some(receiver) = endpoint.receivers.first(k)
+        && let Some(receiver) = receiver
     {
         if let Err(cause) = deliver::message(k, caller, receiver) {
             abandon(k, caller);
@@ -91,6 +98,18 @@ pub fn send(
     }
     k.core.alarms.set(k, caller, deadline);
     Ok(())
+}
+
+/// Whether everybody who answers at the endpoint waits for `caller`, or is it:
+/// then nobody would ever take the call. The chain has at most `DEPTH` threads.
+fn holds_all(k: Entered<'_>, caller: &Thread, endpoint: &Endpoint) -> bool {
+    let mut held = 0;
+    let mut thread = Some(caller);
+    while let Some(link) = thread {
+        held += u64::from(link.serves.is(endpoint));
+        thread = link.client.get(k);
+    }
+    held > 0 && held == endpoint.servers.get()
 }
 
 fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label: Label) {

@@ -54,6 +54,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     sender.state.set(State::Waiting);
     sender.server.set(Some(receiver));
     receiver.client.set(Some(sender));
+    receiver.depth.set(sender.depth.get() + 1);
     if let Some(task) = receiver.task.get(k) {
         task.received.add(1);
     }

@@ -21,6 +21,7 @@ pub fn finish_call(k: Entered<'_>, client: &Thread) {
     client.label.set(0);
     if let Some(server) = client.server.take(k) {
         server.client.set(None);
+        server.depth.set(0);
         k.core.set_effective(k, server, server.priority.get());
     }
     if let Some(session) = client.session.take(k) {
@@ -108,6 +109,7 @@ pub fn undeliverable(k: Entered<'_>, sender: &Thread, cause: Cause) {
 /// The server receives again without having answered.
 pub fn drop_request(k: Entered<'_>, server: &Thread, client: &Thread) {
     server.client.set(None);
+    server.depth.set(0);
     fail(k, client, TransportError::delivered(Cause::Dropped));
 }
 

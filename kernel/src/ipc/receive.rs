@@ -42,6 +42,7 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     if epoch != endpoint.epoch.get() {
         return Outcome::Done(refused(Cause::Revoked));
     }
+    serve(k, thread, Some(endpoint));
     if let Some(out) = event(k, endpoint) {
         return Outcome::Done(out);
     }
@@ -73,6 +74,23 @@ fn event(k: Entered<'_>, endpoint: &Endpoint) -> Option<CallOut> {
     session.told.set(true);
     session.end_if_unused(k);
     Some(out)
+}
+
+/// Notes which endpoint a thread answers for.
+pub fn serve(k: Entered<'_>, thread: &Thread, endpoint: Option<&Endpoint>) {
+    if endpoint.is_some_and(|endpoint| thread.serves.is(endpoint)) {
+        return;
+    }
+    if let Some(endpoint) = endpoint {
+        endpoint.uses.add(1);
+        endpoint.servers.add(1);
+    }
+    let old = thread.serves.take(k);
+    thread.serves.set(endpoint);
+    if let Some(old) = old {
+        old.servers.take(1);
+        old.release(k);
+    }
 }
 
 fn enqueue(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) {

@@ -48,6 +48,8 @@ pub struct Endpoint {
     pub queued: Word<u64>,
     /// Threads that wait for messages.
     pub receivers: List<Thread, InQueue>,
+    /// Threads that last received here.
+    pub servers: Word<u64>,
     /// Signal bits that nobody has taken.
     pub signals: Word<u64>,
     /// All sessions.
@@ -96,6 +98,7 @@ impl Endpoint {
                 senders: List::empty(),
                 queued: Word::default(),
                 receivers: List::empty(),
+                servers: Word::default(),
                 signals: Word::default(),
                 sessions: List::empty(),
                 session_count: Word::default(),

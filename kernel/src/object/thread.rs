@@ -111,6 +111,10 @@ pub struct Thread {
     pub server: Link<Thread>,
     /// The thread whose call it serves. Each is the other's `server`.
     pub client: Link<Thread>,
+    /// The endpoint that it last received from; counted in its uses.
+    pub serves: Link<Endpoint>,
+    /// Callers that wait for one another, ending with this thread.
+    pub depth: Word<u64>,
     /// A fault instead of a call.
     pub fault: PendingFault,
     /// Somebody wants it stopped.
@@ -194,6 +198,8 @@ impl Thread {
                 lease_count: Word::default(),
                 server: Link::none(),
                 client: Link::none(),
+                serves: Link::none(),
+                depth: Word::default(),
                 fault: PendingFault::default(),
                 suspended: Word::default(),
                 history: Default::default(),
@@ -263,6 +269,7 @@ impl Thread {
 
     /// The thread is in no wait and serves nobody: gives back what it had.
     pub fn bury(&self, k: Entered<'_>) {
+        crate::ipc::receive::serve(k, self, None);
         self.state.set(State::Dead);
         if let Some(task) = self.task.get(k) {
             task.alive.take(1);

@@ -160,6 +160,7 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
     }
     for thread in &census.threads {
         uses.link(k, &thread.endpoint);
+        uses.link(k, &thread.serves);
         in_flight.link(k, &thread.session);
         if !thread.task.is_none() {
             uses.add(*thread);
@@ -226,6 +227,9 @@ fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpo
     assert_eq!(senders, waits(State::Sending), "queue of senders");
     assert_eq!(endpoint.queued.get(), senders as u64, "queued");
     let receivers = endpoint.receivers.iter(k).count();
+    let serve = |thread: &&&Thread| thread.serves.is(endpoint);
+    let servers = census.threads.iter().filter(serve).count();
+    assert_eq!(endpoint.servers.get(), servers as u64, "servers");
     assert_eq!(receivers, waits(State::Receiving), "queue of receivers");
     let sessions = endpoint.sessions.iter(k).count();
     assert_eq!(endpoint.session_count.get(), sessions as u64, "sessions");
@@ -348,7 +352,8 @@ fn check_frames(k: Entered<'static>, census: &Census) {
         assert!(task.used.get() <= task.limit.get());
         in_use += own;
     }
-    let boot = census
+    // The root table of nobody's address space is the boot task's as well.
+    let boot = 1 + census
         .slabs
         .get(&address(&kernel.boot_task))
         .copied()

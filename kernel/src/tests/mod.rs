@@ -2,6 +2,7 @@
 //! would make.
 
 mod capabilities;
+mod cycles;
 mod ends;
 mod invariants;
 mod leases;
