@@ -63,7 +63,7 @@ pub const BUILTINS: &[Builtin] = &[
     builtin("help", "help [COMMAND]", "say what there is to do", (0, 1)),
     builtin("history", "history", "show the lines entered", (0, 0)),
     builtin("jobs", "jobs", "show what runs in the background", (0, 0)),
-    builtin("kill", "kill %JOB...", "end jobs of this shell", (1, MANY)),
+    builtin("kill", "kill %JOB...", "end a job of this shell", (1, MANY)),
     builtin("pwd", "pwd", "show the working directory", (0, 0)),
     builtin(
         "run",
@@ -217,11 +217,16 @@ fn help<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32) {
         return say(shell, &text);
     }
     let programs = shell.host.programs();
-    let mut lines: Vec<(&str, &str)> = BUILTINS.iter().map(|b| (b.name, b.summary)).collect();
     let tools = tools::ABOUTS
         .iter()
         .filter(|about| programs.iter().any(|p| p == about.name));
-    lines.extend(tools.map(|about| (about.name, about.summary)));
+    let mut lines: Vec<(&str, &str)> = tools.map(|about| (about.name, about.summary)).collect();
+    for builtin in BUILTINS {
+        // `kill` is both; what the tool says covers both.
+        if lines.iter().all(|(name, _)| *name != builtin.name) {
+            lines.push((builtin.name, builtin.summary));
+        }
+    }
     lines.sort();
     let mut text = String::new();
     for (name, summary) in &lines {

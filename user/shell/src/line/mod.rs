@@ -146,8 +146,10 @@ impl Editor {
     }
 
     fn enter(&mut self, out: &mut String) -> Event {
-        self.buffer.end();
-        self.screen.draw(&self.buffer, out);
+        if !self.buffer.at_end() {
+            self.buffer.end();
+            self.screen.draw(&self.buffer, out);
+        }
         *out += "\r\n";
         let line = String::from(self.buffer.text());
         self.history.add(&line);

@@ -30,7 +30,10 @@ pub struct NativeDirectory(pub DirectoryClient);
 pub fn open_any(capability: Capability) -> Result<io::Node<NativeFile, NativeDirectory>, IoError> {
     let file = Borrowed::<FileClient>::new(capability.handle());
     match file.stat() {
-        Ok(_) => Ok(io::Node::File(NativeFile(capability.into()))),
+        Ok(stat) if stat.kind == FileKind::File => {
+            Ok(io::Node::File(NativeFile(capability.into())))
+        }
+        Ok(_) => Ok(io::Node::Directory(NativeDirectory(capability.into()))),
         Err(error) if of_other_kind(&error) => {
             Ok(io::Node::Directory(NativeDirectory(capability.into())))
         }

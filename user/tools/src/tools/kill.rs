@@ -12,7 +12,7 @@ pub const ABOUT: About = About {
     ..About::new(
         "kill",
         "kill TASK...",
-        "end tasks, by name or number (`kill %1` ends a job of this shell)",
+        "end tasks, by name or number, or %1, a job of this shell",
     )
 };
 

@@ -29,7 +29,7 @@ pub const ABOUT: About = About {
     ..About::new(
         "edit",
         "edit FILE",
-        "edit a text file: Ctrl-S saves, Ctrl-Q leaves, Ctrl-K cuts a line, Ctrl-U puts it back",
+        "edit a text file; Ctrl-S saves, Ctrl-Q leaves",
     )
 };
 
