@@ -96,13 +96,10 @@ const CLIENT: Rights = Rights::CALL
     .union(Rights::GRANT);
 
 impl Supervisor {
-    /// Gives registers and interrupt of a device. Without the device the task
-    /// starts without them, and says so itself.
+    /// Gives registers and interrupt of a device.
     fn give_device(&self, running: &mut Running, device: &Device) -> Result<(), LaunchError> {
-        let Some(found) = devices::find(self.tree, &device.compatible) else {
-            self.log(&format!("init: no device for `{}`\n", device.name));
-            return Ok(());
-        };
+        let found = devices::find(self.tree, &device.compatible);
+        let found = found.ok_or(LaunchError::NoDevice)?;
         let (address, pages) = found.pages();
         let memory = self.system.device_memory(address, pages)?;
         let registers = Rights::READ | Rights::WRITE;

@@ -29,6 +29,8 @@ pub enum LaunchError {
     TooLarge,
     /// Arguments or names do not fit into the start page.
     Start,
+    /// The machine lacks a device that the page gives it.
+    NoDevice,
 }
 
 impl From<ElfError> for LaunchError {
@@ -54,7 +56,7 @@ impl From<LaunchError> for SupervisorError {
             {
                 SupervisorError::Quota
             }
-            LaunchError::Kernel(_) => SupervisorError::Internal,
+            LaunchError::Kernel(_) | LaunchError::NoDevice => SupervisorError::Internal,
         }
     }
 }
@@ -66,6 +68,7 @@ impl core::fmt::Display for LaunchError {
             LaunchError::Kernel(error) => error.fmt(f),
             LaunchError::TooLarge => f.write_str("heap, stack or program are too large"),
             LaunchError::Start => f.write_str("arguments or names do not fit"),
+            LaunchError::NoDevice => f.write_str("its device is not in the device tree"),
         }
     }
 }

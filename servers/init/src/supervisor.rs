@@ -123,7 +123,12 @@ impl Supervisor {
         }
         // From here on a server drives the console: none of the tasks above has
         // run yet, for this one has the highest priority.
-        if page.provider(CONSOLE).is_some() {
+        let runs = |name: &str| {
+            self.slots
+                .iter()
+                .any(|(_, slot)| slot.name == name && slot.running.is_some())
+        };
+        if page.provider(CONSOLE).is_some_and(|task| runs(&task.name)) {
             self.system.release_console()?;
         }
         let counters = self.system.counters()?;
