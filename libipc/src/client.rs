@@ -5,10 +5,11 @@ use crate::{
     handle::Handle,
     label::{Flags, Label},
     lease,
-    message::{Reader, Writer},
-    near::{Gate, NearCall},
+    message::{self, Attached, Reader, Writer, failed, failure},
+    message_buffer::LeaseDescriptor,
+    near::{Gate, NearAnswer, NearCall},
     operation::{Class, Interface, Operation},
-    registers::CallIn,
+    registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::{ErrorCode, Sink, Wire},
@@ -115,7 +116,6 @@ impl<C: fmt::Debug> fmt::Debug for Borrowed<C> {
 pub struct Call<'a> {
     connection: &'a Connection,
     operation: &'static Operation,
-    label: Label,
     writer: Writer,
 }
 
@@ -128,11 +128,11 @@ impl<'a> Call<'a> {
         index: usize,
     ) -> Call<'a> {
         let operation = &interface.operations[index];
+        let label = Label::call(operation.number, interface.hash);
         Call {
             connection,
             operation,
-            label: Label::call(operation.number, interface.hash),
-            writer: Writer::new(),
+            writer: Writer::new(connection.capability.handle(), label),
         }
     }
 
@@ -144,7 +144,8 @@ impl<'a> Call<'a> {
         index: usize,
     ) -> Call<'a> {
         let mut call = Call::new(connection, interface, index);
-        call.label = call.label.with_flags(Flags::OBJECT);
+        let label = &mut call.writer.input.label;
+        *label = label.with_flags(Flags::OBJECT);
         call
     }
 
@@ -165,12 +166,22 @@ impl<'a> Call<'a> {
 
     /// Sends the call, waits for the answer and takes the result out of it.
     #[inline]
-    pub fn finish<T: Wire, E: ErrorCode>(self) -> Result<T, CallError<E>> {
-        let (outcome, mut reader) = self.send()?;
+    pub fn finish<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
+        let output = self.send();
         let broken = CallError::Transport(TransportError::delivered(Cause::Malformed));
-        match outcome {
-            Label::OK => T::take(&mut reader).map_err(|_| broken),
-            Label::SERVER_ERROR => match E::from_code(reader.words[0]) {
+        if output.status != Status::Message.to_word() {
+            return Err(failure(&output).into());
+        }
+        match output.label.operation() {
+            Label::OK => {
+                let mut attached = Attached::default();
+                attached.note(output.label);
+                let mut reader = Reader::new(output.label, &output.words, &mut attached);
+                let result = T::take(&mut reader);
+                attached.discard();
+                result.map_err(|_| broken)
+            }
+            Label::SERVER_ERROR => match E::from_code(output.words[0]) {
                 Some(error) => Err(CallError::Server(error)),
                 None => Err(broken),
             },
@@ -181,45 +192,42 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn send(&self) -> Result<(u8, Reader), TransportError> {
-        let result = self.attempt();
-        let result = match result {
-            Err(error) if self.may_retry(error) => self.attempt(),
-            first => first,
-        };
-        if let Err(error) = &result
-            && !error.delivered
-        {
+    fn send(&mut self) -> CallOut {
+        if let Err(cause) = self.writer.finish() {
             self.writer.discard();
+            return failed(TransportError::refused(cause));
         }
-        result
+        let mut output = self.attempt();
+        if output.status != Status::Message.to_word() {
+            self.recover(&mut output);
+        }
+        output
     }
 
-    fn attempt(&self) -> Result<(u8, Reader), TransportError> {
-        let label = self.writer.finish(self.label);
-        let input = CallIn {
-            handle: self.connection.capability.handle(),
-            label: label.map_err(TransportError::refused)?,
-            words: self.writer.words,
-            deadline: self.connection.deadline().ticks(),
-            request: Handle::NULL,
-        };
-        self.writer.open(self.operation.reply_capabilities.into());
-        let near = match self.connection.gate {
-            Some(gate) if !self.operation.deferred => gate.call(&NearCall::new(&input)),
-            _ => None,
-        };
-        let output = match near {
-            Some(answer) => answer.into_output(),
-            None => arch::trap(&input),
-        };
-        match Status::from_word(output.status) {
-            Some(Status::Message) => {
-                let reader = Reader::new(output.label, output.words);
-                Ok((output.label.operation(), reader))
+    #[inline]
+    fn attempt(&mut self) -> CallOut {
+        self.writer.input.deadline = self.connection.deadline().ticks();
+        message::open(self.operation.reply_capabilities.into());
+        if let Some(gate) = self.connection.gate
+            && !self.operation.deferred
+        {
+            let mut answer = NearAnswer::new();
+            if gate.call(&NearCall::new(&self.writer.input), &mut answer) {
+                return answer.into_output();
             }
-            Some(Status::Error(error)) => Err(error),
-            _ => Err(TransportError::delivered(Cause::Malformed)),
+        }
+        arch::trap(&self.writer.input)
+    }
+
+    /// After a failure: tries again if that is harmless, and deletes what was
+    /// to be moved and is still here.
+    #[cold]
+    fn recover(&mut self, output: &mut CallOut) {
+        if self.may_retry(failure(output)) {
+            *output = self.attempt();
+        }
+        if output.status != Status::Message.to_word() && !failure(output).delivered {
+            self.writer.discard();
         }
     }
 
@@ -242,7 +250,7 @@ impl Sink for Call<'_> {
     fn capability(&mut self, handle: Handle, copy: bool) {
         self.writer.capability(handle, copy);
     }
-    fn lease(&mut self, lease: crate::message_buffer::LeaseDescriptor) {
+    fn lease(&mut self, lease: LeaseDescriptor) {
         self.writer.lease(lease);
     }
 }

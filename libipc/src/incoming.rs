@@ -7,7 +7,7 @@ use crate::{
     handle::Handle,
     label::Label,
     lease::{Lease, LeaseMut},
-    message::Reader,
+    message::{Attached, Reader},
     message_buffer::LeaseDescriptor,
     near::NearCall,
     objects::ReplyClient,
@@ -16,34 +16,35 @@ use crate::{
     status::Cause,
     wire::{Malformed, Source},
 };
-use core::marker::PhantomData;
 
 /// The arguments of a request, and its leases, which last for `'r`.
 ///
 /// The dispatch that the interface macro makes uses it.
 pub struct Incoming<'r> {
-    reader: Reader,
+    reader: Reader<'r>,
     near: bool,
-    call: PhantomData<&'r ()>,
 }
 
 impl<'r> Incoming<'r> {
     /// A request that the kernel delivered.
     #[inline]
-    pub(crate) fn far(label: Label, words: [u64; WORDS]) -> Incoming<'r> {
+    pub(crate) fn far(
+        label: Label,
+        words: &'r [u64; WORDS],
+        attached: &'r mut Attached,
+    ) -> Incoming<'r> {
         Incoming {
-            reader: Reader::new(label, words),
+            reader: Reader::new(label, words, attached),
             near: false,
-            call: PhantomData,
         }
     }
 
     /// A request that came through a gate.
-    pub(crate) fn near(call: &NearCall<'r>) -> Incoming<'r> {
+    #[inline]
+    pub(crate) fn near(call: &NearCall<'r>, attached: &'r mut Attached) -> Incoming<'r> {
         Incoming {
-            reader: Reader::new(call.label(), call.words()),
+            reader: Reader::new(call.label(), call.words(), attached),
             near: true,
-            call: PhantomData,
         }
     }
 

@@ -1,20 +1,45 @@
 //! A message being written, and a message being read: the first words in
 //! registers, everything else in the calling thread's message buffer.
+//!
+//! Nothing here is moved once it is made: these are the paths that every call
+//! takes, and a copy of a message costs as much as the rest of it.
 
 use crate::{
+    FOREVER,
     buffer::Buffer,
     capability,
     handle::Handle,
     label::Label,
     message_buffer::{CAPABILITIES, LEASES, LeaseDescriptor, MAX_WORDS, word},
-    registers::WORDS,
-    status::Cause,
+    registers::{CallIn, CallOut, WORDS},
+    status::{Cause, Status, TransportError},
     wire::{Malformed, Sink, Source},
 };
 
-/// A message being written.
+/// What a system call leaves behind that did not reach anybody.
+pub(crate) fn failed(error: TransportError) -> CallOut {
+    CallOut {
+        status: Status::Error(error).to_word(),
+        label: Label(0),
+        words: [0; WORDS],
+        badge: 0,
+        request_id: 0,
+    }
+}
+
+/// How a system call failed that did not bring a message.
+#[cold]
+pub(crate) fn failure(output: &CallOut) -> TransportError {
+    match Status::from_word(output.status) {
+        Some(Status::Error(error)) => error,
+        // No kernel answers so.
+        _ => TransportError::delivered(Cause::Malformed),
+    }
+}
+
+/// A message being written, straight into what the system call takes.
 pub(crate) struct Writer {
-    pub(crate) words: [u64; WORDS],
+    pub(crate) input: CallIn,
     count: usize,
     handles: [Handle; CAPABILITIES],
     capabilities: usize,
@@ -25,10 +50,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// An empty message.
     #[inline]
-    pub(crate) fn new() -> Writer {
+    pub(crate) fn new(handle: Handle, label: Label) -> Writer {
         Writer {
-            words: [0; WORDS],
+            input: CallIn {
+                handle,
+                label,
+                words: [0; WORDS],
+                deadline: FOREVER,
+                request: Handle::NULL,
+            },
             count: 0,
             handles: [Handle::NULL; CAPABILITIES],
             capabilities: 0,
@@ -39,10 +71,21 @@ impl Writer {
         }
     }
 
-    /// Completes the label and the buffer's header. A message that outgrew its
-    /// room is refused; none that its operation's table describes can.
+    /// Empties the message, so that nothing of one reaches the next receiver.
     #[inline]
-    pub(crate) fn finish(&self, label: Label) -> Result<Label, Cause> {
+    pub(crate) fn clear(&mut self) {
+        self.input.words = [0; WORDS];
+        self.count = 0;
+        self.capabilities = 0;
+        self.copies = 0;
+        self.leases = 0;
+        self.overflow = false;
+    }
+
+    /// Completes label and buffer. A message that outgrew its room is refused;
+    /// none that its operation's table describes can.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<(), Cause> {
         if self.overflow {
             return Err(Cause::Malformed);
         }
@@ -50,10 +93,13 @@ impl Writer {
             self.buffer.set(word::PASSING, self.copies);
         }
         let bytes = 8 * self.count.saturating_sub(WORDS);
-        Ok(label
+        self.input.label = self
+            .input
+            .label
             .with_bytes(bytes)
             .with_capabilities(self.capabilities)
-            .with_leases(self.leases))
+            .with_leases(self.leases);
+        Ok(())
     }
 
     /// Whether everything travels in registers.
@@ -69,6 +115,7 @@ impl Writer {
 
     /// Deletes the capabilities that a message which never arrived would have
     /// moved.
+    #[cold]
     pub(crate) fn discard(&self) {
         for (index, handle) in self.handles[..self.capabilities].iter().enumerate() {
             if self.copies & 1 << index == 0 {
@@ -76,19 +123,19 @@ impl Writer {
             }
         }
     }
+}
 
-    /// How many slots the next message or reply may fill.
-    #[inline]
-    pub(crate) fn open(&self, slots: usize) {
-        self.buffer.set(word::OPEN, slots as u64);
-    }
+/// Says how many slots the next message or reply may fill.
+#[inline]
+pub(crate) fn open(slots: usize) {
+    Buffer::current().set(word::OPEN, slots as u64);
 }
 
 impl Sink for Writer {
     #[inline(always)]
     fn word(&mut self, word: u64) {
         if self.count < WORDS {
-            self.words[self.count] = word;
+            self.input.words[self.count] = word;
         } else if self.count < MAX_WORDS {
             self.buffer.set(word::BYTES + self.count - WORDS, word);
         } else {
@@ -127,53 +174,82 @@ impl Sink for Writer {
     }
 }
 
-/// A message being read. Capabilities and leases are noted at once, for the next
-/// call overwrites the buffer; words are taken before that. Capabilities that
-/// nobody took are deleted.
-pub(crate) struct Reader {
-    pub(crate) words: [u64; WORDS],
-    next: usize,
-    count: usize,
+/// What came with a message, noted at once: the next call overwrites the
+/// buffer.
+#[derive(Default)]
+pub(crate) struct Attached {
     handles: [Handle; CAPABILITIES],
-    next_capability: usize,
-    capabilities: usize,
-    descriptors: [LeaseDescriptor; LEASES],
+    next_handle: usize,
+    handle_count: usize,
+    leases: [LeaseDescriptor; LEASES],
     next_lease: usize,
-    leases: usize,
-    buffer: Buffer,
+    lease_count: usize,
 }
 
-impl Reader {
+impl Attached {
+    /// Notes what came with the message that arrived last.
     #[inline]
-    pub(crate) fn new(label: Label, words: [u64; WORDS]) -> Reader {
-        let mut reader = Reader {
-            words,
-            next: 0,
-            count: WORDS + (label.bytes() / 8).min(MAX_WORDS - WORDS),
-            handles: [Handle::NULL; CAPABILITIES],
-            next_capability: 0,
-            capabilities: label.capabilities().min(CAPABILITIES),
-            descriptors: [LeaseDescriptor::default(); LEASES],
-            next_lease: 0,
-            leases: label.leases().min(LEASES),
-            buffer: Buffer::current(),
-        };
-        for index in 0..reader.capabilities {
-            reader.handles[index] = Handle(reader.buffer.get(word::CAPABILITIES + index));
+    pub(crate) fn note(&mut self, label: Label) {
+        (self.next_handle, self.next_lease) = (0, 0);
+        self.handle_count = label.capabilities().min(CAPABILITIES);
+        self.lease_count = label.leases().min(LEASES);
+        if self.handle_count + self.lease_count > 0 {
+            self.read();
         }
-        for index in 0..reader.leases {
-            let field = |offset| reader.buffer.get(word::LEASE + 3 * index + offset);
-            reader.descriptors[index] = LeaseDescriptor {
+    }
+
+    fn read(&mut self) {
+        let buffer = Buffer::current();
+        for (index, handle) in self.handles[..self.handle_count].iter_mut().enumerate() {
+            *handle = Handle(buffer.get(word::CAPABILITIES + index));
+        }
+        for (index, lease) in self.leases[..self.lease_count].iter_mut().enumerate() {
+            let field = |offset| buffer.get(word::LEASE + 3 * index + offset);
+            *lease = LeaseDescriptor {
                 address: field(0),
                 length: field(1),
                 access: field(2),
             };
         }
-        reader
+    }
+
+    /// Deletes the capabilities that nobody took.
+    #[inline]
+    pub(crate) fn discard(&mut self) {
+        while self.next_handle < self.handle_count {
+            self.next_handle += 1;
+            capability::delete(self.handles[self.next_handle - 1]);
+        }
     }
 }
 
-impl Source for Reader {
+/// A message being read. Words are taken before the next call.
+pub(crate) struct Reader<'m> {
+    words: &'m [u64; WORDS],
+    next: usize,
+    count: usize,
+    attached: &'m mut Attached,
+    buffer: Buffer,
+}
+
+impl<'m> Reader<'m> {
+    #[inline]
+    pub(crate) fn new(
+        label: Label,
+        words: &'m [u64; WORDS],
+        attached: &'m mut Attached,
+    ) -> Reader<'m> {
+        Reader {
+            words,
+            next: 0,
+            count: WORDS + (label.bytes() / 8).min(MAX_WORDS - WORDS),
+            attached,
+            buffer: Buffer::current(),
+        }
+    }
+}
+
+impl Source for Reader<'_> {
     #[inline(always)]
     fn word(&mut self) -> Result<u64, Malformed> {
         if self.next == self.count {
@@ -189,28 +265,21 @@ impl Source for Reader {
     }
 
     fn capability(&mut self) -> Result<Handle, Malformed> {
-        if self.next_capability == self.capabilities {
+        let attached = &mut *self.attached;
+        if attached.next_handle == attached.handle_count {
             return Err(Malformed);
         }
-        self.next_capability += 1;
-        Ok(self.handles[self.next_capability - 1])
+        attached.next_handle += 1;
+        Ok(attached.handles[attached.next_handle - 1])
     }
 
     fn lease(&mut self) -> Result<(usize, LeaseDescriptor), Malformed> {
-        if self.next_lease == self.leases {
+        let attached = &mut *self.attached;
+        if attached.next_lease == attached.lease_count {
             return Err(Malformed);
         }
-        self.next_lease += 1;
-        let index = self.next_lease - 1;
-        Ok((index, self.descriptors[index]))
-    }
-}
-
-impl Drop for Reader {
-    #[inline]
-    fn drop(&mut self) {
-        for handle in &self.handles[self.next_capability..self.capabilities] {
-            capability::delete(*handle);
-        }
+        attached.next_lease += 1;
+        let index = attached.next_lease - 1;
+        Ok((index, attached.leases[index]))
     }
 }

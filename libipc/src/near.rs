@@ -20,7 +20,7 @@ use crate::{
     capability,
     handle::Handle,
     label::Label,
-    message::Writer,
+    message::{Attached, Writer, failed},
     message_buffer::word,
     objects::EndpointClient,
     registers::{CallIn, CallOut, WORDS},
@@ -60,8 +60,8 @@ impl<'c> NearCall<'c> {
         self.input.label
     }
 
-    pub(crate) fn words(&self) -> [u64; WORDS] {
-        self.input.words
+    pub(crate) fn words(&self) -> &'c [u64; WORDS] {
+        &self.input.words
     }
 
     /// Gives the server capabilities of its own for those that are copied: both
@@ -69,11 +69,7 @@ impl<'c> NearCall<'c> {
     fn copy_capabilities(&self) -> Result<(), Cause> {
         let buffer = Buffer::current();
         let count = self.input.label.capabilities();
-        let copies = if count > 0 {
-            buffer.get(word::PASSING)
-        } else {
-            0
-        };
+        let copies = buffer.get(word::PASSING);
         for index in (0..count).filter(|index| copies & 1 << index != 0) {
             let slot = word::CAPABILITIES + index;
             let rights = Handle(buffer.get(slot)).rights().bits();
@@ -95,26 +91,28 @@ impl<'c> NearCall<'c> {
 pub struct NearAnswer(CallOut);
 
 impl NearAnswer {
+    /// Room for an answer: until there is one, the call was dropped.
+    #[inline]
+    pub(crate) fn new() -> NearAnswer {
+        NearAnswer(failed(TransportError::delivered(Cause::Dropped)))
+    }
+
+    #[inline]
     pub(crate) fn into_output(self) -> CallOut {
         self.0
     }
 
-    fn refused(cause: Cause) -> Option<NearAnswer> {
-        let status = Status::Error(TransportError::refused(cause)).to_word();
-        Some(NearAnswer(CallOut {
-            status,
-            label: Label(0),
-            words: [0; WORDS],
-            badge: 0,
-            request_id: 0,
-        }))
+    /// The call did not run. It is done with.
+    fn refuse(&mut self, cause: Cause) -> bool {
+        self.0.status = Status::Error(TransportError::refused(cause)).to_word();
+        true
     }
 }
 
 /// What a client calls through: see [`NearGate`].
 pub trait Gate: Sync + fmt::Debug {
-    /// Runs the call here, or returns `None` if it must go through the kernel.
-    fn call(&self, call: &NearCall<'_>) -> Option<NearAnswer>;
+    /// Runs the call here, or returns `false` if it must go through the kernel.
+    fn call(&self, call: &NearCall<'_>, answer: &mut NearAnswer) -> bool;
 }
 
 /// A gate with the server behind it.
@@ -235,40 +233,39 @@ impl<D: Dispatch + Send + ?Sized> NearGate<D> {
 }
 
 impl<D: Dispatch + Send + ?Sized> Gate for NearGate<D> {
-    fn call(&self, call: &NearCall<'_>) -> Option<NearAnswer> {
+    fn call(&self, call: &NearCall<'_>, answer: &mut NearAnswer) -> bool {
         let thread = Buffer::current().thread_number();
         match self.exchange(IDLE, thread) {
             Ok(()) => {}
-            Err(state) if state & !FAR == thread => return NearAnswer::refused(Cause::Deadlock),
-            Err(_) => return None,
+            Err(state) if state & !FAR == thread => return answer.refuse(Cause::Deadlock),
+            Err(_) => return false,
         }
         let mut inside = Inside {
             gate: self,
             rest: IDLE,
         };
         if Instant::from_ticks(call.input.deadline).passed() {
-            return NearAnswer::refused(Cause::TimedOut);
+            return answer.refuse(Cause::TimedOut);
         }
         if thread::stack_left(arch::stack_pointer()).is_some_and(|left| left < STACK_NEEDED) {
-            return NearAnswer::refused(Cause::QuotaExceeded);
+            return answer.refuse(Cause::QuotaExceeded);
         }
-        if let Err(cause) = call.copy_capabilities() {
-            return NearAnswer::refused(cause);
+        if call.label().capabilities() > 0
+            && let Err(cause) = call.copy_capabilities()
+        {
+            return answer.refuse(cause);
         }
-        let mut outgoing = Outgoing(Writer::new());
-        let mut incoming = Incoming::near(call);
-        let label = server::run(inside.server(), call.label(), &mut incoming, &mut outgoing);
-        let status = match label {
-            Some(_) => Status::Message,
-            None => Status::Error(TransportError::delivered(Cause::Dropped)),
-        };
-        Some(NearAnswer(CallOut {
-            status: status.to_word(),
-            label: label.unwrap_or_default(),
-            words: outgoing.0.words,
-            badge: 0,
-            request_id: 0,
-        }))
+        let mut attached = Attached::default();
+        attached.note(call.label());
+        let mut incoming = Incoming::near(call, &mut attached);
+        let mut outgoing = Outgoing(Writer::new(Handle::NULL, Label(0)));
+        if server::run(inside.server(), call.label(), &mut incoming, &mut outgoing) {
+            answer.0.status = Status::Message.to_word();
+            answer.0.label = outgoing.0.input.label;
+            answer.0.words = outgoing.0.input.words;
+        }
+        attached.discard();
+        true
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::{
     capability::Capability,
+    handle::Handle,
+    label::Label,
     lease::{Lease, LeaseFault, LeaseMut},
     message::Writer,
     objects::ReplyClient,
@@ -77,16 +79,11 @@ impl<T, E> Reply<T, E> {
 impl<T: Wire, E: ErrorCode> Reply<T, E> {
     /// Answers, and says whether the caller was still there to get it.
     pub fn answer(self, result: Result<T, E>) -> bool {
-        let mut writer = Writer::new();
-        let label = match operation::outcome(result, &mut writer) {
-            Ok(()) => server::complete(&writer),
-            Err(code) => {
-                writer.words[0] = code;
-                server::error_label()
-            }
-        };
+        let mut writer = Writer::new(Handle::NULL, Label(0));
+        let result = operation::outcome(result, &mut writer);
+        server::complete(&mut writer, result);
         let kept = Capability::from(self.kept);
-        match server::reply(kept.handle(), label, writer.words) {
+        match server::reply(&mut writer, kept.handle()) {
             Ok(()) => {
                 // The kernel took the capability with the answer.
                 kept.into_handle();

@@ -47,11 +47,11 @@ use crate::{
     arch,
     handle::Handle,
     label::{Flags, Label},
-    message::Writer,
+    message::{self, Attached, Writer, failed, failure},
     message_buffer::{CAPABILITIES, LeaseDescriptor},
     objects::EndpointClient,
     operation::Interface,
-    registers::{CallIn, WORDS},
+    registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::Sink,
@@ -98,47 +98,56 @@ pub trait Dispatch {
     ) -> Result<Outcome, Cause>;
 }
 
-/// Runs an operation and completes its reply: the label, and the words in the
-/// writer. `None` if it will be answered later, or cannot be answered.
+/// Runs an operation and completes its reply in the writer; `false` if it will
+/// be answered later, or cannot be answered.
 pub(crate) fn run<D: Dispatch + ?Sized>(
     server: &mut D,
     label: Label,
     request: &mut Incoming<'_>,
     reply: &mut Outgoing,
-) -> Option<Label> {
+) -> bool {
     let result = if label.hash() == D::INTERFACE.hash {
         server.dispatch(label.operation(), request, reply)
     } else {
         Err(Cause::VersionMismatch)
     };
     match result {
-        Ok(Outcome::Answered(Ok(()))) => Some(complete(&reply.0)),
-        Ok(Outcome::Answered(Err(code))) => {
-            reply.0.words[0] = code;
-            Some(error_label())
+        Ok(Outcome::Answered(result)) => {
+            complete(&mut reply.0, result);
+            true
         }
-        Ok(Outcome::Deferred) => None,
+        Ok(Outcome::Deferred) => false,
         Err(cause @ (Cause::Malformed | Cause::VersionMismatch)) => {
-            Some(Label::control(Flags::empty(), cause as u8))
+            refuse(&mut reply.0, cause);
+            true
         }
         // Nothing else may be said in a reply: the request ends as `Dropped`.
-        Err(_) => None,
+        Err(_) => false,
     }
 }
 
-/// The label of a reply with a result.
-pub(crate) fn complete(writer: &Writer) -> Label {
-    writer
-        .finish(Label::control(Flags::empty(), Label::OK))
-        .unwrap_or_else(|cause| {
-            writer.discard();
-            Label::control(Flags::empty(), cause as u8)
-        })
+/// Completes a reply whose result is in the writer, or which is this error.
+#[inline]
+pub(crate) fn complete(writer: &mut Writer, result: Result<(), u64>) {
+    writer.input.label = Label::control(Flags::empty(), Label::OK);
+    match result {
+        Ok(()) => {
+            if let Err(cause) = writer.finish() {
+                writer.discard();
+                refuse(writer, cause);
+            }
+        }
+        Err(code) => {
+            writer.input.label = Label::control(Flags::empty(), Label::SERVER_ERROR);
+            writer.input.words[0] = code;
+        }
+    }
 }
 
-/// The label of a reply with the server's error.
-pub(crate) fn error_label() -> Label {
-    Label::control(Flags::empty(), Label::SERVER_ERROR)
+/// Completes a reply that says that the request was not understood.
+fn refuse(writer: &mut Writer, cause: Cause) {
+    writer.clear();
+    writer.input.label = Label::control(Flags::empty(), cause as u8);
 }
 
 /// Serves one interface at an endpoint until it ends, and returns why.
@@ -154,10 +163,6 @@ pub fn serve<D: Dispatch + ?Sized>(endpoint: &EndpointClient, server: &mut D) ->
 }
 
 /// What a server waits for at its endpoint.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an event is matched at once, and a message must not allocate"
-)]
 #[derive(Debug)]
 pub enum Event<'r, 'e> {
     /// Somebody calls.
@@ -172,9 +177,13 @@ pub enum Event<'r, 'e> {
 /// wait for the next.
 pub struct Receiver<'e> {
     endpoint: &'e EndpointClient,
-    /// An answer that has not left: it fits in registers, or nothing can
-    /// overwrite the message buffer before it leaves.
-    pending: Option<(Label, [u64; WORDS])>,
+    /// The message that arrived last, and what came with it.
+    message: CallOut,
+    attached: Attached,
+    /// The answer to it. If it is `pending` it has not left: it fits in
+    /// registers, or nothing can overwrite the buffer before it leaves.
+    answer: Outgoing,
+    pending: bool,
 }
 
 impl<'e> Receiver<'e> {
@@ -182,7 +191,10 @@ impl<'e> Receiver<'e> {
     pub fn new(endpoint: &'e EndpointClient) -> Receiver<'e> {
         Receiver {
             endpoint,
-            pending: None,
+            message: failed(TransportError::refused(Cause::Cancelled)),
+            attached: Attached::default(),
+            answer: Outgoing(Writer::new(Handle::NULL, Label(0))),
+            pending: false,
         }
     }
 
@@ -203,62 +215,63 @@ impl<'e> Receiver<'e> {
     /// Waits until `deadline`, then fails with `TimedOut`. An endpoint that is
     /// closed, or was handed to a successor, is an error too.
     pub fn wait(&mut self, deadline: Instant) -> Result<Event<'_, 'e>, TransportError> {
-        let handle = self.endpoint.as_ref().handle();
-        let (label, words) = match self.pending.take() {
-            Some((label, words)) => (label.with_flags(Flags::RECEIVE | Flags::REPLY), words),
-            None => (Label::control(Flags::RECEIVE, 0), [0; WORDS]),
+        self.attached.discard();
+        let input = &mut self.answer.0.input;
+        let flags = if core::mem::take(&mut self.pending) {
+            Flags::RECEIVE | Flags::REPLY
+        } else {
+            input.label = Label(0);
+            Flags::RECEIVE
         };
-        Writer::new().open(CAPABILITIES);
-        let output = arch::trap(&CallIn {
-            handle,
-            label,
-            words,
-            deadline: deadline.ticks(),
-            request: Handle::NULL,
-        });
-        match Status::from_word(output.status) {
-            Some(Status::Message) => Ok(Event::Message(Message {
-                receiver: self,
-                label: output.label,
-                badge: output.badge,
-                request_id: output.request_id,
-                incoming: Incoming::far(output.label, output.words),
-            })),
-            Some(Status::Signals) => Ok(Event::Signals(output.words[0])),
-            Some(Status::Closed) => Ok(Event::Closed(output.badge)),
-            Some(Status::Error(error)) => Err(error),
-            None => Err(TransportError::refused(Cause::Malformed)),
+        input.label = input.label.with_flags(flags);
+        input.handle = self.endpoint.as_ref().handle();
+        input.deadline = deadline.ticks();
+        message::open(CAPABILITIES);
+        self.message = arch::trap(input);
+        match Status::from_word(self.message.status) {
+            Some(Status::Message) => {
+                self.attached.note(self.message.label);
+                Ok(Event::Message(Message { receiver: self }))
+            }
+            Some(Status::Signals) => Ok(Event::Signals(self.message.words[0])),
+            Some(Status::Closed) => Ok(Event::Closed(self.message.badge)),
+            _ => Err(failure(&self.message)),
         }
     }
 
     /// Sends an answer that still waits here, for a server that goes on to do
     /// something long.
     pub fn flush(&mut self) {
-        if let Some((label, words)) = self.pending.take() {
-            // A caller that no longer waits has no use for the answer.
-            let _ = reply(Handle::NULL, label, words);
+        if core::mem::take(&mut self.pending) && reply(&mut self.answer.0, Handle::NULL).is_err() {
+            // The caller no longer waits: what it was to get is still here.
+            self.answer.0.discard();
         }
     }
 }
 
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
+        self.attached.discard();
         self.flush();
     }
 }
 
+impl fmt::Debug for Receiver<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver({:?})", self.endpoint.as_ref().handle())
+    }
+}
+
 /// Answers a request: the implicit one, or one that was kept.
-pub(crate) fn reply(kept: Handle, label: Label, words: [u64; WORDS]) -> Result<(), TransportError> {
-    let output = arch::trap(&CallIn {
-        handle: Handle::NULL,
-        label: label.with_flags(Flags::REPLY),
-        words,
-        deadline: crate::FOREVER,
-        request: kept,
-    });
-    match Status::from_word(output.status) {
-        Some(Status::Error(error)) => Err(error),
-        _ => Ok(()),
+pub(crate) fn reply(writer: &mut Writer, kept: Handle) -> Result<(), TransportError> {
+    let input = &mut writer.input;
+    input.label = input.label.with_flags(Flags::REPLY);
+    (input.handle, input.request) = (Handle::NULL, kept);
+    let output = arch::trap(input);
+    if output.status == Status::Message.to_word() {
+        Ok(())
+    } else {
+        Err(failure(&output))
     }
 }
 
@@ -266,80 +279,71 @@ pub(crate) fn reply(kept: Handle, label: Label, words: [u64; WORDS]) -> Result<(
 /// server next waits.
 pub struct Message<'r, 'e> {
     receiver: &'r mut Receiver<'e>,
-    label: Label,
-    badge: u64,
-    request_id: u64,
-    incoming: Incoming<'r>,
 }
 
 impl Message<'_, '_> {
     /// The badge of the capability that it came through.
     pub fn badge(&self) -> u64 {
-        self.badge
+        self.receiver.message.badge
     }
 
     /// Thread 24 bits (high) and call number 40 bits (low), by the kernel.
     pub fn request_id(&self) -> u64 {
-        self.request_id
+        self.receiver.message.request_id
     }
 
     /// Its label.
     pub fn label(&self) -> Label {
-        self.label
+        self.receiver.message.label
     }
 
     /// Whether it calls this interface, for a server that has several at one
     /// endpoint.
     pub fn is<D: Dispatch + ?Sized>(&self) -> bool {
-        self.label.hash() == D::INTERFACE.hash
+        self.label().hash() == D::INTERFACE.hash
     }
 
     /// Runs the operation and answers: the answer leaves when the server next
     /// waits, or at once if it carries more than registers hold.
-    pub fn dispatch<D: Dispatch + ?Sized>(self, server: &mut D) {
-        let Some((receiver, in_registers)) = self.run(server) else {
-            return;
-        };
-        if !in_registers {
-            receiver.flush();
+    pub fn dispatch<D: Dispatch + ?Sized>(mut self, server: &mut D) {
+        self.run(server);
+        if !self.receiver.answer.0.fits_registers() {
+            self.receiver.flush();
         }
     }
 
-    /// The same for a loop that waits at once.
-    fn dispatch_then_wait<D: Dispatch + ?Sized>(self, server: &mut D) {
+    /// The same for a loop that waits at once. Only capabilities leave before:
+    /// whether they arrived must be known.
+    fn dispatch_then_wait<D: Dispatch + ?Sized>(mut self, server: &mut D) {
         self.run(server);
+        if self.receiver.answer.0.moves() {
+            self.receiver.flush();
+        }
+    }
+
+    #[inline]
+    fn run<D: Dispatch + ?Sized>(&mut self, server: &mut D) {
+        let receiver = &mut *self.receiver;
+        let label = receiver.message.label;
+        let words = &receiver.message.words;
+        let mut incoming = Incoming::far(label, words, &mut receiver.attached);
+        receiver.answer.0.clear();
+        receiver.pending = run(server, label, &mut incoming, &mut receiver.answer);
     }
 
     /// Answers that the operation or interface is not known here.
     pub fn refuse(self) {
-        let label = Label::control(Flags::empty(), Cause::VersionMismatch as u8);
-        self.receiver.pending = Some((label, [0; WORDS]));
-    }
-}
-
-impl<'r, 'e> Message<'r, 'e> {
-    fn run<D: Dispatch + ?Sized>(mut self, server: &mut D) -> Option<(&'r mut Receiver<'e>, bool)> {
-        let mut outgoing = Outgoing(Writer::new());
-        let label = run(server, self.label, &mut self.incoming, &mut outgoing)?;
-        let writer = outgoing.0;
-        if writer.moves() {
-            // What the caller did not get is still this server's, to delete.
-            if reply(Handle::NULL, label, writer.words).is_err() {
-                writer.discard();
-            }
-            return None;
-        }
-        self.receiver.pending = Some((label, writer.words));
-        Some((self.receiver, writer.fits_registers()))
+        refuse(&mut self.receiver.answer.0, Cause::VersionMismatch);
+        self.receiver.pending = true;
     }
 }
 
 impl fmt::Debug for Message<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("label", &self.label)
-            .field("badge", &self.badge)
-            .field("request_id", &self.request_id)
+            .field("label", &self.label())
+            .field("badge", &self.badge())
+            .field("request_id", &self.request_id())
             .finish()
     }
 }

@@ -116,8 +116,12 @@ fn setting(pause: Duration, loops: bool) -> Setting {
 struct Late(&'static std::sync::OnceLock<&'static Gate>);
 
 impl libipc::near::Gate for Late {
-    fn call(&self, call: &libipc::near::NearCall<'_>) -> Option<libipc::near::NearAnswer> {
-        self.0.get()?.call(call)
+    fn call(
+        &self,
+        call: &libipc::near::NearCall<'_>,
+        answer: &mut libipc::near::NearAnswer,
+    ) -> bool {
+        self.0.get().is_some_and(|gate| gate.call(call, answer))
     }
 }
 
