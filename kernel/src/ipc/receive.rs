@@ -20,11 +20,12 @@ use libipc_abi::{
 /// Waits for signals, ended sessions or messages; with the null handle, for the
 /// deadline alone.
 pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
-    if let Some(client) = thread.client.get(k) {
-        end::drop_request(k, thread, client);
-    }
+    // Who only sleeps goes on serving its request: locks sleep too.
     if call.handle == Handle::NULL {
         return wait(k, thread, None, call.deadline);
+    }
+    if let Some(client) = thread.client.get(k) {
+        end::drop_request(k, thread, client);
     }
     let Some(task) = thread.task.get(k) else {
         return Outcome::Blocked;

@@ -1,0 +1,180 @@
+//! riscv64: the trap, the thread register, and instructions that no compiler
+//! would write.
+
+use core::arch::asm;
+use libipc::{
+    handle::Handle,
+    label::Label,
+    registers::{CallIn, CallOut},
+};
+
+/// One system call with exactly these registers.
+pub(crate) fn trap(input: &CallIn) -> CallOut {
+    let Handle(mut status) = input.handle;
+    let Label(mut label) = input.label;
+    let [
+        mut w0,
+        mut w1,
+        mut w2,
+        mut w3,
+        mut w4,
+        mut w5,
+        mut w6,
+        mut w7,
+    ] = input.words;
+    let (mut badge, Handle(mut request_id)) = (input.deadline, input.request);
+    // SAFETY: the kernel writes only the registers named here, the message
+    // buffer, which is reached by volatile accesses only, and memory that the
+    // message lends or names, which is the caller's to answer for.
+    unsafe {
+        asm!(
+            "ecall",
+            inout("a0") status, inout("a1") label,
+            inout("a2") w0, inout("a3") w1, inout("a4") w2, inout("a5") w3,
+            inout("a6") w4, inout("a7") w5, inout("t0") w6, inout("t1") w7,
+            inout("t2") badge, inout("t3") request_id,
+            // Floating-point state does not survive a call, unlike in a C one.
+            out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
+            out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
+            out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,
+            clobber_abi("C"),
+            options(nostack),
+        );
+    }
+    CallOut {
+        status,
+        label: Label(label),
+        words: [w0, w1, w2, w3, w4, w5, w6, w7],
+        badge,
+        request_id,
+    }
+}
+
+/// The calling thread's message buffer.
+pub(crate) fn buffer() -> *mut u64 {
+    let buffer: *mut u64;
+    // SAFETY: it only reads the thread register.
+    unsafe {
+        asm!("mv {}, tp", out(reg) buffer, options(nomem, nostack, preserves_flags));
+    }
+    buffer
+}
+
+/// Registers that a call clears: `ra` and `t4` to `t6`.
+pub(crate) const SCRATCH: usize = 4;
+
+/// Registers that a call keeps: `s2` to `s11`.
+pub(crate) const SAVED: usize = 10;
+
+/// Puts `value` into each scratch register, makes a call that is refused, and
+/// returns what is in them then.
+pub(crate) fn scratch_after_call(value: u64) -> [u64; SCRATCH] {
+    let mut after = [value; SCRATCH];
+    // SAFETY: the call names no capability, so nothing but registers changes.
+    unsafe {
+        asm!(
+            "mv ra, s2", "mv t4, s2", "mv t5, s2", "mv t6, s2",
+            "ecall",
+            "sd ra, 0(s3)", "sd t4, 8(s3)", "sd t5, 16(s3)", "sd t6, 24(s3)",
+            in("s2") value, in("s3") after.as_mut_ptr(),
+            in("a0") 0, in("a1") 0,
+            clobber_abi("C"),
+        );
+    }
+    after
+}
+
+/// Puts `values` into the registers that a call keeps, makes one that is
+/// refused, and returns what is in them then.
+pub(crate) fn saved_after_call(mut values: [u64; SAVED]) -> [u64; SAVED] {
+    // SAFETY: the call names no capability, so nothing but registers changes;
+    // the pointer is kept on the stack meanwhile.
+    unsafe {
+        asm!(
+            "addi sp, sp, -16", "sd a0, 0(sp)",
+            "ld s2, 0(a0)", "ld s3, 8(a0)", "ld s4, 16(a0)", "ld s5, 24(a0)", "ld s6, 32(a0)",
+            "ld s7, 40(a0)", "ld s8, 48(a0)", "ld s9, 56(a0)", "ld s10, 64(a0)", "ld s11, 72(a0)",
+            "li a0, 0", "li a1, 0",
+            "ecall",
+            "ld a0, 0(sp)", "addi sp, sp, 16",
+            "sd s2, 0(a0)", "sd s3, 8(a0)", "sd s4, 16(a0)", "sd s5, 24(a0)", "sd s6, 32(a0)",
+            "sd s7, 40(a0)", "sd s8, 48(a0)", "sd s9, 56(a0)", "sd s10, 64(a0)", "sd s11, 72(a0)",
+            inout("a0") values.as_mut_ptr() => _,
+            out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+            out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _,
+            clobber_abi("C"),
+        );
+    }
+    values
+}
+
+/// Floating-point registers.
+pub(crate) const FLOATING: usize = 32;
+
+/// Loads the floating-point registers, makes a call that is refused, and returns
+/// what is in them then.
+pub(crate) fn floating_after_call(mut values: [u64; FLOATING]) -> [u64; FLOATING] {
+    // SAFETY: the call names no capability, so nothing but registers changes.
+    unsafe {
+        asm!(
+            "fld f0, 0(s2)", "fld f1, 8(s2)", "fld f2, 16(s2)", "fld f3, 24(s2)",
+            "fld f4, 32(s2)", "fld f5, 40(s2)", "fld f6, 48(s2)", "fld f7, 56(s2)",
+            "fld f8, 64(s2)", "fld f9, 72(s2)", "fld f10, 80(s2)", "fld f11, 88(s2)",
+            "fld f12, 96(s2)", "fld f13, 104(s2)", "fld f14, 112(s2)", "fld f15, 120(s2)",
+            "fld f16, 128(s2)", "fld f17, 136(s2)", "fld f18, 144(s2)", "fld f19, 152(s2)",
+            "fld f20, 160(s2)", "fld f21, 168(s2)", "fld f22, 176(s2)", "fld f23, 184(s2)",
+            "fld f24, 192(s2)", "fld f25, 200(s2)", "fld f26, 208(s2)", "fld f27, 216(s2)",
+            "fld f28, 224(s2)", "fld f29, 232(s2)", "fld f30, 240(s2)", "fld f31, 248(s2)",
+            "ecall",
+            "fsd f0, 0(s2)", "fsd f1, 8(s2)", "fsd f2, 16(s2)", "fsd f3, 24(s2)",
+            "fsd f4, 32(s2)", "fsd f5, 40(s2)", "fsd f6, 48(s2)", "fsd f7, 56(s2)",
+            "fsd f8, 64(s2)", "fsd f9, 72(s2)", "fsd f10, 80(s2)", "fsd f11, 88(s2)",
+            "fsd f12, 96(s2)", "fsd f13, 104(s2)", "fsd f14, 112(s2)", "fsd f15, 120(s2)",
+            "fsd f16, 128(s2)", "fsd f17, 136(s2)", "fsd f18, 144(s2)", "fsd f19, 152(s2)",
+            "fsd f20, 160(s2)", "fsd f21, 168(s2)", "fsd f22, 176(s2)", "fsd f23, 184(s2)",
+            "fsd f24, 192(s2)", "fsd f25, 200(s2)", "fsd f26, 208(s2)", "fsd f27, 216(s2)",
+            "fsd f28, 224(s2)", "fsd f29, 232(s2)", "fsd f30, 240(s2)", "fsd f31, 248(s2)",
+            in("s2") values.as_mut_ptr(),
+            in("a0") 0, in("a1") 0,
+            out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
+            out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
+            out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    values
+}
+
+/// Loads the floating-point registers, spins without a call until the counter
+/// has come that far, and returns what is in them then.
+pub(crate) fn floating_after_spin(mut values: [u64; FLOATING], until: u64) -> [u64; FLOATING] {
+    // SAFETY: nothing but registers and the array changes.
+    unsafe {
+        asm!(
+            "fld f0, 0(s2)", "fld f1, 8(s2)", "fld f2, 16(s2)", "fld f3, 24(s2)",
+            "fld f4, 32(s2)", "fld f5, 40(s2)", "fld f6, 48(s2)", "fld f7, 56(s2)",
+            "fld f8, 64(s2)", "fld f9, 72(s2)", "fld f10, 80(s2)", "fld f11, 88(s2)",
+            "fld f12, 96(s2)", "fld f13, 104(s2)", "fld f14, 112(s2)", "fld f15, 120(s2)",
+            "fld f16, 128(s2)", "fld f17, 136(s2)", "fld f18, 144(s2)", "fld f19, 152(s2)",
+            "fld f20, 160(s2)", "fld f21, 168(s2)", "fld f22, 176(s2)", "fld f23, 184(s2)",
+            "fld f24, 192(s2)", "fld f25, 200(s2)", "fld f26, 208(s2)", "fld f27, 216(s2)",
+            "fld f28, 224(s2)", "fld f29, 232(s2)", "fld f30, 240(s2)", "fld f31, 248(s2)",
+            "2: rdtime t0",
+            "bltu t0, s3, 2b",
+            "fsd f0, 0(s2)", "fsd f1, 8(s2)", "fsd f2, 16(s2)", "fsd f3, 24(s2)",
+            "fsd f4, 32(s2)", "fsd f5, 40(s2)", "fsd f6, 48(s2)", "fsd f7, 56(s2)",
+            "fsd f8, 64(s2)", "fsd f9, 72(s2)", "fsd f10, 80(s2)", "fsd f11, 88(s2)",
+            "fsd f12, 96(s2)", "fsd f13, 104(s2)", "fsd f14, 112(s2)", "fsd f15, 120(s2)",
+            "fsd f16, 128(s2)", "fsd f17, 136(s2)", "fsd f18, 144(s2)", "fsd f19, 152(s2)",
+            "fsd f20, 160(s2)", "fsd f21, 168(s2)", "fsd f22, 176(s2)", "fsd f23, 184(s2)",
+            "fsd f24, 192(s2)", "fsd f25, 200(s2)", "fsd f26, 208(s2)", "fsd f27, 216(s2)",
+            "fsd f28, 224(s2)", "fsd f29, 232(s2)", "fsd f30, 240(s2)", "fsd f31, 248(s2)",
+            in("s2") values.as_mut_ptr(), in("s3") until,
+            out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
+            out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
+            out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    values
+}

@@ -1,0 +1,151 @@
+//! Runs the cases asked for, one by one, and tells how each goes.
+
+use crate::{
+    check::{Failure, Verdict},
+    child::Image,
+    suites,
+};
+use alloc::format;
+use libipc::{
+    ExitCode, Start,
+    objects::{Shutdown, SystemClient},
+};
+use tessera_test_cases::{Line, Selection, Suite};
+
+/// The suite's own priority; its page says so.
+pub(crate) const PRIORITY: u64 = 100;
+
+/// What cases have to work with.
+pub(crate) struct World {
+    /// This program, to make children of.
+    pub(crate) image: Image,
+    /// Reads the machine's counters.
+    pub(crate) counters: SystemClient,
+    /// Reads and writes the kernel's log.
+    pub(crate) log: SystemClient,
+    /// May stop the machine.
+    pub(crate) shutdown: SystemClient,
+    /// All else that the page gave.
+    pub(crate) start: Start,
+}
+
+/// A case: its name in the table, and what it does.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&mut World) -> Verdict,
+}
+
+/// The cases of a suite: each is named as its function.
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        &[$($crate::run::Case { name: stringify!($case), run: $case }),*]
+    };
+}
+pub(crate) use cases;
+
+/// What the program does when the supervisor starts it.
+pub(crate) fn main(mut start: Start) -> ExitCode {
+    let mut take = |name| start.take::<SystemClient>(name);
+    let (shutdown, counters, log) = (take("shutdown"), take("counters"), take("kernel-log"));
+    let world = (|| {
+        Ok::<_, Failure>(World {
+            image: Image::new()?,
+            counters: counters?,
+            log: log?,
+            shutdown: shutdown?,
+            start,
+        })
+    })();
+    match world {
+        Ok(mut world) => {
+            let good = match *world.start.arguments() {
+                [.., suite, cases] => run(&mut world, suite, cases),
+                _ => Err(Failure::new("the page gives no suite and cases")),
+            };
+            if let Err(failure) = &good {
+                say(&world, format_args!("[suite] cannot run: {failure}"));
+            }
+            stop(&world, good.is_ok())
+        }
+        Err(failure) => {
+            libipc::println!("[suite] cannot begin: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(world: &mut World, suite: &str, cases: &str) -> Verdict {
+    let table = Suite::find(suite).ok_or_else(|| Failure::new("there is no such suite"))?;
+    let selection = Selection::parse(cases).ok_or_else(|| Failure::new("no selection"))?;
+    let here = suites::find(suite).ok_or_else(|| Failure::new("the suite is not built in"))?;
+    check!(
+        here.iter()
+            .map(|case| case.name)
+            .eq(table.cases.iter().copied())
+    );
+    let (mut passed, mut failed) = (0, 0);
+    for index in selection.iter().filter(|index| *index < here.len()) {
+        let case = here[index].name;
+        say(world, Line::Start { suite, case });
+        match (here[index].run)(world) {
+            Ok(()) => {
+                passed += 1;
+                say(world, Line::Passed { suite, case });
+            }
+            Err(failure) => {
+                failed += 1;
+                let reason = &format!("{failure}");
+                say(
+                    world,
+                    Line::Failed {
+                        suite,
+                        case,
+                        reason,
+                    },
+                );
+            }
+        }
+    }
+    say(
+        world,
+        Line::Done {
+            suite,
+            passed,
+            failed,
+        },
+    );
+    Ok(())
+}
+
+/// Writes a line to the kernel's log in one piece, so that no other writer's
+/// text comes in between.
+pub(crate) fn say(world: &World, line: impl core::fmt::Display) {
+    let mut text = format!("{line}\n");
+    if text.len() > 500 {
+        text.truncate(
+            (0..=496)
+                .rev()
+                .find(|end| text.is_char_boundary(*end))
+                .unwrap_or(0),
+        );
+        text.push_str("...\n");
+    }
+    // Without a log there is nobody to tell.
+    let _ = world.log.log(&text);
+}
+
+/// Stops the machine: the exit code says whether the suite came to its end.
+fn stop(world: &World, good: bool) -> ExitCode {
+    let how = if good {
+        Shutdown::PowerOff
+    } else {
+        Shutdown::Fail
+    };
+    match world.shutdown.shutdown(how) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(world, format_args!("[suite] cannot stop: {error:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Floating-point state: gone after a call, kept when preempted, nobody else's.
+
+use crate::{
+    check::{Failure, Verdict},
+    child::Plan,
+    raw,
+    run::World,
+};
+use core::time::Duration;
+use libipc::{
+    Start, thread,
+    time::{self, Instant},
+};
+
+fn pattern(seed: u64) -> [u64; raw::FLOATING] {
+    core::array::from_fn(|index| seed ^ 0x0101_0101_0101_0101u64.wrapping_mul(index as u64 + 1))
+}
+
+pub(super) fn floating_point_is_dropped_by_a_call(_: &mut World) -> Verdict {
+    check_eq!(raw::floating_after_call(pattern(7)), [0; raw::FLOATING]);
+    Ok(())
+}
+
+pub(super) fn floating_point_survives_preemption(_: &mut World) -> Verdict {
+    // Each spins for some slices, so that they take turns.
+    let end = Instant::after(Duration::from_millis(80)).ticks();
+    let others: [_; 2] = core::array::from_fn(|index| {
+        let values = pattern(0x1000 + index as u64);
+        thread::spawn(move || raw::floating_after_spin(values, end) == values)
+    });
+    let values = pattern(0x9999);
+    check_eq!(raw::floating_after_spin(values, end), values);
+    for other in others {
+        check!(other?.join() == Some(true));
+    }
+    Ok(())
+}
+
+fn hold_a_secret(_: Start) -> Verdict {
+    loop {
+        let end = Instant::after(Duration::from_secs(1)).ticks();
+        raw::floating_after_spin(pattern(0x5ec2_e700), end);
+    }
+}
+
+pub(super) fn floating_point_does_not_leak_between_tasks(world: &mut World) -> Verdict {
+    let child = Plan::new(hold_a_secret).start(&world.image)?;
+    for _ in 0..20 {
+        time::sleep(Duration::from_millis(2));
+        let seen = raw::floating_after_call(pattern(1));
+        if seen != [0; raw::FLOATING] {
+            return Err(Failure::new(format_args!("registers hold {seen:x?}")));
+        }
+    }
+    check!(child.task.info()?.time > 0);
+    child.kill()
+}

@@ -1,0 +1,13 @@
+//! The suites, hostile first.
+
+mod ipc;
+
+use crate::run::Case;
+
+/// The cases of the suite with that name, in the table's order.
+pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
+    Some(match suite {
+        "ipc" => ipc::CASES,
+        _ => return None,
+    })
+}
