@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use xtask::page::{self, CheckedPage};
-use xtask::workspace::Programs;
+use xtask::workspace::{Programs, root};
 
 const GOOD: &str = r#"name = "sample"
 ram = "8M"
@@ -71,6 +71,31 @@ fn the_good_page_is_good() {
     );
     assert_eq!(shell.grants.len(), 3);
     assert_eq!((shell.heap, shell.stack), (64 << 10, 16 << 10));
+}
+
+#[test]
+fn the_pages_of_the_project_are_good() {
+    for folder in ["boot/systems", "tests/systems"] {
+        let Ok(entries) = std::fs::read_dir(root().join(folder)) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
+                let mut programs = Programs::of_workspace().unwrap();
+                page::load(&path, &mut programs).unwrap();
+            }
+        }
+    }
+    assert!(
+        page::find("standard")
+            .unwrap()
+            .ends_with("boot/systems/standard.toml")
+    );
+    let error = page::find("standrad").unwrap_err().to_string();
+    assert!(error.contains("standard, tiny"), "{error}");
 }
 
 #[test]

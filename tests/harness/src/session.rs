@@ -31,6 +31,8 @@ use crate::plan::Job;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the shell says when it listens.
 const PROMPT: &str = "$ ";
+/// What the console puts before lines of others than the program in front.
+const MARK: char = '\u{25b6}';
 
 /// A command and the lines that must follow.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,8 +67,9 @@ pub fn hold(job: &Job, system: &Path, text: &str, name: &str, images: &Images) -
 
 fn take(guest: &mut Guest, step: &Step) -> Result<()> {
     guest.send(&format!("{}\r", step.typed))?;
-    // The answer begins below the line that was typed.
-    guest.wait_for("\n", PATIENCE)?;
+    // The answer begins below the line that was typed; what the system says
+    // meanwhile may come before.
+    while !plain(&guest.wait_for("\n", PATIENCE)?).contains(&step.typed) {}
     if step.typed.ends_with("poweroff") {
         let status = guest.end()?;
         ensure!(
@@ -81,6 +84,7 @@ fn take(guest: &mut Guest, step: &Step) -> Result<()> {
     if !said.ends_with('\n') {
         lines.pop();
     }
+    lines.retain(|line| !line.starts_with(MARK));
     ensure!(
         lines_match(&step.expected, &lines),
         "expected\n{}\nbut the console says\n{}",
