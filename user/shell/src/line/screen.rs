@@ -82,9 +82,12 @@ impl Screen {
         let (text, cursor) = (buffer.text(), buffer.cursor());
         // The text may be another one than last time.
         self.start = text.floor_char_boundary(self.start.min(cursor));
-        while width(&text[self.start..cursor]) > self.room() {
-            let first = text[self.start..].chars().next();
-            self.start += first.map_or(1, char::len_utf8);
+        if width(&text[self.start..cursor]) > self.room() {
+            // Far enough that the next characters need no drawing of it all.
+            while width(&text[self.start..cursor]) > self.room() / 2 {
+                let first = text[self.start..].chars().next();
+                self.start += first.map_or(1, char::len_utf8);
+            }
         }
         *out += &format!("\r{}", right(self.left));
         self.used = 0;
