@@ -12,10 +12,12 @@
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
 //! 4. [`session`]: a scripted session at the shell, told as a transcript;
 //!    [`stranger`]: the same with a server and an app that are not ours.
-//! 5. [`images`]: builds each system once.
+//! 5. [`determinism`]: two runs are the same.
+//! 6. [`images`]: builds each system once.
 
 #![forbid(unsafe_code)]
 
+pub mod determinism;
 pub mod images;
 pub mod plan;
 pub mod pool;

@@ -19,6 +19,8 @@ pub enum Work {
     Session(PathBuf),
     /// A server and an app made from the templates.
     Stranger,
+    /// Two runs that must be the same.
+    Determinism,
 }
 
 /// One boot and the names of its tests.
@@ -56,8 +58,16 @@ pub fn all() -> Vec<Job> {
                     .into_iter()
                     .map(|path| session_job(arch, smp, path)),
             );
-            // The number of cores is not what this one is about.
-            jobs.extend((smp == cores[0]).then(|| stranger_job(arch, smp)));
+            // The number of cores is not what these are about.
+            if smp == cores[0] {
+                jobs.push(single_job(arch, smp, "session/stranger", Work::Stranger));
+                jobs.push(single_job(
+                    arch,
+                    1,
+                    "determinism/two_runs",
+                    Work::Determinism,
+                ));
+            }
         }
     }
     jobs
@@ -88,12 +98,12 @@ fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
     }
 }
 
-fn stranger_job(arch: Arch, smp: u32) -> Job {
-    let tests = vec![(0, format!("{arch}/smp{smp}/session/stranger"))];
+fn single_job(arch: Arch, smp: u32, name: &str, work: Work) -> Job {
+    let tests = vec![(0, format!("{arch}/smp{smp}/{name}"))];
     Job {
         arch,
         smp,
-        work: Work::Stranger,
+        work,
         tests,
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use crate::Outcome;
 use crate::images::Images;
 use crate::plan::{Job, Work};
-use crate::{session, stranger, suite};
+use crate::{determinism, session, stranger, suite};
 
 /// Runs jobs and keeps the outcomes of their tests by name.
 pub struct Pool {
@@ -71,18 +71,15 @@ impl Pool {
                 self.news.notify_all();
             }
         };
-        match &job.work {
+        let images = &self.images;
+        let outcome = match &job.work {
             Work::Suite(suite, cases) => {
-                suite::run(job, suite, *cases, &self.images, &mut settled);
+                return suite::run(job, suite, *cases, images, &mut settled);
             }
-            Work::Session(path) => {
-                let outcome = session::run(job, path, &self.images);
-                settled(0, outcome.map_err(|error| format!("{error:#}")));
-            }
-            Work::Stranger => {
-                let outcome = stranger::run(job, &self.images);
-                settled(0, outcome.map_err(|error| format!("{error:#}")));
-            }
-        }
+            Work::Session(path) => session::run(job, path, images),
+            Work::Stranger => stranger::run(job, images),
+            Work::Determinism => determinism::run(job, images),
+        };
+        settled(0, outcome.map_err(|error| format!("{error:#}")));
     }
 }
