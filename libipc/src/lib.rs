@@ -24,6 +24,20 @@
 //!                                 |
 //!                           the server's trait
 //! ```
+//!
+//! Unsafe code is in these modules only, and nothing that a macro emits needs
+//! any but the entry of [`program!`] and the section of [`note!`]:
+//!
+//! | module | why |
+//! |---|---|
+//! | `arch` | the trap and two registers |
+//! | `buffer` | the message buffer is the kernel's page |
+//! | `lease`, `incoming` | a near lease is an address of the caller |
+//! | `near` | whoever holds a gate may use the server behind it |
+//! | `start::entry` | the start page is the supervisor's |
+//! | `heap`, `sync` | an allocator's memory, a lock's promise |
+//! | `thread` | a new thread's closure reaches it as a number |
+//! | `fake` | a kernel copies between threads by address |
 #![no_std]
 
 // The interface macro names this crate by its full path, here too.

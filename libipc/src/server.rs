@@ -45,11 +45,12 @@ pub use crate::reply::{LeaseId, Reply};
 
 use crate::{
     arch,
+    client::Borrowed,
     handle::Handle,
     label::{Flags, Label},
     message::{self, Attached, Writer, failed, failure},
     message_buffer::{CAPABILITIES, LeaseDescriptor},
-    objects::EndpointClient,
+    objects::{EndpointClient, ReplyClient},
     operation::Interface,
     registers::CallOut,
     status::{Cause, Status, TransportError},
@@ -160,6 +161,13 @@ pub fn serve<D: Dispatch + ?Sized>(endpoint: &EndpointClient, server: &mut D) ->
             Err(error) => return error,
         }
     }
+}
+
+/// Whether the caller of the request being served has stopped waiting: a handler
+/// with long work asks now and then, for nothing interrupts it.
+pub fn cancelled() -> bool {
+    let request = Borrowed::<ReplyClient>::new(Handle::REQUEST);
+    request.cancelled().unwrap_or(true)
 }
 
 /// What a server waits for at its endpoint.

@@ -4,3 +4,4 @@ mod common;
 mod ipc;
 mod near;
 mod notebook;
+mod tables;
