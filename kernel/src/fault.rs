@@ -35,6 +35,7 @@ pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, co
     thread.fault.address.set(address);
     thread.fault.code.set(code);
     thread.lease_count.set(0);
+    thread.via.set(0);
     let handler = thread.task.get(k).and_then(|task| {
         let endpoint = task.fault_handler.get(k)?;
         let session = task.fault_session.get(k);

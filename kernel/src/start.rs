@@ -184,6 +184,7 @@ fn place<'k>(
     let memory = Memory::create(k, task, pages)?;
     let mapping = Mapping {
         memory,
+        source: None,
         address,
         offset: 0,
         pages,
@@ -226,6 +227,7 @@ fn load<'k>(
         let access = segment.access;
         let mapping = Mapping {
             memory,
+            source: None,
             address,
             offset: 0,
             pages,

@@ -1,12 +1,12 @@
 //! A slot: where a capability is kept.
 
-use super::object::Target;
+use super::{derivation::Place, object::Target};
 use crate::{
     Entered,
     cell::{Link, Word},
     object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, session::Session, task::Task,
-        thread::Thread,
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region, session::Session,
+        task::Task, thread::Thread,
     },
 };
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -27,19 +27,48 @@ pub struct Slot {
     /// Endpoint: its epoch when this capability was made. Reply: the call's
     /// number. Empty: the next free slot's index.
     number: Word<u64>,
-    /// Derivation: where this capability comes from.
-    pub parent: Link<Slot>,
-    /// Derivation: the first capability that comes from this one.
-    pub child: Link<Slot>,
-    /// Derivation: the next one that comes from the same.
-    pub next: Link<Slot>,
-    /// Derivation: the previous one that comes from the same.
-    pub previous: Link<Slot>,
+    /// Where it comes from, and what comes from it.
+    pub(super) place: Place,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64);
 
+/// Type of the slot of a mapping, which is no capability and has no handle.
+const MAPPING: u64 = 15 << 28;
+
+/// In `number`: what comes from this capability is being taken back.
+const REVOKING: u64 = 1 << 63;
+
 impl Slot {
+    /// Makes this the slot of a mapping, as which it comes from its memory's
+    /// capability.
+    pub fn fill_mapping(&self, region: &Region) {
+        self.object
+            .store((&raw const *region).cast::<()>().cast_mut(), Relaxed);
+        self.word.set(MAPPING);
+    }
+
+    /// The region, if this is the slot of a mapping.
+    pub fn mapping<'k>(&self, k: Entered<'k>) -> Option<&'k Region> {
+        if self.word.get() != MAPPING {
+            return None;
+        }
+        follow::<Region>(k, self.object.load(Relaxed))
+    }
+
+    /// Whether what comes from it is being taken back: until that is done it
+    /// allows nothing.
+    pub fn is_revoking(&self) -> bool {
+        self.number.get() & REVOKING != 0
+    }
+
+    /// Begins or ends taking back.
+    pub fn set_revoking(&self, revoking: bool) {
+        let number = self.number.get() & !REVOKING;
+        self.number
+            .set(if revoking { number | REVOKING } else { number });
+    }
+
     /// The handle of what is here; of type 0 if that is nothing.
     pub fn handle(&self) -> Handle {
         Handle(self.word.get())
@@ -79,7 +108,7 @@ impl Slot {
             ObjectType::Endpoint => Target::Endpoint(
                 follow::<Endpoint>(k, object)?,
                 self.session.get(k),
-                self.number.get(),
+                self.number.get() & !REVOKING,
             ),
             ObjectType::Memory => Target::Memory(follow::<Memory>(k, object)?),
             ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),

@@ -1,12 +1,12 @@
 //! A task's capability table: directories of pages of slots, so that looking a
 //! handle up is three loads, and up to 2^20 capabilities cost what they use.
 
-use super::{object::Target, slot::Slot};
+use super::{derivation, object::Target, slot::Slot};
 use crate::{
     Entered,
     arch::{Arch, ENTRIES, Port},
     cell::Word,
-    memory::{frames, quota, space::Progress},
+    memory::{frames, quota, slab, space::Progress},
     object::task::Task,
 };
 use core::sync::atomic::Ordering::Relaxed;
@@ -73,6 +73,11 @@ impl Table {
 
     /// The slot that `handle` names, if the handle is the one that was given.
     pub fn find<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
+        self.find_any(k, handle).filter(|slot| !slot.is_revoking())
+    }
+
+    /// As `find`, also if what comes from it is being taken back.
+    pub fn find_any<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
         let slot = self.slot(k, handle.index())?;
         (slot.handle() == handle && handle.object_type().is_some()).then_some(slot)
     }
@@ -117,6 +122,22 @@ impl Table {
         Ok(slot.fill(index, target, rights))
     }
 
+    /// Makes a capability that comes from the one in `parent`.
+    pub fn insert_from(
+        &self,
+        k: Entered<'_>,
+        payer: &Task,
+        target: &Target<'_>,
+        rights: Rights,
+        parent: &Slot,
+    ) -> Result<Handle, ObjectError> {
+        let handle = self.insert(k, payer, target, rights)?;
+        if let Some(slot) = self.slot(k, handle.index()) {
+            derivation::add(k, parent, slot);
+        }
+        Ok(handle)
+    }
+
     /// Adds a page of free slots.
     fn grow(&self, k: Entered<'_>, payer: &Task) -> Result<(), ObjectError> {
         let first = self.slots.get();
@@ -129,6 +150,10 @@ impl Table {
             directory.set(quota::allocate(k, payer)?);
         }
         let frame = quota::allocate(k, payer)?;
+        // Whoever finds a slot by the tree of derivations finds its table so.
+        let record = k.kernel.frames.record(frame);
+        record.class.set(slab::SLOTS as u32);
+        record.payer.set(Some(payer));
         frames::words(k, directory.get())[page % ENTRIES].store(frame, Relaxed);
         self.slots.set(first + SLOTS);
         for index in (first.max(1)..first + SLOTS).rev() {
@@ -144,6 +169,7 @@ impl Table {
         let _guard = self.lock.lock();
         let (target, handle) = (slot.target(k)?, slot.handle());
         self.count.take(1);
+        derivation::remove(k, slot);
         if slot.empty() {
             slot.set_next_free(self.free.replace(handle.index()));
         }

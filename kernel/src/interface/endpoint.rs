@@ -45,9 +45,11 @@ impl objects::Endpoint for On<'_, '_> {
         let wanted = Rights::from_bits_retain(rights);
         let rights = held & wanted | (held | wanted) & Rights::FAR_ONLY;
         let k = self.caller.k;
+        let source = self.caller.slot(self.caller.handle())?;
         let session = ipc::session::create(k, self.endpoint, badge, limit)?;
         let target = Target::Endpoint(self.endpoint, Some(session), self.epoch);
-        match self.caller.give(&target, rights) {
+        let table = &self.caller.task.table;
+        match table.insert_from(k, self.caller.task, &target, rights, source) {
             Ok(handle) => Ok(EndpointClient(handle)),
             Err(error) => {
                 session.told.set(true);

@@ -15,7 +15,7 @@ mod thread;
 use crate::{
     Entered,
     arch::{Arch, Port},
-    capability::object::Target,
+    capability::{object::Target, slot::Slot},
     ipc::{self, Outcome, plain, refused},
     memory::{copy::Stop, space::Progress},
     object::{
@@ -63,6 +63,17 @@ impl<'k> Caller<'k> {
         self.task.table.get(self.k, handle, kind, rights)
     }
 
+    /// The handle that the call was made with.
+    fn handle(&self) -> Handle {
+        Port::call_in(&self.thread.context).handle
+    }
+
+    /// The slot of an argument.
+    fn slot(&self, handle: Handle) -> Result<&'k Slot, ObjectError> {
+        let slot = self.task.table.find(self.k, handle);
+        slot.ok_or(ObjectError::Denied)
+    }
+
     /// Makes a capability for the caller.
     fn give(&self, target: &Target<'_>, rights: Rights) -> Result<Handle, ObjectError> {
         self.task.table.insert(self.k, self.task, target, rights)
@@ -70,8 +81,7 @@ impl<'k> Caller<'k> {
 
     /// The capability that the call was made with is as new as `epoch`.
     fn renew_epoch(&self, epoch: u64) {
-        let handle = Port::call_in(&self.thread.context).handle;
-        if let Some(slot) = self.task.table.find(self.k, handle) {
+        if let Ok(slot) = self.slot(self.handle()) {
             slot.set_epoch(epoch);
         }
     }
@@ -119,12 +129,14 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
         handle => task.table.find(k, handle).and_then(|slot| slot.target(k)),
     };
     let Some(target) = target else {
-        let late = call.handle == Handle::REQUEST;
-        return Outcome::Done(refused(if late {
+        let cause = if call.handle == Handle::REQUEST {
             Cause::Cancelled
+        } else if task.table.find_any(k, call.handle).is_some() {
+            Cause::Revoked
         } else {
             Cause::Denied
-        }));
+        };
+        return Outcome::Done(refused(cause));
     };
     match target {
         Target::Endpoint(endpoint, session, _) if flags.is_empty() => {

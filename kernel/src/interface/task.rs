@@ -3,7 +3,7 @@
 use super::Caller;
 use crate::{
     arch::{Access, Arch, Port},
-    capability::object::Target,
+    capability::{object::Target, revoke},
     ipc::transfer::weaken,
     memory::{
         copy::{self, Place},
@@ -149,15 +149,14 @@ impl objects::Task for On<'_, '_> {
     ) -> Result<(), ObjectError> {
         self.living(Rights::MAP)?;
         let wanted = access(wanted)?;
-        let target = self
-            .caller
-            .argument(memory.0, ObjectType::Memory, Rights::empty())?;
-        let Target::Memory(object) = target else {
+        let source = self.caller.slot(memory.0)?;
+        let Some(Target::Memory(object)) = source.target(self.caller.k) else {
             return Err(ObjectError::Denied);
         };
         let most = Access::from_bits_truncate(memory.0.rights().bits()) - Access::DEVICE;
         let mapping = Mapping {
             memory: object,
+            source: Some(source),
             address,
             offset,
             pages,
@@ -184,12 +183,7 @@ impl objects::Task for On<'_, '_> {
     fn install(&mut self, capability: &Capability, rights: u64) -> Result<u64, ObjectError> {
         self.living(Rights::INSTALL)?;
         let k = self.caller.k;
-        let slot = self
-            .caller
-            .task
-            .table
-            .find(k, capability.0)
-            .ok_or(ObjectError::Denied)?;
+        let slot = self.caller.slot(capability.0)?;
         let target = slot.target(k).ok_or(ObjectError::Denied)?;
         let held = capability.0.rights();
         if !held.contains(Rights::GRANT) || matches!(target, Target::Reply(..)) {
@@ -198,7 +192,7 @@ impl objects::Task for On<'_, '_> {
         let rights = lessened(&target, held, rights)?;
         self.task
             .table
-            .insert(k, self.task, &target, rights)
+            .insert_from(k, self.task, &target, rights, slot)
             .map(|handle| handle.0)
     }
 
@@ -218,7 +212,7 @@ impl objects::Task for On<'_, '_> {
         let rights = lessened(&target, handle.rights(), rights)? | added;
         self.task
             .table
-            .insert(k, self.task, &target, rights)
+            .insert_from(k, self.task, &target, rights, slot)
             .map(|handle| handle.0)
     }
 
@@ -351,6 +345,14 @@ impl objects::Task for On<'_, '_> {
         );
         let result = copy::copy(self.caller.k, from, to, length);
         self.caller.copied(result, [0, 1], 2)
+    }
+
+    fn revoke(&mut self, handle: u64) -> Result<(), ObjectError> {
+        self.living(Rights::INSTALL)?;
+        let k = self.caller.k;
+        let slot = self.task.table.find_any(k, Handle(handle));
+        let progress = revoke::revoke(k, slot.ok_or(ObjectError::Denied)?);
+        self.caller.finished(progress)
     }
 }
 

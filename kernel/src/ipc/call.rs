@@ -51,6 +51,7 @@ pub fn call(
         return Outcome::Done(refused(cause));
     }
     let deadline = deadline(k, caller, call.deadline);
+    caller.via.set(call.handle.0);
     match send(k, caller, endpoint, session, call.label, deadline) {
         Ok(()) => Outcome::Blocked,
         Err(cause) => Outcome::Done(plain(Status::Error(TransportError::refused(cause)))),

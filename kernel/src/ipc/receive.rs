@@ -20,9 +20,10 @@ use libipc_abi::{
 /// Waits for signals, ended sessions or messages; with the null handle, for the
 /// deadline alone.
 pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
+    thread.via.set(call.handle.0);
     // Who only sleeps goes on serving its request: locks sleep too.
     if call.handle == Handle::NULL {
-        return wait(k, thread, None, call.deadline);
+        return sleep(k, thread, call.deadline);
     }
     if let Some(client) = thread.client.get(k) {
         end::drop_request(k, thread, client);
@@ -118,13 +119,12 @@ pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> b
     false
 }
 
-fn wait(k: Entered<'_>, thread: &Thread, endpoint: Option<&Endpoint>, deadline: u64) -> Outcome {
+fn sleep(k: Entered<'_>, thread: &Thread, deadline: u64) -> Outcome {
     if deadline != FOREVER && deadline <= Port::now() {
         return Outcome::Done(refused(Cause::TimedOut));
     }
     k.core.unready(k, thread);
     thread.state.set(State::Receiving);
-    thread.endpoint.set(endpoint);
     k.core.alarms.set(k, thread, deadline);
     Outcome::Blocked
 }

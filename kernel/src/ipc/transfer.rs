@@ -2,7 +2,7 @@
 
 use crate::{
     Entered,
-    capability::{object::Target, slot::Slot},
+    capability::{derivation, object::Target, slot::Slot},
     object::{task::Task, thread::Thread},
 };
 use core::sync::atomic::Ordering::Relaxed;
@@ -78,8 +78,14 @@ pub fn capabilities(
     }
     for (index, capability) in passing.iter().flatten().enumerate() {
         buffer[word::CAPABILITIES + index].store(handles[index].0, Relaxed);
+        let Some(slot) = to.table.find(k, handles[index]) else {
+            continue;
+        };
         if capability.moves {
+            derivation::replace(k, capability.slot, slot);
             forget(k, from, capability.slot);
+        } else {
+            derivation::add(k, capability.slot, slot);
         }
     }
     Ok(())

@@ -13,6 +13,9 @@ use libipc_abi::{PAGE, objects::ObjectError};
 /// Types that live in slabs.
 pub const CLASSES: usize = 7;
 
+/// Class of a frame that holds slots of a capability table.
+pub const SLOTS: usize = CLASSES;
+
 /// A kernel object's type.
 pub trait Object: Sync + Sized {
     /// Its slab, different for each type.

@@ -8,6 +8,7 @@
 use crate::{
     Entered,
     arch::{Access, Arch, ENTRIES, Entry, Port},
+    capability::{derivation, slot::Slot},
     memory::{frames, quota, slab},
     object::{memory::Memory, region::Region, task::Task},
 };
@@ -98,6 +99,9 @@ fn range(address: u64, pages: u64) -> Result<u64, ObjectError> {
 pub struct Mapping<'k> {
     /// The memory.
     pub memory: &'k Memory,
+    /// The capability that it comes from; when that is taken back, so is the
+    /// mapping.
+    pub source: Option<&'k Slot>,
     /// Where the mapping begins.
     pub address: u64,
     /// First page of the memory.
@@ -145,6 +149,11 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
         }
     }
     let region = slab::create(k, task, Region::new(wanted))?;
+    region.task.set(Some(task));
+    region.slot.fill_mapping(region);
+    if let Some(source) = wanted.source {
+        derivation::add(k, source, &region.slot);
+    }
     wanted.memory.uses.add(1);
     task.region_count.add(1);
     task.regions.insert_after(k, before, region);
@@ -195,6 +204,7 @@ pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     }
     task.regions.remove(k, region);
     task.region_count.take(1);
+    derivation::remove(k, &region.slot);
     if let Some(memory) = region.memory.take(k) {
         memory.release(k);
     }

@@ -2,10 +2,11 @@
 
 use crate::{
     arch::Access,
+    capability::slot::Slot,
     cell::{Link, Word},
     list::{Node, Through},
     memory::{slab::Object, space::Mapping},
-    object::memory::Memory,
+    object::{memory::Memory, task::Task},
 };
 use libipc_abi::PAGE;
 
@@ -13,6 +14,10 @@ use libipc_abi::PAGE;
 pub struct Region {
     /// The memory; counted in [`Memory::uses`].
     pub memory: Link<Memory>,
+    /// The task; the region is in its list.
+    pub task: Link<Task>,
+    /// The mapping as something that comes from its memory's capability.
+    pub slot: Slot,
     /// First address.
     pub address: Word<u64>,
     /// Pages.
@@ -50,6 +55,8 @@ impl Region {
         };
         Region {
             memory,
+            task: Link::none(),
+            slot: Slot::default(),
             address: Word::new(wanted.address),
             pages: Word::new(wanted.pages),
             offset: Word::new(wanted.offset),

@@ -101,6 +101,8 @@ pub struct Thread {
     pub endpoint: Link<Endpoint>,
     /// The session of its call; counted in its calls in flight.
     pub session: Link<Session>,
+    /// The handle that it calls through.
+    pub via: Word<u64>,
     /// The label of its call.
     pub label: Word<u64>,
     /// The leases of its call.
@@ -193,6 +195,7 @@ impl Thread {
                 call_number: Word::default(),
                 endpoint: Link::none(),
                 session: Link::none(),
+                via: Word::default(),
                 label: Word::default(),
                 leases: Default::default(),
                 lease_count: Word::default(),

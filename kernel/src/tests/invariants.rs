@@ -10,7 +10,10 @@ use crate::{
     arch::{Arch, ENTRIES, Entry, Port},
     capability::{object::Target, slot::Slot},
     cell::Link,
-    memory::{frames, slab::Object},
+    memory::{
+        frames,
+        slab::{Object, SLOTS},
+    },
     object::{
         endpoint::{Endpoint, State as EndpointState},
         interrupt::Interrupt,
@@ -70,6 +73,9 @@ impl Census {
             let Some(payer) = record.payer.get(k) else {
                 continue;
             };
+            if record.class.get() as usize == SLOTS {
+                continue;
+            }
             assert_eq!(record.retired.get(), 0, "retired objects were freed");
             *census.slabs.entry(address::<Task>(payer)).or_default() += 1;
             let used = record.used.get();

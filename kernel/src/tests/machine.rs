@@ -78,6 +78,7 @@ impl Machine {
         let memory = Memory::create(self.k, task, pages).unwrap();
         let mapping = Mapping {
             memory,
+            source: None,
             address,
             offset: 0,
             pages,

@@ -9,4 +9,5 @@ mod leases;
 mod machine;
 mod messages;
 mod replies;
+mod revoke;
 mod sessions;

@@ -110,4 +110,11 @@ pub trait Task {
     /// `INSPECT`.
     #[op(17, idempotent)]
     fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+
+    /// Takes back everything that came from the capability `handle` of this
+    /// task's own table, in whatever task: copies, minted badges, mappings. Calls
+    /// that wait in a queue through one of them end in `Revoked`. The capability
+    /// itself stays, and allows nothing until that is done. Needs `INSTALL`.
+    #[op(18)]
+    fn revoke(&mut self, handle: u64) -> Result<(), ObjectError>;
 }
