@@ -65,17 +65,17 @@ impl<'e> LogReader<'e> {
         }
     }
 
-    /// Leaves all but the end out: for a console that was restarted, for its
-    /// predecessor has shown the rest.
-    pub fn skip_to_end(&mut self) {
-        loop {
-            let before = self.page.len();
-            self.fetch();
-            if self.page.is_empty() {
-                // What was fetched last is to be shown.
-                self.position -= before as u64;
+    /// Leaves out what is older than `seconds` since boot: for a console that
+    /// was restarted, whose predecessor has shown it.
+    pub fn skip_before(&mut self, seconds: u64) {
+        while !self.text().is_empty() {
+            let line = self.text().split_inclusive(|&byte| byte == b'\n').next();
+            let line = line.unwrap_or_default();
+            if line_seconds(line).is_some_and(|at| at >= seconds) {
                 return;
             }
+            let length = line.len();
+            self.consume(length);
         }
     }
 
@@ -165,6 +165,12 @@ impl<'e> LogReader<'e> {
     }
 }
 
+/// When a line was written, in seconds since boot.
+fn line_seconds(line: &[u8]) -> Option<u64> {
+    let digits = line.split(|byte| !byte.is_ascii_digit()).next()?;
+    core::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// The text of a line whose source is the kernel.
 fn kernel_text(line: &[u8]) -> Option<&[u8]> {
     let mut parts = line.splitn(4, |&byte| byte == b' ').skip(2);
@@ -175,6 +181,12 @@ fn kernel_text(line: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_say_when_they_were_written() {
+        assert_eq!(line_seconds(b"15.000001 I shell x"), Some(15));
+        assert_eq!(line_seconds(b"init: x"), None);
+    }
 
     #[test]
     fn lines_of_the_kernel_are_known_by_their_source() {

@@ -11,6 +11,7 @@ use libipc::{
     memory::Mapping,
     objects::{EndpointClient, InterruptClient, MemoryClient},
     start::AnyError,
+    time::Instant,
 };
 use tessera_console::{
     device,
@@ -47,7 +48,13 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     if let Some(log) = &mut log
         && is_successor(&endpoint)
     {
-        log.skip_to_end();
+        // What led to the restart is worth showing again.
+        log.skip_before(
+            Instant::now()
+                .since(Instant::PAST)
+                .as_secs()
+                .saturating_sub(6),
+        );
     }
 
     let arguments = start.arguments().iter();

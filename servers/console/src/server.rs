@@ -84,6 +84,7 @@ impl<'e, U: Uart> Server<'e, U> {
         if self.interrupt.bind(self.endpoint, DEVICE).is_err() {
             return TransportError::refused(Cause::Denied);
         }
+        self.read_log();
         let mut receiver = Receiver::new(self.endpoint);
         loop {
             let deadline = match self.log {
