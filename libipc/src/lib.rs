@@ -11,7 +11,7 @@
 //! 5. [`program!`] and [`Start`]: how a program begins and what it was given.
 //! 6. [`thread`], [`time`], [`sync`], [`memory`], [`print!`]: the run-time.
 //! 7. [`interfaces`]: those of the system's servers.
-//! 8. [`note`]: how a program says which of its arguments are paths.
+//! 8. [`mod@note`]: how a program says which of its arguments are paths.
 //! 9. `fake`, on the host only: a kernel in the test's own process, so that any
 //!    server is tested with `cargo test`.
 //!

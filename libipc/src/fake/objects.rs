@@ -1,23 +1,26 @@
 //! The fake kernel's objects: the same traits and dispatch as the kernel's.
 
+mod message;
+mod task;
+
+use message::{Reply, Request};
+
 use super::{
     ipc::{Caller, output, set_signals},
     world::{EndpointMode, Entry, Object, Progress, World, lock},
 };
 use crate::{
     PAGE, arch,
-    buffer::Buffer,
     handle::{Handle, Rights},
     label::{Flags, Label},
-    message_buffer::{Access, CAPABILITIES, LeaseDescriptor, word},
+    message_buffer::{Access, LeaseDescriptor},
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
-    wire::{ErrorCode, Malformed, Sink, Source},
+    wire::ErrorCode,
 };
 use libipc_abi::objects::{
-    self as abi, Capability, CapabilityInfo, Counters, EndpointClient, EndpointInfo,
-    InterruptClient, MemoryClient, ObjectError, RegistersInfo, ReplyClient, SessionInfo, Shutdown,
-    TaskClient, TaskInfo, ThreadClient, ThreadInfo, ThreadState,
+    self as abi, Counters, EndpointClient, EndpointInfo, InterruptClient, MemoryClient,
+    ObjectError, ReplyClient, SessionInfo, Shutdown,
 };
 
 type Answer<T> = Result<T, ObjectError>;
@@ -178,152 +181,10 @@ fn copy(from: u64, into: u64, length: u64) {
     unsafe { core::ptr::copy(from as *const u8, into as *mut u8, length as usize) };
 }
 
-impl abi::Task for Called<'_> {
-    fn create_task(&mut self, _: u64) -> Answer<TaskClient> {
-        Err(ObjectError::WrongState)
-    }
-    fn create_thread(&mut self, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer<ThreadClient> {
-        Err(ObjectError::WrongState)
-    }
-    fn create_endpoint(&mut self) -> Answer<EndpointClient> {
-        self.need(Rights::CREATE)?;
-        Ok(EndpointClient(self.world.create_endpoint(self.caller.task)))
-    }
-    fn create_memory(&mut self, pages: u64) -> Answer<MemoryClient> {
-        self.need(Rights::CREATE)?;
-        if pages == 0 || pages > 1 << 16 {
-            return Err(ObjectError::QuotaExceeded);
-        }
-        let bytes = pages as usize * PAGE;
-        Ok(MemoryClient(
-            self.world.create_memory(self.caller.task, bytes),
-        ))
-    }
-    fn map(&mut self, _: &MemoryClient, _: u64, _: u64, _: u64, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn unmap(&mut self, _: u64, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn protect(&mut self, _: u64, _: u64, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn install(&mut self, capability: &Capability, rights: u64) -> Answer<u64> {
-        self.need(Rights::INSTALL)?;
-        let from = self.world.lookup(self.caller.task, capability.0);
-        let entry = from.filter(|entry| entry.rights.contains(Rights::GRANT));
-        let entry = entry.ok_or(ObjectError::Denied)?;
-        let rights = reduced(entry.rights, rights);
-        Ok(self.world.install(self.id(), entry.object, rights).0)
-    }
-    fn derive(&mut self, handle: u64, rights: u64) -> Answer<u64> {
-        self.need(Rights::INSTALL)?;
-        let entry = self.world.lookup(self.id(), Handle(handle));
-        let entry = entry.filter(|entry| !matches!(entry.object, Object::Reply(_)));
-        let entry = entry.ok_or(ObjectError::Denied)?;
-        let rights = reduced(entry.rights, rights);
-        Ok(self.world.install(self.id(), entry.object, rights).0)
-    }
-    fn delete(&mut self, handle: u64) -> Answer<()> {
-        self.need(Rights::INSTALL)?;
-        let task = self.id();
-        match self.world.delete(task, Handle(handle)) {
-            true => Ok(()),
-            false => Err(ObjectError::Denied),
-        }
-    }
-    fn set_fault_handler(&mut self, _: &EndpointClient) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn kill(&mut self) -> Answer<()> {
-        self.need(Rights::CONTROL)?;
-        let task = self.id();
-        self.world.kill(task);
-        Ok(())
-    }
-    fn info(&mut self) -> Answer<TaskInfo> {
-        self.need(Rights::INSPECT)?;
-        let (id, threads) = (self.id(), self.world.threads.values());
-        Ok(TaskInfo {
-            id,
-            capabilities: self.world.count(id) as u64,
-            threads: threads.filter(|thread| thread.task == id).count() as u64,
-            ..TaskInfo::default()
-        })
-    }
-    fn thread(&mut self, _: u64) -> Answer<ThreadInfo> {
-        Err(ObjectError::WrongState)
-    }
-    fn capability(&mut self, index: u64) -> Answer<CapabilityInfo> {
-        self.need(Rights::INSPECT)?;
-        let found = self.world.capability(self.id(), index);
-        let (index, handle, entry) = found.ok_or(ObjectError::NotFound)?;
-        let next = self.world.capability(self.id(), index + 1);
-        Ok(CapabilityInfo {
-            handle: handle.0,
-            object: entry.object.number(),
-            badge: match entry.object {
-                Object::Endpoint { badge, .. } => badge,
-                _ => 0,
-            },
-            next: next.map_or(0, |(index, ..)| index),
-        })
-    }
-    fn registers(&mut self, _: u64) -> Answer<RegistersInfo> {
-        Err(ObjectError::WrongState)
-    }
-    fn history(&mut self, _: u64) -> Answer<[u64; 16]> {
-        Err(ObjectError::WrongState)
-    }
-    fn peek(&mut self, _: u64, _: u64, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-}
-
 /// Rights after a derivation: fewer, and the mark may only be added.
 fn reduced(old: Rights, wanted: u64) -> Rights {
     let wanted = Rights::from_bits_retain(wanted as u8);
     old.intersection(wanted) | (old | wanted).intersection(Rights::FAR_ONLY)
-}
-
-impl abi::Thread for Called<'_> {
-    fn resume(&mut self) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn suspend(&mut self) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn cancel(&mut self) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn set_priority(&mut self, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
-    fn exit(&mut self, code: u64) -> Answer<()> {
-        // The host can end a thread from inside in no other way.
-        panic!("the thread ended itself with the code {code}")
-    }
-    fn yield_now(&mut self) -> Answer<()> {
-        std::thread::yield_now();
-        Ok(())
-    }
-    fn info(&mut self) -> Answer<ThreadInfo> {
-        Ok(ThreadInfo {
-            id: self.caller.thread,
-            state: ThreadState::Ready,
-            priority: 0,
-            time: 0,
-            endpoint: 0,
-            label: 0,
-            server: 0,
-            server_task: 0,
-            deadline: crate::FOREVER,
-            pc: 0,
-        })
-    }
-    fn panic(&mut self, _: u64, _: u64) -> Answer<()> {
-        panic!("the thread says that it cannot go on")
-    }
 }
 
 impl abi::Endpoint for Called<'_> {
@@ -520,59 +381,4 @@ impl abi::System for Called<'_> {
     fn interrupt(&mut self, _: u64) -> Answer<InterruptClient> {
         Err(ObjectError::WrongState)
     }
-}
-
-/// A request's arguments, in the calling thread's registers and buffer.
-struct Request<'i> {
-    input: &'i CallIn,
-    next: usize,
-    capabilities: usize,
-}
-
-impl Source for Request<'_> {
-    fn word(&mut self) -> Result<u64, Malformed> {
-        let index = self.next;
-        self.next += 1;
-        match self.input.words.get(index) {
-            Some(word) => Ok(*word),
-            None if index - WORDS < self.input.label.bytes() / 8 => {
-                Ok(Buffer::current().get(word::BYTES + index - WORDS))
-            }
-            None => Err(Malformed),
-        }
-    }
-    fn capability(&mut self) -> Result<Handle, Malformed> {
-        if self.capabilities == self.input.label.capabilities().min(CAPABILITIES) {
-            return Err(Malformed);
-        }
-        self.capabilities += 1;
-        let slot = word::CAPABILITIES + self.capabilities - 1;
-        Ok(Handle(Buffer::current().get(slot)))
-    }
-    fn lease(&mut self) -> Result<(usize, LeaseDescriptor), Malformed> {
-        Err(Malformed)
-    }
-}
-
-/// A result, into the calling thread's registers and buffer.
-#[derive(Default)]
-struct Reply {
-    words: [u64; WORDS],
-    count: usize,
-    capabilities: usize,
-}
-
-impl Sink for Reply {
-    fn word(&mut self, word: u64) {
-        match self.words.get_mut(self.count) {
-            Some(room) => *room = word,
-            None => Buffer::current().set(word::BYTES + self.count - WORDS, word),
-        }
-        self.count += 1;
-    }
-    fn capability(&mut self, handle: Handle, _: bool) {
-        Buffer::current().set(word::CAPABILITIES + self.capabilities, handle.0);
-        self.capabilities += 1;
-    }
-    fn lease(&mut self, _: LeaseDescriptor) {}
 }

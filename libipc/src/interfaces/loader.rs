@@ -32,7 +32,7 @@ pub struct Plan {
     pub relocations: u64,
     /// How many there are.
     pub relocation_count: u64,
-    /// The program's note for whoever starts it, as [`crate::note`] reads it.
+    /// The program's note for whoever starts it, as [`mod@crate::note`] reads it.
     pub note: Bytes<NOTE>,
 }
 

@@ -31,7 +31,7 @@ pub trait Start {
     ) -> Result<ProgramClient, SupervisorError>;
 
     /// The note of a program in the boot archive, empty if it has none; see
-    /// [`crate::note`].
+    /// [`mod@crate::note`].
     #[op(2, idempotent)]
     fn note(&mut self, program: ProgramName) -> Result<Bytes<NOTE>, SupervisorError>;
 
