@@ -135,7 +135,7 @@ impl<'k> Entered<'k> {
     pub fn new(kernel: &'k Kernel) -> Self {
         Entered {
             kernel,
-            core: &kernel.cores[Port::core() % CORES],
+            core: &kernel.cores[Port::core().min(CORES - 1)],
         }
     }
 }

@@ -58,13 +58,15 @@ impl Through<Session> for Closed {
 impl Session {
     /// Ends the session once nothing refers to it any more.
     pub fn end_if_unused(&self, k: Entered<'_>) {
-        if self.copies.get() == 0 && self.in_flight.get() == 0 && self.told.get() {
-            if let Some(endpoint) = self.endpoint.take(k) {
-                endpoint.sessions.remove(k, self);
-                endpoint.session_count.take(1);
-                slab::retire(k, self);
-                endpoint.release(k);
-            }
+        if self.copies.get() == 0
+            && self.in_flight.get() == 0
+            && self.told.get()
+            && let Some(endpoint) = self.endpoint.take(k)
+        {
+            endpoint.sessions.remove(k, self);
+            endpoint.session_count.take(1);
+            slab::retire(k, self);
+            endpoint.release(k);
         }
     }
 }

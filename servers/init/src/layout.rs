@@ -80,7 +80,7 @@ impl Random {
     }
 
     /// The next number (splitmix64).
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         if self.0 == 0 {
             return 0;
         }
@@ -100,7 +100,7 @@ mod tests {
     fn parts_lie_apart_inside_user_space() {
         let mut random = Random::new(1);
         for _ in 0..1000 {
-            let layout = Layout::new(SPAN, AREA, AREA, random.next()).unwrap();
+            let layout = Layout::new(SPAN, AREA, AREA, random.draw()).unwrap();
             assert!(layout.start >= WINDOW);
             assert!(layout.start + START + GUARD <= layout.program);
             assert!(layout.program + SPAN + GUARD <= layout.stack);
@@ -119,9 +119,9 @@ mod tests {
     fn a_seed_moves_programs_and_no_seed_does_not() {
         let mut random = Random::new(7);
         let place = |random| Layout::new(1 << 20, 1 << 14, 1 << 16, random).unwrap();
-        assert_ne!(place(random.next()), place(random.next()));
+        assert_ne!(place(random.draw()), place(random.draw()));
         let mut none = Random::new(0);
-        assert_eq!(place(none.next()), place(none.next()));
+        assert_eq!(place(none.draw()), place(none.draw()));
     }
 
     #[test]

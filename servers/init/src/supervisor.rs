@@ -158,7 +158,7 @@ impl Supervisor {
             stack: task.stack,
         };
         let handler = self.endpoint.mint_client(Badge::Fault(number).to_word())?;
-        let random = self.random.next();
+        let random = self.random.draw();
         let mut file = packed.file;
         let own = libipc::task();
         let mut running = launch::load(&own, &packed.plan, &mut file, sizes, random, &handler)?;
@@ -179,7 +179,7 @@ impl Supervisor {
             }
         }
         let arguments = arguments.iter().map(String::as_str);
-        let (priority, seed) = (task.priority.into(), self.random.next());
+        let (priority, seed) = (task.priority.into(), self.random.draw());
         let started =
             given.and_then(|()| launch::run(&running, &task.name, arguments, priority, seed));
         if let Err(error) = started {

@@ -105,7 +105,7 @@ impl Program for Session<'_> {
     }
 
     fn run(&mut self) -> Result<u64, SupervisorError> {
-        let (number, seed) = (self.number, self.supervisor.random.next());
+        let (number, seed) = (self.number, self.supervisor.random.draw());
         self.loaded()?;
         let slot = self.supervisor.slots.get_mut(number);
         let slot = slot.ok_or(SupervisorError::NotFound)?;

@@ -154,7 +154,7 @@ impl Supervisor {
         plan: &Plan,
         source: &mut impl Source,
     ) -> Result<ProgramClient, SupervisorError> {
-        let random = self.random.next();
+        let random = self.random.draw();
         let handler = self.mint_own(Badge::Fault(number))?.into();
         let payer = self
             .slots
