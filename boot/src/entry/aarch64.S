@@ -9,6 +9,7 @@
 
 // The Image header (Linux, Documentation/arch/arm64/booting.rst).
     .global _start
+    .type   _start, %function
 _start:
     b       1f
     .long   0
@@ -104,5 +105,6 @@ _secondary:
 5:  mov     x0, x20
     bl      {secondary}
     .ltorg
+    .size   _start, . - _start
 
     .text

@@ -7,6 +7,7 @@
     .section .head, "ax"
 
     .global _start
+    .type   _start, @function
 _start:
     mv      s1, a1                          // the device tree
     mv      s2, a0                          // the hart
@@ -44,5 +45,6 @@ _secondary:
     call    {boot}
 3:  mv      a0, s3
     call    {secondary}
+    .size   _start, . - _start
 
     .text

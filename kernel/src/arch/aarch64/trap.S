@@ -14,7 +14,7 @@
     .text
 
     .global tessera_run
-    .type tessera_run, %function
+    .type   tessera_run, %function
 tessera_run:
     stp     x29, x30, [sp, #-112]!
     mov     x29, sp
@@ -50,8 +50,10 @@ tessera_run:
     eret
     dsb     nsh                             // no speculation past eret
     isb
+    .size   tessera_run, . - tessera_run
 
 // From a vector: x0 and x1 are on the stack, x1 is the result.
+    .type   user_trap, %function
 user_trap:
     ldr     x0, [sp, #112]                  // the context
     stp     x2, x3, [x0, #16]
@@ -84,8 +86,10 @@ user_trap:
     ldp     x27, x28, [sp, #80]
     ldp     x29, x30, [sp], #112
     ret
+    .size   user_trap, . - user_trap
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.
+    .type   bug_trap, %function
 bug_trap:
     adrp    x0, emergency_top
     add     x0, x0, :lo12:emergency_top
@@ -116,6 +120,7 @@ bug_trap:
     mov     x29, sp
     add     x0, sp, #16
     bl      {kernel_trap}
+    .size   bug_trap, . - bug_trap
 
     .macro from_user result
     .balign 128

@@ -12,7 +12,7 @@
     .text
 
     .global tessera_run
-    .type tessera_run, %function
+    .type   tessera_run, @function
 tessera_run:
     addi    sp, sp, -112
     sd      ra, 104(sp)
@@ -66,10 +66,12 @@ tessera_run:
     ld      t6, 240(a0)
     ld      a0, 72(a0)
     sret
+    .size   tessera_run, . - tessera_run
 
 // stvec (Priv 4.1.2), direct mode: aligned to four bytes.
     .balign 4
     .global tessera_trap
+    .type   tessera_trap, @function
 tessera_trap:
     csrrw   a0, sscratch, a0                // sscratch: the user's a0
     beqz    a0, bug_trap
@@ -123,8 +125,10 @@ tessera_trap:
     ld      ra, 104(sp)
     addi    sp, sp, 112
     ret
+    .size   tessera_trap, . - tessera_trap
 
 // sscratch holds a0. Nothing returns from here.
+    .type   bug_trap, @function
 bug_trap:
     la      a0, emergency_top
     addi    a0, a0, -272
@@ -167,6 +171,7 @@ bug_trap:
     mv      s0, a0
     addi    sp, a0, -16
     call    {kernel_trap}
+    .size   bug_trap, . - bug_trap
 
     .bss
     .balign 16
