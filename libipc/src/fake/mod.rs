@@ -6,8 +6,8 @@
 //! test's, gets a task of its own. There are endpoints with sessions, signals,
 //! pause and close, messages with capabilities, leases and deadlines, kept
 //! replies, memory objects (not mapped) and the log of [`system`]. What is not
-//! there (tasks and threads made by a call, mappings, interrupts) answers
-//! `WrongState`.
+//! there (tasks and threads made by a call, mappings, interrupts, revocation)
+//! answers `WrongState`.
 //!
 //! ```
 //! use libipc::{fake, objects::ObjectError};
