@@ -30,6 +30,8 @@ impl Caps for Session<'_> {
         let mut given = running.into_iter().flat_map(|running| &running.given);
         let name = given.find(|(_, given)| *given == info.handle);
         let what = supervisor.in_words(kind, &info);
+        let own =
+            kind == ObjectType::Endpoint && supervisor.endpoint_name(info.object) == SUPERVISOR;
         Ok(Holding {
             name: name
                 .and_then(|(name, _)| CapabilityName::new(name))
@@ -37,7 +39,8 @@ impl Caps for Session<'_> {
             kind: kind as u8,
             rights: handle.rights().bits(),
             object: info.object,
-            badge: info.badge,
+            // What the supervisor's own badges mean is said in words.
+            badge: if own { 0 } else { info.badge },
             what: Text::new(&what[..what.floor_char_boundary(64)]).unwrap_or_default(),
             next: info.next,
         })
