@@ -114,6 +114,10 @@ impl abi::Task for Called<'_> {
     fn peek(&mut self, _: u64, _: u64, _: u64) -> Answer<()> {
         Err(ObjectError::WrongState)
     }
+    fn revoke(&mut self, _: u64) -> Answer<()> {
+        // The fake kernel does not remember what came from what.
+        Err(ObjectError::WrongState)
+    }
 }
 
 impl abi::Thread for Called<'_> {
