@@ -83,7 +83,7 @@ impl<H: Host> Clone for Streams<H> {
 
 /// A program to be started.
 pub struct Launch<'a, H: Host> {
-    /// Its name and arguments.
+    /// Its name and arguments. A name with a `/` in it is the path of its file.
     pub arguments: &'a [String],
     /// The directory from which its paths are seen.
     pub directory: &'a str,

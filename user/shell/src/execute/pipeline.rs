@@ -121,7 +121,7 @@ impl<H: Host> Shell<H> {
         let action = match builtin.filter(|b| grants.is_empty() && own(b)) {
             Some(builtin) => Action::Builtin(builtin),
             None if self.host.runs_inside(&name) => Action::Inside,
-            None if self.host.programs().contains(&name) => Action::Program,
+            None if name.contains('/') || self.host.programs().contains(&name) => Action::Program,
             None => return Err(Refused(self.unknown(&name), code::NOT_FOUND)),
         };
         Ok(Some(Plan {

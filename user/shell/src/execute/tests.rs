@@ -161,6 +161,11 @@ fn grants_are_named_and_checked() {
             .errors()
             .contains("cannot grant `all`; it can grant kill-any, shutdown")
     );
+    session.line("/tmp/../bin/own x; nothing/there");
+    assert_eq!(
+        session.0.host.started[3..],
+        [": /tmp/../bin/own x", ": nothing/there"]
+    );
     session.line("run --all args; run; run --grant");
     assert_eq!(
         session

@@ -16,6 +16,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use libipc::interfaces::LoaderClient;
 use libipc::interfaces::supervisor::StartClient;
 use libipc::{ExitCode, Start, time};
 use tessera_tools::native::NativeSystem;
@@ -35,6 +36,7 @@ pub struct World {
     seat: Seat,
     events: Events,
     start: Option<StartClient>,
+    loader: Option<LoaderClient>,
     files: Option<Files>,
     inside: Option<Inside>,
 }
@@ -50,6 +52,7 @@ pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, Io
     let world = World {
         seat: Seat::new(console, &events),
         start: start.take("start").ok(),
+        loader: start.take("loader").ok(),
         files: start.take("files").ok().map(Files::new),
         inside: inside.map(|run| Inside::new(run, own, NativeSystem::new(&mut start))),
         events,

@@ -5,19 +5,21 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use libipc::interfaces::StreamClient;
+use libipc::interfaces::loader::{ElfError, NOTE, Plan};
 use libipc::interfaces::supervisor::{
     CapabilityName, Ended as How, Limits, ProgramClient, ProgramName, StartClient, SupervisorError,
 };
 use libipc::note::{Note, Use, capability_name};
 use libipc::time::Instant;
-use libipc::{CallError, Capability, output};
+use libipc::{Bytes, CallError, Capability, output};
 use tessera_tools::IoError;
+use tessera_tools::input::last_name;
 use tessera_tools::native::IN;
 
 use super::World;
-use super::events::{Events, INTERRUPT};
+use super::events::{Events, INTERRUPT, failed};
 use super::streams::{copy, is_last};
-use crate::execute::{Ended, Launch, StartError, absolute};
+use crate::execute::{Ended, Host, Launch, StartError, absolute};
 
 /// A program that was started.
 pub struct Process {
@@ -109,27 +111,35 @@ fn refused(error: CallError<SupervisorError>) -> StartError {
     StartError::Failed(format!("{error}"))
 }
 
+/// What a file is not that the loader cannot read at all.
+const NO_PROGRAM: &str = "is no program (`sh FILE` runs a script)";
+
+/// A program that was found.
+struct Image {
+    name: ProgramName,
+    note: Bytes<NOTE>,
+    /// Its file and how to load it, unless it is in the boot archive.
+    file: Option<(Plan, Vec<u8>)>,
+}
+
 impl World {
     pub(super) fn start_program(
         &mut self,
         launch: Launch<'_, Self>,
     ) -> Result<Process, StartError> {
-        let name = launch.arguments.first().map_or("", String::as_str);
-        let name = ProgramName::new(name).ok_or(StartError::Unknown)?;
         // All that can fail without a program is done before there is one.
-        let paths = self.open_paths(name, &launch)?;
-        let (seat, terminal) = self.seat.open(name.as_str()).map_err(in_words)?;
-        let start = self.start.as_ref().ok_or(StartError::Unknown)?;
-        let program = start.load(name, Limits::default()).map_err(refused)?;
+        let image = self.image(&launch)?;
+        let paths = self.open_paths(&image.note, &launch)?;
+        let (seat, terminal) = self.seat.open(image.name.as_str()).map_err(in_words)?;
+        let program = self.load(&image)?;
         let text: String = launch.arguments[1..]
             .iter()
             .flat_map(|text| [text, "\0"])
             .collect();
         program.arguments(text.as_bytes()).map_err(refused)?;
         for (argument, capability) in paths {
-            program
-                .give(capability_name(argument), capability)
-                .map_err(refused)?;
+            let name = capability_name(argument);
+            program.give(name, capability).map_err(refused)?;
         }
         give_streams(&program, &launch, terminal).map_err(|error| match error {
             StreamsError::Refused(error) => refused(error),
@@ -139,6 +149,45 @@ impl World {
             program.grant(short(grant)).map_err(refused)?;
         }
         self.run_program(program, launch.in_front.then_some(seat))
+    }
+
+    /// Finds a program: in the boot archive by its name, elsewhere by its path.
+    /// A file that did not come with the archive is read by the loader, which
+    /// holds nothing; the supervisor checks what it says.
+    fn image(&mut self, launch: &Launch<'_, Self>) -> Result<Image, StartError> {
+        let written = launch.arguments.first().map_or("", String::as_str);
+        if !written.contains('/') {
+            let name = ProgramName::new(written).ok_or(StartError::Unknown)?;
+            let note = self.start_power()?.note(name).map_err(refused)?;
+            let file = None;
+            return Ok(Image { name, note, file });
+        }
+        let path = absolute(launch.directory, written);
+        let at = |error| StartError::Path(written.into(), error);
+        let bytes = self.read_file(&path).map_err(at)?;
+        let loader = self.loader.as_ref();
+        let loader = loader.ok_or_else(|| at(IoError::Missing("loader")))?;
+        let plan = loader.plan(&bytes).map_err(|error| match error {
+            CallError::Server(ElfError::NotElf) => at(IoError::Failed(NO_PROGRAM.into())),
+            error => at(failed(error)),
+        })?;
+        let name = ProgramName::new(&last_name(&path)).ok_or(StartError::Unknown)?;
+        let note = plan.note;
+        let file = Some((plan, bytes));
+        Ok(Image { name, note, file })
+    }
+
+    fn load(&mut self, image: &Image) -> Result<ProgramClient, StartError> {
+        let (start, limits) = (self.start_power()?, Limits::default());
+        let loaded = match &image.file {
+            None => start.load(image.name, limits),
+            Some((plan, bytes)) => start.load_file(image.name, limits, *plan, bytes),
+        };
+        loaded.map_err(refused)
+    }
+
+    fn start_power(&self) -> Result<&StartClient, StartError> {
+        self.start.as_ref().ok_or(StartError::Unknown)
     }
 
     /// Starts a program that was given everything.
@@ -173,11 +222,9 @@ impl World {
     /// Opens what the program's note asks for.
     fn open_paths(
         &mut self,
-        name: ProgramName,
+        note: &Bytes<NOTE>,
         launch: &Launch<'_, Self>,
     ) -> Result<Vec<(usize, Capability)>, StartError> {
-        let start = self.start.as_ref().ok_or(StartError::Unknown)?;
-        let note = start.note(name).map_err(refused)?;
         let mut opened = Vec::new();
         let arguments = &launch.arguments[1..];
         let Some(note) = Note::parse(note.as_slice()) else {
