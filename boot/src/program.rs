@@ -299,7 +299,10 @@ mod tests {
         file
     }
 
-    fn check(bytes: &[u8]) -> Result<(u64, usize, Vec<(u64, u64)>), ProgramError> {
+    /// Entry, number of segments, relocations.
+    type Read = (u64, usize, Vec<(u64, u64)>);
+
+    fn check(bytes: &[u8]) -> Result<Read, ProgramError> {
         // Aligned to words, as an archive's data is.
         let mut room = vec![0; bytes.len() + 8];
         let start = room.as_ptr().align_offset(8);

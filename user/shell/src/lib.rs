@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`session`]: prompt, line, execution, again and again.
-//! 2. [`line`]: the line editor, bytes of a terminal in, lines out.
+//! 2. [`mod@line`]: the line editor, bytes of a terminal in, lines out.
 //! 3. [`language`]: what a line means, from text to a list of commands.
 //! 4. [`execute`]: carries commands out, over the trait [`execute::Host`].
 //! 5. [`complete`]: what the Tab key offers; [`suggest`]: what may have been meant.

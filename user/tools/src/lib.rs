@@ -10,7 +10,7 @@
 //! 4. [`tools`]: the tools, a file each, and the table of them.
 //! 5. [`input`]: operands or standard input, by pieces and by lines.
 //! 6. [`native`]: the tools as programs.
-//! 7. [`keys`]: what a terminal sends, as keys; [`format`]: numbers for people.
+//! 7. [`keys`]: what a terminal sends, as keys; [`mod@format`]: numbers for people.
 
 #![no_std]
 #![forbid(unsafe_code)]

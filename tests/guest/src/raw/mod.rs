@@ -87,14 +87,14 @@ pub(crate) fn get(index: usize) -> u64 {
     assert!(index < BUFFER_WORDS);
     // SAFETY: the kernel keeps the page mapped while the thread lives, and the
     // index is inside.
-    unsafe { buffer().add(index).read_volatile() }
+    unsafe { buffer().wrapping_add(index).read_volatile() }
 }
 
 /// Writes a word of the calling thread's message buffer.
 pub(crate) fn set(index: usize, value: u64) {
     assert!(index < BUFFER_WORDS);
     // SAFETY: as in `get`; nothing else refers to the page.
-    unsafe { buffer().add(index).write_volatile(value) }
+    unsafe { buffer().wrapping_add(index).write_volatile(value) }
 }
 
 /// Names a capability to pass with the next message.
