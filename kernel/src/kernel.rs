@@ -1,5 +1,7 @@
 //! Everything that the kernel knows, and the proof of being inside it.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::{
     arch::{Arch, Port},
     cell::{Link, Word},
@@ -42,7 +44,7 @@ pub struct Kernel {
     /// Pays for the first task.
     pub boot_task: Task,
     /// Cores that answered at boot.
-    pub cores_up: Word<u64>,
+    pub cores_up: AtomicU64,
     lines: [Link<Interrupt>; LINES],
     ids: Word<u64>,
 }
@@ -66,7 +68,7 @@ impl Kernel {
             dying_tasks: List::empty(),
             dying_memory: List::empty(),
             boot_task: Task::new(),
-            cores_up: Word::zeroed(),
+            cores_up: AtomicU64::new(0),
             lines: [const { Link::none() }; LINES],
             ids: Word::zeroed(),
         }
@@ -74,7 +76,8 @@ impl Kernel {
 
     /// A core has come up.
     pub fn core_is_up(&self) {
-        self.cores_up.add(1);
+        // Several come up at once, so this one is no relaxed field.
+        self.cores_up.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Number of the thread that runs on the calling core.

@@ -35,6 +35,12 @@ pub struct Table {
     lock: spin::Mutex<()>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Table {
     /// No capabilities.
     pub const fn new() -> Table {

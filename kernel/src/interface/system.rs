@@ -11,6 +11,7 @@ use crate::{
     },
     object::{endpoint::State, interrupt::Interrupt, memory::Memory},
 };
+use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     PAGE,
     handle::{ObjectType, Rights},
@@ -42,7 +43,7 @@ impl objects::System for On<'_, '_> {
             frames: kernel.frames.total(),
             free: kernel.frames.free(),
             idle: core.idle.get(),
-            cores: kernel.cores_up.get(),
+            cores: kernel.cores_up.load(Relaxed),
             calls: core.calls.get(),
             interrupts: core.interrupts.get(),
             switches: core.switches.get(),

@@ -83,6 +83,12 @@ impl Through<Task> for Dying {
     }
 }
 
+impl Default for Task {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Task {
     /// A task of nothing, which pays for the first.
     pub const fn new() -> Task {
