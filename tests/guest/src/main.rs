@@ -25,6 +25,8 @@ mod child;
 #[cfg(target_os = "none")]
 mod echo;
 #[cfg(target_os = "none")]
+mod fuzz;
+#[cfg(target_os = "none")]
 mod raw;
 #[cfg(target_os = "none")]
 mod run;

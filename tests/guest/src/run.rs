@@ -3,12 +3,12 @@
 use crate::{
     check::{Failure, Verdict},
     child::Image,
-    suites,
+    fuzz, suites,
 };
 use alloc::format;
 use libipc::{
     ExitCode, Start,
-    objects::{Shutdown, SystemClient},
+    objects::{InterruptClient, MemoryClient, Shutdown, SystemClient},
 };
 use tessera_test_cases::{Line, Selection, Suite};
 
@@ -25,6 +25,10 @@ pub(crate) struct World {
     pub(crate) log: SystemClient,
     /// May stop the machine.
     pub(crate) shutdown: SystemClient,
+    /// Registers of the serial line.
+    pub(crate) uart: MemoryClient,
+    /// Its interrupt.
+    pub(crate) uart_interrupt: InterruptClient,
     /// All else that the page gave.
     pub(crate) start: Start,
 }
@@ -47,8 +51,11 @@ pub(crate) use cases;
 pub(crate) fn main(mut start: Start) -> ExitCode {
     let mut take = |name| start.take::<SystemClient>(name);
     let (shutdown, counters, log) = (take("shutdown"), take("counters"), take("kernel-log"));
+    let (uart, uart_interrupt) = (start.take("uart"), start.take("uart-irq"));
     let world = (|| {
         Ok::<_, Failure>(World {
+            uart: uart?,
+            uart_interrupt: uart_interrupt?,
             image: Image::new()?,
             counters: counters?,
             log: log?,
@@ -59,7 +66,11 @@ pub(crate) fn main(mut start: Start) -> ExitCode {
     match world {
         Ok(mut world) => {
             let good = match *world.start.arguments() {
-                [.., suite, cases] => run(&mut world, suite, cases),
+                [_, "fuzz", count, seed, ..] => match (count.parse(), seed.parse()) {
+                    (Ok(count), Ok(seed)) => fuzz::run(&world, count, seed),
+                    _ => Err(Failure::new("count and seed are no numbers")),
+                },
+                [_, suite, cases, ..] => run(&mut world, suite, cases),
                 _ => Err(Failure::new("the page gives no suite and cases")),
             };
             if let Err(failure) = &good {

@@ -1,7 +1,7 @@
 //! riscv64: the trap, the thread register, and instructions that no compiler
 //! would write.
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
 use libipc::{
     handle::Handle,
     label::Label,
@@ -177,4 +177,18 @@ pub(crate) fn floating_after_spin(mut values: [u64; FLOATING], until: u64) -> [u
         );
     }
     values
+}
+
+/// Where a thread can begin that needs no stack: it sleeps for ever, and again
+/// when its sleep is cancelled.
+#[unsafe(naked)]
+pub(crate) extern "C" fn park() -> ! {
+    naked_asm!(
+        "1: li a0, 0",
+        "li a1, 1 << 27",
+        "li t2, -1",
+        "li t3, 0",
+        "ecall",
+        "j 1b",
+    )
 }

@@ -1,5 +1,6 @@
 //! The suites, hostile first.
 
+mod capabilities;
 mod ipc;
 
 use crate::run::Case;
@@ -8,6 +9,7 @@ use crate::run::Case;
 pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
     Some(match suite {
         "ipc" => ipc::CASES,
+        "capabilities" => capabilities::CASES,
         _ => return None,
     })
 }

@@ -1,0 +1,365 @@
+//! A hostile task: it makes random calls with what it has.
+
+use super::{
+    COUNTS,
+    arguments::{ARENA, ARENA_PAGES, READ_ONLY},
+    pool::{Pool, Random},
+    table::{Counts, ROWS, Row, system_call},
+};
+use crate::{check::Verdict, child::number, raw};
+use alloc::vec::Vec;
+use core::time::Duration;
+use libipc::{
+    Capability, FOREVER, Start,
+    handle::{Handle, ObjectType, Rights},
+    label::{Flags, Label},
+    message_buffer::word,
+    objects,
+    operation::Interface,
+    registers::{CallIn, CallOut},
+    status::{Cause, Status},
+    time::Instant,
+};
+
+/// The task's state of mind.
+pub(super) struct Hostile {
+    pub(super) random: Random,
+    pub(super) pool: Pool,
+    /// The capability for itself.
+    pub(super) own: Handle,
+    /// Mappings that it made: address and pages.
+    pub(super) mapped: Vec<(u64, u64)>,
+    counts: &'static Counts,
+}
+
+/// What a hostile task runs.
+pub(super) fn program(mut start: Start) -> Verdict {
+    let (seed, task, life) = (number(&start, 0)?, number(&start, 1)?, number(&start, 2)?);
+    let own = libipc::task().as_ref().handle();
+    let mut given = alloc::vec![own];
+    let names: Vec<_> = start.names().collect();
+    for name in names {
+        given.push(start.take::<Capability>(name)?.into_handle());
+    }
+    let memory = libipc::task().create_memory(ARENA_PAGES)?;
+    let read = u64::from(Rights::READ.bits());
+    let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
+    libipc::task().map(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
+    libipc::task().map(&memory, READ_ONLY, 0, 1, read)?;
+    given.push(Capability::from(memory).into_handle());
+    let mut hostile = Hostile {
+        random: Random::new(seed, task),
+        pool: Pool::new(given),
+        own,
+        mapped: Vec::with_capacity(64),
+        counts: Counts::at(COUNTS as usize),
+    };
+    for _ in 0..life {
+        hostile.step();
+    }
+    Ok(())
+}
+
+fn kind(interface: &Interface) -> ObjectType {
+    let kinds = [
+        (objects::task::INTERFACE.hash, ObjectType::Task),
+        (objects::thread::INTERFACE.hash, ObjectType::Thread),
+        (objects::endpoint::INTERFACE.hash, ObjectType::Endpoint),
+        (objects::memory::INTERFACE.hash, ObjectType::Memory),
+        (objects::interrupt::INTERFACE.hash, ObjectType::Interrupt),
+        (objects::system::INTERFACE.hash, ObjectType::System),
+    ];
+    let found = kinds.iter().find(|(hash, _)| *hash == interface.hash);
+    found.map_or(ObjectType::Reply, |(_, kind)| *kind)
+}
+
+impl Hostile {
+    /// One call, or a few that belong together.
+    fn step(&mut self) {
+        let calls = ROWS.len() - system_call::NAMES.len();
+        let row = if self.random.chance(35) {
+            calls + self.random.below(system_call::NAMES.len() as u64) as usize
+        } else {
+            self.random.below(calls as u64) as usize
+        };
+        self.call_row(row);
+    }
+
+    fn call_row(&mut self, index: usize) {
+        let row = &ROWS[index];
+        match (row.interface, row.number) {
+            (Some(interface), _) => self.object(index, row, interface),
+            (None, system_call::CALL) => self.call(index),
+            (None, system_call::RECEIVE) => self.receive(index, Flags::RECEIVE),
+            (None, system_call::REPLY) => self.reply(index),
+            (None, system_call::REPLY_RECEIVE) => {
+                self.receive(index, Flags::RECEIVE | Flags::REPLY);
+            }
+            (None, system_call::SIGNAL) => {
+                let handle = self.handle(ObjectType::Endpoint);
+                let bits = self.random.next();
+                let out = raw::call(handle, Label::control(Flags::SIGNAL, 0), &[bits]);
+                self.counts.note(index, &out);
+            }
+            (None, _) => {
+                let handle = self.pool.any(&mut self.random);
+                let handle = self.bend(handle);
+                let hash = objects::memory::INTERFACE.hash;
+                let mut label = Label::call(200, hash).with_flags(Flags::OBJECT);
+                if self.random.chance(20) {
+                    label = label.with_leases(1);
+                }
+                self.counts.note(index, &raw::call(handle, label, &[]));
+            }
+        }
+    }
+
+    /// Mostly the handle itself, else one that nobody gave.
+    fn bend(&mut self, handle: Handle) -> Handle {
+        match self.random.below(100) {
+            0..90 => handle,
+            90..95 => Handle(handle.0 ^ 1 << self.random.below(64)),
+            _ => Handle(self.random.next() | 1 << 63),
+        }
+    }
+
+    /// Mostly a handle of this type.
+    fn handle(&mut self, kind: ObjectType) -> Handle {
+        let handle = if self.random.chance(94) {
+            self.pool.of(kind, &mut self.random)
+        } else {
+            self.pool.any(&mut self.random)
+        };
+        self.bend(handle)
+    }
+
+    /// Whom an operation of an object is called on.
+    fn target(&mut self, row: &Row, kind: ObjectType) -> Handle {
+        use objects::{endpoint, system, task, thread};
+        let mut handle = self.handle(kind);
+        match (kind, row.number) {
+            (ObjectType::Task, task::number::KILL | task::number::SET_FAULT_HANDLER) => {
+                for _ in 0..8 {
+                    if handle != self.own && !self.pool.is_given(handle) {
+                        break;
+                    }
+                    handle = self.pool.of(kind, &mut self.random);
+                }
+                if handle == self.own && !self.random.chance(2) {
+                    handle = Handle::NULL;
+                }
+            }
+            (ObjectType::Task, _) if self.random.chance(35) => handle = self.own,
+            (ObjectType::Thread, thread::number::YIELD_NOW | thread::number::INFO)
+                if self.random.chance(40) =>
+            {
+                handle = Handle::THREAD;
+            }
+            (ObjectType::Endpoint, endpoint::number::CLOSE | endpoint::number::EXPEL)
+                if self.pool.is_given(handle) && !self.random.chance(4) =>
+            {
+                handle = self.pool.of(kind, &mut self.random);
+                if self.pool.is_given(handle) && !self.random.chance(4) {
+                    handle = Handle::NULL;
+                }
+            }
+            (ObjectType::System, system::number::RELEASE_CONSOLE)
+                if handle.rights().contains(Rights::LOG) =>
+            {
+                handle = Handle(handle.0 ^ 1 << 40);
+            }
+            (ObjectType::Reply, _) if self.random.chance(60) => handle = Handle::REQUEST,
+            _ => {}
+        }
+        handle
+    }
+
+    /// A call on a kernel object.
+    fn object(&mut self, index: usize, row: &Row, interface: &'static Interface) {
+        let target = self.target(row, kind(interface));
+        let words = self.words(row, target);
+        let mut label = Label::call(row.number, interface.hash).with_flags(Flags::OBJECT);
+        let operation = interface.operation(row.number);
+        let wanted = operation.map_or(0, |operation| usize::from(operation.request_capabilities));
+        if wanted > 0 && self.random.chance(93) {
+            let argument = match (kind(interface), row.number) {
+                (ObjectType::Task, objects::task::number::MAP) => ObjectType::Memory,
+                (ObjectType::Task, objects::task::number::INSTALL) => {
+                    self.random.one(&ObjectType::ALL)
+                }
+                _ => ObjectType::Endpoint,
+            };
+            let argument = self.handle(argument);
+            raw::attach(0, argument);
+            raw::passing(1);
+            label = label.with_capabilities(wanted);
+        }
+        match self.random.below(100) {
+            0..4 => label = label.with_leases(1),
+            4..6 => label = label.with_bytes(self.random.below(8192) as usize),
+            _ => {}
+        }
+        raw::open(if self.random.chance(90) {
+            4
+        } else {
+            self.random.below(4)
+        });
+        let out = raw::call(target, label, &words);
+        self.counts.note(index, &out);
+        if raw::status(&out) == Some(Status::Message) && out.label.operation() == Label::OK {
+            self.take(&out);
+            self.learn(row, interface, target, &words, &out);
+        }
+    }
+
+    /// Remembers capabilities that arrived.
+    fn take(&mut self, out: &CallOut) {
+        let arrived: [Handle; 4] =
+            core::array::from_fn(|index| Handle(raw::get(word::CAPABILITIES + index)));
+        for handle in &arrived[..out.label.capabilities().min(4)] {
+            self.keep(*handle);
+        }
+    }
+
+    fn keep(&mut self, handle: Handle) {
+        if let Some(surplus) = self.pool.add(handle, &mut self.random) {
+            drop(Capability::from_handle(surplus));
+        }
+    }
+
+    /// Draws conclusions from an operation that succeeded.
+    fn learn(
+        &mut self,
+        row: &Row,
+        interface: &Interface,
+        target: Handle,
+        words: &[u64; 8],
+        out: &CallOut,
+    ) {
+        use objects::task::number::*;
+        if interface.hash != objects::task::INTERFACE.hash || target != self.own {
+            return;
+        }
+        match row.number {
+            INSTALL | DERIVE => self.keep(Handle(out.words[0])),
+            DELETE => self.pool.forget(Handle(words[0])),
+            MAP if self.mapped.len() < 64 => self.mapped.push((words[0], words[2])),
+            UNMAP => self.mapped.retain(|(address, _)| *address != words[0]),
+            _ => {}
+        }
+    }
+
+    fn deadline(&mut self) -> u64 {
+        match self.random.below(10) {
+            0 => 0,
+            _ => Instant::after(Duration::from_micros(20 + self.random.below(250))).ticks(),
+        }
+    }
+
+    /// Capabilities and leases for a message.
+    fn attach(&mut self, label: Label) -> Label {
+        let mut label = label;
+        if self.random.chance(25) {
+            let count = 1 + self.random.below(2);
+            for place in 0..count {
+                raw::attach(place as usize, self.pool.any(&mut self.random));
+            }
+            // Copied, but for a few; with some rights lost.
+            let moved = if self.random.chance(5) { 2 } else { 3 };
+            raw::passing(moved | self.random.below(256) << 8);
+            label = label.with_capabilities(count as usize);
+        }
+        if self.random.chance(20) {
+            label = label.with_bytes(self.random.below(512) as usize);
+        }
+        label
+    }
+
+    /// A call to a server.
+    fn call(&mut self, index: usize) {
+        let handle = self.handle(ObjectType::Endpoint);
+        let mut label = Label::call(self.random.below(8) as u8, self.random.below(4) as u32);
+        label = self.attach(label);
+        if self.random.chance(50) {
+            for lease in 0..2 {
+                let (address, access) = (self.address(), 1 + self.random.below(3));
+                raw::lend(lease, address, self.random.below(96), access);
+            }
+            label = label.with_leases(2);
+        }
+        if self.random.chance(2) {
+            label = label.with_capabilities(5 + self.random.below(3) as usize);
+        }
+        raw::open(self.random.below(5));
+        let words = [self.random.next(), 1, 2];
+        let out = raw::call_until(handle, label, &words, self.deadline());
+        self.counts.note(index, &out);
+        if raw::status(&out) == Some(Status::Message) {
+            self.take(&out);
+        }
+    }
+
+    /// Waits for a message; if one comes, does something with its request.
+    fn receive(&mut self, index: usize, flags: Flags) {
+        let mut handle = self.handle(ObjectType::Endpoint);
+        if self.random.chance(4) {
+            handle = Handle::NULL;
+        }
+        let label = self.answer().with_flags(flags);
+        let deadline = self.deadline();
+        raw::open(self.random.below(5));
+        let out = raw::call_until(handle, label, &[1], deadline);
+        self.counts.note(index, &out);
+        if raw::status(&out) != Some(Status::Message) || handle.is_null() {
+            return;
+        }
+        self.take(&out);
+        let reply = |row: &Row| {
+            row.interface
+                .is_some_and(|of| kind(of) == ObjectType::Reply)
+        };
+        let first = ROWS.iter().position(reply).unwrap_or(0);
+        for _ in 0..self.random.below(6) {
+            let row = first + self.random.below(4) as usize;
+            self.call_row(row);
+        }
+        if self.random.chance(80) {
+            let is_reply = |row: &Row| row.interface.is_none() && row.number == system_call::REPLY;
+            self.reply(ROWS.iter().position(is_reply).unwrap_or(0));
+        }
+    }
+
+    /// The label of an answer.
+    fn answer(&mut self) -> Label {
+        let outcome = match self.random.below(20) {
+            0..12 => Label::OK,
+            12..15 => Label::SERVER_ERROR,
+            15..19 => self.random.one(&Cause::ALL) as u8,
+            _ => 99,
+        };
+        let label = Label::control(Flags::REPLY, outcome);
+        self.attach(label)
+    }
+
+    /// Answers a request: the one being served, or one that was kept.
+    fn reply(&mut self, index: usize) {
+        let request = match self.random.below(10) {
+            0..7 => Handle::NULL,
+            7..9 => self.pool.of(ObjectType::Reply, &mut self.random),
+            _ => Handle(self.random.next()),
+        };
+        let handle = self.handle(ObjectType::Endpoint);
+        let label = self.answer();
+        let out = raw::trap(&CallIn {
+            handle,
+            label,
+            words: [self.random.below(2); 8],
+            deadline: FOREVER,
+            request,
+        });
+        self.counts.note(index, &out);
+        if raw::status(&out) == Some(Status::Message) {
+            self.pool.forget(request);
+        }
+    }
+}

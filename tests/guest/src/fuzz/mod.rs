@@ -1,0 +1,234 @@
+//! The syscall fuzzer: hostile tasks that hold real capabilities of each type
+//! make random system calls; nothing may come of it but errors and their own end.
+//!
+//! 1. [`mod@table`]: which operations there are, which outcomes each can have.
+//! 2. [`hostile`]: the task that makes the calls; [`arguments`] and [`pool`] are
+//!    what they are made of.
+//! 3. This file: makes generations of hostile tasks, watches a task that has
+//!    nothing to do with them, counts, and looks whether every frame is back.
+//!
+//! A seed gives the same calls again: each task's random numbers begin with the
+//! seed and the task's number.
+
+mod arguments;
+mod bystander;
+mod hostile;
+mod pool;
+mod table;
+
+use crate::{
+    check::{Failure, Verdict},
+    child::{Child, Plan, given},
+    run::{World, say},
+    wait,
+};
+use core::time::Duration;
+use libipc::{
+    Capability,
+    handle::Rights,
+    memory::Mapping,
+    objects::MemoryClient,
+    server::Receiver,
+    time::{self, Instant},
+};
+use table::{Counts, PAGES};
+
+/// Calls of a hostile task in its life, if it lives that long.
+const LIFE: u64 = 1500;
+/// Hostile tasks of a generation; they talk to each other.
+const TASKS: usize = 2;
+/// Frames of a hostile task's quota.
+const QUOTA: u64 = 512;
+/// Priority of hostile tasks: the bystander's too, so that they share.
+const PRIORITY: u64 = 50;
+/// From so many calls on, an empty cell of the table is a failure.
+const ENOUGH: u64 = 100_000;
+/// Where hostile tasks find their table of counts.
+const COUNTS: u64 = 1 << 35;
+
+/// Runs at least `count` calls.
+pub(crate) fn run(world: &World, count: u64, seed: u64) -> Verdict {
+    let counts = libipc::task().create_memory(PAGES)?;
+    let mapping = Mapping::new(&counts, Rights::READ | Rights::WRITE)?;
+    let table = Counts::at(mapping.address());
+    let bystander = bystander::start(world)?;
+    // The first generation warms up what is filled in at first touch.
+    generation(world, &counts, table, seed, 0)?;
+    let before = settled(world)?;
+    let mut number = 1;
+    while table.total() < count {
+        generation(world, &counts, table, seed, number)?;
+        bystander.check()?;
+        if number % 8 == 0 {
+            say(world, format_args!("fuzz: {} calls", table.total()));
+        }
+        number += 1;
+    }
+    let after = settled(world)?;
+    table.print(world);
+    say(
+        world,
+        format_args!(
+            "fuzz: {} calls by {} tasks, {} past the handle check ({} %); frames: {} used and {} \
+             free before, {} and {} after; the bystander counted to {}",
+            table.total(),
+            number * TASKS as u64,
+            table.past(),
+            table.past() * 100 / table.total(),
+            before.0,
+            before.1,
+            after.0,
+            after.1,
+            bystander.count(),
+        ),
+    );
+    bystander.finish()?;
+    check_eq!(after, before);
+    check!(table.past() * 100 >= table.total() * 30);
+    match table.empty_cells(world) {
+        0 => Ok(()),
+        empty if count >= ENOUGH => Err(Failure::new(format_args!(
+            "{empty} outcomes were never seen"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Frames that this task uses, and that the machine has free, once all that
+/// died has been taken apart.
+fn settled(world: &World) -> Result<(u64, u64), Failure> {
+    let mut last = (0, 0);
+    wait::until(|| {
+        let now = (libipc::task().info()?.used, world.counters.counters()?.free);
+        Ok(core::mem::replace(&mut last, now) == now)
+    })?;
+    Ok(last)
+}
+
+/// Makes some hostile tasks, lets them do their worst, and ends them.
+fn generation(
+    world: &World,
+    counts: &MemoryClient,
+    table: &Counts,
+    seed: u64,
+    number: u64,
+) -> Verdict {
+    let used = libipc::task().info()?.used;
+    {
+        let mut shared = Shared::new()?;
+        let children = shared.children(world, counts, seed, number)?;
+        for child in &children {
+            child.thread.resume()?;
+        }
+        watch(&children, table)?;
+        shared.end();
+    }
+    wait::until(|| Ok(libipc::task().info()?.used == used))
+        .map_err(|_| Failure::new(format_args!("generation {number} left frames behind")))
+}
+
+/// Waits until all have ended, or nothing moves any more.
+fn watch(children: &[Child], table: &Counts) -> Verdict {
+    const STEP: Duration = Duration::from_millis(2);
+    const PATIENCE: u32 = 40;
+    let (mut seen, mut quiet) = (table.total(), 0);
+    let mut alive = [true; TASKS];
+    while quiet < PATIENCE && alive.contains(&true) {
+        time::sleep(STEP);
+        for (child, alive) in children.iter().zip(&mut alive) {
+            let mut faults = Receiver::new(&child.faults);
+            // Any fault of a hostile task is its end: exits, panics, crashes.
+            if *alive && faults.wait(Instant::PAST).is_ok() {
+                *alive = false;
+                child.task.kill()?;
+            }
+        }
+        let now = table.total();
+        quiet = if now == seen { quiet + 1 } else { 0 };
+        seen = now;
+    }
+    children.iter().try_for_each(|child| child.kill())
+}
+
+/// What the hostile tasks of a generation have in common.
+struct Shared {
+    endpoints: [libipc::objects::EndpointClient; 2],
+    memory: MemoryClient,
+    code: Capability,
+    victim: libipc::objects::TaskClient,
+    thread: libipc::objects::ThreadClient,
+    badged: [Capability; 2],
+}
+
+impl Shared {
+    fn new() -> Result<Shared, Failure> {
+        let task = libipc::task();
+        let endpoints = [task.create_endpoint()?, task.create_endpoint()?];
+        let memory = task.create_memory(12)?;
+        let code = memory
+            .as_ref()
+            .derive(Rights::READ | Rights::EXECUTE | Rights::GRANT)?;
+        let victim = task.create_task(64)?;
+        let thread = victim.create_thread(0x1000, 0x2000, 0, 0, PRIORITY)?;
+        let badged = [
+            endpoints[0].mint_client(7)?,
+            endpoints[1].mint(8, 255, 1)?.into(),
+        ];
+        Ok(Shared {
+            endpoints,
+            memory,
+            code,
+            victim,
+            thread,
+            badged,
+        })
+    }
+
+    fn children(
+        &mut self,
+        world: &World,
+        counts: &MemoryClient,
+        seed: u64,
+        number: u64,
+    ) -> Result<alloc::vec::Vec<Child>, Failure> {
+        let mut children = alloc::vec::Vec::new();
+        for index in 0..TASKS {
+            let given = [
+                given("endpoint", &self.endpoints[index]),
+                given("other", &self.endpoints[1 - index]),
+                given("badged", &self.badged[index]),
+                given("memory", &self.memory),
+                given("code", &self.code),
+                given("victim", &self.victim),
+                given("thread", &self.thread),
+                given("counters", &world.counters),
+                given("log", &world.log),
+                given("uart", &world.uart),
+                given("uart-irq", &world.uart_interrupt),
+            ];
+            let child = Plan {
+                quota: QUOTA,
+                priority: PRIORITY,
+                own: Rights::all(),
+                ..Plan::new(hostile::program)
+            }
+            .give(&given)
+            .tell(&[seed, number * TASKS as u64 + index as u64, LIFE])
+            .make(&world.image)?;
+            let access = Rights::READ | Rights::WRITE;
+            child
+                .task
+                .map(counts, COUNTS, 0, PAGES, access.bits().into())?;
+            children.push(child);
+        }
+        Ok(children)
+    }
+
+    fn end(&mut self) {
+        // The hostile tasks may have ended it before.
+        let _ = self.victim.kill();
+        for endpoint in &self.endpoints {
+            let _ = endpoint.close();
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Capabilities: what no handle gives that was not given.
+
+mod forged;
+mod rights;
+mod table;
+mod transfer;
+
+use crate::run::{Case, cases};
+use forged::*;
+use rights::*;
+use table::*;
+use transfer::*;
+
+pub(crate) const CASES: &[Case] = cases![
+    a_handle_with_any_bit_changed_is_denied,
+    random_handles_are_denied,
+    a_stale_handle_is_denied,
+    handles_of_another_task_mean_nothing,
+    an_object_of_another_type_is_refused,
+    the_pseudo_handles_allow_only_what_they_say,
+    rights_of_memory,
+    rights_of_endpoints,
+    rights_of_tasks,
+    rights_of_threads,
+    rights_of_the_machine,
+    rights_of_interrupts,
+    derivation_never_adds_rights,
+    far_only_is_added_and_kept,
+    nobody_makes_what_outranks_him,
+    passing_on_needs_grant,
+    rights_can_be_lost_on_the_way,
+    transfer_is_all_or_nothing,
+    one_capability_is_not_moved_twice,
+    losing_the_last_right_to_receive_on_the_way_is_safe,
+    another_tasks_table_can_be_filled_and_emptied,
+    a_table_grows_and_uses_its_slots_again,
+    a_table_is_listed_as_it_is,
+    a_table_that_cannot_grow_refuses_and_gives_all_back,
+];
