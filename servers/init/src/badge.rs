@@ -59,7 +59,7 @@ mod tests {
             assert_eq!(Badge::from_word(badge.to_word()), Some(badge));
         }
         assert_eq!(Badge::from_word(0), None);
-        assert_eq!(Badge::from_word(POWER - 1 << NUMBER_BITS), None);
+        assert_eq!(Badge::from_word((POWER - 1) << NUMBER_BITS), None);
         assert_eq!(Badge::from_word(u64::MAX), None);
     }
 }
