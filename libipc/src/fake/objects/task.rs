@@ -65,9 +65,6 @@ impl abi::Task for Called<'_> {
             false => Err(ObjectError::Denied),
         }
     }
-    fn revoke(&mut self, _: u64) -> Answer<()> {
-        Err(ObjectError::WrongState)
-    }
     fn set_fault_handler(&mut self, _: &EndpointClient) -> Answer<()> {
         Err(ObjectError::WrongState)
     }
