@@ -66,6 +66,9 @@ pub struct Wheel {
     /// A slot that time has reached but that was not yet emptied: what is left
     /// in it comes before everything else.
     reached: Word<Place>,
+    /// Levels in which anything is.
+    levels: Word<u64>,
+    /// Slots of each level in which anything is.
     occupied: [Word<u64>; LEVELS],
     slots: [[List<Thread, InWheel>; SLOTS]; LEVELS],
 }
@@ -82,6 +85,7 @@ impl Wheel {
         Wheel {
             base: Word::zeroed(),
             reached: Word::zeroed(),
+            levels: Word::zeroed(),
             occupied: [const { Word::zeroed() }; LEVELS],
             slots: [const { [const { List::empty() }; SLOTS] }; LEVELS],
         }
@@ -101,6 +105,7 @@ impl Wheel {
         let (level, group) = (level as usize, &self.occupied[level as usize]);
         self.slots[level][slot].push(k, thread);
         group.set(group.get() | 1 << slot);
+        self.levels.set(self.levels.get() | 1 << level);
         thread
             .alarm
             .place
@@ -117,6 +122,9 @@ impl Wheel {
         if list.is_empty() {
             let group = &self.occupied[level as usize];
             group.set(group.get() & !(1 << slot));
+            if group.get() == 0 {
+                self.levels.set(self.levels.get() & !(1 << level));
+            }
             // What is put there from now on is of the wheel's next turn.
             if self.reached.get() == Place(Some((level, slot))) {
                 self.reached.set(Place(None));
@@ -131,7 +139,11 @@ impl Wheel {
         {
             return Some((level as usize, slot as usize, self.base.get()));
         }
-        let level = self.occupied.iter().position(|group| group.get() != 0)?;
+        let levels = self.levels.get();
+        if levels == 0 {
+            return None;
+        }
+        let level = levels.trailing_zeros() as usize;
         let slot = self.occupied[level].get().trailing_zeros();
         let shift = level as u32 * BITS;
         let above = self.base.get().checked_shr(shift + BITS).unwrap_or(0);
@@ -147,10 +159,7 @@ impl Wheel {
     /// A thread whose deadline has come, its alarm cleared. `looks` is how many
     /// more alarms may be looked at; at zero there may be more to come.
     pub fn due<'k>(&self, k: Entered<'k>, now: u64, looks: &mut u32) -> Option<&'k Thread> {
-        while let Some((level, slot, begin)) = self.first() {
-            if begin > now {
-                break;
-            }
+        while let Some((level, slot, begin)) = self.first().filter(|first| first.2 <= now) {
             let thread = self.slots[level][slot].first(k)?;
             *looks = looks.checked_sub(1)?;
             // Time reaches the slot's begin before anything inside it, so what
@@ -165,9 +174,7 @@ impl Wheel {
             self.set(k, thread, deadline);
         }
         // Nothing begins before `now`, so time can move on to it.
-        if *looks > 0 && now > self.base.get() && self.first().is_none_or(|first| first.2 > now) {
-            self.base.set(now);
-        }
+        self.base.set(now.max(self.base.get()));
         None
     }
 }
