@@ -3,13 +3,13 @@
 //! One program, in three roles:
 //!
 //! - As the task that a page starts with `SUITE CASES` it runs those cases one
-//!   by one and tells how each goes ([`run`]).
-//! - Started with `fuzz COUNT SEED` it is the syscall fuzzer ([`fuzz`]).
-//! - As a task that a case made ([`child`]) it runs one function in an address
+//!   by one and tells how each goes (`run`).
+//! - Started with `fuzz COUNT SEED` it is the syscall fuzzer (`fuzz`).
+//! - As a task that a case made (`child`) it runs one function in an address
 //!   space of its own: hostile, crashing, or just somebody else.
 //!
-//! Cases are in [`suites`], a file for each suite or a folder if it is large.
-//! They check with [`check`] and trap by hand with [`raw`] where a client of
+//! Cases are in `suites`, a file for each suite or a folder if it is large.
+//! They check with `check` and trap by hand with `raw` where a client of
 //! `libipc` would be too well-behaved.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![allow(dead_code)] // DEV
