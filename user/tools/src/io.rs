@@ -25,6 +25,8 @@ pub trait Io {
     fn flush(&mut self) -> Result<(), IoError>;
     /// Writes to standard error.
     fn write_error(&mut self, bytes: &[u8]) -> Result<(), IoError>;
+    /// Whether standard output is a terminal, and so somebody reads along.
+    fn at_terminal(&mut self) -> bool;
     /// Asks for keys as they are typed, without echo, or for lines again.
     fn raw_keys(&mut self, on: bool) -> Result<(), IoError>;
 

@@ -68,14 +68,17 @@ impl<H: Host> Shell<H> {
         }
     }
 
-    /// A line a job.
+    /// A line a job. Those that have ended are then forgotten.
     pub(super) fn job_lines(&mut self) -> String {
         self.look_at_jobs();
-        let lines = self.jobs.iter().map(|job| {
-            let state = job.ended().map_or("runs".into(), in_words);
-            format!("[{}] {state}: {}\n", job.number, job.text)
+        let mut lines = String::new();
+        self.jobs.retain(|job| {
+            let ended = job.ended();
+            let state = ended.map_or("runs".into(), in_words);
+            lines += &format!("[{}] {state}: {}\n", job.number, job.text);
+            ended.is_none()
         });
-        lines.collect()
+        lines
     }
 
     /// Waits for all jobs. Ctrl-C ends them.

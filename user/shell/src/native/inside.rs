@@ -138,6 +138,10 @@ impl Io for InsideIo<'_> {
         }
     }
 
+    fn at_terminal(&mut self) -> bool {
+        self.launch.streams.output.is_none()
+    }
+
     fn raw_keys(&mut self, on: bool) -> Result<(), IoError> {
         self.seat.set_mode(if on {
             ConsoleMode::Screen

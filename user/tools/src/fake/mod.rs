@@ -35,6 +35,7 @@ pub(crate) struct Fake {
     looks: u64,
     pub(crate) slept: u64,
     pub(crate) raw: bool,
+    pub(crate) terminal: bool,
     pub(crate) killed: Vec<String>,
     pub(crate) stopped: Option<Stop>,
 }
@@ -55,6 +56,7 @@ impl Fake {
             looks: 0,
             slept: 0,
             raw: false,
+            terminal: true,
             killed: Vec::new(),
             stopped: None,
         }
@@ -154,6 +156,9 @@ impl Io for Fake {
     fn write_error(&mut self, bytes: &[u8]) -> Result<(), IoError> {
         self.errors.extend_from_slice(bytes);
         Ok(())
+    }
+    fn at_terminal(&mut self) -> bool {
+        self.terminal
     }
     fn raw_keys(&mut self, on: bool) -> Result<(), IoError> {
         self.raw = on;

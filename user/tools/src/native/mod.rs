@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use libipc::client::Borrowed;
-use libipc::interfaces::{ConsoleClient, ConsoleMode, StreamClient};
+use libipc::interfaces::{ConsoleClient, ConsoleMode, StreamClient, StreamKind};
 use libipc::note::capability_name;
 use libipc::{Capability, ExitCode, Start, output, time};
 
@@ -136,6 +136,11 @@ impl Io for Native {
     fn write_error(&mut self, bytes: &[u8]) -> Result<(), IoError> {
         let error = self.error.as_ref().or(self.output.as_ref());
         write_all(error.ok_or(IoError::Missing(output::ERR))?, bytes)
+    }
+
+    fn at_terminal(&mut self) -> bool {
+        let kind = self.output.as_ref().map(StreamClient::kind);
+        matches!(kind, Some(Ok(StreamKind::Terminal)))
     }
 
     fn raw_keys(&mut self, on: bool) -> Result<(), IoError> {

@@ -15,7 +15,7 @@ use crate::io::{Directory, Entry, File, Io, Kind, Node};
 /// What it says of itself.
 pub const ABOUT: About = About {
     options: &[
-        ('1', "a name a line"),
+        ('1', "a name a line, as for another program"),
         ('l', "size and kind of each"),
     ],
     operands: (0, usize::MAX),
@@ -86,7 +86,7 @@ fn show<I: Io>(io: &mut I, arguments: &Arguments<'_>, entries: &[Entry]) -> Resu
             })
             .collect();
         format::table(&rows, &[1])
-    } else if arguments.option('1') {
+    } else if arguments.option('1') || !io.at_terminal() {
         names.iter().flat_map(|name| [name, "\n"]).collect()
     } else {
         format::columns(&names, WIDTH)
@@ -122,6 +122,9 @@ mod tests {
         let mut fake = fake();
         assert_eq!(fake.run(&["ls", "/tmp"]), 0);
         assert_eq!(fake.output(), "a?    b     sub/\n");
+        fake.terminal = false;
+        fake.run(&["ls", "/tmp"]);
+        assert_eq!(fake.output(), "a?\nb\nsub/\n");
     }
 
     #[test]
