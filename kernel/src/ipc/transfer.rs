@@ -118,12 +118,9 @@ fn look_up<'k>(
         if !handle.rights().contains(Rights::GRANT) || (single && !moves) {
             return Err(Cause::Denied);
         }
-        let twice = passing[..index].iter().flatten();
-        if moves
-            && twice
-                .into_iter()
-                .any(|other| core::ptr::eq(other.slot, slot))
-        {
+        // What moves is gone afterwards, so it cannot be passed twice.
+        let mut others = passing[..index].iter().flatten();
+        if others.any(|other| core::ptr::eq(other.slot, slot) && (moves || other.moves)) {
             return Err(Cause::Malformed);
         }
         let lost = Rights::from_bits_retain((how >> (8 + 8 * index)) as u8);

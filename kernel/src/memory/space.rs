@@ -142,9 +142,11 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
     let span = (PAGE * ENTRIES) as u64;
     let mut address = wanted.address;
     while address < end {
+        let used = task.used.get();
         make_leaf(k, task, address)?;
         address = (address & !(span - 1)) + span;
-        if address < end && Port::interrupt_waits() {
+        let made = task.used.get() != used;
+        if made && address < end && Port::interrupt_waits() {
             return Ok(Progress::Again);
         }
     }
@@ -189,8 +191,11 @@ pub fn unmap(
     if found.any(|region| region.address.get() < address || region.end() > end) {
         return Err(ObjectError::Overlap);
     }
-    for region in task.regions.iter(k) {
-        if inside(&region) && remove(k, task, region) == Progress::Again {
+    let mut regions = task.regions.iter(k).filter(inside).peekable();
+    while let Some(region) = regions.next() {
+        if remove(k, task, region) == Progress::Again
+            || regions.peek().is_some() && Port::interrupt_waits()
+        {
             return Ok(Progress::Again);
         }
     }
@@ -229,12 +234,13 @@ fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     Progress::Done
 }
 
-fn clear(k: Entered<'_>, task: &Task, asid: u16, address: u64) {
-    if let Some(entry) = leaf(k, task, address)
-        && entry.swap(0, Relaxed) != 0
-    {
+/// Takes a page out of the tables; whether it was there.
+fn clear(k: Entered<'_>, task: &Task, asid: u16, address: u64) -> bool {
+    let there = leaf(k, task, address).is_some_and(|entry| entry.swap(0, Relaxed) != 0);
+    if there {
         Port::invalidate_page(asid, address);
     }
+    there
 }
 
 /// Changes the access of the region with exactly this range. Its pages come in
@@ -254,9 +260,11 @@ pub fn protect(
     check_access(access, region.most())?;
     region.set_access(access);
     let asid = task.asid.get();
+    let mut cleared = false;
     for page in (0..pages).rev() {
-        clear(k, task, asid, address + page * PAGE as u64);
-        if page > 0 && page % 64 == 0 && Port::interrupt_waits() {
+        cleared |= clear(k, task, asid, address + page * PAGE as u64);
+        // Only after work that need not be done again, so that it ends.
+        if cleared && page > 0 && page % 64 == 0 && Port::interrupt_waits() {
             return Ok(Progress::Again);
         }
     }

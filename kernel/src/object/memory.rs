@@ -181,11 +181,13 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
     if depth == 0 {
         return Progress::Done;
     }
+    let mut freed = false;
     for entry in frames::words(k, directory) {
         let frame = entry.load(Relaxed);
         if frame == 0 {
             continue;
         }
+        freed = true;
         if empty(k, frame, depth - 1) == Progress::Again {
             return Progress::Again;
         }
@@ -193,7 +195,7 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
         k.kernel.frames.push(frame);
     }
     // The frames of a last-level directory went back together: look up now.
-    if depth == 1 && Port::interrupt_waits() {
+    if depth == 1 && freed && Port::interrupt_waits() {
         Progress::Again
     } else {
         Progress::Done

@@ -362,7 +362,7 @@ fn one_bad_handle_keeps_all_back() {
         }
     }
     // The same twice, moved: there is only one.
-    for (passing, refusal) in [(0, true), (0b01, true), (0b11, false)] {
+    for (passing, refusal) in [(0, true), (0b01, true), (0b10, true), (0b11, false)] {
         let status = send(&pair, &[goods[0], goods[0]], passing, 4);
         assert_eq!(status, refusal.then_some(refused(Cause::Malformed)));
     }

@@ -8,7 +8,7 @@ use super::machine::Machine;
 use crate::{
     Entered,
     arch::{Arch, ENTRIES, Entry, Port},
-    capability::{object::Target, slot::Slot},
+    capability::{derivation, object::Target, slot::Slot},
     cell::Link,
     memory::{
         frames,
@@ -127,6 +127,7 @@ pub(super) fn check(m: &Machine, held: impl Fn(&Task) -> u64) -> Census {
         check_thread(k, &census, thread);
     }
     check_queue(k, &census);
+    check_derivations(k, &census);
     check_frames(k, &census);
     census
 }
@@ -298,7 +299,25 @@ fn check_thread(k: Entered<'static>, census: &Census, thread: &'static Thread) {
             assert!(thread.endpoint.is_none() && thread.label.get() == 0);
         }
     }
-    assert!(!thread.suspended.get() || matches!(state, State::Stopped | State::Dead));
+    let stopped = matches!(state, State::Stopped | State::Dead);
+    assert!(!thread.suspended.get() || stopped || thread.pending_fault().is_some());
+}
+
+/// The tree of derivations holds only what lives, each once.
+fn check_derivations(k: Entered<'static>, census: &Census) {
+    let slots = census.slots(k).into_iter().map(|(_, slot)| slot);
+    let live: Vec<&Slot> = slots
+        .chain(census.regions.iter().map(|region| &region.slot))
+        .collect();
+    let mut parents: HashMap<usize, u64> =
+        live.iter().map(|slot| (address::<Slot>(slot), 0)).collect();
+    for slot in &live {
+        for child in derivation::children(k, slot) {
+            let parents = parents.get_mut(&address::<Slot>(child));
+            *parents.expect("what came from it lives") += 1;
+        }
+    }
+    assert!(parents.values().all(|count| *count <= 1), "one parent");
 }
 
 fn check_queue(k: Entered<'static>, census: &Census) {
@@ -358,12 +377,10 @@ fn check_frames(k: Entered<'static>, census: &Census) {
         assert!(task.used.get() <= task.limit.get());
         in_use += own;
     }
-    // The root table of nobody's address space is the boot task's as well.
-    let boot = 1 + census
-        .slabs
-        .get(&address(&kernel.boot_task))
-        .copied()
-        .unwrap_or_default();
+    // What pays for the first task has an address space of its own.
+    let boot = &kernel.boot_task;
+    let slabs = census.slabs.get(&address(boot)).copied();
+    let boot = slabs.unwrap_or_default() + tables(k, boot);
     let filled: u64 = census.memories.iter().map(|memory| filled(k, memory)).sum();
     let records = (kernel.frames.total() * size_of::<frames::Record>() as u64).div_ceil(4096);
     assert_eq!(

@@ -120,8 +120,8 @@ impl Machine {
         )
     }
 
-    /// Lets `thread` make a system call. `None` if it blocked.
-    pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
+    /// Makes a ready thread the one that runs.
+    pub(super) fn run(&self, thread: &'static Thread) {
         let (k, core) = (self.k, self.k.core);
         assert_eq!(
             thread.state.get(),
@@ -138,6 +138,12 @@ impl Machine {
             }
             core.current.set(Some(thread));
         }
+    }
+
+    /// Lets `thread` make a system call. `None` if it blocked.
+    pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
+        let k = self.k;
+        self.run(thread);
         host::set_call(&thread.context, &call);
         let before = Port::registers(&thread.context).pc;
         loop {
@@ -306,12 +312,20 @@ pub(super) fn call_in(handle: Handle, label: Label, words: &[u64], deadline: u64
 
 /// Operations of a task, by number.
 pub(super) mod on_task {
+    pub(crate) const CREATE_TASK: u8 = 0;
+    pub(crate) const CREATE_THREAD: u8 = 1;
+    pub(crate) const CREATE_ENDPOINT: u8 = 2;
     pub(crate) const CREATE_MEMORY: u8 = 3;
     pub(crate) const MAP: u8 = 4;
+    pub(crate) const UNMAP: u8 = 5;
+    pub(crate) const PROTECT: u8 = 6;
     pub(crate) const INSTALL: u8 = 7;
     pub(crate) const DERIVE: u8 = 8;
     pub(crate) const DELETE: u8 = 9;
     pub(crate) const SET_FAULT_HANDLER: u8 = 10;
+    pub(crate) const KILL: u8 = 11;
+    pub(crate) const INFO: u8 = 12;
+    pub(crate) const PEEK: u8 = 17;
 }
 
 /// What a kernel object answers: its words, its own error, or a status.

@@ -1,13 +1,18 @@
 //! Tests of the kernel's logic on the host, by the system calls that programs
 //! would make.
 
+mod alarms;
 mod capabilities;
 mod cycles;
 mod ends;
+mod faults;
 mod invariants;
 mod leases;
 mod machine;
+mod memory;
 mod messages;
+mod quotas;
 mod replies;
 mod revoke;
+mod scheduling;
 mod sessions;
