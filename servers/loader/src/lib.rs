@@ -2,9 +2,9 @@
 //!
 //! In reading order:
 //!
-//! 1. [`read`]: the plan of a file, with the `elf` crate, which does not panic
+//! 1. [`mod@read`]: the plan of a file, with the `elf` crate, which does not panic
 //!    whatever the bytes are.
-//! 2. [`check`]: whether a plan can be carried out, whoever made it. The
+//! 2. [`mod@check`]: whether a plan can be carried out, whoever made it. The
 //!    supervisor calls it for each plan that it gets, and trusts nothing else.
 //! 3. [`server`]: the interface.
 #![no_std]
