@@ -2,7 +2,14 @@
 #![allow(unsafe_code, reason = "device registers")]
 
 use core::ptr::NonNull;
-use libipc::{PAGE, memory::Mapping};
+use libipc::{
+    PAGE, Start,
+    handle::Rights,
+    interfaces::clients::DeviceArgument,
+    memory::Mapping,
+    objects::{InterruptClient, MemoryClient},
+    start::AnyError,
+};
 
 /// A serial line.
 pub trait Uart {
@@ -18,10 +25,23 @@ pub trait Uart {
     fn clear_interrupt(&mut self);
 }
 
+/// A driver for the device that the task was given, and its interrupt.
+pub fn find(start: &mut Start) -> Result<(Driver, InterruptClient), AnyError> {
+    let mut arguments = start.arguments().iter();
+    let device = arguments.find_map(|argument| DeviceArgument::parse(argument));
+    let device = device.ok_or_else(|| AnyError::new("no device was found for the console"))?;
+    let registers: MemoryClient = start.take(device.name)?;
+    let interrupt = start.take(&alloc::format!("{}-irq", device.name))?;
+    let mapping = Mapping::new(&registers, Rights::READ | Rights::WRITE)?;
+    let driver = driver(device.compatible, mapping, device.offset)
+        .ok_or_else(|| AnyError::new("the console has no driver for its device"))?;
+    Ok((driver, interrupt))
+}
+
 /// A driver for the device with this `compatible` string, whose registers begin
 /// at `offset` in the mapping. `None` if there is no driver for it or the
 /// registers do not lie in the mapping.
-pub fn driver(compatible: &str, mapping: Mapping, offset: u64) -> Option<Driver> {
+fn driver(compatible: &str, mapping: Mapping, offset: u64) -> Option<Driver> {
     let registers = Registers::new(mapping, offset)?;
     match compatible {
         "arm,pl011" => Some(Driver::Pl011(Pl011 { registers })),

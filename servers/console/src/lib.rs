@@ -3,6 +3,7 @@
 //! ```text
 //! server    the interfaces, interrupts, the log
 //! terminal  typed bytes to reads, writes to shown bytes
+//! prompt    the console's own prompt
 //! seats     who sits at the terminal, and who is in front
 //! line      what a typed byte does to the line being entered
 //! screen    what goes out: the front as it is, others as marked lines
@@ -24,6 +25,7 @@ pub mod clean;
 pub mod device;
 pub mod line;
 pub mod log;
+mod prompt;
 pub mod screen;
 pub mod seats;
 pub mod server;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 use libipc::{
-    Capability,
+    Capability, Start,
     handle::Rights,
     interfaces::LogClient,
     objects::{EndpointClient, SystemClient},
@@ -41,6 +41,15 @@ enum Source {
 }
 
 impl<'e> LogReader<'e> {
+    /// Reads from whichever log the task was given.
+    pub fn find(start: &mut Start, endpoint: &'e EndpointClient, signals: u64) -> Option<Self> {
+        if let Ok(log) = start.take("log") {
+            return Some(LogReader::server(log, endpoint, signals));
+        }
+        let system = start.take("kernel-log").ok()?;
+        Some(LogReader::kernel(system, endpoint, signals))
+    }
+
     /// Reads from the log server.
     pub fn server(log: LogClient, endpoint: &'e EndpointClient, signals: u64) -> Self {
         let log = log.with_timeout(PATIENCE);

@@ -5,9 +5,9 @@ use crate::{
     clean::Cleaner,
     line::{Event, Line},
     screen::Screen,
-    seats::{Interrupt, Seats, number},
+    seats::{Interrupt, Seats},
 };
-use alloc::{collections::VecDeque, format, string::ToString};
+use alloc::collections::VecDeque;
 use libipc::interfaces::{ConsoleError, ConsoleMode, StreamError, WindowSize};
 use tessera_stream::{WaitingRead, WaitingWrite};
 
@@ -37,15 +37,15 @@ enum Key {
 /// The terminal, over waiting calls and what is done at Ctrl-C.
 #[derive(Debug)]
 pub struct Terminal<R, W, I> {
-    seats: Seats<I>,
-    screen: Screen,
+    pub(crate) seats: Seats<I>,
+    pub(crate) screen: Screen,
     line: Line,
     input: VecDeque<Key>,
     reads: VecDeque<(u64, R)>,
     writes: VecDeque<(u64, W)>,
     size: WindowSize,
     /// The console's own prompt is up: no client gets input or output.
-    prompting: bool,
+    pub(crate) prompting: bool,
     /// A piece of the log, on its way to lines.
     log: Cleaner,
 }
@@ -129,7 +129,7 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
 
     /// Ctrl-C: what was typed is forgotten, who waits for it learns why, and
     /// whoever listens is told.
-    fn interrupt(&mut self) {
+    pub(crate) fn interrupt(&mut self) {
         self.input.clear();
         let front = self.seats.front();
         while let Some(read) = take_first(&mut self.reads, front) {
@@ -139,7 +139,7 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
     }
 
     /// Answers reads of whoever is in front with what was typed.
-    fn serve_reads(&mut self) {
+    pub(crate) fn serve_reads(&mut self) {
         let front = self.seats.front();
         while !self.input.is_empty() && !self.prompting {
             let Some(mut read) = take_first(&mut self.reads, front) else {
@@ -348,7 +348,7 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
         self.front_changed(before);
     }
 
-    fn front_changed(&mut self, before: u64) {
+    pub(crate) fn front_changed(&mut self, before: u64) {
         let front = self.seats.front();
         if front == before {
             return;
@@ -371,57 +371,6 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
         }
         self.serve_reads();
         self.drained();
-    }
-
-    // The console's own prompt.
-
-    fn show_prompt(&mut self) {
-        let name = self.seats.name(self.seats.front()).to_string();
-        let host = self.seats.name(self.seats.host()).to_string();
-        self.screen.prompt(&[
-            "console: ",
-            &name,
-            " is in front. c: interrupt it, b: back to ",
-            &host,
-            ", s: who is seated, any other key: go on > ",
-        ]);
-    }
-
-    fn answer_prompt(&mut self, key: u8) {
-        match key {
-            b's' => {
-                self.screen.echo(b"s\n");
-                for (badge, name) in self.seats.names() {
-                    let what = match number(badge) {
-                        Some(number) => format!("seat {number}"),
-                        None => format!("client {badge}"),
-                    };
-                    // Those that do not fit now are left out.
-                    if !self.screen.marked_line(Some(name), &what) {
-                        break;
-                    }
-                }
-                return self.show_prompt();
-            }
-            b'c' => {
-                self.leave_prompt();
-                self.interrupt();
-            }
-            b'b' => {
-                self.leave_prompt();
-                let before = self.seats.front();
-                self.seats.put_host_in_front();
-                self.front_changed(before);
-            }
-            _ => self.leave_prompt(),
-        }
-        self.serve_reads();
-        self.drained();
-    }
-
-    fn leave_prompt(&mut self) {
-        self.prompting = false;
-        self.screen.resume();
     }
 }
 

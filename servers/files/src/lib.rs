@@ -4,6 +4,7 @@
 //! ```text
 //! server     the interfaces: capabilities in and out, leases, the clock
 //! service    what each operation does for a badge
+//! streams    the same for pipes and for files seen as streams
 //! session    what each badge stands for
 //! namespace  one tree: / with /boot and /tmp
 //! volume     what a file system offers   <- boot, ram (over data)
@@ -28,4 +29,5 @@ pub mod ram;
 pub mod server;
 pub mod service;
 pub mod session;
+mod streams;
 pub mod volume;
