@@ -17,7 +17,7 @@ use tessera_tools::native::{NativeDirectory, NativeFile, file_error};
 use super::events::failed;
 
 /// The root of all paths. The server behind it makes pipes too.
-pub(super) struct Files(DirectoryClient);
+pub struct Files(DirectoryClient);
 
 /// A file or a directory.
 enum Found {
@@ -26,17 +26,20 @@ enum Found {
 }
 
 impl Files {
-    pub(super) fn new(root: DirectoryClient) -> Self {
+    /// Paths below `root`.
+    pub fn new(root: DirectoryClient) -> Self {
         Files(root)
     }
 
-    pub(super) fn pipe(&mut self) -> Result<(StreamClient, StreamClient), IoError> {
+    /// Makes a pipe: its reading and its writing end.
+    pub fn pipe(&mut self) -> Result<(StreamClient, StreamClient), IoError> {
         let root: &Capability = self.0.as_ref();
         let pipes = Borrowed::<PipesClient>::new(root.handle());
         pipes.pipe().map_err(failed)
     }
 
-    pub(super) fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>, IoError> {
+    /// Names in a directory, and whether each is a directory.
+    pub fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>, IoError> {
         let directory = self.directory(path, FileAccess::Read)?;
         let entries = NativeDirectory(directory).list()?;
         let named = entries
@@ -45,20 +48,19 @@ impl Files {
         Ok(named.collect())
     }
 
-    pub(super) fn read_file(&mut self, path: &str) -> Result<Vec<u8>, IoError> {
+    /// All of a file.
+    pub fn read_file(&mut self, path: &str) -> Result<Vec<u8>, IoError> {
         read_all(&mut NativeFile(self.file(path, Use::READ)?))
     }
 
-    pub(super) fn open_input(&mut self, path: &str) -> Result<StreamClient, IoError> {
+    /// Opens a file as a stream to read.
+    pub fn open_input(&mut self, path: &str) -> Result<StreamClient, IoError> {
         let file = self.file(path, Use::READ)?;
         file.stream(StreamMode::Read, 0).map_err(file_error)
     }
 
-    pub(super) fn open_output(
-        &mut self,
-        path: &str,
-        append: bool,
-    ) -> Result<StreamClient, IoError> {
+    /// Opens a file as a stream to write, at its end if `append`, else from nothing.
+    pub fn open_output(&mut self, path: &str, append: bool) -> Result<StreamClient, IoError> {
         let file = self.file(path, Use::WRITE | Use::CREATE)?;
         if append {
             return file.stream(StreamMode::Append, 0).map_err(file_error);
@@ -68,7 +70,7 @@ impl Files {
     }
 
     /// What a program's note asks for at a path.
-    pub(super) fn open_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
+    pub fn open_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
         if used.contains(Use::PARENT) {
             let (parent, _) = split(path);
             return self

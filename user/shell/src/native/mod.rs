@@ -6,7 +6,7 @@
 //! [`inside`] runs tools that are linked into a small system's shell.
 
 mod events;
-mod files;
+pub mod files;
 pub mod inside;
 mod programs;
 mod seat;
