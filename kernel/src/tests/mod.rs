@@ -12,6 +12,7 @@ mod machine;
 mod memory;
 mod messages;
 mod quotas;
+mod random;
 mod replies;
 mod revoke;
 mod scheduling;
