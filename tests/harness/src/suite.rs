@@ -1,11 +1,11 @@
 //! One suite on one machine: boots until every case asked for has an outcome.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tessera_page::Page;
-use tessera_test_cases::{SELECTION_ARGUMENT, Selection, Suite};
+use tessera_test_cases::{Line, SELECTION_ARGUMENT, Selection, Suite};
 use xtask::guest::{Event, Guest};
 use xtask::setup::qemu;
 use xtask::workspace::root;
@@ -15,7 +15,8 @@ use crate::images::Images;
 use crate::plan::Job;
 use crate::progress::Progress;
 
-/// A machine that says nothing for so long hangs.
+/// A suite that reports nothing for so long hangs. Its page has a task that has
+/// told by then what each task waits for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the suite; `settled` gets each case's outcome as soon as it is known.
@@ -65,9 +66,13 @@ fn boot(
     let mut command = machine.qemu(qemu::ensure(job.arch, false)?, Path::new(&image));
     command.arg("-no-reboot");
     let mut guest = Guest::start(command)?;
+    let mut reported = Instant::now();
     loop {
-        match guest.line(PATIENCE) {
+        match guest.line(PATIENCE.saturating_sub(reported.elapsed())) {
             Event::Line(line) => {
+                if Line::parse(&line).is_some() {
+                    reported = Instant::now();
+                }
                 if let Some((index, outcome)) = progress.line(&line) {
                     settled(index, outcome);
                 }
@@ -76,7 +81,7 @@ fn boot(
             Event::Silence => {
                 let console = guest.tail();
                 return Ok(Some(format!(
-                    "the machine has said nothing for {} s\n{console}\n--- asked why:\n{}",
+                    "the suite has reported nothing for {} s\n{console}\n--- asked why:\n{}",
                     PATIENCE.as_secs(),
                     guest.ask_why()
                 )));
