@@ -3,6 +3,7 @@
 use crate::program::ProgramError;
 use core::fmt;
 use tessera_archive::ArchiveError;
+use tessera_kernel::start::StartError;
 
 /// Each is one line on the console.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) enum Refusal {
     Archive(ArchiveError),
     /// The first program cannot be started.
     Program(ProgramError),
+    /// The kernel has not got what it needs.
+    Kernel(StartError),
     /// Something is not where RAM is, or lies over something else.
     Misplaced(&'static str),
 }
@@ -35,6 +38,7 @@ impl fmt::Display for Refusal {
             Self::TooMany(what) => write!(f, "too many {what}"),
             Self::Archive(error) => error.fmt(f),
             Self::Program(error) => error.fmt(f),
+            Self::Kernel(error) => error.fmt(f),
             Self::Misplaced(what) => write!(f, "{what}"),
         }
     }
@@ -49,5 +53,11 @@ impl From<ArchiveError> for Refusal {
 impl From<ProgramError> for Refusal {
     fn from(error: ProgramError) -> Self {
         Self::Program(error)
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        Self::Kernel(error)
     }
 }

@@ -50,7 +50,7 @@ fn run(platform: &Platform) -> Result<Infallible, Refusal> {
         segments: first.segments(),
         relocations: &mut first.relocations(),
     };
-    tessera_kernel::main(platform, program, symbol)
+    Ok(tessera_kernel::main(platform, program, symbol)?)
 }
 
 /// The archive as bytes. Nobody writes them: the kernel hands the archive out

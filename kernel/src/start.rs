@@ -16,7 +16,7 @@ use crate::{
     },
     platform::Platform,
 };
-use core::ops::Range;
+use core::{convert::Infallible, fmt, ops::Range};
 use libipc_abi::{
     PAGE,
     handle::{Handle, Rights},
@@ -73,8 +73,8 @@ pub struct Program<'a> {
 }
 
 /// The name of the kernel's function at an address, with the offset in it.
-pub fn symbol(address: usize) -> impl core::fmt::Display {
-    core::fmt::from_fn(
+pub fn symbol(address: usize) -> impl fmt::Display {
+    fmt::from_fn(
         move |f| match SYMBOLS.get().and_then(|symbols| symbols(address)) {
             Some((name, offset)) => write!(f, "{name}+{offset:#x}"),
             None => Ok(()),
@@ -82,8 +82,33 @@ pub fn symbol(address: usize) -> impl core::fmt::Display {
     )
 }
 
+/// Why the kernel cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// No free range of memory holds the table of page frames.
+    Frames,
+    /// The first task could not be made.
+    FirstTask(ObjectError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Frames => f.write_str("no memory for the table of page frames"),
+            StartError::FirstTask(ObjectError::QuotaExceeded) => {
+                f.write_str("not enough memory for the first task")
+            }
+            StartError::FirstTask(error) => write!(f, "cannot make the first task: {error}"),
+        }
+    }
+}
+
 /// The boot core's way into the kernel. The other cores are up or coming up.
-pub fn main(platform: &Platform, program: Program<'_>, symbols: Symbols) -> ! {
+pub fn main(
+    platform: &Platform,
+    program: Program<'_>,
+    symbols: Symbols,
+) -> Result<Infallible, StartError> {
     SYMBOLS.call_once(|| symbols);
     Port::initialise(platform);
     KERNEL.core_is_up();
@@ -91,7 +116,7 @@ pub fn main(platform: &Platform, program: Program<'_>, symbols: Symbols) -> ! {
         .frames
         .take_over(platform.memory.clone(), &platform.reserved)
     {
-        panic!("no memory for the table of page frames");
+        return Err(StartError::Frames);
     }
     logln!(
         KERNEL,
@@ -103,9 +128,7 @@ pub fn main(platform: &Platform, program: Program<'_>, symbols: Symbols) -> ! {
         if platform.cores == 1 { "" } else { "s" },
     );
     let k = Entered::new(&KERNEL);
-    if let Err(error) = first_task(k, platform, program) {
-        panic!("cannot start the first task: {error}");
-    }
+    first_task(k, platform, program).map_err(StartError::FirstTask)?;
     crate::run::run(&KERNEL)
 }
 
