@@ -428,7 +428,7 @@ fn interrupted_operations_go_on() {
             let entry = space::leaf(m.k, task, AT - PAGE_ + page * PAGE_).unwrap();
             assert_eq!(Port::entry(entry.load(Relaxed), 0), Entry::Empty);
         }
-        assert_eq!(task.region_count.get(), 0 + 1, "that at DATA");
+        assert_eq!(task.region_count.get(), 1, "that at DATA");
         let free = m.k.kernel.frames.free();
         call(on_task::DELETE, &[], &[memory.0]);
         m.leave();
