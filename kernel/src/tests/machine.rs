@@ -29,7 +29,7 @@ use libipc_abi::{
     wire::ErrorCode,
 };
 use std::{
-    alloc::{Layout, alloc_zeroed},
+    alloc::{Layout, alloc_zeroed, dealloc},
     boxed::Box,
 };
 
@@ -42,6 +42,22 @@ pub(super) const HASH: u32 = 0x7e57;
 pub(super) struct Machine {
     pub(super) k: Entered<'static>,
     pub(super) root: &'static Task,
+    kernel: *mut Kernel,
+    ram: *mut u8,
+    layout: Layout,
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`; a test uses nothing of its machine afterwards.
+        #[allow(unsafe_code, reason = "exploring makes thousands of machines")]
+        drop(unsafe { Box::from_raw(self.kernel) });
+        // SAFETY: allocated by `new` with this layout; only the kernel used it.
+        #[allow(unsafe_code, reason = "the RAM of a test machine")]
+        unsafe {
+            dealloc(self.ram, self.layout);
+        }
+    }
 }
 
 impl Machine {
@@ -52,7 +68,10 @@ impl Machine {
         #[allow(unsafe_code, reason = "the RAM of a test machine")]
         let ram = unsafe { alloc_zeroed(layout) };
         let start = ram.expose_provenance() as u64;
-        let kernel: &'static Kernel = Box::leak(Box::new(Kernel::new()));
+        let pointer = Box::into_raw(Box::new(Kernel::new()));
+        // SAFETY: it lives until the machine is dropped, the last that uses it.
+        #[allow(unsafe_code, reason = "objects refer to the kernel for ever")]
+        let kernel: &'static Kernel = unsafe { &*pointer };
         host::set_now(1000);
         host::interrupt_after(u32::MAX);
         assert!(
@@ -63,7 +82,13 @@ impl Machine {
         let k = Entered::new(kernel);
         let root = Task::create_first(k).unwrap();
         root.uses.add(1);
-        Machine { k, root }
+        Machine {
+            k,
+            root,
+            kernel: pointer,
+            ram,
+            layout,
+        }
     }
 
     /// A task with a page of memory at `DATA`.
@@ -394,8 +419,13 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new() -> Pair {
-        let machine = Machine::new(512);
-        let (client_task, server_task) = (machine.task(64), machine.task(64));
+        Pair::in_machine(512, 64)
+    }
+
+    /// In a machine with so many frames, so many of them for each task.
+    pub(super) fn in_machine(frames: usize, quota: u64) -> Pair {
+        let machine = Machine::new(frames);
+        let (client_task, server_task) = (machine.task(quota), machine.task(quota));
         let (client, server) = (machine.thread(client_task), machine.thread(server_task));
         let (endpoint, serve) = machine.endpoint(server_task);
         let rights = Rights::CALL | Rights::SIGNAL | Rights::GRANT;

@@ -5,6 +5,7 @@ mod alarms;
 mod capabilities;
 mod cycles;
 mod ends;
+mod exploration;
 mod faults;
 mod invariants;
 mod leases;
