@@ -12,7 +12,6 @@
 //! They check with `check` and trap by hand with `raw` where a client of
 //! `libipc` would be too well-behaved.
 #![cfg_attr(target_os = "none", no_std, no_main)]
-#![allow(dead_code)] // DEV
 
 #[cfg(target_os = "none")]
 extern crate alloc;

@@ -5,9 +5,10 @@ use crate::{
     child::Image,
     fuzz, suites,
 };
-use alloc::format;
+use alloc::{collections::BTreeMap, format};
 use libipc::{
-    ExitCode, Start,
+    Capability, ExitCode, Start,
+    interfaces::{DirectoryClient, PipesClient},
     objects::{InterruptClient, MemoryClient, Shutdown, SystemClient},
 };
 use tessera_test_cases::{Line, Selection, Suite};
@@ -25,12 +26,47 @@ pub(crate) struct World {
     pub(crate) log: SystemClient,
     /// May stop the machine.
     pub(crate) shutdown: SystemClient,
-    /// Registers of the serial line.
-    pub(crate) uart: MemoryClient,
-    /// Its interrupt.
-    pub(crate) uart_interrupt: InterruptClient,
+    /// Registers of the serial line and its interrupt, where no console has them.
+    uart: Option<(MemoryClient, InterruptClient)>,
+    /// The file system and its pipes, where there are such.
+    files: Option<(DirectoryClient, PipesClient)>,
     /// All else that the page gave.
-    pub(crate) start: Start,
+    start: Start,
+    powers: BTreeMap<&'static str, Capability>,
+}
+
+impl World {
+    /// Registers of a device.
+    pub(crate) fn uart(&self) -> Result<&MemoryClient, Failure> {
+        let uart = self.uart.as_ref().map(|(registers, _)| registers);
+        uart.ok_or_else(|| Failure::new("the page gives no device"))
+    }
+
+    /// A device's interrupt.
+    pub(crate) fn uart_interrupt(&self) -> Result<&InterruptClient, Failure> {
+        let uart = self.uart.as_ref().map(|(_, interrupt)| interrupt);
+        uart.ok_or_else(|| Failure::new("the page gives no device"))
+    }
+
+    /// The root of the file system.
+    pub(crate) fn files(&self) -> Result<&DirectoryClient, Failure> {
+        let files = self.files.as_ref().map(|(root, _)| root);
+        files.ok_or_else(|| Failure::new("the page gives no files"))
+    }
+
+    /// Makes pipes.
+    pub(crate) fn pipes(&self) -> Result<&PipesClient, Failure> {
+        let files = self.files.as_ref().map(|(_, pipes)| pipes);
+        files.ok_or_else(|| Failure::new("the page gives no pipes"))
+    }
+
+    /// A power of the supervisor, taken from what the page gave.
+    pub(crate) fn power<C: From<Capability>>(&mut self, name: &'static str) -> Result<C, Failure> {
+        if !self.powers.contains_key(name) {
+            self.powers.insert(name, self.start.take(name)?);
+        }
+        Ok(C::from(self.powers[name].copy()?))
+    }
 }
 
 /// A case: its name in the table, and what it does.
@@ -51,11 +87,13 @@ pub(crate) use cases;
 pub(crate) fn main(mut start: Start) -> ExitCode {
     let mut take = |name| start.take::<SystemClient>(name);
     let (shutdown, counters, log) = (take("shutdown"), take("counters"), take("kernel-log"));
-    let (uart, uart_interrupt) = (start.take("uart"), start.take("uart-irq"));
+    let uart = start.take("uart").ok().zip(start.take("uart-irq").ok());
+    let files = start.take("files").ok().zip(start.take("pipes").ok());
     let world = (|| {
         Ok::<_, Failure>(World {
-            uart: uart?,
-            uart_interrupt: uart_interrupt?,
+            uart,
+            files,
+            powers: BTreeMap::new(),
             image: Image::new()?,
             counters: counters?,
             log: log?,

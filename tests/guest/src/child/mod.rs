@@ -80,9 +80,6 @@ pub(crate) struct Child {
     pub(crate) thread: ThreadClient,
     /// Where its faults and its end arrive.
     pub(crate) faults: EndpointClient,
-    /// The child's own handles for what it was given, in that order; first for
-    /// itself.
-    pub(crate) handles: Vec<Handle>,
 }
 
 /// How a child is made.
@@ -163,7 +160,6 @@ impl<'p> Plan<'p> {
             task,
             thread,
             faults,
-            handles,
         })
     }
 

@@ -149,7 +149,7 @@ impl Hostile {
     fn for_task(&mut self, number: u8, own: bool) -> [u64; 5] {
         use objects::task::number::*;
         match number {
-            CREATE_TASK => [self.random.below(24), 0, 0, 0, 0],
+            CREATE_TASK => [self.random.below(12), 0, 0, 0, 0],
             CREATE_THREAD => {
                 let park = raw::park as *const () as u64;
                 let entry = if self.random.chance(60) {
@@ -179,7 +179,7 @@ impl Hostile {
                 let (address, pages) = self.mapping();
                 [address, pages, self.random.below(8), 0, 0]
             }
-            INSTALL => [self.random.below(260), 0, 0, 0, 0],
+            INSTALL => [self.random.below(290), 0, 0, 0, 0],
             DERIVE => {
                 let handle = self.pool.any(&mut self.random);
                 [handle.0, self.random.below(260), 0, 0, 0]

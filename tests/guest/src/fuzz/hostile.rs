@@ -6,7 +6,12 @@ use super::{
     pool::{Pool, Random},
     table::{Counts, ROWS, Row, system_call},
 };
-use crate::{check::Verdict, child::number, raw};
+use crate::{
+    check::{Failure, Verdict},
+    child::number,
+    raw,
+    run::World,
+};
 use alloc::vec::Vec;
 use core::time::Duration;
 use libipc::{
@@ -29,6 +34,10 @@ pub(super) struct Hostile {
     pub(super) own: Handle,
     /// Mappings that it made: address and pages.
     pub(super) mapped: Vec<(u64, u64)>,
+    /// Where its neighbour calls.
+    endpoint: Handle,
+    /// Where the neighbour receives: plain and with a badge.
+    neighbour: [Handle; 2],
     counts: &'static Counts,
 }
 
@@ -41,6 +50,7 @@ pub(super) fn program(mut start: Start) -> Verdict {
     for name in names {
         given.push(start.take::<Capability>(name)?.into_handle());
     }
+    let (endpoint, neighbour) = (given[1], [given[2], given[3]]);
     let memory = libipc::task().create_memory(ARENA_PAGES)?;
     let read = u64::from(Rights::READ.bits());
     let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
@@ -51,6 +61,8 @@ pub(super) fn program(mut start: Start) -> Verdict {
         random: Random::new(seed, task),
         pool: Pool::new(given),
         own,
+        endpoint,
+        neighbour,
         mapped: Vec::with_capacity(64),
         counts: Counts::at(COUNTS as usize),
     };
@@ -58,6 +70,57 @@ pub(super) fn program(mut start: Start) -> Verdict {
         hostile.step();
     }
     Ok(())
+}
+
+/// The fuzzer itself, as it calls the objects that it cannot pass on.
+pub(super) struct Machine(Hostile);
+
+impl Machine {
+    /// Makes an arena, and an endpoint that stays bound to the log.
+    pub(super) fn new(
+        world: &World,
+        counts: &'static Counts,
+        seed: u64,
+    ) -> Result<Machine, Failure> {
+        let memory = libipc::task().create_memory(ARENA_PAGES)?;
+        let read = u64::from(Rights::READ.bits());
+        let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
+        libipc::task().map(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
+        libipc::task().map(&memory, READ_ONLY, 0, 1, read)?;
+        let endpoint = libipc::task().create_endpoint()?;
+        let mute = endpoint.as_ref().derive(Rights::CALL)?;
+        let given = [
+            world.counters.as_ref().handle(),
+            world.log.as_ref().handle(),
+            world.uart_interrupt()?.as_ref().handle(),
+            Capability::from(endpoint).into_handle(),
+            mute.into_handle(),
+        ];
+        Ok(Machine(Hostile {
+            random: Random::new(seed, u64::MAX),
+            pool: Pool::new(given.to_vec()),
+            own: Handle::NULL,
+            endpoint: Handle::NULL,
+            neighbour: [Handle::NULL; 2],
+            mapped: Vec::new(),
+            counts,
+        }))
+    }
+
+    /// Makes so many calls.
+    pub(super) fn steps(&mut self, calls: u64) {
+        let machine = |row: &Row| {
+            let kind = row.interface.map(kind);
+            kind == Some(ObjectType::System) || kind == Some(ObjectType::Interrupt)
+        };
+        let rows: Vec<usize> = (0..ROWS.len())
+            .filter(|index| machine(&ROWS[*index]))
+            .collect();
+        for _ in 0..calls {
+            let row = self.0.random.one(&rows);
+            self.0.call_row(row);
+        }
+    }
 }
 
 fn kind(interface: &Interface) -> ObjectType {
@@ -156,10 +219,10 @@ impl Hostile {
                 handle = Handle::THREAD;
             }
             (ObjectType::Endpoint, endpoint::number::CLOSE | endpoint::number::EXPEL)
-                if self.pool.is_given(handle) && !self.random.chance(4) =>
+                if self.pool.is_given(handle) && !self.random.chance(1) =>
             {
                 handle = self.pool.of(kind, &mut self.random);
-                if self.pool.is_given(handle) && !self.random.chance(4) {
+                if self.pool.is_given(handle) {
                     handle = Handle::NULL;
                 }
             }
@@ -252,7 +315,7 @@ impl Hostile {
     fn deadline(&mut self) -> u64 {
         match self.random.below(10) {
             0 => 0,
-            _ => Instant::after(Duration::from_micros(20 + self.random.below(250))).ticks(),
+            _ => Instant::after(Duration::from_micros(50 + self.random.below(600))).ticks(),
         }
     }
 
@@ -275,9 +338,12 @@ impl Hostile {
         label
     }
 
-    /// A call to a server.
+    /// A call to a server: mostly the hostile task beside this one.
     fn call(&mut self, index: usize) {
-        let handle = self.handle(ObjectType::Endpoint);
+        let mut handle = self.handle(ObjectType::Endpoint);
+        if self.random.chance(65) {
+            handle = self.random.one(&self.neighbour);
+        }
         let mut label = Label::call(self.random.below(8) as u8, self.random.below(4) as u32);
         label = self.attach(label);
         if self.random.chance(50) {
@@ -302,8 +368,10 @@ impl Hostile {
     /// Waits for a message; if one comes, does something with its request.
     fn receive(&mut self, index: usize, flags: Flags) {
         let mut handle = self.handle(ObjectType::Endpoint);
-        if self.random.chance(4) {
-            handle = Handle::NULL;
+        match self.random.below(100) {
+            0..4 => handle = Handle::NULL,
+            4..70 => handle = self.endpoint,
+            _ => {}
         }
         let label = self.answer().with_flags(flags);
         let deadline = self.deadline();

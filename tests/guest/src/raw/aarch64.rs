@@ -193,3 +193,55 @@ pub(crate) extern "C" fn park() -> ! {
         "b 1b",
     )
 }
+
+/// Reads a word there, with one instruction that the compiler knows nothing of.
+pub(crate) fn load(address: u64) -> u64 {
+    let word;
+    // SAFETY: it reads what it is told; where that cannot be read the thread
+    // faults, which is what it is for.
+    unsafe { asm!("ldr {0}, [{0}]", inlateout(reg) address => word, options(nostack)) };
+    word
+}
+
+/// Writes a word there.
+pub(crate) fn store(address: u64, word: u64) {
+    // SAFETY: callers name memory that nothing else uses, or that cannot be
+    // written, and then the thread faults.
+    unsafe { asm!("str {1}, [{0}]", in(reg) address, in(reg) word, options(nostack)) };
+}
+
+/// Calls what is there, as a function without arguments.
+pub(crate) fn jump(address: u64) -> u64 {
+    let result;
+    // SAFETY: callers put a function there, or nothing that can be executed, and
+    // then the thread faults.
+    unsafe { asm!("blr {0}", in(reg) address, lateout("x0") result, clobber_abi("C")) };
+    result
+}
+
+/// An instruction that user programs may not execute.
+pub(crate) fn privileged() {
+    // SAFETY: it faults.
+    unsafe { asm!("msr vbar_el1, xzr", options(nostack)) };
+}
+
+/// An instruction that does not exist.
+pub(crate) fn illegal() {
+    // SAFETY: it faults.
+    unsafe { asm!(".inst 0", options(nostack)) };
+}
+
+/// A breakpoint.
+pub(crate) fn breakpoint() {
+    // SAFETY: it faults.
+    unsafe { asm!("brk #7", options(nostack)) };
+}
+
+/// An access that is not aligned as it must be.
+pub(crate) fn misaligned(address: u64) {
+    // SAFETY: it faults.
+    unsafe { asm!("ldaxr {0}, [{0}]", inout(reg) address | 1 => _, options(nostack)) };
+}
+
+/// Machine code of a function that returns 42.
+pub(crate) const RETURNS_42: [u32; 2] = [0xd280_0540, 0xd65f_03c0];

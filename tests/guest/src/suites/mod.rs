@@ -1,7 +1,15 @@
 //! The suites, hostile first.
 
 mod capabilities;
+mod faults;
+mod files;
 mod ipc;
+mod isolation;
+mod leases;
+mod memory;
+mod near;
+mod pointers;
+mod scheduling;
 
 use crate::run::Case;
 
@@ -10,6 +18,14 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
     Some(match suite {
         "ipc" => ipc::CASES,
         "capabilities" => capabilities::CASES,
+        "leases" => leases::CASES,
+        "pointers" => pointers::CASES,
+        "memory" => memory::CASES,
+        "faults" => faults::CASES,
+        "scheduling" => scheduling::CASES,
+        "near" => near::CASES,
+        "isolation" => isolation::CASES,
+        "files" => files::CASES,
         _ => return None,
     })
 }

@@ -215,7 +215,7 @@ pub(super) fn rights_of_the_machine(world: &mut World) -> Verdict {
 }
 
 pub(super) fn rights_of_interrupts(world: &mut World) -> Verdict {
-    let line: &InterruptClient = &world.uart_interrupt;
+    let line: &InterruptClient = world.uart_interrupt()?;
     let endpoint = libipc::task().create_endpoint()?;
     let denied = Some(Cause::Denied);
     let weak = InterruptClient::from(line.as_ref().derive(Rights::empty())?);

@@ -269,13 +269,32 @@ pub(super) fn a_session_has_a_limit_of_calls_in_flight(_: &mut World) -> Verdict
     let out = raw::call(handle, CALL, &[]);
     check_eq!(raw::error(&out), not_delivered(Cause::QuotaExceeded));
     raw::reply(&[]);
-    let out = raw::call_until(handle, CALL, &[], wait::soon().ticks());
-    check_eq!(raw::error(&out), not_delivered(Cause::TimedOut));
+    let third = caller(handle, wait::soon().ticks())?;
+    check_eq!(outcome(third)?, not_delivered(Cause::TimedOut));
     check_eq!(endpoint.session(0)?.in_flight, 1);
     endpoint.close()?;
     let mut ends = [outcome(first)?, outcome(second)?];
     ends.sort_by_key(Option::is_some);
     check_eq!(ends, [None, not_delivered(Cause::Died)]);
+    Ok(())
+}
+
+pub(super) fn calling_the_endpoint_that_one_serves_alone_is_a_deadlock(_: &mut World) -> Verdict {
+    let endpoint = libipc::task().create_endpoint()?;
+    let handle = endpoint.as_ref().handle();
+    let caller = caller(handle, FOREVER)?;
+    raw::receive(handle, FOREVER);
+    let out = raw::call(handle, CALL, &[]);
+    check_eq!(raw::error(&out), not_delivered(Cause::Deadlock));
+    // Somebody else who receives there could answer.
+    let other = thread::spawn(move || {
+        raw::receive(handle, FOREVER);
+        raw::reply(&[8])
+    })?;
+    wait::for_state(other.thread(), ThreadState::Receiving)?;
+    check_eq!(raw::call(handle, CALL, &[]).words[0], 8);
+    raw::reply(&[]);
+    check_eq!(outcome(caller)?, None);
     Ok(())
 }
 

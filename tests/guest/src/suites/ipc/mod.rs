@@ -41,6 +41,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_message_that_is_too_short_is_malformed,
     unknown_operations_and_interfaces_are_version_mismatch,
     a_session_has_a_limit_of_calls_in_flight,
+    calling_the_endpoint_that_one_serves_alone_is_a_deadlock,
     a_capability_needs_an_open_slot,
     only_a_proxy_answers_with_a_transport_error,
     a_kept_reply_is_answered_by_another_thread,
