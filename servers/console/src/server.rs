@@ -80,6 +80,8 @@ impl<'e, U: Uart> Server<'e, U> {
 
     /// Serves until the endpoint ends, and returns why.
     pub fn run(&mut self) -> TransportError {
+        // Setting the device up empties its FIFO of what was typed before.
+        self.receive();
         self.uart.start();
         if self.interrupt.bind(self.endpoint, DEVICE).is_err() {
             return TransportError::refused(Cause::Denied);
@@ -117,14 +119,19 @@ impl<'e, U: Uart> Server<'e, U> {
         }
     }
 
+    /// Takes what was typed, a bounded part of it.
+    fn receive(&mut self) {
+        for _ in 0..BURST {
+            match self.uart.receive() {
+                Some(byte) => self.terminal.typed(byte),
+                None => break,
+            }
+        }
+    }
+
     fn signals(&mut self, signals: u64) {
         if signals & DEVICE != 0 {
-            for _ in 0..BURST {
-                match self.uart.receive() {
-                    Some(byte) => self.terminal.typed(byte),
-                    None => break,
-                }
-            }
+            self.receive();
             self.uart.clear_interrupt();
             // Unmasked, the line interrupts again if anything is left to do.
             let _ = self.interrupt.acknowledge();

@@ -1,6 +1,8 @@
 //! `cargo xtask run`: builds a system and boots it with its console here.
 
-use std::process::ExitCode;
+use std::io::{Cursor, IsTerminal, Read, Result as IoResult, copy, stdin};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
@@ -35,7 +37,12 @@ pub fn run(options: Run) -> Result<ExitCode> {
         "Console",
         "this terminal. Ctrl-A X leaves, Ctrl-A C switches to QEMU's monitor",
     );
-    let status = command.status().context("cannot start QEMU")?;
+    let status = if stdin().is_terminal() {
+        command.status()
+    } else {
+        run_fed(&mut command)
+    };
+    let status = status.context("cannot start QEMU")?;
     Ok(match status.code() {
         Some(0) => ExitCode::SUCCESS,
         Some(code) => {
@@ -47,4 +54,23 @@ pub fn run(options: Run) -> Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Runs QEMU with what is piped into us. QEMU forgets what it has not yet read
+/// when its input ends, and the machine reads slower than a file, so the end is
+/// kept from it: a script ends with `poweroff`.
+fn run_fed(command: &mut Command) -> IoResult<ExitStatus> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        thread::spawn(move || {
+            // OpenSBI empties the UART when it starts: the empty line is for it.
+            let mut script = Cursor::new(b"\n").chain(stdin().lock());
+            // An error means that QEMU has ended, which `wait` tells.
+            let _ = copy(&mut script, &mut input);
+            loop {
+                thread::park();
+            }
+        });
+    }
+    child.wait()
 }
