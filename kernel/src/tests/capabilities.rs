@@ -181,6 +181,7 @@ fn a_slot_whose_generations_are_used_up_is_retired() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn deriving_never_adds_rights_but_the_mark() {
     let pair = Pair::new();
     let own = own(&pair);
@@ -388,6 +389,7 @@ fn a_receiver_opens_the_slots_that_it_wants_filled() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn a_receiver_without_quota_leaves_everything_with_the_sender() {
     let pair = Pair::new();
     let m = &pair.machine;

@@ -249,10 +249,11 @@ fn explore(history: &mut Vec<Step>, depth: usize, count: &mut u64) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn every_short_history_keeps_every_invariant() {
     let depth = env::var("TESSERA_EXPLORE_DEPTH").ok();
     let depth = depth.and_then(|depth| depth.parse().ok());
-    let depth = depth.unwrap_or(if cfg!(miri) { 1 } else { 3 });
+    let depth = depth.unwrap_or(3);
     let mut count = 0;
     explore(&mut vec![], depth, &mut count);
     assert!(

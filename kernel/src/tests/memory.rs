@@ -395,8 +395,9 @@ fn impossible_sizes_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn interrupted_operations_go_on() {
-    const PAGES: u64 = if cfg!(miri) { 130 } else { 1200 };
+    const PAGES: u64 = 1200;
     for after in 0..8 {
         let m = Machine::new(2048);
         let task = m.task(1800);

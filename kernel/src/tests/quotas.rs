@@ -244,12 +244,12 @@ fn spend(m: &Machine, task: &'static Task, slots: u64) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn no_size_of_quota_leaks_a_frame() {
-    let step = if cfg!(miri) { 7 } else { 1 };
     for slots in [0, 58, 61, 62, 63] {
         let m = Machine::new(256);
         let (free, used) = (m.k.kernel.frames.free(), m.root.used.get());
-        for frames in (1..50).step_by(step) {
+        for frames in 1..50 {
             let task = Task::create(m.k, m.root, frames).unwrap();
             task.uses.add(1);
             spend(&m, task, slots);
@@ -264,8 +264,9 @@ fn no_size_of_quota_leaks_a_frame() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn a_kill_that_is_interrupted_goes_on() {
-    for after in 0..if cfg!(miri) { 2 } else { 40 } {
+    for after in 0..40 {
         let m = Machine::new(512);
         let (free, used) = (m.k.kernel.frames.free(), m.root.used.get());
         let task = m.task(200);
