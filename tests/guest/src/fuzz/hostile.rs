@@ -38,6 +38,8 @@ pub(super) struct Hostile {
     endpoint: Handle,
     /// Where the neighbour receives: plain and with a badge.
     neighbour: [Handle; 2],
+    /// Endpoints that it made, the latest ones.
+    own_endpoints: [Handle; 8],
     counts: &'static Counts,
 }
 
@@ -63,6 +65,7 @@ pub(super) fn program(mut start: Start) -> Verdict {
         own,
         endpoint,
         neighbour,
+        own_endpoints: [Handle::NULL; 8],
         mapped: Vec::with_capacity(64),
         counts: Counts::at(COUNTS as usize),
     };
@@ -87,6 +90,8 @@ impl Machine {
         let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
         libipc::task().map(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
         libipc::task().map(&memory, READ_ONLY, 0, 1, read)?;
+        // Its frames are there from now on, for they will be counted.
+        memory.write_from(0, &[1; (ARENA_PAGES as usize) * libipc::PAGE])?;
         let endpoint = libipc::task().create_endpoint()?;
         let mute = endpoint.as_ref().derive(Rights::CALL)?;
         let given = [
@@ -102,6 +107,7 @@ impl Machine {
             own: Handle::NULL,
             endpoint: Handle::NULL,
             neighbour: [Handle::NULL; 2],
+            own_endpoints: [Handle::NULL; 8],
             mapped: Vec::new(),
             counts,
         }))
@@ -218,13 +224,16 @@ impl Hostile {
             {
                 handle = Handle::THREAD;
             }
+            // Copies of those that all talk through are seldom ended.
             (ObjectType::Endpoint, endpoint::number::CLOSE | endpoint::number::EXPEL)
-                if self.pool.is_given(handle) && !self.random.chance(1) =>
+                if self.random.chance(90) =>
             {
-                handle = self.pool.of(kind, &mut self.random);
-                if self.pool.is_given(handle) {
-                    handle = Handle::NULL;
-                }
+                handle = self.random.one(&self.own_endpoints);
+            }
+            (ObjectType::Endpoint, endpoint::number::CLOSE | endpoint::number::EXPEL)
+                if self.pool.is_given(handle) && !self.random.chance(5) =>
+            {
+                handle = Handle::NULL;
             }
             (ObjectType::System, system::number::RELEASE_CONSOLE)
                 if handle.rights().contains(Rights::LOG) =>
@@ -270,6 +279,11 @@ impl Hostile {
         let out = raw::call(target, label, &words);
         self.counts.note(index, &out);
         if raw::status(&out) == Some(Status::Message) && out.label.operation() == Label::OK {
+            let first = Handle(raw::get(word::CAPABILITIES));
+            if out.label.capabilities() == 1 && first.object_type() == Some(ObjectType::Endpoint) {
+                let place = self.random.below(8) as usize;
+                self.own_endpoints[place] = first;
+            }
             self.take(&out);
             self.learn(row, interface, target, &words, &out);
         }
@@ -348,8 +362,13 @@ impl Hostile {
         label = self.attach(label);
         if self.random.chance(50) {
             for lease in 0..2 {
-                let (address, access) = (self.address(), 1 + self.random.below(3));
-                raw::lend(lease, address, self.random.below(96), access);
+                let address = match self.random.below(10) {
+                    0..7 => ARENA + self.random.below(4096),
+                    7..9 => 1 << 37,
+                    _ => self.address(),
+                };
+                let access = 1 + self.random.below(3);
+                raw::lend(lease, address, 32 + self.random.below(96), access);
             }
             label = label.with_leases(2);
         }
@@ -402,7 +421,8 @@ impl Hostile {
         let outcome = match self.random.below(20) {
             0..12 => Label::OK,
             12..15 => Label::SERVER_ERROR,
-            15..19 => self.random.one(&Cause::ALL) as u8,
+            15..17 => self.random.one(&Cause::ALL) as u8,
+            17..19 => Cause::Cancelled as u8,
             _ => 99,
         };
         let label = Label::control(Flags::REPLY, outcome);

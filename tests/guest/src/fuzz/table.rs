@@ -19,7 +19,7 @@ use libipc::{
 };
 
 /// Outcomes, each with the letter that stands for it below.
-const OUTCOMES: [(char, &str); 12] = [
+const OUTCOMES: [(char, &str); 14] = [
     ('o', "ok"),
     ('r', "refused"),
     ('d', "Denied"),
@@ -32,6 +32,9 @@ const OUTCOMES: [(char, &str); 12] = [
     ('c', "Cancelled"),
     ('k', "Revoked"),
     ('v', "VersionM"),
+    ('y', "Deadlock"),
+    // What only a proxy says.
+    ('e', "other"),
 ];
 
 /// An operation: of a kernel object, or one of the five system calls.
@@ -70,7 +73,7 @@ macro_rules! rows {
             number: objects::$module::number::$operation,
             reachable: $reachable,
         },)*)*
-        Row { interface: None, number: system_call::CALL, reachable: "odmqlxtpcv" },
+        Row { interface: None, number: system_call::CALL, reachable: "odmqlxtpckvye" },
         Row { interface: None, number: system_call::RECEIVE, reachable: "odxtk" },
         Row { interface: None, number: system_call::REPLY, reachable: "odmc" },
         Row { interface: None, number: system_call::REPLY_RECEIVE, reachable: "odmxt" },
@@ -133,9 +136,8 @@ fn outcome(out: &CallOut) -> Option<usize> {
             Cause::Cancelled => 'c',
             Cause::Revoked => 'k',
             Cause::VersionMismatch => 'v',
-            Cause::FarOnly | Cause::Deadlock | Cause::Unreachable | Cause::EpochChanged => {
-                return None;
-            }
+            Cause::Deadlock => 'y',
+            Cause::FarOnly | Cause::Unreachable | Cause::EpochChanged => 'e',
         },
     };
     OUTCOMES.iter().position(|(known, _)| *known == letter)

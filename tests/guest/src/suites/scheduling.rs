@@ -210,21 +210,26 @@ fn deadlines_come_in_their_order(_: &mut World) -> Verdict {
 
 /// Deadlines in the order in which threads that slept until then woke.
 fn wake_at_deadlines() -> Result<Vec<u64>, Failure> {
-    let log = Log::default();
-    let start = Instant::now();
+    let (log, base) = (Log::default(), Arc::new(AtomicU64::new(0)));
     // From far apart to close together.
     let delays = [
         9000, 100, 3, 1500, 1700, 20_000, 0, 640, 64, 300, 4096, 3500, 12_000, 2500,
     ];
     let threads = delays.map(|delay| {
-        let log = Arc::clone(&log);
-        let due = start + Duration::from_millis(60) + Duration::from_micros(delay);
+        let (log, base) = (Arc::clone(&log), Arc::clone(&base));
         thread::spawn_with(90, SMALL, move || {
+            while base.load(Relaxed) == 0 {
+                time::sleep(Duration::from_micros(500));
+            }
+            let due = Instant::from_ticks(base.load(Relaxed)) + Duration::from_micros(delay);
             time::sleep_until(due);
             let early = !due.passed();
             log.lock().push(if early { u64::MAX } else { due.ticks() });
         })
     });
+    // All of them run by now, and all will know before the first is due.
+    time::sleep(Duration::from_millis(5));
+    base.store(Instant::after(Duration::from_millis(30)).ticks(), Relaxed);
     for thread in threads {
         thread?.join();
     }
