@@ -122,8 +122,8 @@ impl Hostile {
             return [offset, self.address(), self.length(), 0, 0];
         }
         if hash == objects::reply::INTERFACE.hash {
-            let (lease, offset) = (self.random.below(3), self.random.below(48));
-            return [lease, offset, self.address(), self.random.below(48), 0];
+            let (lease, offset) = (self.random.below(3), self.random.below(36));
+            return [lease, offset, self.address(), self.random.below(24), 0];
         }
         if hash == objects::endpoint::INTERFACE.hash {
             return match number {

@@ -363,8 +363,8 @@ impl Hostile {
         if self.random.chance(50) {
             for lease in 0..2 {
                 let address = match self.random.below(10) {
-                    0..7 => ARENA + self.random.below(4096),
-                    7..9 => 1 << 37,
+                    0..5 => ARENA + self.random.below(4096),
+                    5..9 => 1 << 37,
                     _ => self.address(),
                 };
                 let access = 1 + self.random.below(3);
@@ -406,7 +406,7 @@ impl Hostile {
                 .is_some_and(|of| kind(of) == ObjectType::Reply)
         };
         let first = ROWS.iter().position(reply).unwrap_or(0);
-        for _ in 0..self.random.below(6) {
+        for _ in 0..self.random.below(9) {
             let row = first + self.random.below(4) as usize;
             self.call_row(row);
         }
