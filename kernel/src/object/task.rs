@@ -26,6 +26,8 @@ pub struct Task {
     pub id: Word<u64>,
     /// Whose quota this one's is part of.
     pub parent: Link<Task>,
+    /// Tasks whose quota is part of this one's, until they are killed.
+    pub children: List<Task, Children>,
     /// Frames that it may use.
     pub limit: Word<u64>,
     /// Frames that it uses, its children's limits included.
@@ -67,6 +69,7 @@ pub struct Task {
     /// Messages that its threads received.
     pub received: Word<u64>,
     node: Node<Task>,
+    sibling: Node<Task>,
 }
 
 impl Object for Task {
@@ -89,12 +92,23 @@ impl Default for Task {
     }
 }
 
+/// The children of a task.
+#[derive(Debug)]
+pub struct Children;
+
+impl Through<Task> for Children {
+    fn node(object: &Task) -> &Node<Task> {
+        &object.sibling
+    }
+}
+
 impl Task {
     /// A task of nothing, which pays for the first.
     pub const fn new() -> Task {
         Task {
             id: Word::zeroed(),
             parent: Link::none(),
+            children: List::empty(),
             limit: Word::zeroed(),
             used: Word::zeroed(),
             slabs: [const { Word::zeroed() }; CLASSES],
@@ -116,6 +130,7 @@ impl Task {
             calls: Word::zeroed(),
             received: Word::zeroed(),
             node: Node::new(),
+            sibling: Node::new(),
         }
     }
 
@@ -161,6 +176,7 @@ impl Task {
                 return Err(error);
             }
         }
+        parent.children.push(k, task);
         Ok(task)
     }
 
@@ -169,12 +185,24 @@ impl Task {
         if self.dying.replace(true) {
             return;
         }
+        if let Some(parent) = self.parent.get(k) {
+            parent.children.remove(k, self);
+        }
         k.kernel.dying_tasks.push(k, self);
     }
 
-    /// Takes a step in taking a dying task apart: a thread, a region, a few
-    /// capabilities or a page table.
+    /// Takes a step in taking a dying task apart: a child, a thread, a region, a
+    /// few capabilities or a page table.
+    ///
+    /// Children end with whoever pays for them: one that names itself in its own
+    /// table would otherwise keep its part of the quota for ever.
     pub fn reap(&self, k: Entered<'_>) -> Progress {
+        while let Some(child) = self.children.first(k) {
+            child.kill(k);
+            if Port::interrupt_waits() {
+                return Progress::Again;
+            }
+        }
         while let Some(thread) = self.threads.first(k) {
             thread.end(k);
             thread.detach(k);

@@ -335,19 +335,20 @@ fn a_task_that_nobody_names_is_killed_with_its_children() {
     let m = &payer.m;
     let (free, used) = (m.k.kernel.frames.free(), payer.task.used.get());
     let child = payer.make(on_task::CREATE_TASK, &[90]);
-    // The child names itself through nothing but its own grandchildren.
-    let mut parent = child;
+    // Each names its own child, and the last one itself.
+    let mut chain = std::vec![child];
     for depth in (1..8).rev() {
+        let parent = chain[chain.len() - 1];
         let next = m.make(payer.thread, parent, on_task::CREATE_TASK, &[depth * 10]);
-        let words = [255];
-        assert!(
-            m.task_call(payer.thread, parent, on_task::INSTALL, &[next], &words)
-                .is_ok()
-        );
-        payer.delete(parent);
-        parent = next;
+        for into in [parent, next] {
+            let installed = m.task_call(payer.thread, into, on_task::INSTALL, &[next], &[255]);
+            assert!(installed.is_ok());
+        }
+        chain.push(next);
     }
-    payer.delete(parent);
+    for handle in chain.into_iter().rev() {
+        payer.delete(handle);
+    }
     m.leave();
     assert_eq!(payer.task.used.get(), used);
     assert_eq!(m.k.kernel.frames.free(), free);

@@ -161,6 +161,7 @@ pub const SUITES: &[Suite] = &[
             "there_is_a_limit_of_mappings",
             "a_quota_is_a_limit_and_comes_back",
             "a_childs_quota_is_its_parents_cost",
+            "tasks_end_with_the_one_that_pays_for_them",
             "message_buffers_have_a_guard",
         ],
     },

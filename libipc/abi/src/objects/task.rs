@@ -78,7 +78,8 @@ pub trait Task {
     #[op(10)]
     fn set_fault_handler(&mut self, handler: &EndpointClient) -> Result<(), ObjectError>;
 
-    /// Ends all threads, empties the table, unmaps everything. Frames return to
+    /// Ends all threads, empties the table, unmaps everything, and does the same
+    /// to all tasks that were made from this one's quota. Frames return to
     /// the parent's quota as nobody else uses them. Needs `CONTROL`.
     #[op(11)]
     fn kill(&mut self) -> Result<(), ObjectError>;

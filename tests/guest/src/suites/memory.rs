@@ -39,6 +39,7 @@ pub(crate) const CASES: &[Case] = cases![
     there_is_a_limit_of_mappings,
     a_quota_is_a_limit_and_comes_back,
     a_childs_quota_is_its_parents_cost,
+    tasks_end_with_the_one_that_pays_for_them,
     message_buffers_have_a_guard,
 ];
 
@@ -444,6 +445,24 @@ fn a_childs_quota_is_its_parents_cost(world: &mut World) -> Verdict {
         drop(memory);
         grandchild.kill()?;
     }
+    wait::until(|| Ok(own.info()?.used == before))
+}
+
+fn tasks_end_with_the_one_that_pays_for_them(_: &mut World) -> Verdict {
+    let own = libipc::task();
+    let before = own.info()?.used;
+    let parent = own.create_task(200)?;
+    let child = parent.create_task(100)?;
+    let grandchild = child.create_task(50)?;
+    // One that holds itself, and two that hold each other: no count would ever
+    // reach zero.
+    child.install(child.as_ref(), 255)?;
+    grandchild.install(child.as_ref(), 255)?;
+    child.install(grandchild.as_ref(), 255)?;
+    drop((child, grandchild));
+    parent.kill()?;
+    wait::until(|| Ok(own.info()?.used <= before + 2))?;
+    drop(parent);
     wait::until(|| Ok(own.info()?.used == before))
 }
 
