@@ -143,7 +143,7 @@ impl<'k> Entered<'k> {
 }
 
 /// Words of the set of address-space identifiers.
-const SETS: usize = 64;
+const SETS: usize = 1024;
 
 /// Address-space identifiers, each given to one task at a time.
 pub struct Asids {

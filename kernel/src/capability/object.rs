@@ -7,7 +7,10 @@ use crate::{
         thread::Thread,
     },
 };
-use libipc_abi::handle::{ObjectType, Rights};
+use libipc_abi::{
+    handle::{ObjectType, Rights},
+    status::Cause,
+};
 
 /// What a capability leads to.
 #[derive(Clone, Copy)]
@@ -83,7 +86,7 @@ impl<'k> Target<'k> {
             Target::Interrupt(interrupt) => interrupt.release(k),
             Target::System => {}
             Target::Reply(thread, number) => {
-                ipc::end::dropped(k, thread, *number);
+                ipc::end::unanswered(k, thread, *number, Cause::Dropped);
                 thread.release(k);
             }
             Target::Endpoint(endpoint, session, _) => {

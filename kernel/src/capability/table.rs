@@ -6,6 +6,7 @@ use crate::{
     Entered,
     arch::{Arch, ENTRIES, Port},
     cell::Word,
+    ipc::end,
     memory::{frames, quota, slab, space::Progress},
     object::task::Task,
 };
@@ -14,6 +15,7 @@ use libipc_abi::{
     PAGE,
     handle::{Handle, ObjectType, Rights},
     objects::ObjectError,
+    status::Cause,
 };
 
 /// Slots in a page.
@@ -195,9 +197,13 @@ impl Table {
         while self.slots.get() > 0 {
             let first = self.slots.get() - SLOTS;
             for index in first..first + SLOTS {
-                if let Some(slot) = self.slot(k, index) {
-                    self.delete(k, slot);
+                let Some(slot) = self.slot(k, index) else {
+                    continue;
+                };
+                if let Some(Target::Reply(thread, number)) = slot.target(k) {
+                    end::unanswered(k, thread, number, Cause::Died);
                 }
+                self.delete(k, slot);
             }
             let page = (first / SLOTS) as usize;
             let directory = &self.directories[page / ENTRIES];

@@ -113,10 +113,11 @@ pub fn drop_request(k: Entered<'_>, server: &Thread, client: &Thread) {
     fail(k, client, TransportError::delivered(Cause::Dropped));
 }
 
-/// A kept reply was thrown away.
-pub fn dropped(k: Entered<'_>, client: &Thread, number: u64) {
+/// Nobody holds the kept reply to this call any more: it was thrown away, or
+/// its holder died.
+pub fn unanswered(k: Entered<'_>, client: &Thread, number: u64, cause: Cause) {
     if reply::waits_for(client, number) {
-        fail(k, client, TransportError::delivered(Cause::Dropped));
+        fail(k, client, TransportError::delivered(cause));
     }
 }
 

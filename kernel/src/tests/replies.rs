@@ -68,6 +68,15 @@ fn deleting_a_kept_reply_answers_dropped() {
 }
 
 #[test]
+fn the_death_of_who_kept_a_reply_answers_died() {
+    let pair = Pair::called(LABEL, &[]);
+    keep(&pair);
+    pair.machine.kill(pair.server_task);
+    let status = pair.machine.result(pair.client).status;
+    assert_eq!(status, delivered(Cause::Died));
+}
+
+#[test]
 fn receiving_without_answering_answers_dropped() {
     let pair = Pair::called(LABEL, &[]);
     assert_eq!(pair.machine.receive(pair.server, pair.serve), None);
