@@ -74,7 +74,7 @@ fn a_file_is_larger_than_a_call(world: &mut World) -> Verdict {
     let root = root(world)?;
     let file = root.create(name("large"))?;
     let content: Vec<u8> = (0..150_000_u32)
-        .map(|index| (index * 7 >> 3) as u8)
+        .map(|index| ((index * 7) >> 3) as u8)
         .collect();
     let mut written = 0;
     while written < content.len() {
@@ -217,13 +217,11 @@ fn the_archive_is_read_only(world: &mut World) -> Verdict {
     let names = listed(&boot)?;
     check!(!names.is_empty());
     check_eq!(root.remove(name("boot")).is_err(), true);
-    for file in ["motd"] {
-        check!(names.iter().any(|name| name == file));
-        let file = boot.open(name(file), FileAccess::Read)?;
-        let mut bytes = [0; 8];
-        check!(file.read_at(0, &mut bytes)? > 0);
-        check!(file.write_at(0, b"x").is_err());
-    }
+    check!(names.iter().any(|name| name == "motd"));
+    let file = boot.open(name("motd"), FileAccess::Read)?;
+    let mut bytes = [0; 8];
+    check!(file.read_at(0, &mut bytes)? > 0);
+    check!(file.write_at(0, b"x").is_err());
     Ok(())
 }
 

@@ -262,11 +262,11 @@ pub(super) fn a_session_has_a_limit_of_calls_in_flight(_: &mut World) -> Verdict
     let first = caller(handle, FOREVER)?;
     let second = caller(handle, FOREVER)?;
     wait::until(|| Ok(endpoint.info()?.queued == 2))?;
-    let out = raw::call(handle, CALL, &[]);
+    let out = raw::call_until(handle, CALL, &[], wait::soon().ticks());
     check_eq!(raw::error(&out), not_delivered(Cause::QuotaExceeded));
     // One that is being served counts too; an answered one no longer does.
     raw::receive(endpoint.as_ref().handle(), FOREVER);
-    let out = raw::call(handle, CALL, &[]);
+    let out = raw::call_until(handle, CALL, &[], wait::soon().ticks());
     check_eq!(raw::error(&out), not_delivered(Cause::QuotaExceeded));
     raw::reply(&[]);
     let third = caller(handle, wait::soon().ticks())?;
