@@ -167,11 +167,12 @@ impl Wheel {
             self.base.set(begin);
             self.reached.set(Place(Some((level as u8, slot as u8))));
             self.clear(k, thread);
-            let deadline = thread.alarm.deadline.get();
-            if deadline <= now {
+            // A slot of the lowest level is one moment. Others are spread over
+            // lower levels first, so that a late look finds alarms in order.
+            if level == 0 {
                 return Some(thread);
             }
-            self.set(k, thread, deadline);
+            self.set(k, thread, thread.alarm.deadline.get());
         }
         // Nothing begins before `now`, so time can move on to it.
         self.base.set(now.max(self.base.get()));

@@ -93,6 +93,11 @@ impl Model {
                 let index = threads.position(|other| core::ptr::eq(*other, thread));
                 let deadline = self.set.remove(&index.unwrap());
                 assert!(deadline.unwrap() <= self.now, "too early");
+                let next = self.set.values().min();
+                assert!(
+                    next.is_none_or(|next| deadline.unwrap() <= *next),
+                    "out of order"
+                );
             }
             if left > 0 {
                 break;
