@@ -191,6 +191,7 @@ impl Hostile {
                 let rights = self.pool.any(&mut self.random).rights();
                 [Handle::new(1, rights, kind, 0).0, 0, 0, 0, 0]
             }
+            REVOKE => [self.pool.any(&mut self.random).0, 0, 0, 0, 0],
             CAPABILITY => [self.random.below(64), 0, 0, 0, 0],
             PEEK => {
                 let from = self.address();

@@ -419,9 +419,9 @@ impl Hostile {
     /// The label of an answer.
     fn answer(&mut self) -> Label {
         let outcome = match self.random.below(20) {
-            0..12 => Label::OK,
-            12..15 => Label::SERVER_ERROR,
-            15..17 => self.random.one(&Cause::ALL) as u8,
+            0..10 => Label::OK,
+            10..13 => Label::SERVER_ERROR,
+            13..17 => self.random.one(&Cause::ALL) as u8,
             17..19 => Cause::Cancelled as u8,
             _ => 99,
         };

@@ -76,7 +76,7 @@ macro_rules! rows {
         Row { interface: None, number: system_call::CALL, reachable: "odmqlxtpckvye" },
         Row { interface: None, number: system_call::RECEIVE, reachable: "odxtk" },
         Row { interface: None, number: system_call::REPLY, reachable: "odmc" },
-        Row { interface: None, number: system_call::REPLY_RECEIVE, reachable: "odmxt" },
+        Row { interface: None, number: system_call::REPLY_RECEIVE, reachable: "odmxtk" },
         Row { interface: None, number: system_call::SIGNAL, reachable: "odx" },
         Row { interface: None, number: system_call::UNKNOWN, reachable: "dmv" },
         ]
@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Row] = rows! {
         CREATE_TASK "ordmqx" CREATE_THREAD "ordmqx" CREATE_ENDPOINT "odmqx" CREATE_MEMORY "ordmqx"
         MAP "ordmqx" UNMAP "ordmx" PROTECT "ordmx" INSTALL "ordmx" DERIVE "ordmx" DELETE "odmx"
         SET_FAULT_HANDLER "odmx" KILL "odm" INFO "odm" THREAD "ordm" CAPABILITY "ordm"
-        REGISTERS "ordm" HISTORY "ordm" PEEK "odmlx";
+        REGISTERS "ordm" HISTORY "ordm" PEEK "odmlx" REVOKE "odmx";
     thread:
         RESUME "odmx" SUSPEND "odmx" CANCEL "odmx" SET_PRIORITY "ordmx" EXIT "odmx"
         YIELD_NOW "ordm" INFO "odm" PANIC "rdm";
@@ -215,20 +215,30 @@ impl Counts {
         }
     }
 
+    /// What could have been seen and was not.
+    fn unseen(&self) -> impl Iterator<Item = (&'static Row, &'static str)> {
+        ROWS.iter().enumerate().flat_map(move |(index, row)| {
+            let outcomes = OUTCOMES.iter().enumerate();
+            let unseen = outcomes.filter(move |(outcome, (letter, _))| {
+                self.cell(index, *outcome) == 0 && row.reachable.contains(*letter)
+            });
+            unseen.map(move |(_, (_, name))| (row, *name))
+        })
+    }
+
+    /// Whether everything that can be seen was.
+    pub(super) fn is_full(&self) -> bool {
+        self.unseen().next().is_none()
+    }
+
     /// Names what could have been seen and was not; returns how many.
     pub(super) fn empty_cells(&self, world: &World) -> usize {
-        let mut empty = self.0[2].load(Relaxed) as usize;
-        for (index, row) in ROWS.iter().enumerate() {
-            for (outcome, (letter, name)) in OUTCOMES.iter().enumerate() {
-                if self.cell(index, outcome) == 0 && row.reachable.contains(*letter) {
-                    say(
-                        world,
-                        format_args!("fuzz: never seen: {} {name}", row.name()),
-                    );
-                    empty += 1;
-                }
-            }
+        for (row, name) in self.unseen() {
+            say(
+                world,
+                format_args!("fuzz: never seen: {} {name}", row.name()),
+            );
         }
-        empty
+        self.0[2].load(Relaxed) as usize + self.unseen().count()
     }
 }
