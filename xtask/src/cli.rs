@@ -34,13 +34,20 @@ pub enum Command {
     /// Count code lines and bytes of the kernel, and price the parts of a system
     Size(Sizes),
     /// Run the host tests of the kernel's logic under Miri
-    Miri,
+    Miri(Miri),
     /// Make random system calls from hostile tasks and show what came of them
     Fuzz(Fuzz),
     /// Start a new server or app from a template
     New(New),
     /// Print what the interface macro makes of an interface
     Expand(Expand),
+}
+
+/// Options of `miri`.
+#[derive(Args, Debug)]
+pub struct Miri {
+    /// Only tests whose name contains this, such as `tests::messages`
+    pub filter: Option<String>,
 }
 
 /// Which machine.

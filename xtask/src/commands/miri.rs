@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
+use crate::cli::Miri;
 use crate::process::{find, output, run, step};
 use crate::workspace::root;
 
@@ -11,7 +12,7 @@ use crate::workspace::root;
 const PACKAGES: &[&str] = &["tessera-kernel", "libipc-abi"];
 
 /// Runs the command.
-pub fn miri() -> Result<ExitCode> {
+pub fn miri(options: &Miri) -> Result<ExitCode> {
     if find("rustup").is_none() {
         bail!("Miri needs a nightly toolchain, which rustup (https://rustup.rs) brings");
     }
@@ -32,6 +33,8 @@ pub fn miri() -> Result<ExitCode> {
         .current_dir(root())
         .args(["miri", "test", "--lib"])
         .args(packages)
+        .arg("--")
+        .args(&options.filter)
         // Physical addresses are the host's own: integers become pointers, which
         // the borrow checks cannot follow in reasonable time.
         .env(

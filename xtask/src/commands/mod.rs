@@ -28,7 +28,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Test(options) => test::test(options),
         Command::Lint => lint::lint(),
         Command::Size(options) => size::size(options),
-        Command::Miri => miri::miri(),
+        Command::Miri(options) => miri::miri(&options),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Expand(options) => expand::expand(options),
         Command::New(options) => new::new(options),
