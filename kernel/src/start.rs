@@ -240,24 +240,13 @@ fn load<'k>(
             .ok_or(ObjectError::OutOfRange)?;
         let pages = end.div_ceil(page) - start / page;
         let address = BASE.checked_add(start).ok_or(ObjectError::OutOfRange)?;
-        let memory = Memory::create(k, task, pages)?;
+        let memory = place(k, task, address, pages, segment.access)?;
         copy::write(
             k,
             segment.bytes,
             Place::Memory(memory, segment.address - start),
         )
         .map_err(|_| ObjectError::LeaseFault)?;
-        let access = segment.access;
-        let mapping = Mapping {
-            memory,
-            source: None,
-            address,
-            offset: 0,
-            pages,
-            access,
-            most: access,
-        };
-        while space::map(k, task, &mapping)? == Progress::Again {}
         *slot = Some(memory);
     }
     for (offset, value) in relocations {
