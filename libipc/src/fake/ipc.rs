@@ -280,6 +280,10 @@ fn receive(caller: Caller, input: &CallIn) -> Outcome {
     let epoch = world.endpoints[&endpoint].epoch;
     let mut timed_out = false;
     loop {
+        // The host cannot stop a thread: it learns here that its task is gone.
+        if !world.is_alive(caller.task) {
+            return refused(Cause::Died);
+        }
         if let Some(found) = next(&mut world, caller, endpoint, epoch) {
             return found;
         }
@@ -330,6 +334,9 @@ fn next(world: &mut World, caller: Caller, endpoint: u64, epoch: u64) -> Option<
 /// Hands a queued call to a receiver; `None` if it failed or is gone.
 fn deliver(world: &mut World, caller: Caller, id: u64) -> Option<CallOut> {
     let call = world.calls.get(&id)?;
+    if !matches!(call.progress, Progress::Queued) {
+        return None;
+    }
     let from = call.task;
     let open = Buffer::current().get(word::OPEN) as usize;
     let handles = call.parcel.handles.clone();

@@ -226,12 +226,19 @@ impl World {
         let died = TransportError::delivered(Cause::Died);
         let mine = self.threads.values_mut().filter(|t| t.task == task);
         let serving: Vec<u64> = mine.filter_map(|thread| thread.serving.take()).collect();
-        serving.into_iter().for_each(|call| self.fail(call, died));
+        let own = self.calls.values().filter(|call| call.task == task);
+        let own: Vec<u64> = own.map(|call| call.request_id).collect();
+        let ended = serving.into_iter().chain(own);
+        ended.for_each(|call| self.fail(call, died));
         for slot in table.slots {
             if let Some(entry) = slot.entry {
                 self.release(entry);
             }
         }
+    }
+
+    pub(super) fn is_alive(&self, task: u64) -> bool {
+        self.tasks.contains_key(&task)
     }
 
     pub(super) fn count(&self, task: u64) -> usize {

@@ -145,6 +145,21 @@ fn a_server_that_dies_leaves_nobody_hanging() {
 }
 
 #[test]
+fn a_killed_task_receives_nothing_more() {
+    let endpoint = fake::endpoint();
+    let book: NotebookClient = endpoint.mint_client(3).unwrap();
+    let old = fake::Task::new();
+    let server = old.spawn_with(copy(&endpoint), |own: EndpointClient| common::serve(&own));
+    while endpoint.info().unwrap().receivers == 0 {
+        std::thread::yield_now();
+    }
+    old.kill();
+    let quick = NotebookClient::from(copy(&book)).with_timeout(Duration::from_millis(10));
+    assert_eq!(quick.cover(), refused(Cause::TimedOut));
+    assert_eq!(server.join().unwrap().cause, Cause::Died);
+}
+
+#[test]
 fn another_interface_is_a_version_mismatch() {
     let book = start();
     let stranger = stranger::StrangerClient::from(copy(&book));
