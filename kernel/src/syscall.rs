@@ -27,8 +27,10 @@ fn dispatch(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     const REPLY_RECEIVE: Flags = Flags::REPLY.union(Flags::RECEIVE);
     const SIGNAL: Flags = Flags::SIGNAL;
     const OBJECT: Flags = Flags::OBJECT;
+    const REPEAT: Flags = Flags::REPEAT;
     match call.label.flags() {
-        flags if flags.is_empty() || flags == OBJECT => interface::call(k, thread, call),
+        flags if flags.is_empty() => interface::call(k, thread, call),
+        OBJECT | REPEAT => interface::call(k, thread, call),
         RECEIVE => receive::receive(k, thread, call),
         REPLY_RECEIVE => reply::reply_receive(k, thread, call),
         REPLY => reply::reply(k, thread, call),

@@ -1,14 +1,16 @@
 //! The client's side of a call.
 
 use crate::{
-    CallError, Capability, arch,
+    CallError, Capability,
+    agreement::Agreement,
+    arch,
     handle::Handle,
     label::{Flags, Label},
     lease,
     message::{self, Attached, Reader, Writer, failed, failure},
     message_buffer::LeaseDescriptor,
     near::{Gate, NearAnswer, NearCall},
-    operation::{Class, Interface, Operation},
+    operation::{AGREE, Class, Interface, Operation},
     registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
@@ -23,6 +25,8 @@ pub struct Connection {
     capability: Capability,
     deadline: Deadline,
     gate: Option<&'static dyn Gate>,
+    agreement: Agreement,
+    repeating: bool,
 }
 
 /// When the calls of a client end.
@@ -56,6 +60,29 @@ impl Connection {
         self
     }
 
+    /// See the clients' method of this name.
+    pub fn agree(
+        &self,
+        interface: &'static Interface,
+        numbers: &[u8],
+    ) -> Result<(), TransportError> {
+        let chosen = |number| numbers.is_empty() || numbers.contains(&number);
+        let operations = interface.operations.iter().enumerate();
+        let asked = operations.filter(|(_, operation)| chosen(operation.number));
+        self.agreement.ask(self, interface, asked)
+    }
+
+    /// See the clients' method of this name.
+    pub fn repeating(&self) -> Repeating {
+        Repeating(Connection {
+            capability: Capability::from_handle(self.capability.handle()),
+            deadline: self.deadline,
+            gate: self.gate,
+            agreement: self.agreement.clone(),
+            repeating: true,
+        })
+    }
+
     fn deadline(&self) -> Instant {
         match self.deadline {
             Deadline::Inherit => Instant::FOREVER,
@@ -71,7 +98,19 @@ impl From<Capability> for Connection {
             capability,
             deadline: Deadline::Inherit,
             gate: None,
+            agreement: Agreement::default(),
+            repeating: false,
         }
+    }
+}
+
+/// A connection that repeats calls over a handle that another one owns.
+#[derive(Debug)]
+pub struct Repeating(Connection);
+
+impl<C: From<Connection>> From<Repeating> for Borrowed<C> {
+    fn from(repeating: Repeating) -> Self {
+        Borrowed(ManuallyDrop::new(C::from(repeating.0)))
     }
 }
 
@@ -115,7 +154,10 @@ impl<C: fmt::Debug> fmt::Debug for Borrowed<C> {
 /// The methods of clients, which the interface macro makes, use it.
 pub struct Call<'a> {
     connection: &'a Connection,
+    interface: &'static Interface,
     operation: &'static Operation,
+    /// Of the operation in the interface's table.
+    index: usize,
     writer: Writer,
 }
 
@@ -128,10 +170,16 @@ impl<'a> Call<'a> {
         index: usize,
     ) -> Call<'a> {
         let operation = &interface.operations[index];
-        let label = Label::call(operation.number, interface.hash);
+        let hash = connection.agreement.hash(index).unwrap_or(interface.hash);
+        let mut label = Label::call(operation.number, hash);
+        if connection.repeating {
+            label = label.with_flags(Flags::REPEAT);
+        }
         Call {
             connection,
+            interface,
             operation,
+            index,
             writer: Writer::new(connection.capability.handle(), label),
         }
     }
@@ -147,6 +195,22 @@ impl<'a> Call<'a> {
         let label = &mut call.writer.input.label;
         *label = label.with_flags(Flags::OBJECT);
         call
+    }
+
+    /// Asks the server about operations of the interface.
+    pub(crate) fn agreement(
+        connection: &'a Connection,
+        interface: &'static Interface,
+        operation: &'static Operation,
+    ) -> Call<'a> {
+        let label = Label::call(operation.number, interface.name_hash);
+        Call {
+            connection,
+            interface,
+            operation,
+            index: 0,
+            writer: Writer::new(connection.capability.handle(), label),
+        }
     }
 
     /// Passes a copy of the client's capability.
@@ -207,9 +271,10 @@ impl<'a> Call<'a> {
     #[inline]
     fn attempt(&mut self) -> CallOut {
         self.writer.input.deadline = self.connection.deadline().ticks();
-        message::open(self.operation.reply_capabilities.into());
+        let operation = self.operation;
+        message::open(operation.reply_capabilities.into());
         if let Some(gate) = self.connection.gate
-            && !self.operation.deferred
+            && !operation.deferred
         {
             let mut answer = NearAnswer::new();
             if gate.call(&NearCall::new(&self.writer.input), &mut answer) {
@@ -223,20 +288,51 @@ impl<'a> Call<'a> {
     /// to be moved and is still here.
     #[cold]
     fn recover(&mut self, output: &mut CallOut) {
-        if self.may_retry(failure(output)) {
-            *output = self.attempt();
+        let error = failure(output);
+        if error == TransportError::refused(Cause::VersionMismatch) {
+            if let Some(hash) = self.agreed_hash() {
+                self.writer.input.label = self.writer.input.label.with_hash(hash);
+                *output = self.attempt();
+            }
+        } else if self.may_retry(error) {
+            let repeats = error.delivered && self.operation.class == Class::Recorded;
+            if repeats {
+                self.writer.input.label = self.writer.input.label.with_flags(Flags::REPEAT);
+            }
+            let again = self.attempt();
+            // A server that has no record of the first attempt does not know
+            // more than that attempt's error says.
+            let unknown = Status::Error(TransportError::delivered(Cause::Dropped)).to_word();
+            if !repeats || again.status != unknown {
+                *output = again;
+            }
         }
         if output.status != Status::Message.to_word() && !failure(output).delivered {
             self.writer.discard();
         }
     }
 
+    /// The hash by which to call the operation, if the server has it as another
+    /// version of the interface. What the call moves is gone with the first
+    /// attempt, so such a call is not made again.
+    fn agreed_hash(&self) -> Option<u32> {
+        let (connection, index) = (self.connection, self.index);
+        let answerable = !self.writer.input.label.flags().contains(Flags::OBJECT);
+        if self.writer.moves() || !answerable || self.operation.number == AGREE {
+            return None;
+        }
+        let asked = core::iter::once((index, self.operation));
+        let agreement = &connection.agreement;
+        agreement.ask(connection, self.interface, asked).ok()?;
+        Some(agreement.hash(index).unwrap_or(self.interface.hash))
+    }
+
     /// Whether a second attempt is harmless and has a chance: the server died
-    /// or dropped the call, which did not run or may run twice. Once is enough:
-    /// who fails again has a reason that does not pass.
+    /// or dropped the call, which did not run, may run twice, or is recorded.
+    /// Once is enough: who fails again has a reason that does not pass.
     fn may_retry(&self, error: TransportError) -> bool {
         let passing = matches!(error.cause, Cause::Died | Cause::Dropped);
-        let harmless = !error.delivered || self.operation.class == Class::Idempotent;
+        let harmless = !error.delivered || self.operation.class != Class::Once;
         let complete = !error.delivered || !self.writer.moves();
         passing && harmless && complete
     }

@@ -47,6 +47,7 @@ extern crate alloc;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 
+mod agreement;
 mod arch;
 mod buffer;
 mod capability;
@@ -55,6 +56,7 @@ mod error;
 mod incoming;
 mod lease;
 mod message;
+mod record;
 mod reply;
 
 pub mod fault;

@@ -260,9 +260,16 @@ impl<D: Dispatch + Send + ?Sized> Gate for NearGate<D> {
         let mut incoming = Incoming::near(call, &mut attached);
         let mut outgoing = Outgoing(Writer::new(Handle::NULL, Label(0)));
         if server::run(inside.server(), call.label(), &mut incoming, &mut outgoing) {
-            answer.0.status = Status::Message.to_word();
-            answer.0.label = outgoing.0.input.label;
-            answer.0.words = outgoing.0.input.words;
+            let label = outgoing.0.input.label;
+            match Cause::from_bits(label.operation()) {
+                // As the kernel does with a message that was not understood.
+                Some(cause) => _ = answer.refuse(cause),
+                None => {
+                    answer.0.status = Status::Message.to_word();
+                    answer.0.label = label;
+                    answer.0.words = outgoing.0.input.words;
+                }
+            }
         }
         attached.discard();
         true

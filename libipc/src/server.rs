@@ -41,17 +41,19 @@
 //! ```
 
 pub use crate::incoming::Incoming;
+pub use crate::record::Records;
 pub use crate::reply::{LeaseId, Reply};
 
 use crate::{
-    arch,
+    agreement, arch,
     client::Borrowed,
     handle::Handle,
     label::{Flags, Label},
     message::{self, Attached, Writer, failed, failure},
     message_buffer::{CAPABILITIES, LeaseDescriptor},
     objects::{EndpointClient, ReplyClient},
-    operation::Interface,
+    operation::{AGREE, Class, Interface},
+    record::Begun,
     registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
@@ -107,8 +109,10 @@ pub(crate) fn run<D: Dispatch + ?Sized>(
     request: &mut Incoming<'_>,
     reply: &mut Outgoing,
 ) -> bool {
-    let result = if label.hash() == D::INTERFACE.hash {
+    let result = if D::INTERFACE.accepts(label.hash()) {
         server.dispatch(label.operation(), request, reply)
+    } else if asks(&D::INTERFACE, label) {
+        agreement::answer(&D::INTERFACE, request, reply).map(|()| Outcome::Answered(Ok(())))
     } else {
         Err(Cause::VersionMismatch)
     };
@@ -125,6 +129,17 @@ pub(crate) fn run<D: Dispatch + ?Sized>(
         // Nothing else may be said in a reply: the request ends as `Dropped`.
         Err(_) => false,
     }
+}
+
+/// Whether the message asks whether its sender means the same interface.
+fn asks(interface: &Interface, label: Label) -> bool {
+    label.operation() == AGREE && label.hash() == interface.name_hash
+}
+
+/// Whether the operation is harmless to run again.
+fn is_idempotent(interface: &Interface, label: Label) -> bool {
+    let operation = interface.operation(label.operation());
+    operation.is_some_and(|operation| operation.class == Class::Idempotent)
 }
 
 /// Completes a reply whose result is in the writer, or which is this error.
@@ -192,6 +207,8 @@ pub struct Receiver<'e> {
     /// registers, or nothing can overwrite the buffer before it leaves.
     answer: Outgoing,
     pending: bool,
+    own_records: Records,
+    shared_records: Option<&'e Records>,
 }
 
 impl<'e> Receiver<'e> {
@@ -203,7 +220,21 @@ impl<'e> Receiver<'e> {
             attached: Attached::default(),
             answer: Outgoing(Writer::new(Handle::NULL, Label(0))),
             pending: false,
+            own_records: Records::new(),
+            shared_records: None,
         }
+    }
+
+    /// The same for one of several threads that serve `endpoint`: a repeat may
+    /// reach another one than the first attempt did.
+    pub fn sharing(endpoint: &'e EndpointClient, records: &'e Records) -> Receiver<'e> {
+        let mut receiver = Receiver::new(endpoint);
+        receiver.shared_records = Some(records);
+        receiver
+    }
+
+    fn records(&self) -> &Records {
+        self.shared_records.unwrap_or(&self.own_records)
     }
 
     /// Where it receives.
@@ -242,7 +273,10 @@ impl<'e> Receiver<'e> {
                 Ok(Event::Message(Message { receiver: self }))
             }
             Some(Status::Signals) => Ok(Event::Signals(self.message.words[0])),
-            Some(Status::Closed) => Ok(Event::Closed(self.message.badge)),
+            Some(Status::Closed) => {
+                self.records().closed(self.message.badge);
+                Ok(Event::Closed(self.message.badge))
+            }
             _ => Err(failure(&self.message)),
         }
     }
@@ -308,7 +342,8 @@ impl Message<'_, '_> {
     /// Whether it calls this interface, for a server that has several at one
     /// endpoint.
     pub fn is<D: Dispatch + ?Sized>(&self) -> bool {
-        self.label().hash() == D::INTERFACE.hash
+        let label = self.label();
+        D::INTERFACE.accepts(label.hash()) || asks(&D::INTERFACE, label)
     }
 
     /// Runs the operation and answers: the answer leaves when the server next
@@ -331,6 +366,50 @@ impl Message<'_, '_> {
 
     #[inline]
     fn run<D: Dispatch + ?Sized>(&mut self, server: &mut D) {
+        let label = self.label();
+        let recorded = const { D::INTERFACE.recorded() };
+        let number = usize::from(label.operation());
+        let is_recorded = recorded[number / 64] >> (number % 64) & 1 != 0;
+        if is_recorded {
+            self.run_recorded(server);
+        } else if label.flags().is_empty() || is_idempotent(&D::INTERFACE, label) {
+            self.run_once(server);
+        } else {
+            // Whether the first attempt ran is not known here.
+            self.receiver.pending = false;
+        }
+    }
+
+    /// Runs an operation unless it did already.
+    fn run_recorded<D: Dispatch + ?Sized>(&mut self, server: &mut D) {
+        let (badge, id) = (self.badge(), self.request_id());
+        let receiver = &mut *self.receiver;
+        let (label, words) = (receiver.message.label, &receiver.message.words);
+        let repeats = label.flags().contains(Flags::REPEAT);
+        let label = label.with_flags(Flags::empty());
+        let records = receiver.shared_records.unwrap_or(&receiver.own_records);
+        let answer = &mut receiver.answer.0;
+        match records.begin(badge, id, label, words, repeats, answer) {
+            Begun::Answered => receiver.pending = true,
+            Begun::Unknown => receiver.pending = false,
+            Begun::Malformed => {
+                refuse(answer, Cause::Malformed);
+                receiver.pending = true;
+            }
+            Begun::Run => {
+                self.run_once(server);
+                let (records, answer) = (self.receiver.records(), &self.receiver.answer.0);
+                match Cause::from_bits(answer.input.label.operation()) {
+                    _ if !self.receiver.pending => {}
+                    Some(_) => records.forget(badge, id),
+                    None => records.complete(badge, id, answer),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn run_once<D: Dispatch + ?Sized>(&mut self, server: &mut D) {
         let receiver = &mut *self.receiver;
         let label = receiver.message.label;
         let words = &receiver.message.words;

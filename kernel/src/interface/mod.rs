@@ -139,12 +139,13 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
         return Outcome::Done(refused(cause));
     };
     match target {
-        Target::Endpoint(endpoint, session, _) if flags.is_empty() => {
+        Target::Endpoint(endpoint, session, _) if flags != Flags::OBJECT => {
             if !call.handle.rights().contains(Rights::CALL) {
                 return Outcome::Done(refused(Cause::Denied));
             }
             ipc::call::call(k, thread, endpoint, session, call)
         }
+        _ if flags == Flags::REPEAT => Outcome::Done(refused(Cause::Malformed)),
         Target::Endpoint(..)
         | Target::System
         | Target::Task(_)
@@ -177,7 +178,7 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
         Err(cause) => return Outcome::Done(refused(cause)),
     };
     let interface = interface(&target);
-    if call.label.hash() != interface.hash {
+    if !interface.accepts(call.label.hash()) {
         return Outcome::Done(refused(Cause::VersionMismatch));
     }
     let operation = call.label.operation();

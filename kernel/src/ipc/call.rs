@@ -14,7 +14,7 @@ use crate::{
 use libipc_abi::{
     FOREVER,
     buffer::{BYTES, CAPABILITIES, LEASES},
-    label::Label,
+    label::{Flags, Label},
     registers::CallIn,
     status::{Cause, Status, TransportError},
 };
@@ -114,7 +114,10 @@ fn holds_all(k: Entered<'_>, caller: &Thread, endpoint: &Endpoint) -> bool {
 }
 
 fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label: Label) {
-    caller.call_number.add(1);
+    let number = caller.call_number.add(1);
+    if !label.flags().contains(Flags::REPEAT) && caller.pending_fault().is_none() {
+        caller.request_number.set(number);
+    }
     caller.remember(label.0);
     caller.label.set(label.0);
     caller.endpoint.set(Some(endpoint));

@@ -40,7 +40,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
 
     let out = CallOut {
         status: Status::Message.to_word(),
-        label: label.with_flags(Flags::empty()),
+        label: label.with_flags(label.flags() & Flags::REPEAT),
         words: words(k, sender),
         badge: sender
             .session

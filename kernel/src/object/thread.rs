@@ -95,8 +95,10 @@ pub struct Thread {
     pub buffer: Word<u64>,
     /// Its address in the task.
     pub buffer_address: Word<u64>,
-    /// Calls so far: the low 40 bits of request ids.
+    /// Calls and faults so far: what a kept reply belongs to.
     pub call_number: Word<u64>,
+    /// Number of the first attempt of its current call; see `request_id`.
+    pub request_number: Word<u64>,
     /// The endpoint that it calls or receives from; counted in its uses.
     pub endpoint: Link<Endpoint>,
     /// The session of its call; counted in its calls in flight.
@@ -193,6 +195,7 @@ impl Thread {
                 buffer: Word::new(buffer),
                 buffer_address: Word::new(address),
                 call_number: Word::default(),
+                request_number: Word::default(),
                 endpoint: Link::none(),
                 session: Link::none(),
                 via: Word::default(),
@@ -248,9 +251,15 @@ impl Thread {
             .copied()
     }
 
-    /// The id of its current call: thread 24 bits, call number 40.
+    /// The id of its current call: thread 24 bits, number 40. A call that repeats
+    /// the last one has that one's.
     pub fn request_id(&self) -> u64 {
-        self.id.get() << 40 | self.call_number.get() & ((1 << 40) - 1)
+        // A fault is no call of the program's, which may repeat its last one.
+        let number = match self.pending_fault() {
+            Some(_) => self.call_number.get(),
+            None => self.request_number.get(),
+        };
+        self.id.get() << 40 | number & ((1 << 40) - 1)
     }
 
     /// Notes the label of a call for fault reports.

@@ -76,7 +76,8 @@ fn impossible_labels_are_malformed() {
         LABEL.with_capabilities(5),
         LABEL.with_leases(5),
         LABEL.with_flags(Flags::SIGNAL | Flags::REPLY),
-        LABEL.with_flags(Flags::from_bits_retain(16)),
+        LABEL.with_flags(Flags::REPEAT | Flags::OBJECT),
+        LABEL.with_flags(Flags::REPEAT | Flags::SIGNAL),
     ] {
         let out = m.call(pair.client, pair.use_, label, &[]).unwrap();
         assert_eq!(out.status, refused(Cause::Malformed), "{label:?}");

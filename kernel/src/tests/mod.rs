@@ -14,6 +14,7 @@ mod memory;
 mod messages;
 mod quotas;
 mod random;
+mod repeats;
 mod replies;
 mod revoke;
 mod scheduling;

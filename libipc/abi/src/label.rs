@@ -15,6 +15,9 @@ bitflags::bitflags! {
         /// Call the kernel object behind an endpoint handle itself, not the
         /// server that receives from it.
         const OBJECT = 1 << 3;
+        /// A call: it repeats the thread's last one and keeps its request id. The
+        /// server sees the flag.
+        const REPEAT = 1 << 4;
     }
 }
 
@@ -71,6 +74,11 @@ impl Label {
     /// Sets the flags.
     pub const fn with_flags(self, flags: Flags) -> Label {
         Label(self.0 & !(31 << 27) | (flags.bits() as u64 & 31) << 27)
+    }
+
+    /// Sets the interface's hash.
+    pub const fn with_hash(self, hash: u32) -> Label {
+        Label(self.0 & 0xffff_ffff | (hash as u64) << 32)
     }
 
     /// The operation's number, or a reply's outcome.

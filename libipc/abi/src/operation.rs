@@ -42,13 +42,27 @@ pub struct Operation {
     pub hash: u32,
 }
 
+/// Number of the operation that every server answers before any other: do these
+/// operations mean the same to both of us? Its label has the hash of the
+/// interface's name alone.
+///
+/// Word 0 is how many operations are asked about; each further word is one,
+/// number 32 bits (low) and hash 32 bits (high). The reply's word 0 is the hash
+/// by which to call them; `VersionMismatch` if one is unknown or another here.
+pub const AGREE: u8 = 255;
+
 /// An interface: its name, hash and operations in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// The trait's name.
     pub name: &'static str,
+    /// Hash of the name alone, in labels of [`AGREE`].
+    pub name_hash: u32,
     /// In every label that calls it.
     pub hash: u32,
+    /// The hashes that it had before operations were added: calls with one of
+    /// them mean the same.
+    pub older: &'static [u32],
     /// Sorted by number.
     pub operations: &'static [Operation],
 }
@@ -57,6 +71,25 @@ impl Interface {
     /// The operation with this number.
     pub fn operation(&self, number: u8) -> Option<&'static Operation> {
         self.operations.iter().find(|op| op.number == number)
+    }
+
+    /// Whether calls with this hash are of this interface as it is or was.
+    #[inline(always)]
+    pub fn accepts(&self, hash: u32) -> bool {
+        hash == self.hash || self.older.contains(&hash)
+    }
+
+    /// The numbers of the recorded operations, as a set of bits.
+    pub const fn recorded(&self) -> [u64; 4] {
+        let (mut set, mut index) = ([0; 4], 0);
+        while index < self.operations.len() {
+            let operation = &self.operations[index];
+            if matches!(operation.class, Class::Recorded) {
+                set[operation.number as usize / 64] |= 1 << (operation.number % 64);
+            }
+            index += 1;
+        }
+        set
     }
 }
 
@@ -94,6 +127,16 @@ pub const fn capabilities(parts: &[usize]) -> u8 {
         "this operation has more capabilities than a message"
     );
     sum as u8
+}
+
+/// As [`capabilities`], of a recorded operation: a capability is handed over
+/// once.
+pub const fn no_capabilities(parts: &[usize]) -> u8 {
+    assert!(
+        sum(parts) == 0,
+        "a recorded operation has no capabilities in its request or reply"
+    );
+    0
 }
 
 /// Checks a number of leases at compile time.

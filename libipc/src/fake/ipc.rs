@@ -144,7 +144,7 @@ fn read_parcel(world: &World, caller: Caller, input: &CallIn) -> Result<Parcel, 
         return refused(Cause::Denied);
     }
     Ok(Parcel {
-        label: label.with_flags(Flags::empty()),
+        label: label.with_flags(label.flags() & Flags::REPEAT),
         words: input.words,
         bytes: (0..count).map(|i| buffer.get(word::BYTES + i)).collect(),
         handles,
@@ -174,8 +174,11 @@ fn enqueue(
     let Some(thread) = world.threads.get_mut(&caller.thread) else {
         return refused(Cause::Died);
     };
-    thread.calls += 1;
+    if !parcel.label.flags().contains(Flags::REPEAT) {
+        thread.calls += 1;
+    }
     let request_id = (caller.thread & 0xff_ffff) << 40 | thread.calls;
+    let id = world.number();
     let Some(state) = world.endpoints.get_mut(&endpoint) else {
         return refused(Cause::Died);
     };
@@ -190,7 +193,7 @@ fn enqueue(
         session.calls += 1;
         session.bytes += 8 * parcel.bytes.len() as u64;
     }
-    state.queue.push_back(request_id);
+    state.queue.push_back(id);
     let call = CallState {
         task: caller.task,
         badge,
@@ -200,9 +203,9 @@ fn enqueue(
         open: buffer.get(word::OPEN) as usize,
         progress: Progress::Queued,
     };
-    world.calls.insert(request_id, call);
+    world.calls.insert(id, call);
     CHANGED.notify_all();
-    Ok(request_id)
+    Ok(id)
 }
 
 fn await_answer(mut world: Guard, id: u64, deadline: u64) -> (Guard, Outcome) {

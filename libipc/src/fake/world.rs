@@ -98,7 +98,7 @@ pub(super) struct ThreadState {
     pub(super) task: u64,
     /// The call that it serves.
     pub(super) serving: Option<u64>,
-    /// How many calls it has made.
+    /// How many calls it has made, repeats not counted.
     pub(super) calls: u64,
 }
 
@@ -168,7 +168,7 @@ pub(super) enum Progress {
 }
 
 impl World {
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -226,8 +226,8 @@ impl World {
         let died = TransportError::delivered(Cause::Died);
         let mine = self.threads.values_mut().filter(|t| t.task == task);
         let serving: Vec<u64> = mine.filter_map(|thread| thread.serving.take()).collect();
-        let own = self.calls.values().filter(|call| call.task == task);
-        let own: Vec<u64> = own.map(|call| call.request_id).collect();
+        let own = self.calls.iter().filter(|(_, call)| call.task == task);
+        let own: Vec<u64> = own.map(|(&id, _)| id).collect();
         let ended = serving.into_iter().chain(own);
         ended.for_each(|call| self.fail(call, died));
         for slot in table.slots {

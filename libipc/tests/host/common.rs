@@ -12,6 +12,7 @@ use libipc::{
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) text: Vec<u8>,
+    pub(crate) lines: u64,
     pub(crate) waiting: Vec<(LeaseId, Reply<u64, NotebookError>)>,
     pub(crate) watcher: Option<EndpointClient>,
     /// The next calls of this server go here, if it is set.
@@ -92,6 +93,23 @@ impl Notebook for Session<'_> {
 
     fn numbers(&mut self, first: i64) -> Result<[i64; 60], NotebookError> {
         Ok(core::array::from_fn(|index| first + index as i64))
+    }
+
+    fn add_line(&mut self, line: Lease) -> Result<u64, NotebookError> {
+        let mut text = vec![0; line.len()];
+        line.read_at(0, &mut text)
+            .map_err(|_| NotebookError::BadMemory)?;
+        if text.is_empty() {
+            return Err(NotebookError::NoSuchPage);
+        }
+        self.book.lines += 1;
+        Ok(self.book.lines)
+    }
+
+    fn add_slowly(&mut self, milliseconds: u64) -> Result<[u64; 20], NotebookError> {
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        self.book.lines += 1;
+        Ok([self.book.lines; 20])
     }
 
     fn tear(&mut self) -> Result<(), NotebookError> {

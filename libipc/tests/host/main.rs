@@ -1,7 +1,9 @@
 //! libipc on the host, over the fake kernel.
 
+mod agreement;
 mod common;
 mod ipc;
 mod near;
 mod notebook;
+mod records;
 mod tables;

@@ -70,6 +70,12 @@ impl Notebook for Near {
     fn numbers(&mut self, first: i64) -> Result<[i64; 60], NotebookError> {
         self.session().numbers(first)
     }
+    fn add_line(&mut self, line: libipc::Lease) -> Result<u64, NotebookError> {
+        self.session().add_line(line)
+    }
+    fn add_slowly(&mut self, milliseconds: u64) -> Result<[u64; 20], NotebookError> {
+        self.session().add_slowly(milliseconds)
+    }
     fn tear(&mut self) -> Result<(), NotebookError> {
         self.session().tear()
     }

@@ -75,6 +75,15 @@ pub(crate) trait Notebook {
     #[op(8, idempotent)]
     fn numbers(&mut self, first: i64) -> Result<[i64; 60], NotebookError>;
 
+    /// Adds a line and returns how many there are; a repeat adds none.
+    #[op(9, recorded)]
+    fn add_line(&mut self, line: Lease) -> Result<u64, NotebookError>;
+
+    /// The same, answering after `milliseconds`, and with more words than
+    /// registers hold: all of them are the count.
+    #[op(10, recorded)]
+    fn add_slowly(&mut self, milliseconds: u64) -> Result<[u64; 20], NotebookError>;
+
     /// Panics.
     #[op(200)]
     fn tear(&mut self) -> Result<(), NotebookError>;

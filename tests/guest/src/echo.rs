@@ -2,6 +2,7 @@
 //! travels, and a server of it.
 
 use crate::check::Failure;
+use core::sync::atomic::{AtomicU64, Ordering};
 use libipc::{
     Capability, ErrorCode, Lease, LeaseMut,
     client::Borrowed,
@@ -61,7 +62,14 @@ pub trait Echo {
     #[op(6)]
     #[deferred]
     fn later(&mut self, from: Lease) -> Result<u64, EchoError>;
+
+    /// How often this was called before, by anybody.
+    #[op(7, recorded, since = 2)]
+    fn count(&mut self, why: u64) -> Result<u64, EchoError>;
 }
+
+/// Calls of [`Echo::count`].
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Serves [`Echo`].
 pub(crate) struct Echoing;
@@ -99,6 +107,10 @@ impl Echo for Echoing {
 
     fn refuse(&mut self) -> Result<(), EchoError> {
         Err(EchoError::Asked)
+    }
+
+    fn count(&mut self, _why: u64) -> Result<u64, EchoError> {
+        Ok(COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
     fn later(&mut self, from: LeaseId, reply: Reply<u64, EchoError>) {

@@ -105,23 +105,21 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The archive's table: a line for each interface, with its hash and its
-/// operations by number.
+/// The archive's table: a line for each version of each interface, with its hash
+/// and its operations by number.
 pub fn table(root: &Path, outside: &[PathBuf]) -> Result<String> {
     let mut text = String::new();
     for declaration in declarations(root, outside)? {
         let interface = Interface::parse(declaration.arguments, declaration.item)
             .with_context(|| format!("{}: {}", declaration.file.display(), declaration.name))?;
-        write!(
-            text,
-            "{:08x} {}",
-            hash::interface(&interface),
-            interface.name
-        )?;
-        for operation in &interface.operations {
-            write!(text, " {}:{}", operation.number, operation.name)?;
+        for version in (1..=interface.version()).rev() {
+            let hash = hash::version(&interface, version);
+            write!(text, "{hash:08x} {}", interface.name)?;
+            for operation in interface.operations.iter().filter(|op| op.since <= version) {
+                write!(text, " {}:{}", operation.number, operation.name)?;
+            }
+            text.push('\n');
         }
-        text.push('\n');
     }
     Ok(text)
 }

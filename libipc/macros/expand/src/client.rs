@@ -27,6 +27,24 @@ pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, operation)| method(index, operation, interface.object, &root));
+    // The kernel and its callers are of one build.
+    let agreement = linked.then(|| {
+        quote! {
+            /// Asks whoever serves whether the operations with these numbers (all
+            /// of them, if there are none) mean the same there. A client that has
+            /// not asked learns it with its first call of each operation.
+            pub fn agree(&self, numbers: &[u8]) -> Result<(), #root::status::TransportError> {
+                self.0.agree(&INTERFACE, numbers)
+            }
+
+            /// The same client, each of whose calls repeats the thread's last
+            /// one, which ended without an answer: a recorded operation does not
+            /// run twice.
+            pub fn repeating(&self) -> #root::client::Borrowed<Self> {
+                self.0.repeating().into()
+            }
+        }
+    });
     quote! {
         #[doc = #doc]
         ///
@@ -49,6 +67,8 @@ pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
                 #client(self.0.with_timeout(timeout))
             }
 
+            #agreement
+
             /// The same client whose calls go through `gate` while it is idle.
             #[must_use]
             pub fn with_gate(self, gate: &'static dyn #root::near::Gate) -> Self {
@@ -59,6 +79,12 @@ pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
         impl From<#root::Capability> for #client {
             fn from(capability: #root::Capability) -> Self {
                 #client(capability.into())
+            }
+        }
+
+        impl From<#root::client::Connection> for #client {
+            fn from(connection: #root::client::Connection) -> Self {
+                #client(connection)
             }
         }
 
@@ -93,6 +119,7 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
     let (attributes, name) = (&operation.attributes, &operation.name);
     let (ok, error) = (&operation.ok, &operation.error);
     let many = many_arguments(operation);
+    let unsafety = operation.by_address.then(|| quote!(unsafe));
     let call = local("call");
     let (mut parameters, mut puts) = (Vec::new(), Vec::new());
     for argument in &operation.arguments {
@@ -123,7 +150,7 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
     };
     quote! {
         #(#attributes)* #many
-        pub fn #name(
+        pub #unsafety fn #name(
             &self, #(#parameters),*
         ) -> Result<#ok, #root::CallError<#error>> {
             let mut #call = #start;

@@ -38,10 +38,27 @@ pub fn operation(operation: &Operation) -> u32 {
 
 /// The hash of the interface's name and of its operations by number.
 pub fn interface(interface: &Interface) -> u32 {
+    version(interface, interface.version())
+}
+
+/// The same as it was at an earlier version.
+pub fn version(interface: &Interface, version: u32) -> u32 {
     let mut pieces = vec![interface.name.to_string()];
-    let hashes = interface.operations.iter().map(operation);
-    pieces.extend(hashes.map(|hash| format!("{hash:08x}")));
+    let operations = interface.operations.iter();
+    let there = operations.filter(|operation| operation.since <= version);
+    pieces.extend(there.map(|there| format!("{:08x}", operation(there))));
     fnv1a(pieces.iter().map(String::as_str))
+}
+
+/// The hashes of all earlier versions, the newest first.
+pub fn older(interface: &Interface) -> impl Iterator<Item = u32> {
+    let versions = (1..interface.version()).rev();
+    versions.map(|earlier| version(interface, earlier))
+}
+
+/// The hash of the interface's name alone.
+pub fn name(interface: &Interface) -> u32 {
+    fnv1a([interface.name.to_string().as_str()])
 }
 
 /// The text of a type without any white space: how a compiler spaces tokens is

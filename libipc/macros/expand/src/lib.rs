@@ -72,6 +72,11 @@ pub fn interface(
         }
         Side::Client => client::emit(&interface, false),
         Side::Both => {
+            if let Some(operation) = interface.operations.iter().find(|op| op.by_address) {
+                let name = &operation.name;
+                let text = format!("`{name}`: only the kernel uses a caller's addresses");
+                return model::fail(name, text);
+            }
             let (server, client) = (server::user(&interface), client::emit(&interface, true));
             quote!(#server #client)
         }

@@ -7,6 +7,9 @@ use syn::{
     spanned::Spanned,
 };
 
+/// Number that no operation has: `libipc_abi::operation::AGREE`.
+const AGREE: u8 = 255;
+
 /// A whole interface.
 pub struct Interface {
     /// The trait's documentation and other attributes.
@@ -31,8 +34,13 @@ pub struct Operation {
     pub name: Ident,
     /// What a repeat does.
     pub class: Class,
+    /// The version of the interface that it came with, from 1 on.
+    pub since: u32,
     /// Whether the server may answer later.
     pub deferred: bool,
+    /// Whether it uses the caller's memory by address, so that the client's
+    /// method is unsafe.
+    pub by_address: bool,
     /// In the order of the declaration.
     pub arguments: Vec<Argument>,
     /// The result's type.
@@ -112,6 +120,7 @@ impl Interface {
                 return fail(second, text);
             }
         }
+        check_versions(&operations)?;
         Ok(Interface {
             attributes: item.attrs,
             visibility: item.vis,
@@ -120,6 +129,27 @@ impl Interface {
             operations,
         })
     }
+}
+
+impl Interface {
+    /// Its newest version.
+    pub fn version(&self) -> u32 {
+        let versions = self.operations.iter().map(|operation| operation.since);
+        versions.max().unwrap_or(1)
+    }
+}
+
+/// Each version adds something to the one before.
+fn check_versions(operations: &[Operation]) -> Result<()> {
+    let exists = |version| version <= 1 || operations.iter().any(|op| op.since == version);
+    for operation in operations {
+        let (name, before) = (&operation.name, operation.since - 1);
+        if !exists(before) {
+            let text = format!("`{name}`: no operation has `since = {before}`");
+            return fail(name, text);
+        }
+    }
+    Ok(())
 }
 
 fn parse_object(arguments: TokenStream) -> Result<bool> {
@@ -160,7 +190,7 @@ impl Operation {
                 attributes.push(attribute);
             }
         }
-        let Some((number, class)) = numbered else {
+        let Some((number, class, since)) = numbered else {
             return fail(
                 &name,
                 format!("`{name}` has no number: write `#[op(N)]` above it"),
@@ -177,14 +207,19 @@ impl Operation {
         if !receiver_is_right {
             return fail(&name, format!("`{name}` must take `&mut self` first"));
         }
-        let arguments = inputs.map(Argument::parse).collect::<Result<_>>()?;
+        let arguments: Vec<_> = inputs.map(Argument::parse).collect::<Result<_>>()?;
         let (ok, error) = parse_result(&name, &method.sig.output)?;
+        if class == Class::Recorded {
+            check_recorded(&name, deferred, &arguments)?;
+        }
         Ok(Operation {
             attributes,
             number,
             name,
             class,
+            since,
             deferred,
+            by_address: signature.unsafety.is_some(),
             arguments,
             ok,
             error,
@@ -198,28 +233,55 @@ impl Operation {
     }
 }
 
-fn parse_number(input: ParseStream<'_>) -> Result<(u8, Class)> {
+/// A record answers a repeat with nothing but the reply's words, at once.
+fn check_recorded(name: &Ident, deferred: bool, arguments: &[Argument]) -> Result<()> {
+    if deferred {
+        return fail(name, format!("`{name}` cannot be deferred and recorded"));
+    }
+    let writable = |argument: &&Argument| matches!(argument.kind, Kind::LeaseMut);
+    match arguments.iter().find(writable) {
+        Some(argument) => {
+            let lease = &argument.name;
+            let text = format!("`{name}` is recorded: what it writes to `{lease}` is not");
+            fail(lease, text)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Number, class and version.
+fn parse_number(input: ParseStream<'_>) -> Result<(u8, Class, u32)> {
     let number: LitInt = input.parse()?;
     let value = number
         .base10_parse()
-        .map_err(|_| Error::new(number.span(), "an operation's number is 0 to 255"))?;
-    if input.is_empty() {
-        return Ok((value, Class::Once));
-    }
-    input.parse::<Token![,]>()?;
-    let word: Ident = input.parse()?;
-    let class = match word.to_string().as_str() {
-        "once" => Class::Once,
-        "idempotent" => Class::Idempotent,
-        "recorded" => Class::Recorded,
-        _ => {
-            return fail(
-                &word,
-                format!("`{word}` is no class: `once`, `idempotent` or `recorded`"),
-            );
+        .ok()
+        .filter(|&value| value != AGREE)
+        .ok_or_else(|| Error::new(number.span(), "an operation's number is 0 to 254"))?;
+    let (mut class, mut since) = (Class::Once, 1);
+    while !input.is_empty() {
+        input.parse::<Token![,]>()?;
+        let word: Ident = input.parse()?;
+        match word.to_string().as_str() {
+            "once" => class = Class::Once,
+            "idempotent" => class = Class::Idempotent,
+            "recorded" => class = Class::Recorded,
+            "since" => {
+                input.parse::<Token![=]>()?;
+                let version: LitInt = input.parse()?;
+                since = version.base10_parse()?;
+                if since == 0 {
+                    return fail(&version, "versions count from 1");
+                }
+            }
+            _ => {
+                return fail(
+                    &word,
+                    format!("`{word}` is no class: `once`, `idempotent` or `recorded`"),
+                );
+            }
         }
-    };
-    Ok((value, class))
+    }
+    Ok((value, class, since))
 }
 
 fn parse_result(name: &Ident, output: &ReturnType) -> Result<(Type, Type)> {

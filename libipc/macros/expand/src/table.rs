@@ -2,7 +2,7 @@
 
 use crate::{
     hash,
-    model::{Interface, Kind, Operation},
+    model::{Class, Interface, Kind, Operation},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -18,7 +18,8 @@ pub(crate) fn number_name(operation: &Operation) -> Ident {
 pub(crate) fn emit(interface: &Interface, root: &TokenStream) -> TokenStream {
     let visibility = &interface.visibility;
     let name = interface.name.to_string();
-    let interface_hash = hash::interface(interface);
+    let (interface_hash, name_hash) = (hash::interface(interface), hash::name(interface));
+    let older = hash::older(interface);
     let rows = interface.operations.iter().map(|op| row(op, root));
     let numbers = interface.operations.iter().map(|operation| {
         let (name, number) = (number_name(operation), operation.number);
@@ -34,7 +35,9 @@ pub(crate) fn emit(interface: &Interface, root: &TokenStream) -> TokenStream {
         #[doc = #interface_doc]
         #visibility const INTERFACE: #root::operation::Interface = #root::operation::Interface {
             name: #name,
+            name_hash: #name_hash,
             hash: #interface_hash,
+            older: &[#(#older),*],
             operations: &[#(#rows),*],
         };
 
@@ -64,6 +67,10 @@ fn row(operation: &Operation, root: &TokenStream) -> TokenStream {
     }
     let ok = &operation.ok;
     let operation_hash = hash::operation(operation);
+    let bound = match operation.class {
+        Class::Recorded => quote!(no_capabilities),
+        Class::Once | Class::Idempotent => quote!(capabilities),
+    };
     quote_spanned! {span=>
         #root::operation::Operation {
             number: #number,
@@ -71,9 +78,9 @@ fn row(operation: &Operation, root: &TokenStream) -> TokenStream {
             class: #root::operation::Class::#class,
             request_words: #root::operation::words(&[#(#words),*]),
             reply_words: #root::operation::words(&[<#ok as #root::wire::Wire>::WORDS]),
-            request_capabilities: #root::operation::capabilities(&[#(#capabilities),*]),
+            request_capabilities: #root::operation::#bound(&[#(#capabilities),*]),
             reply_capabilities:
-                #root::operation::capabilities(&[<#ok as #root::wire::Wire>::CAPABILITIES]),
+                #root::operation::#bound(&[<#ok as #root::wire::Wire>::CAPABILITIES]),
             leases: #root::operation::leases(#leases),
             deferred: #deferred,
             hash: #operation_hash,

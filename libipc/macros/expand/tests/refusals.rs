@@ -35,7 +35,12 @@ fn numbers_are_explicit_and_unique() {
     );
     assert_eq!(
         refusal("#[op(256)] fn a(&mut self) -> Result<u64, E>;"),
-        "an operation's number is 0 to 255"
+        "an operation's number is 0 to 254"
+    );
+    // It belongs to libipc itself.
+    assert_eq!(
+        refusal("#[op(255)] fn a(&mut self) -> Result<u64, E>;"),
+        "an operation's number is 0 to 254"
     );
     assert_eq!(
         refusal("#[op(1)] #[op(2)] fn a(&mut self) -> Result<u64, E>;"),
@@ -44,6 +49,41 @@ fn numbers_are_explicit_and_unique() {
     assert_eq!(
         refusal("#[op(1, sometimes)] fn a(&mut self) -> Result<u64, E>;"),
         "`sometimes` is no class: `once`, `idempotent` or `recorded`"
+    );
+}
+
+#[test]
+fn versions_follow_one_another() {
+    assert_eq!(
+        refusal(
+            "#[op(0)] fn a(&mut self) -> Result<u64, E>;
+             #[op(1, idempotent, since = 3)] fn b(&mut self) -> Result<u64, E>;"
+        ),
+        "`b`: no operation has `since = 2`"
+    );
+    assert_eq!(
+        refusal("#[op(0, since = 0)] fn a(&mut self) -> Result<u64, E>;"),
+        "versions count from 1"
+    );
+}
+
+#[test]
+fn a_record_holds_words_only() {
+    assert_eq!(
+        refusal("#[op(0, recorded)] fn a(&mut self, into: LeaseMut) -> Result<u64, E>;"),
+        "`a` is recorded: what it writes to `into` is not"
+    );
+    assert_eq!(
+        refusal("#[op(0, recorded)] #[deferred] fn a(&mut self) -> Result<u64, E>;"),
+        "`a` cannot be deferred and recorded"
+    );
+}
+
+#[test]
+fn only_the_kernel_takes_addresses() {
+    assert_eq!(
+        refusal("#[op(0)] unsafe fn a(&mut self, address: u64) -> Result<u64, E>;"),
+        "`a`: only the kernel uses a caller's addresses"
     );
 }
 

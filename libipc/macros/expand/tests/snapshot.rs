@@ -33,6 +33,14 @@ pub trait Lamp {
     /// Lights it.
     #[op(0)]
     fn light(&mut self, brightness: u8, owner: &LampClient) -> Result<LampClient, LampError>;
+
+    /// Writes its colour to the caller's `address`.
+    ///
+    /// # Safety
+    ///
+    /// The caller may write three bytes at `address`.
+    #[op(1, since = 2)]
+    unsafe fn colour(&mut self, address: u64) -> Result<(), LampError>;
 }
 "#;
 
@@ -40,7 +48,8 @@ fn check(name: &str, arguments: &str, item: &str, side: Side) {
     let tokens = |text: &str| -> TokenStream { text.parse().expect("the test's tokens are Rust") };
     let emitted = interface(tokens(arguments), tokens(item), side).expect("it is an interface");
     let emitted = prettyplease::unparse(&syn::parse2(emitted).expect("it is Rust"));
-    assert!(!emitted.contains("unsafe"), "what macros emit is safe");
+    let allowed = emitted.replace("pub unsafe fn ", "");
+    assert!(!allowed.contains("unsafe"), "what macros emit is safe");
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/snapshots")
         .join(name);

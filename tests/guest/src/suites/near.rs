@@ -141,6 +141,10 @@ impl<F: FnMut(u64, u64) -> u64> Echo for Adding<F> {
     fn refuse(&mut self) -> Result<(), EchoError> {
         Err(EchoError::Asked)
     }
+    fn count(&mut self, _: u64) -> Result<u64, EchoError> {
+        Err(EchoError::Asked)
+    }
+
     fn later(&mut self, _: LeaseId, reply: Reply<u64, EchoError>) {
         reply.answer(Err(EchoError::Asked));
     }

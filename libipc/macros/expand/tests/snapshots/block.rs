@@ -1,7 +1,9 @@
 /// The operations of `Block`, by number.
 pub const INTERFACE: ::libipc::operation::Interface = ::libipc::operation::Interface {
     name: "Block",
+    name_hash: 2489959206u32,
     hash: 2686644711u32,
+    older: &[],
     operations: &[
         ::libipc::operation::Operation {
             number: 0u8,
@@ -49,10 +51,10 @@ pub const INTERFACE: ::libipc::operation::Interface = ::libipc::operation::Inter
             reply_words: ::libipc::operation::words(
                 &[<() as ::libipc::wire::Wire>::WORDS],
             ),
-            request_capabilities: ::libipc::operation::capabilities(
+            request_capabilities: ::libipc::operation::no_capabilities(
                 &[<u64 as ::libipc::wire::Wire>::CAPABILITIES],
             ),
-            reply_capabilities: ::libipc::operation::capabilities(
+            reply_capabilities: ::libipc::operation::no_capabilities(
                 &[<() as ::libipc::wire::Wire>::CAPABILITIES],
             ),
             leases: ::libipc::operation::leases(1usize),
@@ -221,6 +223,18 @@ impl BlockClient {
     pub fn with_timeout(self, timeout: ::core::time::Duration) -> Self {
         BlockClient(self.0.with_timeout(timeout))
     }
+    /// Asks whoever serves whether the operations with these numbers (all
+    /// of them, if there are none) mean the same there. A client that has
+    /// not asked learns it with its first call of each operation.
+    pub fn agree(&self, numbers: &[u8]) -> Result<(), ::libipc::status::TransportError> {
+        self.0.agree(&INTERFACE, numbers)
+    }
+    /// The same client, each of whose calls repeats the thread's last
+    /// one, which ended without an answer: a recorded operation does not
+    /// run twice.
+    pub fn repeating(&self) -> ::libipc::client::Borrowed<Self> {
+        self.0.repeating().into()
+    }
     /// The same client whose calls go through `gate` while it is idle.
     #[must_use]
     pub fn with_gate(self, gate: &'static dyn ::libipc::near::Gate) -> Self {
@@ -230,6 +244,11 @@ impl BlockClient {
 impl From<::libipc::Capability> for BlockClient {
     fn from(capability: ::libipc::Capability) -> Self {
         BlockClient(capability.into())
+    }
+}
+impl From<::libipc::client::Connection> for BlockClient {
+    fn from(connection: ::libipc::client::Connection) -> Self {
+        BlockClient(connection)
     }
 }
 impl From<BlockClient> for ::libipc::Capability {

@@ -1,7 +1,9 @@
 /// The operations of `Lamp`, by number.
 pub const INTERFACE: ::libipc::operation::Interface = ::libipc::operation::Interface {
     name: "Lamp",
-    hash: 999596647u32,
+    name_hash: 218394689u32,
+    hash: 340471880u32,
+    older: &[999596647u32],
     operations: &[
         ::libipc::operation::Operation {
             number: 0u8,
@@ -23,12 +25,34 @@ pub const INTERFACE: ::libipc::operation::Interface = ::libipc::operation::Inter
             deferred: false,
             hash: 685570154u32,
         },
+        ::libipc::operation::Operation {
+            number: 1u8,
+            name: "colour",
+            class: ::libipc::operation::Class::Once,
+            request_words: ::libipc::operation::words(
+                &[<u64 as ::libipc::wire::Wire>::WORDS],
+            ),
+            reply_words: ::libipc::operation::words(
+                &[<() as ::libipc::wire::Wire>::WORDS],
+            ),
+            request_capabilities: ::libipc::operation::capabilities(
+                &[<u64 as ::libipc::wire::Wire>::CAPABILITIES],
+            ),
+            reply_capabilities: ::libipc::operation::capabilities(
+                &[<() as ::libipc::wire::Wire>::CAPABILITIES],
+            ),
+            leases: ::libipc::operation::leases(0usize),
+            deferred: false,
+            hash: 3597514142u32,
+        },
     ],
 };
 /// Numbers of the operations of `Lamp`.
 pub mod number {
     /// Number of `light`.
     pub const LIGHT: u8 = 0u8;
+    /// Number of `colour`.
+    pub const COLOUR: u8 = 1u8;
 }
 /// Calls a kernel object of type `Lamp`.
 ///
@@ -45,6 +69,19 @@ impl LampClient {
         let mut call = ::libipc::client::Call::object(&self.0, &INTERFACE, 0usize);
         ::libipc::wire::Wire::put(brightness, &mut call);
         call.copy(owner);
+        call.finish()
+    }
+    /// Writes its colour to the caller's `address`.
+    ///
+    /// # Safety
+    ///
+    /// The caller may write three bytes at `address`.
+    pub unsafe fn colour(
+        &self,
+        address: u64,
+    ) -> Result<(), ::libipc::CallError<LampError>> {
+        let mut call = ::libipc::client::Call::object(&self.0, &INTERFACE, 1usize);
+        ::libipc::wire::Wire::put(address, &mut call);
         call.finish()
     }
     /// The same client whose calls end at `deadline`.
@@ -66,6 +103,11 @@ impl LampClient {
 impl From<::libipc::Capability> for LampClient {
     fn from(capability: ::libipc::Capability) -> Self {
         LampClient(capability.into())
+    }
+}
+impl From<::libipc::client::Connection> for LampClient {
+    fn from(connection: ::libipc::client::Connection) -> Self {
+        LampClient(connection)
     }
 }
 impl From<LampClient> for ::libipc::Capability {

@@ -1,7 +1,9 @@
 /// The operations of `Lamp`, by number.
 pub const INTERFACE: ::libipc_abi::operation::Interface = ::libipc_abi::operation::Interface {
     name: "Lamp",
-    hash: 999596647u32,
+    name_hash: 218394689u32,
+    hash: 340471880u32,
+    older: &[999596647u32],
     operations: &[
         ::libipc_abi::operation::Operation {
             number: 0u8,
@@ -23,12 +25,34 @@ pub const INTERFACE: ::libipc_abi::operation::Interface = ::libipc_abi::operatio
             deferred: false,
             hash: 685570154u32,
         },
+        ::libipc_abi::operation::Operation {
+            number: 1u8,
+            name: "colour",
+            class: ::libipc_abi::operation::Class::Once,
+            request_words: ::libipc_abi::operation::words(
+                &[<u64 as ::libipc_abi::wire::Wire>::WORDS],
+            ),
+            reply_words: ::libipc_abi::operation::words(
+                &[<() as ::libipc_abi::wire::Wire>::WORDS],
+            ),
+            request_capabilities: ::libipc_abi::operation::capabilities(
+                &[<u64 as ::libipc_abi::wire::Wire>::CAPABILITIES],
+            ),
+            reply_capabilities: ::libipc_abi::operation::capabilities(
+                &[<() as ::libipc_abi::wire::Wire>::CAPABILITIES],
+            ),
+            leases: ::libipc_abi::operation::leases(0usize),
+            deferred: false,
+            hash: 3597514142u32,
+        },
     ],
 };
 /// Numbers of the operations of `Lamp`.
 pub mod number {
     /// Number of `light`.
     pub const LIGHT: u8 = 0u8;
+    /// Number of `colour`.
+    pub const COLOUR: u8 = 1u8;
 }
 /// A lamp.
 pub trait Lamp {
@@ -38,6 +62,12 @@ pub trait Lamp {
         brightness: u8,
         owner: &LampClient,
     ) -> Result<LampClient, LampError>;
+    /// Writes its colour to the caller's `address`.
+    ///
+    /// # Safety
+    ///
+    /// The caller may write three bytes at `address`.
+    fn colour(&mut self, address: u64) -> Result<(), LampError>;
 }
 /// Takes the arguments of an operation of [`Lamp`], runs it and puts its result into the reply.
 /// `Ok(Err(code))` is the error that it returned.
@@ -53,6 +83,10 @@ pub fn dispatch<S: Lamp + ?Sized>(
             let brightness = <u8 as ::libipc_abi::wire::Wire>::take(request)?;
             let owner = <LampClient as ::libipc_abi::wire::Wire>::take(request)?;
             Ok(::libipc_abi::operation::outcome(server.light(brightness, &owner), reply))
+        }
+        number::COLOUR => {
+            let address = <u64 as ::libipc_abi::wire::Wire>::take(request)?;
+            Ok(::libipc_abi::operation::outcome(server.colour(address), reply))
         }
         _ => Err(::libipc_abi::status::Cause::VersionMismatch),
     }

@@ -8,13 +8,13 @@ use crate::{
 };
 use alloc::vec::Vec;
 use libipc::{
-    Capability, FOREVER,
+    CallError, Capability, FOREVER,
     client::Borrowed,
     handle::Rights,
     label::{Flags, Label},
     message_buffer::{BYTES, word},
     objects::EndpointClient,
-    status::{Cause, Status},
+    status::{Cause, Status, TransportError},
 };
 
 pub(super) fn unknown_flags_are_refused(_: &mut World) -> Verdict {
@@ -26,6 +26,7 @@ pub(super) fn unknown_flags_are_refused(_: &mut World) -> Verdict {
         Flags::REPLY,
         Flags::RECEIVE | Flags::REPLY,
         Flags::SIGNAL,
+        Flags::REPEAT,
     ];
     for bits in 0..32 {
         let flags = Flags::from_bits_retain(bits);
@@ -157,6 +158,66 @@ pub(super) fn a_server_error_is_the_servers(_: &mut World) -> Verdict {
         Err(libipc::CallError::Server(EchoError::Asked))
     );
     check_eq!(Echoing.add(1, 1), Ok(2));
+    Ok(())
+}
+
+pub(super) fn a_recorded_operation_runs_once(_: &mut World) -> Verdict {
+    let server = Server::echo()?;
+    let echo = EchoClient::from(server.endpoint.as_ref().derive(Rights::CALL)?);
+    let first = echo.count(5)?;
+    check_eq!(echo.repeating().count(5), Ok(first));
+    check_eq!(echo.repeating().count(5), Ok(first));
+    let malformed = TransportError::refused(Cause::Malformed);
+    check_eq!(
+        echo.repeating().count(6),
+        Err(CallError::Transport(malformed))
+    );
+    check_eq!(echo.count(5), Ok(first + 1));
+    // Another thread has recorded nothing.
+    let handle = echo.as_ref().handle();
+    let other = libipc::thread::spawn(move || {
+        let echo: Borrowed<EchoClient> = Borrowed::new(handle);
+        echo.repeating().count(5)
+    })?;
+    let dropped = TransportError::delivered(Cause::Dropped);
+    check_eq!(other.join(), Some(Err(CallError::Transport(dropped))));
+    check_eq!(echo.count(5), Ok(first + 2));
+    Ok(())
+}
+
+pub(super) fn a_repeat_keeps_its_request_id(_: &mut World) -> Verdict {
+    let server = Server::echo()?;
+    let derived = server.endpoint.as_ref().derive(Rights::CALL)?;
+    let label = Label::call(number::ADD, INTERFACE.hash);
+    let call = |label| raw::call(derived.handle(), label, &[1, 2]).request_id;
+    let first = call(label);
+    check_eq!(call(label.with_flags(Flags::REPEAT)), first);
+    check_eq!(call(label.with_flags(Flags::REPEAT)), first);
+    check!(call(label) > first);
+    // It is not for the kernel's own objects.
+    let task = libipc::task().as_ref().handle();
+    let repeat = Label::call(0, libipc::objects::task::INTERFACE.hash).with_flags(Flags::REPEAT);
+    check!(raw::refused(
+        &raw::call(task, repeat, &[]),
+        Cause::Malformed
+    ));
+    Ok(())
+}
+
+pub(super) fn an_earlier_version_of_an_interface_is_served(_: &mut World) -> Verdict {
+    let server = Server::echo()?;
+    let derived = server.endpoint.as_ref().derive(Rights::CALL)?;
+    let [older] = *INTERFACE.older else {
+        return Err(Failure::new("there is no earlier version"));
+    };
+    let out = raw::call(derived.handle(), Label::call(number::ADD, older), &[1, 2]);
+    check_eq!(
+        (raw::status(&out), out.words[0]),
+        (Some(Status::Message), 3)
+    );
+    let echo = EchoClient::from(derived);
+    check_eq!(echo.agree(&[number::ADD, number::COUNT]), Ok(()));
+    check_eq!(echo.agree(&[]), Ok(()));
     Ok(())
 }
 

@@ -1,0 +1,103 @@
+//! How client and server of different builds find out whether they mean the
+//! same: by the hashes of the operations used.
+//!
+//! A label carries the hash of the whole interface, and a server takes those of
+//! its own earlier versions too. A client that is refused asks about the one
+//! operation that it wanted, and from then on calls it by the server's hash.
+
+use crate::{
+    CallError,
+    client::{Call, Connection},
+    objects::ObjectError,
+    operation::{AGREE, Class, Interface, Operation},
+    server::Outgoing,
+    status::{Cause, TransportError},
+    wire::{Malformed, Sink, Source},
+};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static AGREEMENT: Operation = Operation {
+    number: AGREE,
+    name: "agree",
+    class: Class::Idempotent,
+    request_words: 256,
+    reply_words: 1,
+    request_capabilities: 0,
+    reply_capabilities: 0,
+    leases: 0,
+    deferred: false,
+    hash: 0,
+};
+
+/// What a client knows of its server's version: the server's hash (low half),
+/// and which of the first 32 operations may be called by it (high half). Zero
+/// while nobody had to ask.
+#[derive(Debug, Default)]
+pub(crate) struct Agreement(AtomicU64);
+
+impl Agreement {
+    /// The hash by which to call the operation at `index`, if it is not the
+    /// client's own.
+    #[inline]
+    pub(crate) fn hash(&self, index: usize) -> Option<u32> {
+        let known = self.0.load(Relaxed);
+        (known != 0 && known >> 32 & bit(index) != 0).then_some(known as u32)
+    }
+
+    /// Asks the server about these operations.
+    pub(crate) fn ask(
+        &self,
+        connection: &Connection,
+        interface: &'static Interface,
+        operations: impl Iterator<Item = (usize, &'static Operation)> + Clone,
+    ) -> Result<(), TransportError> {
+        let mut call = Call::agreement(connection, interface, &AGREEMENT);
+        call.word(operations.clone().count() as u64);
+        let mut agreed = 0;
+        for (index, operation) in operations {
+            call.word(u64::from(operation.number) | u64::from(operation.hash) << 32);
+            agreed |= bit(index);
+        }
+        let hash: u32 = call.finish().map_err(|error: CallError<ObjectError>| {
+            // A server has no error of its own to answer with.
+            let malformed = TransportError::delivered(Cause::Malformed);
+            error.transport().unwrap_or(malformed)
+        })?;
+        // What is known of another version is no longer true.
+        let known = self.0.load(Relaxed);
+        let kept = if known as u32 == hash { known >> 32 } else { 0 };
+        self.0
+            .store(u64::from(hash) | (kept | agreed) << 32, Relaxed);
+        Ok(())
+    }
+}
+
+impl Clone for Agreement {
+    fn clone(&self) -> Self {
+        Agreement(AtomicU64::new(self.0.load(Relaxed)))
+    }
+}
+
+/// Operations from the 33rd on are asked about each time.
+fn bit(index: usize) -> u64 {
+    if index < 32 { 1 << index } else { 0 }
+}
+
+/// Answers [`AGREE`] for a server of `interface`.
+#[cold]
+pub(crate) fn answer(
+    interface: &Interface,
+    request: &mut impl Source,
+    reply: &mut Outgoing,
+) -> Result<(), Cause> {
+    for _ in 0..request.word()? {
+        let asked = request.word()?;
+        let number = u8::try_from(asked & 0xffff_ffff).map_err(|_| Malformed)?;
+        let own = interface.operation(number);
+        if own.is_none_or(|own| u64::from(own.hash) != asked >> 32) {
+            return Err(Cause::VersionMismatch);
+        }
+    }
+    reply.word(interface.hash.into());
+    Ok(())
+}
