@@ -89,6 +89,7 @@ fn each_version_of_an_interface_has_a_hash() {
     assert_eq!(new::INTERFACE.name_hash, old::INTERFACE.name_hash);
     assert_eq!(new::INTERFACE.older.len(), 2);
     assert_eq!(new::INTERFACE.older[1], old::INTERFACE.hash);
+    assert!(new::INTERFACE.accepts(old::INTERFACE.hash));
     assert!(old::INTERFACE.older.is_empty());
     assert_ne!(other::INTERFACE.hash, old::INTERFACE.hash);
 }
