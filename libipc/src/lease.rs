@@ -81,10 +81,10 @@ impl Range<'_> {
             }
             Place::Far { request, index } => {
                 let reply = Borrowed::<ReplyClient>::new(request);
-                let address = into.as_mut_ptr() as u64;
-                reply
-                    .read(index as u64, offset as u64, address, into.len() as u64)
-                    .map_err(|_| LeaseFault)
+                let (address, length) = (into.as_mut_ptr() as u64, into.len() as u64);
+                // SAFETY: the kernel writes into the slice only.
+                let read = unsafe { reply.read(index as u64, offset as u64, address, length) };
+                read.map_err(|_| LeaseFault)
             }
         }
     }

@@ -7,7 +7,8 @@
 //! 2. [`client`]: how a call leaves; [`near`]: how it stays in the task.
 //! 3. [`server`]: how a message arrives and is answered; [`Lease`] and
 //!    [`LeaseMut`] are the caller's memory, [`server::Reply`] is an answer owed.
-//! 4. [`Capability`] and [`objects`]: what a program holds, and the kernel's own.
+//! 4. [`Capability`] and [`objects`]: what a program holds, and the kernel's own;
+//!    [`child`]: tasks that it makes.
 //! 5. [`program!`] and [`Start`]: how a program begins and what it was given.
 //! 6. [`thread`], [`time`], [`sync`], [`memory`], [`print!`]: the run-time.
 //! 7. [`interfaces`]: those of the system's servers.
@@ -36,6 +37,7 @@
 //! | `near` | whoever holds a gate may use the server behind it |
 //! | `start::entry` | the start page is the supervisor's |
 //! | `heap`, `sync` | an allocator's memory, a lock's promise |
+//! | `objects`, `child`, `memory` | the kernel writes, maps and starts threads where it is told |
 //! | `thread` | a new thread's closure reaches it as a number |
 //! | `fake` | a kernel copies between threads by address |
 #![no_std]
@@ -59,6 +61,7 @@ mod message;
 mod record;
 mod reply;
 
+pub mod child;
 pub mod fault;
 pub mod interfaces;
 pub mod memory;

@@ -1,4 +1,5 @@
 //! Memory objects in this task's address space.
+#![allow(unsafe_code, reason = "addresses are taken from a range of its own")]
 
 use crate::{
     CallError, PAGE, capability,
@@ -66,7 +67,9 @@ impl Mapping {
             pages,
         };
         let access = access.bits().into();
-        capability::task().map(memory, mapping.address, 0, pages, access)?;
+        let task = capability::task();
+        // SAFETY: the range was just taken for this mapping alone.
+        unsafe { task.map(memory, mapping.address, 0, pages, access)? };
         Ok(mapping)
     }
 
@@ -88,8 +91,11 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        let task = capability::task();
         // A range that was never mapped has nothing to unmap.
-        let _ = capability::task().unmap(self.address, self.pages);
+        // SAFETY: the mapping's user, who vouched for every use of its address,
+        // has let it go.
+        let _ = unsafe { task.unmap(self.address, self.pages) };
         let guarded = (self.address - PAGE as u64, self.pages + 1);
         ADDRESSES.lock().free.push(guarded);
     }

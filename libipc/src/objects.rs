@@ -3,6 +3,10 @@
 //!
 //! Operations that name memory of the caller by address and length have a
 //! method here that takes a slice: use that one.
+#![allow(
+    unsafe_code,
+    reason = "some operations use the caller's memory by address"
+)]
 
 pub use libipc_abi::objects::{
     CapabilityInfo, Counters, EndpointInfo, FaultKind, ObjectError, RegistersInfo, SessionInfo,
@@ -78,14 +82,18 @@ impl EndpointClient {
 impl TaskClient {
     /// Copies from the task's memory at `address`.
     pub fn peek_into(&self, address: u64, into: &mut [u8]) -> Result<(), CallError<ObjectError>> {
-        self.peek(address, into.as_mut_ptr() as u64, into.len() as u64)
+        let (start, length) = (into.as_mut_ptr() as u64, into.len() as u64);
+        // SAFETY: the kernel writes into the slice only.
+        unsafe { self.peek(address, start, length) }
     }
 }
 
 impl MemoryClient {
     /// Copies from `offset`.
     pub fn read_into(&self, offset: u64, into: &mut [u8]) -> Result<(), CallError<ObjectError>> {
-        self.read(offset, into.as_mut_ptr() as u64, into.len() as u64)
+        let (start, length) = (into.as_mut_ptr() as u64, into.len() as u64);
+        // SAFETY: the kernel writes into the slice only.
+        unsafe { self.read(offset, start, length) }
     }
 
     /// Copies to `offset`.
@@ -102,7 +110,9 @@ impl SystemClient {
         from: u64,
         into: &mut [u8],
     ) -> Result<(u64, u64), CallError<ObjectError>> {
-        self.read_log(from, into.as_mut_ptr() as u64, into.len() as u64)
+        let (start, length) = (into.as_mut_ptr() as u64, into.len() as u64);
+        // SAFETY: the kernel writes into the slice only.
+        unsafe { self.read_log(from, start, length) }
     }
 
     /// Appends text to the kernel's log.

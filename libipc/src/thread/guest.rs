@@ -104,13 +104,10 @@ pub fn spawn_with<T: Send + 'static>(
     let stack = Mapping::new(&memory, Rights::READ | Rights::WRITE)?;
     let (lowest, length) = (stack.address(), stack.len());
     let work = Box::into_raw(Box::new(Work { run }));
-    let thread = task.create_thread(
-        entry as *const () as u64,
-        (lowest + length) as u64,
-        0,
-        work as u64,
-        priority,
-    );
+    let (entry, top) = (entry as *const () as u64, (lowest + length) as u64);
+    // SAFETY: `entry` takes the boxed work, which nobody else does, and the
+    // stack is this thread's until it has ended.
+    let thread = unsafe { task.create_thread(entry, top, 0, work as u64, priority) };
     let started = thread.and_then(|thread| {
         note_stack(lowest, length);
         thread.resume().map(|()| thread)

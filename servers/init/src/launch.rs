@@ -8,6 +8,7 @@ use crate::{
 use alloc::{string::String, vec, vec::Vec};
 use libipc::{
     CallError, PAGE,
+    child::Child,
     handle::{Handle, Rights},
     interfaces::{
         loader::{ElfError, Plan},
@@ -102,7 +103,7 @@ pub fn load(
     let layout = Layout::new(image::span(plan), stack, heap, random);
     let layout = layout.ok_or(LaunchError::TooLarge)?;
 
-    let task = payer.create_task(sizes.quota.div_ceil(PAGE_SIZE))?;
+    let task = Child::create(payer, sizes.quota.div_ceil(PAGE_SIZE))?;
     let made = fill(&task, plan, source, &layout, [stack, heap]);
     let made = made.and_then(|()| Ok(task.set_fault_handler(handler)?));
     let id = made.and_then(|()| Ok(task.info()?.id));
@@ -124,7 +125,7 @@ pub fn load(
 }
 
 fn fill(
-    task: &TaskClient,
+    task: &Child,
     plan: &Plan,
     source: &mut impl Source,
     layout: &Layout,

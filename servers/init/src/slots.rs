@@ -4,8 +4,9 @@
 use crate::restart::History;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
+    child::Child,
     interfaces::supervisor::{Outcome, SupervisorError, TaskState},
-    objects::{EndpointClient, TaskClient},
+    objects::EndpointClient,
     server::Reply,
 };
 
@@ -64,7 +65,7 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Running {
     /// The task, with all rights.
-    pub task: TaskClient,
+    pub task: Child,
     /// Its number.
     pub id: u64,
     /// Addresses of its parts.

@@ -11,8 +11,12 @@ pub trait Memory {
 
     /// Copies `length` bytes at `offset` into the caller's memory at `into`.
     /// Needs `READ`.
+    ///
+    /// # Safety
+    ///
+    /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(1, idempotent)]
-    fn read(&mut self, offset: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+    unsafe fn read(&mut self, offset: u64, into: u64, length: u64) -> Result<(), ObjectError>;
 
     /// Copies `length` bytes of the caller's memory at `from` to `offset`.
     /// Needs `WRITE`.

@@ -13,8 +13,18 @@ pub trait Reply {
 
     /// Copies `length` bytes at `offset` of a lease into the server's memory at
     /// `into`.
+    ///
+    /// # Safety
+    ///
+    /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(1, idempotent)]
-    fn read(&mut self, lease: u64, offset: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+    unsafe fn read(
+        &mut self,
+        lease: u64,
+        offset: u64,
+        into: u64,
+        length: u64,
+    ) -> Result<(), ObjectError>;
 
     /// Copies `length` bytes of the server's memory at `from` into a lease at
     /// `offset`.

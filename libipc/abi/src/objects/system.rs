@@ -16,8 +16,17 @@ pub trait System {
     /// Copies log text from byte position `from` on into the caller's memory at
     /// `into`, at most `length` bytes. Returns the position of the first byte
     /// copied (older ones may be gone) and the number copied. Needs `LOG`.
+    ///
+    /// # Safety
+    ///
+    /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(2, idempotent)]
-    fn read_log(&mut self, from: u64, into: u64, length: u64) -> Result<(u64, u64), ObjectError>;
+    unsafe fn read_log(
+        &mut self,
+        from: u64,
+        into: u64,
+        length: u64,
+    ) -> Result<(u64, u64), ObjectError>;
 
     /// Appends text of the caller's memory to the log. Needs `LOG`.
     #[op(3)]

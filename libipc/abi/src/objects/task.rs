@@ -15,8 +15,13 @@ pub trait Task {
     /// Makes a thread, stopped, that will begin at `entry` with stack pointer
     /// `stack`, argument registers `start` and `argument`, and this priority.
     /// It cannot exceed the caller's own priority ceiling. Needs `CREATE`.
+    ///
+    /// # Safety
+    ///
+    /// In the caller's own task: `entry` is a function that may run with these
+    /// arguments on the stack that ends at `stack`, which is its alone.
     #[op(1)]
-    fn create_thread(
+    unsafe fn create_thread(
         &mut self,
         entry: u64,
         stack: u64,
@@ -37,8 +42,12 @@ pub trait Task {
     /// Maps `pages` of `memory` from page `offset` on at `address`, with
     /// `access` in bits of `READ`, `WRITE` and `EXECUTE`, each of which the
     /// memory capability must hold. Needs `MAP`.
+    ///
+    /// # Safety
+    ///
+    /// In the caller's own task: nothing else uses the range.
     #[op(4)]
-    fn map(
+    unsafe fn map(
         &mut self,
         memory: &MemoryClient,
         address: u64,
@@ -48,13 +57,21 @@ pub trait Task {
     ) -> Result<(), ObjectError>;
 
     /// Removes whole mappings inside `pages` from `address` on. Needs `MAP`.
+    ///
+    /// # Safety
+    ///
+    /// In the caller's own task: nothing uses the range any more.
     #[op(5)]
-    fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError>;
+    unsafe fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError>;
 
     /// Changes the access of the one mapping at exactly this range, to no more
     /// than its memory capability allowed. Needs `MAP`.
+    ///
+    /// # Safety
+    ///
+    /// In the caller's own task: nothing uses the range in a way that `access` forbids.
     #[op(6)]
-    fn protect(&mut self, address: u64, pages: u64, access: u64) -> Result<(), ObjectError>;
+    unsafe fn protect(&mut self, address: u64, pages: u64, access: u64) -> Result<(), ObjectError>;
 
     /// Puts a copy of `capability`, with no more than `rights`, into this task's
     /// table and returns its handle there. Needs `INSTALL`, and `GRANT` on the
@@ -109,8 +126,12 @@ pub trait Task {
 
     /// Copies from this task's memory into the caller's, at `into`. Needs
     /// `INSPECT`.
+    ///
+    /// # Safety
+    ///
+    /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(17, idempotent)]
-    fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError>;
+    unsafe fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError>;
 
     /// Takes back everything that came from the capability `handle` of this
     /// task's own table, in whatever task: copies, minted badges, mappings. Calls

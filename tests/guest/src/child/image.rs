@@ -8,11 +8,7 @@
 use crate::check::Failure;
 use alloc::vec::Vec;
 use core::{cell::UnsafeCell, slice};
-use libipc::{
-    PAGE,
-    handle::Rights,
-    objects::{MemoryClient, TaskClient},
-};
+use libipc::{PAGE, child::Child, handle::Rights, objects::MemoryClient};
 
 /// Most bytes of initialised data that can be remembered.
 const ROOM: usize = 96 << 10;
@@ -124,7 +120,7 @@ impl Image {
     }
 
     /// Maps the whole image into `task`, which pays for what it can change.
-    pub(crate) fn map(&self, task: &TaskClient) -> Result<(), Failure> {
+    pub(crate) fn map(&self, task: &Child) -> Result<(), Failure> {
         for (segment, memory) in &self.shared {
             map(task, segment, memory)?;
         }
@@ -142,7 +138,7 @@ impl Image {
     }
 }
 
-fn map(task: &TaskClient, segment: &Segment, memory: &MemoryClient) -> Result<(), Failure> {
+fn map(task: &Child, segment: &Segment, memory: &MemoryClient) -> Result<(), Failure> {
     let access = u64::from(segment.access.bits());
     task.map(memory, segment.first_page(), 0, segment.pages(), access)?;
     Ok(())

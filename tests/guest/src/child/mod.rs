@@ -76,7 +76,7 @@ pub(crate) fn given<'g>(name: &'g str, capability: &'g impl AsRef<Capability>) -
 
 /// A child and what its maker holds of it. Dropping it ends the task.
 pub(crate) struct Child {
-    pub(crate) task: TaskClient,
+    pub(crate) task: libipc::child::Child,
     pub(crate) thread: ThreadClient,
     /// Where its faults and its end arrive.
     pub(crate) faults: EndpointClient,
@@ -132,7 +132,7 @@ impl<'p> Plan<'p> {
 
     /// Makes the child, which does not run yet.
     pub(crate) fn make(self, image: &Image) -> Result<Child, Failure> {
-        let task = libipc::task().create_task(self.quota)?;
+        let task = libipc::child::Child::create(&libipc::task(), self.quota)?;
         image.map(&task)?;
         let read_write = Rights::READ | Rights::WRITE;
         for (address, pages) in [(STACK, STACK_PAGES), (HEAP, HEAP_PAGES)] {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     check::{Failure, Verdict},
     child::number,
-    raw,
+    raw::{self, PlaceAt},
     run::World,
 };
 use alloc::vec::Vec;
@@ -56,8 +56,8 @@ pub(super) fn program(mut start: Start) -> Verdict {
     let memory = libipc::task().create_memory(ARENA_PAGES)?;
     let read = u64::from(Rights::READ.bits());
     let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
-    libipc::task().map(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
-    libipc::task().map(&memory, READ_ONLY, 0, 1, read)?;
+    libipc::task().map_at(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
+    libipc::task().map_at(&memory, READ_ONLY, 0, 1, read)?;
     given.push(Capability::from(memory).into_handle());
     let mut hostile = Hostile {
         random: Random::new(seed, task),
@@ -88,8 +88,8 @@ impl Machine {
         let memory = libipc::task().create_memory(ARENA_PAGES)?;
         let read = u64::from(Rights::READ.bits());
         let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
-        libipc::task().map(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
-        libipc::task().map(&memory, READ_ONLY, 0, 1, read)?;
+        libipc::task().map_at(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
+        libipc::task().map_at(&memory, READ_ONLY, 0, 1, read)?;
         // Its frames are there from now on, for they will be counted.
         memory.write_from(0, &[1; (ARENA_PAGES as usize) * libipc::PAGE])?;
         let endpoint = libipc::task().create_endpoint()?;

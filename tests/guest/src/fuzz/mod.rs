@@ -20,6 +20,7 @@ mod table;
 use crate::{
     check::{Failure, Verdict},
     child::{Child, Plan, given},
+    raw::PlaceAt,
     run::{World, say},
     wait,
 };
@@ -185,7 +186,7 @@ impl Shared {
             .as_ref()
             .derive(Rights::READ | Rights::EXECUTE | Rights::GRANT)?;
         let victim = task.create_task(64)?;
-        let thread = victim.create_thread(0x1000, 0x2000, 0, 0, PRIORITY)?;
+        let thread = victim.thread_at(0x1000, 0x2000, 0, 0, PRIORITY)?;
         let badged = [
             endpoints[0].mint_client(7)?,
             endpoints[1].mint(8, 255, 1)?.into(),

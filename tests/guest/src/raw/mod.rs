@@ -9,6 +9,9 @@ mod selected;
 #[path = "riscv64.rs"]
 mod selected;
 
+mod address;
+
+pub(crate) use address::{PlaceAt, ReadTo, read_log_to};
 pub(crate) use selected::*;
 
 use libipc::{

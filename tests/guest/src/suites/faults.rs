@@ -3,7 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, STACK, number, patience, serve_fault},
-    raw,
+    raw::{self, PlaceAt},
     run::{Case, World, cases},
     wait,
 };
@@ -333,7 +333,7 @@ fn a_crash_leaves_other_tasks_unharmed(world: &mut World) -> Verdict {
 fn a_task_without_a_handler_just_ends(world: &mut World) -> Verdict {
     // A thread that begins where nothing is, in a task that nobody looks after.
     let task = libipc::task().create_task(64)?;
-    let thread = task.create_thread(NOWHERE, NOWHERE, 0, 0, 1)?;
+    let thread = task.thread_at(NOWHERE, NOWHERE, 0, 0, 1)?;
     thread.resume()?;
     wait::for_state(Some(&thread), ThreadState::Dead)?;
     check_eq!(task.info()?.threads, 0);

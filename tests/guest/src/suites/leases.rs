@@ -4,7 +4,7 @@ use crate::{
     check::{Failure, Verdict},
     child::{Plan, given},
     echo::{EchoClient, Server},
-    raw,
+    raw::{self, ReadTo},
     run::{Case, World, cases},
 };
 use alloc::{vec, vec::Vec};
@@ -73,7 +73,7 @@ fn request() -> Borrowed<ReplyClient> {
 }
 
 fn read(lease: u64, offset: u64, into: &mut [u8]) -> Result<(), CallError<ObjectError>> {
-    request().read(lease, offset, into.as_mut_ptr() as u64, into.len() as u64)
+    request().read_to([lease, offset], into.as_mut_ptr() as u64, into.len() as u64)
 }
 
 fn write(lease: u64, offset: u64, from: &[u8]) -> Result<(), CallError<ObjectError>> {
@@ -144,7 +144,7 @@ fn a_copy_stays_inside_the_lease(_: &mut World) -> Verdict {
         check_eq!(write(0, offset, &[8; 33][..length]), OUTSIDE);
     }
     let into = bytes.as_mut_ptr() as u64;
-    check_eq!(request().read(0, 8, into, u64::MAX), OUTSIDE);
+    check_eq!(request().read_to([0, 8], into, u64::MAX), OUTSIDE);
     check_eq!(request().write(0, 8, into, u64::MAX - 7), OUTSIDE);
     finish(lender)?;
     check_eq!(&memory[..16], &[7; 16][..]);
@@ -280,12 +280,12 @@ fn a_servers_own_bad_memory_is_its_fault(_: &mut World) -> Verdict {
         0xffff_ffc0_8020_0000,
         u64::MAX - 8,
     ] {
-        check_eq!(request().read(0, 0, address, 32), bad);
+        check_eq!(request().read_to([0, 0], address, 32), bad);
         check_eq!(request().write(0, 0, address, 32), bad);
     }
     // Its own code cannot be written, but read.
     let code = raw::park as *const () as u64;
-    check_eq!(request().read(0, 0, code, 8), bad);
+    check_eq!(request().read_to([0, 0], code, 8), bad);
     check_eq!(request().write(0, 0, code, 8), Ok(()));
     finish(lender)
 }
@@ -329,14 +329,14 @@ fn a_kept_request_keeps_its_leases(_: &mut World) -> Verdict {
     // Not by the implicit request any more, but by the kept one.
     check!(read(0, 0, &mut bytes).is_err());
     let address = bytes.as_mut_ptr() as u64;
-    check_eq!(kept.read(0, 0, address, 64), Ok(()));
+    check_eq!(kept.read_to([0, 0], address, 64), Ok(()));
     check_eq!(core::hint::black_box(bytes), [3; 64]);
     check_eq!(kept.cancelled(), Ok(false));
     let thread = lender.thread().ok_or_else(|| Failure::new("no thread"))?;
     thread.cancel()?;
     check_eq!(kept.cancelled(), Ok(true));
     let wrong = Err(CallError::Server(ObjectError::WrongState));
-    check_eq!(kept.read(0, 0, address, 64), wrong);
+    check_eq!(kept.read_to([0, 0], address, 64), wrong);
     let out = lender.join().ok_or_else(|| Failure::new("no result"))?;
     check_eq!(
         raw::error(&out),
@@ -353,7 +353,7 @@ fn sum_up_what_comes(mut start: Start) -> Verdict {
         word::CAPABILITIES,
     ))));
     let mut bytes = [0_u8; 64];
-    kept.read(0, 0, bytes.as_mut_ptr() as u64, 64)?;
+    kept.read_to([0, 0], bytes.as_mut_ptr() as u64, 64)?;
     check_eq!(core::hint::black_box(bytes), [3; 64]);
     kept.write(0, 0, [4_u8; 64].as_ptr() as u64, 64)?;
     // Dropping the duty ends the call.

@@ -3,7 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::{Child, Plan, Report, STACK, given, number},
-    raw,
+    raw::{self, PlaceAt},
     run::{Case, World, cases},
     wait,
 };
@@ -98,19 +98,19 @@ fn goes_well(child: Child) -> Verdict {
 fn writable_and_executable_is_refused(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(1)?;
     for access in [WRITE | EXECUTE, READ | WRITE | EXECUTE] {
-        let result = libipc::task().map(&memory, HERE, 0, 1, access);
+        let result = libipc::task().map_at(&memory, HERE, 0, 1, access);
         check_eq!(result, refused(ObjectError::WriteExecute));
     }
     for access in [8, 0x80, u64::MAX, 1 << 32] {
-        let result = libipc::task().map(&memory, HERE, 0, 1, access);
+        let result = libipc::task().map_at(&memory, HERE, 0, 1, access);
         check_eq!(result, refused(ObjectError::BadArgument));
     }
     check_eq!(
-        cause(libipc::task().map(&memory, HERE, 0, 1, 0)),
+        cause(libipc::task().map_at(&memory, HERE, 0, 1, 0)),
         Some(Cause::Denied)
     );
     check_eq!(
-        libipc::task().unmap(HERE, 1),
+        libipc::task().unmap_at(HERE, 1),
         refused(ObjectError::NotMapped)
     );
     Ok(())
@@ -118,15 +118,15 @@ fn writable_and_executable_is_refused(_: &mut World) -> Verdict {
 
 fn protecting_cannot_make_it_writable_and_executable(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(1)?;
-    libipc::task().map(&memory, HERE, 0, 1, READ | WRITE)?;
+    libipc::task().map_at(&memory, HERE, 0, 1, READ | WRITE)?;
     for access in [WRITE | EXECUTE, READ | WRITE | EXECUTE] {
-        let result = libipc::task().protect(HERE, 1, access);
+        let result = libipc::task().protect_at(HERE, 1, access);
         check_eq!(result, refused(ObjectError::WriteExecute));
     }
     raw::store(HERE, 5);
-    libipc::task().protect(HERE, 1, READ | EXECUTE)?;
+    libipc::task().protect_at(HERE, 1, READ | EXECUTE)?;
     check_eq!(raw::load(HERE), 5);
-    Ok(libipc::task().unmap(HERE, 1)?)
+    Ok(libipc::task().unmap_at(HERE, 1)?)
 }
 
 fn text_cannot_be_written(world: &mut World) -> Verdict {
@@ -221,10 +221,10 @@ fn kernel_addresses_cannot_be_reached(world: &mut World) -> Verdict {
 fn an_unmapped_page_is_gone_at_once(world: &mut World) -> Verdict {
     fn program(_: Start) -> Verdict {
         let memory = libipc::task().create_memory(1)?;
-        libipc::task().map(&memory, HERE, 0, 1, READ | WRITE)?;
+        libipc::task().map_at(&memory, HERE, 0, 1, READ | WRITE)?;
         raw::store(HERE, 1);
         check_eq!(raw::load(HERE), 1);
-        libipc::task().unmap(HERE, 1)?;
+        libipc::task().unmap_at(HERE, 1)?;
         raw::load(HERE);
         Ok(())
     }
@@ -236,9 +236,9 @@ fn an_unmapped_page_is_gone_at_once(world: &mut World) -> Verdict {
 fn a_protected_page_cannot_be_written_any_more(world: &mut World) -> Verdict {
     fn program(_: Start) -> Verdict {
         let memory = libipc::task().create_memory(2)?;
-        libipc::task().map(&memory, HERE, 0, 2, READ | WRITE)?;
+        libipc::task().map_at(&memory, HERE, 0, 2, READ | WRITE)?;
         raw::store(HERE + PAGE_SIZE, 77);
-        libipc::task().protect(HERE, 2, READ)?;
+        libipc::task().protect_at(HERE, 2, READ)?;
         check_eq!(raw::load(HERE + PAGE_SIZE), 77);
         raw::store(HERE + PAGE_SIZE, 78);
         Ok(())
@@ -255,25 +255,25 @@ fn a_protected_page_cannot_be_written_any_more(world: &mut World) -> Verdict {
 fn protecting_gives_no_more_than_the_capability(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(2)?;
     let weak = MemoryClient::from(memory.as_ref().derive(Rights::READ)?);
-    libipc::task().map(&weak, HERE, 0, 2, READ)?;
+    libipc::task().map_at(&weak, HERE, 0, 2, READ)?;
     check_eq!(
-        cause(libipc::task().protect(HERE, 2, READ | WRITE)),
+        cause(libipc::task().protect_at(HERE, 2, READ | WRITE)),
         Some(Cause::Denied)
     );
     check_eq!(
-        cause(libipc::task().protect(HERE, 2, READ | EXECUTE)),
+        cause(libipc::task().protect_at(HERE, 2, READ | EXECUTE)),
         Some(Cause::Denied)
     );
     for (address, pages) in [(HERE, 1), (HERE + PAGE_SIZE, 1), (HERE, 3)] {
-        let result = libipc::task().protect(address, pages, READ);
+        let result = libipc::task().protect_at(address, pages, READ);
         check_eq!(result, refused(ObjectError::NotMapped));
     }
-    Ok(libipc::task().unmap(HERE, 2)?)
+    Ok(libipc::task().unmap_at(HERE, 2)?)
 }
 
 fn code_that_was_written_runs_once_it_is_executable(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(1)?;
-    libipc::task().map(&memory, HERE, 0, 1, READ | WRITE)?;
+    libipc::task().map_at(&memory, HERE, 0, 1, READ | WRITE)?;
     for (index, instruction) in raw::RETURNS_42.iter().enumerate() {
         let place = (HERE as usize + 4 * index) as *mut u32;
         // SAFETY: mapped above, and used by nobody else.
@@ -282,9 +282,9 @@ fn code_that_was_written_runs_once_it_is_executable(_: &mut World) -> Verdict {
             place.write_volatile(*instruction);
         }
     }
-    libipc::task().protect(HERE, 1, READ | EXECUTE)?;
+    libipc::task().protect_at(HERE, 1, READ | EXECUTE)?;
     check_eq!(raw::jump(HERE), 42);
-    Ok(libipc::task().unmap(HERE, 1)?)
+    Ok(libipc::task().unmap_at(HERE, 1)?)
 }
 
 fn frames_are_zeroed_before_another_sees_them(_: &mut World) -> Verdict {
@@ -310,7 +310,7 @@ fn frames_are_zeroed_before_another_sees_them(_: &mut World) -> Verdict {
 fn memory_is_shared_where_it_is_mapped_twice(world: &mut World) -> Verdict {
     fn program(mut start: Start) -> Verdict {
         let memory: MemoryClient = start.take("memory")?;
-        libipc::task().map(&memory, HERE, 0, 1, READ | WRITE)?;
+        libipc::task().map_at(&memory, HERE, 0, 1, READ | WRITE)?;
         check_eq!(raw::load(HERE), 11);
         raw::store(HERE + 8, 22);
         Ok(())
@@ -329,26 +329,26 @@ fn memory_is_shared_where_it_is_mapped_twice(world: &mut World) -> Verdict {
 fn a_mapping_keeps_memory_alive(_: &mut World) -> Verdict {
     let used = libipc::task().info()?.used;
     let memory = libipc::task().create_memory(16)?;
-    libipc::task().map(&memory, HERE, 0, 16, READ | WRITE)?;
+    libipc::task().map_at(&memory, HERE, 0, 16, READ | WRITE)?;
     raw::store(HERE + 15 * PAGE_SIZE, 9);
     drop(memory);
     check_eq!(raw::load(HERE + 15 * PAGE_SIZE), 9);
     check!(libipc::task().info()?.used >= used + 16);
-    libipc::task().unmap(HERE, 16)?;
+    libipc::task().unmap_at(HERE, 16)?;
     wait::until(|| Ok(libipc::task().info()?.used < used + 16))
 }
 
 fn mappings_do_not_overlap(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(4)?;
     let task = libipc::task().create_task(64)?;
-    task.map(&memory, HERE, 0, 4, READ)?;
+    task.map_at(&memory, HERE, 0, 4, READ)?;
     for (address, pages) in [(0, 4), (3, 1), (-1, 2), (-2, 4), (1, 2)] {
         let address = HERE.wrapping_add_signed(address * PAGE as i64);
-        let result = task.map(&memory, address, 0, pages, READ);
+        let result = task.map_at(&memory, address, 0, pages, READ);
         check_eq!(result, refused(ObjectError::Overlap));
     }
-    task.map(&memory, HERE - 4 * PAGE_SIZE, 0, 4, READ)?;
-    task.map(&memory, HERE + 4 * PAGE_SIZE, 0, 4, READ)?;
+    task.map_at(&memory, HERE - 4 * PAGE_SIZE, 0, 4, READ)?;
+    task.map_at(&memory, HERE + 4 * PAGE_SIZE, 0, 4, READ)?;
     Ok(())
 }
 
@@ -356,29 +356,29 @@ fn mappings_stay_inside_their_memory(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(4)?;
     let task = libipc::task().create_task(64)?;
     for (offset, pages) in [(0, 5), (4, 1), (3, 2), (u64::MAX, 1), (u64::MAX - 1, 4)] {
-        let result = task.map(&memory, HERE, offset, pages, READ);
+        let result = task.map_at(&memory, HERE, offset, pages, READ);
         check_eq!(result, refused(ObjectError::OutOfRange));
     }
-    task.map(&memory, HERE, 3, 1, READ)?;
+    task.map_at(&memory, HERE, 3, 1, READ)?;
     Ok(())
 }
 
 fn unmapping_takes_whole_mappings(_: &mut World) -> Verdict {
     let memory = libipc::task().create_memory(4)?;
     let task = libipc::task().create_task(64)?;
-    task.map(&memory, HERE, 0, 4, READ)?;
+    task.map_at(&memory, HERE, 0, 4, READ)?;
     for (offset, pages) in [(0, 3), (1, 3), (2, 1), (3, 9)] {
-        let result = task.unmap(HERE + offset * PAGE_SIZE, pages);
+        let result = task.unmap_at(HERE + offset * PAGE_SIZE, pages);
         check_eq!(result, refused(ObjectError::Overlap));
     }
     check_eq!(
-        task.unmap(HERE - PAGE_SIZE, 1),
+        task.unmap_at(HERE - PAGE_SIZE, 1),
         refused(ObjectError::NotMapped)
     );
-    task.map(&memory, HERE + 8 * PAGE_SIZE, 0, 4, READ)?;
+    task.map_at(&memory, HERE + 8 * PAGE_SIZE, 0, 4, READ)?;
     // Both, and what lies between.
-    task.unmap(HERE - PAGE_SIZE, 32)?;
-    check_eq!(task.unmap(HERE, 32), refused(ObjectError::NotMapped));
+    task.unmap_at(HERE - PAGE_SIZE, 32)?;
+    check_eq!(task.unmap_at(HERE, 32), refused(ObjectError::NotMapped));
     Ok(())
 }
 
@@ -387,7 +387,7 @@ fn there_is_a_limit_of_mappings(_: &mut World) -> Verdict {
     let task = libipc::task().create_task(1024)?;
     let mut count = 0;
     let error = loop {
-        match task.map(&memory, HERE + count * 2 * PAGE_SIZE, 0, 1, READ) {
+        match task.map_at(&memory, HERE + count * 2 * PAGE_SIZE, 0, 1, READ) {
             Ok(()) => count += 1,
             Err(error) => break error,
         }

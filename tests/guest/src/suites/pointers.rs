@@ -4,7 +4,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, STACK, number},
-    raw,
+    raw::{self, PlaceAt, ReadTo},
     run::{Case, World, cases},
 };
 use libipc::{
@@ -103,7 +103,7 @@ const FAULT: Result2 = Err(CallError::Transport(TransportError::refused(
 fn memory_is_not_read_to_bad_places(world: &mut World) -> Verdict {
     let places = Places::new(world)?;
     for address in places.unwritable() {
-        check_eq!(places.memory.read(0, address, 16), FAULT);
+        check_eq!(places.memory.read_to([0], address, 16), FAULT);
     }
     check_eq!(
         core::hint::black_box(&PATTERN)[..],
@@ -131,12 +131,12 @@ fn memory_is_not_written_from_bad_places(world: &mut World) -> Verdict {
     check_eq!(
         places
             .memory
-            .read(u64::MAX, places.page.address() as u64, 2),
+            .read_to([u64::MAX], places.page.address() as u64, 2),
         out_of_range
     );
     // Registers of devices are no memory to copy.
     check_eq!(
-        world.uart()?.read(0, places.page.address() as u64, 8),
+        world.uart()?.read_to([0], places.page.address() as u64, 8),
         FAULT
     );
     check_eq!(
@@ -150,7 +150,7 @@ fn peeking_follows_no_bad_pointer(world: &mut World) -> Verdict {
     let places = Places::new(world)?;
     let child = Plan::new(|_| Ok(())).make(&world.image)?;
     for address in places.unwritable() {
-        check_eq!(child.task.peek(STACK, address, 16), FAULT);
+        check_eq!(child.task.peek_to(STACK, address, 16), FAULT);
     }
     let mut bytes = [0; 16];
     for address in places.unreadable() {
@@ -165,7 +165,7 @@ fn peeking_follows_no_bad_pointer(world: &mut World) -> Verdict {
 fn the_log_is_not_read_to_bad_places(world: &mut World) -> Verdict {
     let places = Places::new(world)?;
     for address in places.unwritable() {
-        let result = world.log.read_log(0, address, 16).map(|_| ());
+        let result = raw::read_log_to(&world.log, 0, address, 16).map(|_| ());
         check_eq!(result, FAULT);
     }
     Ok(())
@@ -236,19 +236,19 @@ fn mappings_stay_in_user_space(world: &mut World) -> Verdict {
         1 << 63,
     ];
     for address in addresses {
-        check_eq!(child.map(&memory, address, 0, 1, 1), bad);
-        check_eq!(child.unmap(address, 1), bad);
-        check_eq!(child.protect(address, 1, 1), bad);
+        check_eq!(child.map_at(&memory, address, 0, 1, 1), bad);
+        check_eq!(child.unmap_at(address, 1), bad);
+        check_eq!(child.protect_at(address, 1, 1), bad);
     }
     for pages in [0, 1 << 26, 1 << 51, 1 << 52, u64::MAX] {
-        check_eq!(child.map(&memory, 1 << 20, 0, pages, 1), bad);
-        check_eq!(child.unmap(1 << 20, pages), bad);
+        check_eq!(child.map_at(&memory, 1 << 20, 0, pages, 1), bad);
+        check_eq!(child.unmap_at(1 << 20, pages), bad);
     }
     // The message buffers' own region cannot be mapped over either.
     let buffer = raw::buffer() as u64;
-    check_eq!(libipc::task().map(&memory, buffer, 0, 1, 1), bad);
-    check_eq!(libipc::task().unmap(buffer, 1), bad);
-    check_eq!(libipc::task().protect(buffer, 1, 4), bad);
+    check_eq!(libipc::task().map_at(&memory, buffer, 0, 1, 1), bad);
+    check_eq!(libipc::task().unmap_at(buffer, 1), bad);
+    check_eq!(libipc::task().protect_at(buffer, 1, 4), bad);
     let _ = world;
     Ok(())
 }
@@ -256,7 +256,7 @@ fn mappings_stay_in_user_space(world: &mut World) -> Verdict {
 fn threads_begin_in_user_space(_: &mut World) -> Verdict {
     let task = libipc::task().create_task(64)?;
     let bad = |entry, stack| {
-        task.create_thread(entry, stack, 0, 0, 1).map(|_| ())
+        task.thread_at(entry, stack, 0, 0, 1).map(|_| ())
             == Err(CallError::Server(ObjectError::BadAddress))
     };
     for address in [END, KERNEL, u64::MAX, 1 << 63] {
@@ -265,10 +265,7 @@ fn threads_begin_in_user_space(_: &mut World) -> Verdict {
     for stack in [END + 8, KERNEL, u64::MAX] {
         check!(bad(0x1000, stack));
     }
-    check!(
-        task.create_thread(END - 4, END, u64::MAX, KERNEL, 1)
-            .is_ok()
-    );
+    check!(task.thread_at(END - 4, END, u64::MAX, KERNEL, 1).is_ok());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, number},
-    raw,
+    raw::{self, PlaceAt},
     run::World,
 };
 use libipc::{
@@ -118,7 +118,7 @@ pub(super) fn an_object_of_another_type_is_refused(_: &mut World) -> Verdict {
     let memory = task.create_memory(1)?;
     let endpoint = task.create_endpoint()?;
     let child = task.create_task(16)?;
-    let thread = child.create_thread(0x1000, 0x2000, 0, 0, 1)?;
+    let thread = child.thread_at(0x1000, 0x2000, 0, 0, 1)?;
     let held: [(Handle, &Interface); 4] = [
         (memory.as_ref().handle(), &objects::memory::INTERFACE),
         (endpoint.as_ref().handle(), &objects::endpoint::INTERFACE),

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{Failure, Verdict},
-    raw,
+    raw::{self, PlaceAt},
     run::World,
 };
 use libipc::{
@@ -70,10 +70,10 @@ pub(super) fn rights_of_memory(_: &mut World) -> Verdict {
     for held in kinds {
         let weak = MemoryClient::from(memory.as_ref().derive(held)?);
         for wanted in kinds {
-            let result = libipc::task().map(&weak, 1 << 20, 0, 1, wanted.bits().into());
+            let result = libipc::task().map_at(&weak, 1 << 20, 0, 1, wanted.bits().into());
             check_eq!(result.is_ok(), held == wanted);
             if result.is_ok() {
-                libipc::task().unmap(1 << 20, 1)?;
+                libipc::task().unmap_at(1 << 20, 1)?;
             } else {
                 check_eq!(cause(result), Some(Cause::Denied));
             }
@@ -149,7 +149,7 @@ pub(super) fn rights_of_tasks(_: &mut World) -> Verdict {
     let endpoint = libipc::task().create_endpoint()?;
     check_eq!(cause(without(Rights::CREATE)?.create_endpoint()), denied);
     check_eq!(
-        cause(without(Rights::MAP)?.map(&memory, 4096, 0, 1, 1)),
+        cause(without(Rights::MAP)?.map_at(&memory, 4096, 0, 1, 1)),
         denied
     );
     let uninstalled = without(Rights::INSTALL)?;
@@ -168,7 +168,7 @@ pub(super) fn rights_of_tasks(_: &mut World) -> Verdict {
 
 pub(super) fn rights_of_threads(_: &mut World) -> Verdict {
     let task = libipc::task().create_task(64)?;
-    let thread = task.create_thread(0x1000, 0x2000, 0, 0, 1)?;
+    let thread = task.thread_at(0x1000, 0x2000, 0, 0, 1)?;
     let denied = Some(Cause::Denied);
     let weak = ThreadClient::from(thread.as_ref().derive(Rights::all() - Rights::CONTROL)?);
     check_eq!(cause(weak.resume()), denied);
@@ -268,11 +268,8 @@ pub(super) fn nobody_makes_what_outranks_him(_: &mut World) -> Verdict {
     let own = libipc::thread::current().info()?.priority;
     let task = libipc::task().create_task(64)?;
     let denied = Some(Cause::Denied);
-    check_eq!(
-        cause(task.create_thread(0x1000, 0x2000, 0, 0, own + 1)),
-        denied
-    );
-    let thread = task.create_thread(0x1000, 0x2000, 0, 0, own)?;
+    check_eq!(cause(task.thread_at(0x1000, 0x2000, 0, 0, own + 1)), denied);
+    let thread = task.thread_at(0x1000, 0x2000, 0, 0, own)?;
     check_eq!(cause(thread.set_priority(own + 1)), denied);
     check_eq!(thread.set_priority(own - 1), Ok(()));
     let bad = Err(CallError::Server(ObjectError::BadArgument));
