@@ -1,8 +1,8 @@
 //! Fields of kernel objects.
 //!
 //! An object is shared by reference, so its fields are atomics. They are read
-//! and written relaxed: a field is written by the core that owns the object, or
-//! under the lock that its declaration names, and that is what orders it.
+//! and written relaxed: that is done inside the kernel, where one core is at a
+//! time, and the kernel's lock is what orders it ([`crate::entry`]).
 
 use crate::Entered;
 use core::{
@@ -99,7 +99,7 @@ impl<T: Bits + Default> Default for Word<T> {
 /// A reference from one kernel object to another, or none.
 ///
 /// Two rules make following it sound: an object's memory is given back only
-/// after every core has left the kernel once since the object was retired, and
+/// when every core has left the kernel once since the object was retired, and
 /// whoever retires an object first clears every link to it. Links therefore
 /// lead to live objects, and what was read from one stays valid for as long as
 /// this core is inside the kernel.

@@ -23,9 +23,7 @@ pub fn fault(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, cod
         && let Some(task) = thread.task.get(k)
         && fill::resolve(k, task, address, access).is_ok()
     {
-        // A core may have remembered that nothing was there (RISC-V privileged
-        // specification, 4.2.1 "Supervisor Memory-Management Fence").
-        Port::invalidate_page(task.asid.get(), address);
+        Port::page_came(task.asid.get(), address);
         return;
     }
     report(k, thread, kind, address, code);

@@ -1,10 +1,12 @@
-//! Everything that the kernel knows, and the proof of being inside it.
+//! Everything that the kernel knows.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
+    Entered,
     arch::{Arch, Port},
     cell::{Link, Word},
+    entry::Lock,
     list::List,
     log::Log,
     memory::frames::Frames,
@@ -20,11 +22,13 @@ use crate::{
 /// Interrupt lines that can be told apart.
 pub const LINES: usize = 512;
 
-/// Cores that run threads. Others are up and idle.
-pub const CORES: usize = 1;
+/// Most cores that run threads.
+pub const CORES: usize = crate::platform::CORES;
 
 /// Everything that the kernel knows.
 pub struct Kernel {
+    /// Who has it is inside the kernel.
+    pub lock: Lock,
     /// Page frames.
     pub frames: Frames,
     /// Cores, by number.
@@ -43,8 +47,10 @@ pub struct Kernel {
     pub dying_memory: List<Memory, memory::Dying>,
     /// Pays for the first task.
     pub boot_task: Task,
-    /// Cores that answered at boot.
-    pub cores_up: AtomicU64,
+    /// How many of the cores there are.
+    pub core_count: Word<usize>,
+    /// There is something to run.
+    ready: AtomicBool,
     lines: [Link<Interrupt>; LINES],
     ids: Word<u64>,
 }
@@ -59,8 +65,17 @@ impl Kernel {
     /// A kernel before it knows about the machine.
     pub const fn new() -> Kernel {
         Kernel {
+            lock: Lock::new(),
             frames: Frames::none(),
-            cores: [const { Core::new() }; CORES],
+            cores: {
+                let mut cores = [const { Core::new(0) }; CORES];
+                let mut number = 0;
+                while number < CORES {
+                    cores[number].number = number;
+                    number += 1;
+                }
+                cores
+            },
             asids: Asids::new(),
             log: Log::new(),
             retired: Word::zeroed(),
@@ -68,22 +83,29 @@ impl Kernel {
             dying_tasks: List::empty(),
             dying_memory: List::empty(),
             boot_task: Task::new(),
-            cores_up: AtomicU64::new(0),
+            core_count: Word::zeroed(),
+            ready: AtomicBool::new(false),
             lines: [const { Link::none() }; LINES],
             ids: Word::zeroed(),
         }
     }
 
-    /// A core has come up.
-    pub fn core_is_up(&self) {
-        // Several come up at once, so this one is no relaxed field.
-        self.cores_up.fetch_add(1, Ordering::AcqRel);
+    /// The cores that there are.
+    pub fn cores(&self) -> &[Core] {
+        &self.cores[..self.core_count.get().min(CORES)]
     }
 
-    /// Number of the thread that runs on the calling core.
-    pub fn current_thread(&self) -> Option<u64> {
-        let k = Entered::new(self);
-        k.core.current.get(k).map(|thread| thread.id.get())
+    /// There is something to run: the other cores may begin.
+    pub fn begin(&self, k: Entered<'_>) {
+        self.ready.store(true, Ordering::Release);
+        for core in self.cores() {
+            core.kick(k);
+        }
+    }
+
+    /// Whether `begin` was called.
+    pub fn has_begun(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     /// A number that no other object of this boot has.
@@ -120,25 +142,6 @@ impl Kernel {
         {
             link.set(None);
         }
-    }
-}
-
-/// Proof that this core is inside the kernel: what is read from a link with it
-/// stays valid until the core leaves.
-#[derive(Clone, Copy)]
-pub struct Entered<'k> {
-    /// Everything.
-    pub kernel: &'k Kernel,
-    /// The calling core.
-    pub core: &'k Core,
-}
-
-impl<'k> Entered<'k> {
-    /// The calling core enters the kernel.
-    pub fn new(kernel: &'k Kernel) -> Self {
-        #[expect(clippy::modulo_one, reason = "one core runs threads so far")]
-        let core = &kernel.cores[Port::core() % CORES];
-        Entered { kernel, core }
     }
 }
 

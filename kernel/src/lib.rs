@@ -32,6 +32,7 @@ pub mod arch;
 pub mod bug;
 pub mod capability;
 pub mod cell;
+pub mod entry;
 pub mod fault;
 pub mod interface;
 pub mod ipc;
@@ -46,7 +47,8 @@ pub mod schedule;
 pub mod start;
 pub mod syscall;
 
-pub use kernel::{Entered, Kernel};
+pub use entry::Entered;
+pub use kernel::Kernel;
 pub use run::secondary_main;
 pub use start::main;
 

@@ -3,29 +3,42 @@
 
 use crate::{
     Entered, Kernel,
-    arch::{Arch, Line, Port, Trap},
+    arch::{Arch, Context, Line, Port, Trap},
+    entry::Inside,
     fault,
     ipc::{end, signal},
     memory::{slab, space::Progress},
-    object::thread::Thread,
+    object::thread::{State, Thread},
     syscall,
 };
 
-/// Runs threads for ever.
+/// Runs threads on the calling core for ever.
 pub fn run(kernel: &Kernel) -> ! {
+    let mut trap = Trap::Interrupt;
     loop {
-        let k = Entered::new(kernel);
-        match leave(k) {
-            Some(thread) => {
-                let trap = Port::run(&thread.context);
-                handle(Entered::new(kernel), thread, trap);
-            }
+        let inside = Inside::enter(kernel);
+        handle(inside.entered(), trap);
+        let next = leave(inside.entered()).map(|thread| &raw const thread.context);
+        drop(inside);
+        trap = match next {
+            Some(context) => run_outside(context),
+            // What happened since the lock was given up has interrupted: the
+            // interrupt waits, and this ends at once.
             None => {
                 Port::idle();
-                interrupts(Entered::new(kernel));
+                Trap::Interrupt
             }
-        }
+        };
     }
+}
+
+/// Runs the user program of the thread that is this core's current one.
+fn run_outside(context: *const Context) -> Trap {
+    // SAFETY: the context of the current thread, which lives until this core
+    // has entered the kernel again: no other core ends a thread that is current
+    // somewhere (`ready::stop`). A context is changed through atomics only.
+    #[allow(unsafe_code, reason = "no proof of being inside the kernel covers it")]
+    Port::run(unsafe { &*context })
 }
 
 /// Does what was put off and chooses who runs next.
@@ -33,18 +46,26 @@ pub fn leave<'k>(k: Entered<'k>) -> Option<&'k Thread> {
     reap(k);
     k.kernel.log.tell(k);
     let next = k.core.schedule(k);
-    // This core is the only one that runs threads, and nothing of what it held
-    // during this entry is used from here on but `next`, which is ready and
-    // therefore not retired.
+    // Of what this core held during this entry nothing is used from here on but
+    // `next`, which is ready and therefore not retired; the other cores are
+    // outside.
     slab::drain(k);
     next
 }
 
-/// Deals with whatever ended a user program's run.
-pub fn handle(k: Entered<'_>, thread: &Thread, trap: Trap) {
+/// Deals with whatever ended the run of the core's current thread, or its sleep.
+pub fn handle(k: Entered<'_>, trap: Trap) {
+    let Some(thread) = k.core.current.get(k) else {
+        return interrupts(k);
+    };
+    // Another core has stopped it meanwhile: it does once more what it was
+    // about to do, when it goes on.
+    let stopped = thread.state.get() != State::Ready;
     match trap {
-        Trap::Call => syscall::syscall(k, thread),
         Trap::Interrupt => interrupts(k),
+        Trap::Call if stopped => Port::retry(&thread.context),
+        _ if stopped => {}
+        Trap::Call => syscall::syscall(k, thread),
         Trap::FloatingPoint => Port::fp_load(&thread.context),
         Trap::Fault {
             kind,
@@ -60,6 +81,7 @@ fn interrupts(k: Entered<'_>) {
         k.core.interrupts.add(1);
         match line {
             Line::Timer => k.core.alarm_rang(),
+            // It has entered the kernel, which is all that was wanted.
             Line::Core => {}
             Line::Device(line) => {
                 if let Some(interrupt) = k.kernel.line(k, line)
@@ -72,9 +94,9 @@ fn interrupts(k: Entered<'_>) {
     }
 }
 
-/// Goes on taking apart what was ended, until an interrupt waits.
+/// Goes on taking apart what was ended, until something else waits.
 fn reap(k: Entered<'_>) {
-    while reap_first(k) == Some(Progress::Done) {}
+    while reap_first(k) == Some(Progress::Done) && !k.wanted() {}
 }
 
 /// Takes the first thing that was ended apart. What one ends may end others.
@@ -89,9 +111,16 @@ fn reap_first(k: Entered<'_>) -> Option<Progress> {
     kernel.dying_memory.first(k).map(|memory| memory.reap(k))
 }
 
-/// What the other cores do: they are counted, then sleep.
+/// What the other cores do: wait until there is something to run, then run it.
 pub fn secondary_main() -> ! {
-    crate::start::KERNEL.core_is_up();
+    let kernel = &crate::start::KERNEL;
+    while !kernel.has_begun() {
+        Port::idle();
+    }
+    if Port::core() < kernel.core_count.get() {
+        run(kernel)
+    }
+    // It came too late to be counted.
     loop {
         Port::idle();
     }

@@ -4,6 +4,8 @@ use crate::{
     Entered, Kernel,
     arch::{Access, Arch, Port},
     capability::object::Target,
+    entry::Inside,
+    kernel::CORES,
     logln,
     memory::{
         copy::{self, Place},
@@ -15,6 +17,7 @@ use crate::{
         thread::{Start, Thread},
     },
     platform::Platform,
+    schedule::ready,
 };
 use core::{convert::Infallible, fmt, ops::Range};
 use libipc_abi::{
@@ -103,7 +106,7 @@ impl fmt::Display for StartError {
     }
 }
 
-/// The boot core's way into the kernel. The other cores are up or coming up.
+/// The boot core's way into the kernel. The other cores are up and wait for it.
 pub fn main(
     platform: &Platform,
     program: Program<'_>,
@@ -111,7 +114,7 @@ pub fn main(
 ) -> Result<Infallible, StartError> {
     SYMBOLS.call_once(|| symbols);
     Port::initialise(platform);
-    KERNEL.core_is_up();
+    KERNEL.core_count.set(platform.cores.min(CORES));
     if !KERNEL
         .frames
         .take_over(platform.memory.clone(), &platform.reserved)
@@ -127,8 +130,12 @@ pub fn main(
         platform.cores,
         if platform.cores == 1 { "" } else { "s" },
     );
-    let k = Entered::new(&KERNEL);
-    first_task(k, platform, program).map_err(StartError::FirstTask)?;
+    {
+        let inside = Inside::enter(&KERNEL);
+        let k = inside.entered();
+        first_task(k, platform, program).map_err(StartError::FirstTask)?;
+        KERNEL.begin(k);
+    }
     crate::run::run(&KERNEL)
 }
 
@@ -186,7 +193,7 @@ pub fn first_task(
         priority: PRIORITY,
     };
     let thread = Thread::create(k, task, &start)?;
-    k.core.wake(k, thread);
+    ready::wake(k, thread);
     Ok(())
 }
 

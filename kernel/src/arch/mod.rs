@@ -151,11 +151,16 @@ pub trait Arch {
     fn root_entries() -> impl Iterator<Item = (usize, u64)>;
     /// Chooses the address space for user programs.
     fn switch_space(root: u64, asid: u16);
-    /// Forgets one page of an address space, on all cores.
+    /// A page has come in where this core found none: nothing need be forgotten
+    /// but that it was not there.
+    fn page_came(asid: u16, address: u64);
+    /// Forgets one page of an address space, on all cores, once what was written
+    /// before is visible to them. When it returns no core uses the page.
     fn invalidate_page(asid: u16, address: u64);
-    /// Forgets an address space, on all cores.
+    /// Forgets an address space in the same way.
     fn invalidate_space(asid: u16);
-    /// Makes instructions visible that were written through the physical map.
+    /// Makes instructions visible, to all cores, that were written through the
+    /// physical map.
     fn synchronise_code(address: *const u8, length: usize);
     /// Where the kernel sees this physical address of RAM, or of a device that
     /// the kernel itself drives.
@@ -177,8 +182,11 @@ pub trait Arch {
     fn unmask(line: u32) -> bool;
     /// Holds a device's interrupt back. `false` if there is no such line.
     fn mask(line: u32) -> bool;
-    /// Sleeps until an interrupt waits.
+    /// Sleeps until an interrupt waits; one that waits already is enough.
     fn idle();
+    /// Interrupts another core with [`Line::Core`]. What was written before is
+    /// visible to it then.
+    fn interrupt_core(core: usize);
 
     // The machine.
 

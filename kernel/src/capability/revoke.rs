@@ -3,7 +3,6 @@
 use super::{derivation, slot::Slot};
 use crate::{
     Entered,
-    arch::{Arch, Port},
     ipc::end,
     memory::space::{self, Progress},
     object::{
@@ -18,7 +17,7 @@ use libipc_abi::{PAGE, status::Cause};
 pub fn revoke(k: Entered<'_>, root: &Slot) -> Progress {
     root.set_revoking(true);
     while let Some(child) = derivation::child(k, root) {
-        if take_back(k, child) == Progress::Again || Port::interrupt_waits() {
+        if take_back(k, child) == Progress::Again || k.wanted() {
             return Progress::Again;
         }
     }

@@ -213,7 +213,7 @@ impl Table {
             if page.is_multiple_of(ENTRIES) {
                 quota::free(k, payer, directory.replace(0));
             }
-            if Port::interrupt_waits() {
+            if k.wanted() {
                 return Progress::Again;
             }
         }

@@ -92,7 +92,7 @@ impl<'k> Caller<'k> {
         Ok(())
     }
 
-    /// The result of a copy. After an interrupt the call's words say what is
+    /// The result of a copy. After an interruption the call's words say what is
     /// left: those in `forward` grow, the one in `length` shrinks.
     fn copied(
         &mut self,

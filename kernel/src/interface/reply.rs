@@ -9,6 +9,7 @@ use crate::{
     },
     memory::copy::Stop,
     object::thread::Thread,
+    schedule::ready,
 };
 use libipc_abi::{
     handle::Rights,
@@ -61,7 +62,7 @@ impl objects::Reply for On<'_, '_> {
         server.client.set(None);
         server.depth.set(0);
         // Donation ends where a reply is kept.
-        k.core.set_effective(k, server, server.priority.get());
+        ready::set_effective(k, server, server.priority.get());
         Ok(ReplyClient(handle))
     }
 

@@ -10,8 +10,8 @@ use crate::{
         slab,
     },
     object::{endpoint::State, interrupt::Interrupt, memory::Memory},
+    schedule::core::Core,
 };
-use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     PAGE,
     handle::{ObjectType, Rights},
@@ -36,17 +36,19 @@ impl objects::System for On<'_, '_> {
 
     fn counters(&mut self) -> Result<Counters, ObjectError> {
         self.caller.need(Rights::COUNTERS)?;
-        let (kernel, core) = (self.caller.k.kernel, self.caller.k.core);
+        let kernel = self.caller.k.kernel;
+        let now = Port::now();
+        let sum = |of: &dyn Fn(&Core) -> u64| kernel.cores().iter().map(of).sum();
         Ok(Counters {
-            now: Port::now(),
+            now,
             frequency: Port::frequency(),
             frames: kernel.frames.total(),
             free: kernel.frames.free(),
-            idle: core.idle.get(),
-            cores: kernel.cores_up.load(Relaxed),
-            calls: core.calls.get(),
-            interrupts: core.interrupts.get(),
-            switches: core.switches.get(),
+            idle: sum(&|core| core.idle_until(now)),
+            cores: kernel.cores().len() as u64,
+            calls: sum(&|core| core.calls.get()),
+            interrupts: sum(&|core| core.interrupts.get()),
+            switches: sum(&|core| core.switches.get()),
         })
     }
 

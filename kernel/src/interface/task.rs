@@ -15,6 +15,7 @@ use crate::{
         task::Task,
         thread::{HISTORY, Start, State, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::{
     USER_END,
@@ -308,7 +309,7 @@ impl objects::Task for On<'_, '_> {
                 });
             }
             // A table has up to a million slots: let interrupts in, then go on.
-            if index % 64 == 63 && Port::interrupt_waits() {
+            if index % 64 == 63 && k.wanted() {
                 Port::set_word(&self.caller.thread.context, 0, u64::from(index) + 1);
                 self.caller.again = true;
                 break;
@@ -322,7 +323,14 @@ impl objects::Task for On<'_, '_> {
         if core::ptr::eq(thread, self.caller.thread) {
             return Err(ObjectError::WrongState);
         }
-        Ok(Port::registers(&thread.context))
+        let k = self.caller.k;
+        if ready::stop(k, thread) == Progress::Again {
+            self.caller.again = true;
+            return Err(ObjectError::WrongState);
+        }
+        let registers = Port::registers(&thread.context);
+        ready::go_on(k, thread);
+        Ok(registers)
     }
 
     fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError> {

@@ -4,7 +4,9 @@ use super::{Caller, task::checked_priority};
 use crate::{
     Entered, fault,
     ipc::end,
+    memory::space::Progress,
     object::thread::{State, Thread},
+    schedule::ready,
 };
 use libipc_abi::{
     handle::Rights,
@@ -45,8 +47,9 @@ impl objects::Thread for On<'_, '_> {
     fn resume(&mut self) -> Result<(), ObjectError> {
         self.living(Rights::CONTROL)?;
         self.thread.suspended.set(false);
-        if self.thread.state.get() == State::Stopped {
-            self.caller.k.core.wake(self.caller.k, self.thread);
+        // One that is held goes on when that is over.
+        if self.thread.state.get() == State::Stopped && !self.thread.held.get() {
+            ready::wake(self.caller.k, self.thread);
         }
         Ok(())
     }
@@ -61,10 +64,14 @@ impl objects::Thread for On<'_, '_> {
         }
         match self.thread.state.get() {
             State::Ready => {
-                k.core.unready(k, self.thread);
+                ready::unready(k, self.thread);
                 self.thread.state.set(State::Stopped);
             }
             _ => end::interrupt(k, self.thread, Cause::Cancelled),
+        }
+        if ready::runs_elsewhere(k, self.thread) {
+            self.thread.core(k).kick(k);
+            return self.caller.finished(Progress::Again);
         }
         Ok(())
     }
@@ -85,13 +92,16 @@ impl objects::Thread for On<'_, '_> {
             .client
             .get(k)
             .map_or(0, |client| client.effective.get());
-        k.core.set_effective(k, self.thread, priority.max(served));
+        ready::set_effective(k, self.thread, priority.max(served));
         Ok(())
     }
 
     fn exit(&mut self, code: u64) -> Result<(), ObjectError> {
         if !self.is_caller() {
             self.living(Rights::CONTROL)?;
+            if ready::stop(self.caller.k, self.thread) == Progress::Again {
+                return self.caller.finished(Progress::Again);
+            }
         }
         fault::exit(self.caller.k, self.thread, code);
         Ok(())
@@ -119,9 +129,19 @@ impl objects::Thread for On<'_, '_> {
         );
         Ok(())
     }
+
+    fn set_core(&mut self, core: u64) -> Result<(), ObjectError> {
+        self.living(Rights::CONTROL)?;
+        let k = self.caller.k;
+        let number = usize::try_from(core).ok();
+        let number = number.filter(|number| *number < k.kernel.cores().len());
+        ready::set_core(k, self.thread, number.ok_or(ObjectError::OutOfRange)?);
+        Ok(())
+    }
 }
 
-/// What a thread is doing.
+/// What a thread is doing. While another core runs it, its program counter is the
+/// one with which it last left the kernel.
 pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
     let state = match thread.state.get() {
         State::Dead => ThreadState::Dead,
@@ -150,5 +170,6 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
             .map_or(0, |task| task.id.get()),
         deadline: thread.alarm.deadline(),
         pc: Port::registers(&thread.context).pc,
+        core: thread.next_core.get() as u64,
     }
 }

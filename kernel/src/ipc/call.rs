@@ -10,6 +10,7 @@ use crate::{
         session::Session,
         thread::{State, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::{
     FOREVER,
@@ -90,14 +91,14 @@ pub fn send(
             abandon(k, caller);
             return Err(cause);
         }
-        k.core.unready(k, caller);
+        ready::unready(k, caller);
     } else {
-        k.core.unready(k, caller);
+        ready::unready(k, caller);
         endpoint.senders.push(k, caller);
         endpoint.queued.add(1);
         caller.state.set(State::Sending);
     }
-    k.core.alarms.set(k, caller, deadline);
+    ready::set_alarm(k, caller, deadline);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::{
         session::Session,
         thread::{State, Thread},
     },
+    schedule::ready,
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
@@ -60,8 +61,8 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     }
     // The receiver runs at no less than the priority of whom it serves.
     let priority = receiver.priority.get().max(sender.effective.get());
-    k.core.set_effective(k, receiver, priority);
-    k.core.hand_over(k, receiver);
+    ready::set_effective(k, receiver, priority);
+    ready::hand_over(k, receiver);
     Ok(())
 }
 
@@ -90,7 +91,7 @@ pub fn fault_label() -> Label {
 
 /// Takes a thread out of its wait for messages.
 pub fn finish_receive(k: Entered<'_>, receiver: &Thread) {
-    k.core.alarms.clear(k, receiver);
+    ready::clear_alarm(k, receiver);
     if let Some(endpoint) = receiver.endpoint.take(k) {
         endpoint.receivers.remove(k, receiver);
         // Whoever delivers holds a use of the endpoint, so it lives on.
@@ -106,5 +107,5 @@ pub fn event(k: Entered<'_>, receiver: &Thread, status: Status, word: u64, badge
     out.words[0] = word;
     out.badge = badge;
     Port::call_out(&receiver.context, &out);
-    k.core.wake(k, receiver);
+    ready::wake(k, receiver);
 }

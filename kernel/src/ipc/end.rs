@@ -10,19 +10,20 @@ use crate::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::status::{Cause, Status, TransportError};
 
 /// The call of `client` is over: forgets who served it, its session's count,
 /// its endpoint and its alarm. The thread is in no queue.
 pub fn finish_call(k: Entered<'_>, client: &Thread) {
-    k.core.alarms.clear(k, client);
+    ready::clear_alarm(k, client);
     client.lease_count.set(0);
     client.label.set(0);
     if let Some(server) = client.server.take(k) {
         server.client.set(None);
         server.depth.set(0);
-        k.core.set_effective(k, server, server.priority.get());
+        ready::set_effective(k, server, server.priority.get());
     }
     if let Some(session) = client.session.take(k) {
         session.in_flight.take(1);
@@ -36,12 +37,13 @@ pub fn finish_call(k: Entered<'_>, client: &Thread) {
 /// Takes a thread out of whatever it does, and ends the call that it serves.
 pub fn leave(k: Entered<'_>, thread: &Thread) {
     match thread.state.get() {
-        State::Ready => k.core.unready(k, thread),
+        State::Ready => ready::unready(k, thread),
         State::Sending | State::Receiving => leave_queue(k, thread),
         State::Waiting | State::Stopped | State::Dead => {}
     }
-    k.core.forget(thread);
+    ready::forget(k, thread);
     finish_call(k, thread);
+    thread.held.set(false);
     thread.state.set(State::Stopped);
     if let Some(client) = thread.client.get(k) {
         fail(k, client, TransportError::delivered(Cause::Died));
@@ -71,9 +73,9 @@ fn fail(k: Entered<'_>, thread: &Thread, mut error: TransportError) {
         finish_call(k, thread);
         if thread.pending_fault().is_none() {
             Port::call_out(&thread.context, &plain(Status::Error(error)));
-            return k.core.wake(k, thread);
+            return ready::wake(k, thread);
         }
-        k.core.forget(thread);
+        ready::forget(k, thread);
         next = thread.client.get(k);
         thread.bury(k);
         thread.detach(k);
@@ -96,6 +98,9 @@ pub fn interrupt(k: Entered<'_>, thread: &Thread, cause: Cause) {
 
 /// The thread's deadline has come.
 pub fn timed_out(k: Entered<'_>, thread: &Thread) {
+    if thread.held.get() {
+        return ready::go_on(k, thread);
+    }
     interrupt(k, thread, Cause::TimedOut);
 }
 
@@ -133,7 +138,7 @@ pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
     k.kernel.closing.push(k, endpoint);
 }
 
-/// Ends the waits at an endpoint that was closed, until an interrupt waits.
+/// Ends the waits at an endpoint that was closed, until something else waits.
 pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     loop {
         let guard = endpoint.lock.lock();
@@ -147,14 +152,14 @@ pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
         drop(guard);
         let Some(waiting) = waiting else { break };
         fail(k, waiting, TransportError::refused(Cause::Died));
-        if Port::interrupt_waits() {
+        if k.wanted() {
             return Progress::Again;
         }
     }
     while let Some(session) = endpoint.closed.pop(k) {
         session.told.set(true);
         session.end_if_unused(k);
-        if Port::interrupt_waits() {
+        if k.wanted() {
             return Progress::Again;
         }
     }

@@ -30,7 +30,7 @@ pub enum Outcome {
     Done(CallOut),
     /// The thread waits; the result will be written to its registers.
     Blocked,
-    /// An interrupt waits. The registers say what is left to do.
+    /// Something else waits. The registers say what is left to do.
     Retry,
 }
 

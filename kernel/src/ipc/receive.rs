@@ -9,6 +9,7 @@ use crate::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::{
     FOREVER,
@@ -55,10 +56,10 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     }
     if call.deadline != FOREVER && call.deadline <= Port::now() {
         deliver::finish_receive(k, thread);
-        k.core.wake(k, thread);
+        ready::wake(k, thread);
         return Outcome::Done(refused(Cause::TimedOut));
     }
-    k.core.alarms.set(k, thread, call.deadline);
+    ready::set_alarm(k, thread, call.deadline);
     Outcome::Blocked
 }
 
@@ -96,7 +97,7 @@ pub fn serve(k: Entered<'_>, thread: &Thread, endpoint: Option<&Endpoint>) {
 }
 
 fn enqueue(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) {
-    k.core.unready(k, thread);
+    ready::unready(k, thread);
     thread.state.set(State::Receiving);
     thread.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);
@@ -123,8 +124,8 @@ fn sleep(k: Entered<'_>, thread: &Thread, deadline: u64) -> Outcome {
     if deadline != FOREVER && deadline <= Port::now() {
         return Outcome::Done(refused(Cause::TimedOut));
     }
-    k.core.unready(k, thread);
+    ready::unready(k, thread);
     thread.state.set(State::Receiving);
-    k.core.alarms.set(k, thread, deadline);
+    ready::set_alarm(k, thread, deadline);
     Outcome::Blocked
 }

@@ -9,6 +9,7 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::{
     handle::{Handle, ObjectType, Rights},
@@ -135,7 +136,7 @@ fn complete(
         let goes_on = call.label.operation() == Label::OK
             && !matches!(kind, FaultKind::Exit | FaultKind::Panic);
         if goes_on {
-            k.core.wake(k, client);
+            ready::wake(k, client);
         } else {
             client.end(k);
             client.detach(k);
@@ -153,5 +154,5 @@ fn complete(
         },
     };
     Port::call_out(&client.context, &out);
-    k.core.wake(k, client);
+    ready::wake(k, client);
 }

@@ -79,7 +79,7 @@ pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Resu
         let piece = readable.min(writable).min(length - done);
         move_bytes(source, destination, piece as usize);
         done += piece;
-        if done < length && Port::interrupt_waits() {
+        if done < length && k.wanted() {
             return Err(Stop::Interrupt(done));
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     memory::space,
     object::task::Task,
 };
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use libipc_abi::{PAGE, USER_END};
 
 /// Nothing is mapped there that allows the access.
@@ -42,7 +42,8 @@ pub fn resolve(
             if allowed.contains(Access::EXECUTE) {
                 Port::synchronise_code(Port::physical(frame), PAGE);
             }
-            entry.store(Port::page_entry(frame, allowed), Relaxed);
+            // After the zeros or instructions in it: other cores may see it at once.
+            entry.store(Port::page_entry(frame, allowed), Release);
             Ok((frame + offset, allowed))
         }
     }

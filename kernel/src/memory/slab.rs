@@ -76,8 +76,8 @@ pub fn create<'k, T: Object>(k: Entered<'k>, payer: &Task, value: T) -> Result<&
     }
 }
 
-/// Gives an object up. Its memory is used again only after every core has left
-/// the kernel; the caller has cleared all links to it.
+/// Gives an object up. Its memory is used again only after the core has left the
+/// kernel; the caller has cleared all links to it.
 pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
     let physical = k.kernel.physical(object);
     let frame = physical & !(PAGE as u64 - 1);
@@ -90,7 +90,8 @@ pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
     record.retired.set(record.retired.get() | 1 << index);
 }
 
-/// Frees what was retired. Called when no core can hold a reference from before.
+/// Frees what was retired. Called by a core that is about to leave the kernel and
+/// uses nothing any more but the thread that it will run; the others are outside.
 pub fn drain(k: Entered<'_>) {
     while let Some((record, physical)) = k.kernel.frames.numbered(k.kernel.retired.get()) {
         k.kernel.retired.set(record.next_retired.replace(0));

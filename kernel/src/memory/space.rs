@@ -2,8 +2,9 @@
 //!
 //! Mapping makes the tables and a [`Region`]; pages come in at first touch
 //! ([`super::fill`]), so a table entry is either empty or a page of the region
-//! that covers it. Long operations stop when an interrupt waits and say
-//! [`Progress::Again`]; what they have done stays, so trying again goes on.
+//! that covers it. Long operations stop when an interrupt or another core waits
+//! and say [`Progress::Again`]; what they have done stays, so trying again goes
+//! on.
 
 use crate::{
     Entered,
@@ -12,7 +13,10 @@ use crate::{
     memory::{frames, quota, slab},
     object::{memory::Memory, region::Region, task::Task},
 };
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use libipc_abi::{PAGE, USER_END, objects::ObjectError};
 
 /// First address of the message buffers, above all that tasks can map.
@@ -27,7 +31,7 @@ pub const REGIONS: u64 = 1024;
 pub enum Progress {
     /// To its end.
     Done,
-    /// An interrupt waits: take it, then try again.
+    /// An interrupt or another core waits: let it come, then try again.
     Again,
 }
 
@@ -70,7 +74,8 @@ pub fn make_leaf<'k>(
             Entry::Table(next) => next,
             _ => {
                 let next = quota::allocate(k, task)?;
-                entry.store(Port::table_entry(next), Relaxed);
+                // After the zeros in it, as a core may walk there at once.
+                entry.store(Port::table_entry(next), Release);
                 next
             }
         };
@@ -146,7 +151,7 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
         make_leaf(k, task, address)?;
         address = (address & !(span - 1)) + span;
         let made = task.used.get() != used;
-        if made && address < end && Port::interrupt_waits() {
+        if made && address < end && k.wanted() {
             return Ok(Progress::Again);
         }
     }
@@ -193,9 +198,7 @@ pub fn unmap(
     }
     let mut regions = task.regions.iter(k).filter(inside).peekable();
     while let Some(region) = regions.next() {
-        if remove(k, task, region) == Progress::Again
-            || regions.peek().is_some() && Port::interrupt_waits()
-        {
+        if remove(k, task, region) == Progress::Again || regions.peek().is_some() && k.wanted() {
             return Ok(Progress::Again);
         }
     }
@@ -224,10 +227,7 @@ fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
         let address = region.address.get() + (region.pages.get() - 1) * PAGE as u64;
         clear(k, task, asid, address);
         region.pages.take(1);
-        if region.pages.get() > 0
-            && region.pages.get().is_multiple_of(64)
-            && Port::interrupt_waits()
-        {
+        if region.pages.get() > 0 && region.pages.get().is_multiple_of(64) && k.wanted() {
             return Progress::Again;
         }
     }
@@ -264,7 +264,7 @@ pub fn protect(
     for page in (0..pages).rev() {
         cleared |= clear(k, task, asid, address + page * PAGE as u64);
         // Only after work that need not be done again, so that it ends.
-        if cleared && page > 0 && page % 64 == 0 && Port::interrupt_waits() {
+        if cleared && page > 0 && page % 64 == 0 && k.wanted() {
             return Ok(Progress::Again);
         }
     }
@@ -279,7 +279,15 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
     }
     // Nothing of this address space may be in use, or in a translation buffer,
     // when its tables become something else.
-    k.core.leave_space(k, task);
+    let mut progress = Progress::Done;
+    for core in k.kernel.cores() {
+        if core.leave_space(k, task) == Progress::Again {
+            progress = Progress::Again;
+        }
+    }
+    if progress == Progress::Again {
+        return progress;
+    }
     Port::invalidate_space(task.asid.get());
     let shared = Port::root_entries()
         .map(|(index, _)| index)
@@ -295,7 +303,7 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
             };
             entry.store(0, Relaxed);
             quota::free(k, task, table);
-            if Port::interrupt_waits() {
+            if k.wanted() {
                 return Progress::Again;
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::{
     Entered,
-    arch::{Arch, ENTRIES, Port},
+    arch::ENTRIES,
     cell::{Link, Word},
     list::{Node, Through},
     memory::{
@@ -195,7 +195,7 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
         k.kernel.frames.push(frame);
     }
     // The frames of a last-level directory went back together: look up now.
-    if depth == 1 && freed && Port::interrupt_waits() {
+    if depth == 1 && freed && k.wanted() {
         Progress::Again
     } else {
         Progress::Done

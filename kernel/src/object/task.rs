@@ -2,7 +2,6 @@
 
 use crate::{
     Entered,
-    arch::{Arch, Port},
     capability::table::Table,
     cell::{Link, Word},
     list::{List, Node, Through},
@@ -17,6 +16,7 @@ use crate::{
         session::Session,
         thread::{InTask, Thread},
     },
+    schedule::ready,
 };
 use libipc_abi::objects::ObjectError;
 
@@ -199,14 +199,17 @@ impl Task {
     pub fn reap(&self, k: Entered<'_>) -> Progress {
         while let Some(child) = self.children.first(k) {
             child.kill(k);
-            if Port::interrupt_waits() {
+            if k.wanted() {
                 return Progress::Again;
             }
         }
         while let Some(thread) = self.threads.first(k) {
+            if ready::stop(k, thread) == Progress::Again {
+                return Progress::Again;
+            }
             thread.end(k);
             thread.detach(k);
-            if Port::interrupt_waits() {
+            if k.wanted() {
                 return Progress::Again;
             }
         }
@@ -217,7 +220,7 @@ impl Task {
             handler.release(k);
         }
         while let Some(region) = self.regions.first(k) {
-            if space::remove(k, self, region) == Progress::Again || Port::interrupt_waits() {
+            if space::remove(k, self, region) == Progress::Again || k.wanted() {
                 return Progress::Again;
             }
         }

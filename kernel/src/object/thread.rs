@@ -4,6 +4,7 @@ use crate::{
     Entered,
     arch::{Arch, Context, Port},
     cell::{Bits, Link, Word},
+    kernel::CORES,
     list::{Node, Through},
     memory::{
         frames, quota,
@@ -11,9 +12,9 @@ use crate::{
         space,
     },
     object::{endpoint::Endpoint, session::Session, task::Task},
-    schedule::alarm::Alarm,
+    schedule::{alarm::Alarm, core::Core},
 };
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use libipc_abi::{
     PAGE,
     buffer::LEASES,
@@ -72,7 +73,7 @@ pub struct PendingFault {
     pub code: Word<u64>,
 }
 
-/// A thread. Written by its core only.
+/// A thread.
 pub struct Thread {
     /// User registers; assembly reads and writes them.
     pub context: Context,
@@ -82,6 +83,11 @@ pub struct Thread {
     pub task: Link<Task>,
     /// What it is doing.
     pub state: Word<State>,
+    /// The core that runs it, or has it in its run queue or alarms.
+    pub core_number: Word<usize>,
+    /// The core that it is to run on. Another one only while a core runs it:
+    /// that one moves it when it leaves the kernel next.
+    pub next_core: Word<usize>,
     /// 0 to 255.
     pub priority: Word<u8>,
     /// The same, or its client's if that is higher.
@@ -123,6 +129,8 @@ pub struct Thread {
     pub fault: PendingFault,
     /// Somebody wants it stopped.
     pub suspended: Word<bool>,
+    /// It is kept from running for a moment ([`crate::schedule::ready::stop`]).
+    pub held: Word<bool>,
     /// Labels of the last calls, a ring.
     pub history: [Word<u64>; HISTORY],
     /// Calls recorded there so far.
@@ -187,6 +195,8 @@ impl Thread {
                 id: Word::new(k.kernel.new_id()),
                 task: Link::none(),
                 state: Word::new(State::Stopped),
+                core_number: Word::new(k.core.number),
+                next_core: Word::new(k.core.number),
                 priority: Word::new(start.priority),
                 effective: Word::new(start.priority),
                 queue: Node::default(),
@@ -208,6 +218,7 @@ impl Thread {
                 depth: Word::default(),
                 fault: PendingFault::default(),
                 suspended: Word::default(),
+                held: Word::default(),
                 history: Default::default(),
                 history_count: Word::default(),
                 time: Word::default(),
@@ -216,9 +227,10 @@ impl Thread {
         );
         let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
         use crate::arch::Access;
+        // After the zeros in the frame, which its other threads may see at once.
         entry.store(
             Port::page_entry(buffer, Access::READ | Access::WRITE),
-            Relaxed,
+            Release,
         );
         task.buffer_hint
             .set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
@@ -233,6 +245,11 @@ impl Thread {
             address,
         );
         Ok(thread)
+    }
+
+    /// The core that it belongs to.
+    pub fn core<'k>(&self, k: Entered<'k>) -> &'k Core {
+        &k.kernel.cores[self.core_number.get() % CORES]
     }
 
     /// The message buffer.
@@ -269,8 +286,9 @@ impl Thread {
         self.history_count.set(count + 1);
     }
 
-    /// Ends the thread, whatever it is doing. Calls that it serves end in
-    /// `Died`, its own call is forgotten.
+    /// Ends the thread, whatever it is doing, unless another core runs it: then
+    /// it is stopped first. Calls that it serves end in `Died`, its own call is
+    /// forgotten.
     pub fn end(&self, k: Entered<'_>) {
         if self.state.get() == State::Dead {
             return;

@@ -112,10 +112,10 @@ impl Wheel {
             .set(Place(Some((level as u8, slot as u8))));
     }
 
-    /// Forgets the thread's alarm, if it has one.
-    pub fn clear(&self, k: Entered<'_>, thread: &Thread) {
+    /// Forgets the thread's alarm. Whether it had one.
+    pub fn clear(&self, k: Entered<'_>, thread: &Thread) -> bool {
         let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else {
-            return;
+            return false;
         };
         let list = &self.slots[level as usize][slot as usize];
         list.remove(k, thread);
@@ -130,6 +130,7 @@ impl Wheel {
                 self.reached.set(Place(None));
             }
         }
+        true
     }
 
     /// The slot that comes first: level, slot, and when it begins.

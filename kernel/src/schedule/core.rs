@@ -1,11 +1,13 @@
 //! A core: what runs on it, what is ready, what waits.
 
-use super::{alarm::Wheel, queue::RunQueue};
+use super::{alarm::Wheel, queue::RunQueue, ready};
 use crate::{
     Entered,
     arch::{Arch, Port},
+    bug,
     cell::{Link, Word},
     ipc,
+    memory::space::Progress,
     object::{
         task::Task,
         thread::{State, Thread},
@@ -19,8 +21,22 @@ const SLICES_PER_SECOND: u64 = 100;
 /// Alarms that one entry into the kernel looks at.
 const LOOKS: u32 = 16;
 
-/// A core. Written by itself only.
+/// In `mail`: the core was interrupted and has not entered the kernel since.
+const KICKED: u64 = 1 << 0;
+/// In `mail`: the address space that it has chosen is being taken apart.
+const EVICTED: u64 = 1 << 1;
+
+/// How long a thread runs before others of its priority, in counter ticks.
+pub fn slice() -> u64 {
+    Port::frequency() / SLICES_PER_SECOND
+}
+
+/// A core. Written by who is inside the kernel.
 pub struct Core {
+    /// Its number, 0 for the one that booted.
+    pub number: usize,
+    /// What others want it to know when it enters the kernel.
+    mail: Word<u64>,
     /// Ready threads.
     pub queue: RunQueue,
     /// Waits with an end.
@@ -45,16 +61,12 @@ pub struct Core {
     pub switches: Word<u64>,
 }
 
-impl Default for Core {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Core {
     /// A core with nothing to do.
-    pub const fn new() -> Core {
+    pub const fn new(number: usize) -> Core {
         Core {
+            number,
+            mail: Word::zeroed(),
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
             current: Link::none(),
@@ -69,49 +81,53 @@ impl Core {
         }
     }
 
-    /// Makes a thread ready that was not.
-    pub fn wake(&self, k: Entered<'_>, thread: &Thread) {
-        if thread.suspended.get() {
-            thread.state.set(State::Stopped);
+    /// Makes the core enter the kernel soon, if it is not the calling one.
+    pub fn kick(&self, k: Entered<'_>) {
+        self.post(k, KICKED);
+    }
+
+    fn post(&self, k: Entered<'_>, mail: u64) {
+        if core::ptr::eq(self, k.core) {
             return;
         }
-        thread.state.set(State::Ready);
-        if !self.current.is(thread) {
-            self.queue.push(k, thread);
+        let old = self.mail.get();
+        self.mail.set(old | mail | KICKED);
+        if old & KICKED == 0 {
+            Port::interrupt_core(self.number);
         }
     }
 
-    /// As `wake`, before others of its priority: the thread that a call goes to.
-    pub fn hand_over(&self, k: Entered<'_>, thread: &Thread) {
-        if thread.suspended.get() {
-            thread.state.set(State::Stopped);
-            return;
-        }
-        thread.state.set(State::Ready);
-        if !self.current.is(thread) {
-            self.queue.push_front(k, thread);
+    /// The core has entered the kernel: reads its mail.
+    pub fn attend(&self, k: Entered<'_>) {
+        if self.mail.get() != 0 {
+            bug::stop_if_ending();
+            if self.mail.replace(0) & EVICTED != 0 {
+                self.choose_space(&k.kernel.boot_task);
+            }
         }
     }
 
-    /// Takes a ready thread out of the run queue.
-    pub fn unready(&self, k: Entered<'_>, thread: &Thread) {
-        if thread.state.get() == State::Ready && !self.current.is(thread) {
-            self.queue.remove(k, thread);
+    /// `thread` has come into the run queue: the core is told if that changes
+    /// what it should do now.
+    pub fn tell(&self, k: Entered<'_>, thread: &Thread) {
+        if core::ptr::eq(self, k.core) {
+            return;
+        }
+        let priority = thread.effective.get();
+        let urgent = self.current.get(k).is_none_or(|current| {
+            let own = current.effective.get();
+            // Equals take turns, for which the timer has to be set.
+            priority > own || priority == own && self.alarm.get() > self.slice_end.get()
+        });
+        if urgent {
+            self.kick(k);
         }
     }
 
-    /// Changes the priority that a thread runs with.
-    pub fn set_effective(&self, k: Entered<'_>, thread: &Thread, priority: u8) {
-        if thread.effective.get() == priority {
-            return;
-        }
-        let queued = thread.state.get() == State::Ready && !self.current.is(thread);
-        if queued {
-            self.queue.remove(k, thread);
-        }
-        thread.effective.set(priority);
-        if queued {
-            self.queue.push(k, thread);
+    /// Another core has set an alarm: the timer may have to ring earlier.
+    pub fn look_at_alarms(&self, k: Entered<'_>) {
+        if self.alarms.next() < self.alarm.get() {
+            self.kick(k);
         }
     }
 
@@ -129,7 +145,10 @@ impl Core {
             ipc::end::timed_out(k, thread);
         }
         let current = self.current.get(k);
-        let running = current.filter(|thread| thread.state.get() == State::Ready);
+        let stays = |thread: &&Thread| {
+            thread.state.get() == State::Ready && thread.next_core.get() == self.number
+        };
+        let running = current.filter(stays);
         let next = match (running, self.queue.highest()) {
             (Some(running), highest) => {
                 let priority = running.effective.get();
@@ -155,13 +174,17 @@ impl Core {
         };
         self.account(k, current, now);
         self.switch(k, current, next, now);
+        if let Some(current) = current
+            && current.next_core.get() != self.number
+        {
+            ready::migrate(k, current);
+        }
         self.arm(next, looks == 0);
         next
     }
 
     fn begin_slice(&self, now: u64) {
-        self.slice_end
-            .set(now.saturating_add(Port::frequency() / SLICES_PER_SECOND));
+        self.slice_end.set(now.saturating_add(slice()));
     }
 
     fn account(&self, k: Entered<'_>, current: Option<&Thread>, now: u64) {
@@ -213,11 +236,27 @@ impl Core {
     }
 
     /// Chooses the address space of nobody, if the task's is chosen: the task is
-    /// being taken apart.
-    pub fn leave_space(&self, k: Entered<'_>, task: &Task) {
-        if self.space.get() == task.id.get() {
-            self.choose_space(&k.kernel.boot_task);
+    /// being taken apart. `Again` until the core has done so.
+    pub fn leave_space(&self, k: Entered<'_>, task: &Task) -> Progress {
+        if self.space.get() != task.id.get() {
+            return Progress::Done;
         }
+        if core::ptr::eq(self, k.core) {
+            self.choose_space(&k.kernel.boot_task);
+            return Progress::Done;
+        }
+        self.post(k, EVICTED);
+        Progress::Again
+    }
+
+    /// Counter ticks without a thread to run, those that pass now included.
+    pub fn idle_until(&self, now: u64) -> u64 {
+        let passing = if self.current.is_none() {
+            now.saturating_sub(self.since.get())
+        } else {
+            0
+        };
+        self.idle.get() + passing
     }
 
     /// Sets the timer for the next wait that ends or slice that is over.
@@ -239,12 +278,5 @@ impl Core {
     /// The timer interrupted: it is off now.
     pub fn alarm_rang(&self) {
         self.alarm.set(FOREVER);
-    }
-
-    /// The current thread is being ended: it no longer runs.
-    pub fn forget(&self, thread: &Thread) {
-        if self.current.is(thread) {
-            self.current.set(None);
-        }
     }
 }

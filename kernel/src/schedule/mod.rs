@@ -1,8 +1,10 @@
 //! Time: which thread runs, and who is woken when.
 //!
 //! [`queue`] holds the threads that are ready; [`alarm`] those whose wait has
-//! an end; [`core`] is a core's view of both.
+//! an end; [`core`] is a core's view of both; [`ready`] is what is done to a
+//! thread, at whichever core that is.
 
 pub mod alarm;
 pub mod core;
 pub mod queue;
+pub mod ready;

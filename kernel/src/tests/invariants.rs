@@ -323,15 +323,26 @@ fn check_derivations(k: Entered<'static>, census: &Census) {
 
 fn check_queue(k: Entered<'static>, census: &Census) {
     let mut queued = Counts::default();
-    for priority in 0..=255 {
-        for thread in k.core.queue.of(priority).iter(k) {
-            assert_eq!(thread.effective.get(), priority, "in the right list");
-            assert_eq!(thread.state.get(), State::Ready);
-            queued.add::<Thread>(thread);
+    for core in k.kernel.cores() {
+        for priority in 0..=255 {
+            for thread in core.queue.of(priority).iter(k) {
+                assert_eq!(thread.effective.get(), priority, "in the right list");
+                assert_eq!(thread.state.get(), State::Ready);
+                assert_eq!(thread.core_number.get(), core.number, "on its own core");
+                queued.add::<Thread>(thread);
+            }
+        }
+        if let Some(current) = core.current.get(k) {
+            assert_eq!(current.core_number.get(), core.number, "on its own core");
+            assert!(census.threads.iter().any(|t| core::ptr::eq(*t, current)));
         }
     }
     for thread in &census.threads {
-        let ready = thread.state.get() == State::Ready && !k.core.current.is(thread);
+        let current = thread.core(k).current.is(thread);
+        let moves = thread.next_core.get() != thread.core_number.get();
+        assert!(current || !moves, "only who runs moves later");
+        assert!(!thread.held.get() || thread.state.get() == State::Stopped);
+        let ready = thread.state.get() == State::Ready && !current;
         assert_eq!(
             queued.of(*thread),
             u64::from(ready),

@@ -15,7 +15,9 @@ use crate::{
         task::Task,
         thread::{Start, State, Thread},
     },
-    run, syscall,
+    run,
+    schedule::ready,
+    syscall,
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
@@ -79,7 +81,8 @@ impl Machine {
                 .frames
                 .take_over(start..start + (frames * PAGE) as u64, &[])
         );
-        let k = Entered::new(kernel);
+        kernel.core_count.set(1);
+        let k = Entered::as_core(kernel, 0);
         let root = Task::create_first(k).unwrap();
         root.uses.add(1);
         Machine {
@@ -126,7 +129,7 @@ impl Machine {
             priority,
         };
         let thread = Thread::create(self.k, task, &start).unwrap();
-        self.k.core.wake(self.k, thread);
+        ready::wake(self.k, thread);
         thread
     }
 

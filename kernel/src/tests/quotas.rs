@@ -214,7 +214,7 @@ fn spend(m: &Machine, task: &'static Task, slots: u64) {
     let Ok(thread) = Thread::create(m.k, task, &start) else {
         return;
     };
-    m.k.core.wake(m.k, thread);
+    crate::schedule::ready::wake(m.k, thread);
     let call = |operation, capabilities: &[Handle], words: &[u64]| {
         let answer = m.task_call(thread, own, operation, capabilities, words);
         invariants::check(m, |of| held(m, task, of));

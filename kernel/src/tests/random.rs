@@ -469,7 +469,7 @@ impl Fuzz {
                     priority: 100,
                 };
                 if let Ok(thread) = Thread::create(k, task, &start) {
-                    k.core.wake(k, thread);
+                    crate::schedule::ready::wake(k, thread);
                 }
             }
         }

@@ -3,7 +3,10 @@
 #![allow(unsafe_code, reason = "device registers")]
 
 use super::{paging, timer};
-use crate::{arch::Line, platform::Platform};
+use crate::{
+    arch::Line,
+    platform::{CORES, Platform},
+};
 use core::{
     arch::asm,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -16,6 +19,7 @@ const D_SET_ENABLE: u64 = 0x100;
 const D_CLEAR_ENABLE: u64 = 0x180;
 const D_PRIORITY: u64 = 0x400;
 const D_TARGETS: u64 = 0x800;
+const D_SOFTWARE: u64 = 0xf00;
 
 // Registers of a core's interface.
 const C_CONTROL: u64 = 0x00;
@@ -35,6 +39,8 @@ static DISTRIBUTOR: AtomicU64 = AtomicU64::new(0);
 static INTERFACE: AtomicU64 = AtomicU64::new(0);
 static LINES: AtomicU32 = AtomicU32::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
+/// Each core's interface, as a bit.
+static INTERFACES: [AtomicU32; CORES] = [const { AtomicU32::new(0) }; CORES];
 
 pub(super) fn initialise(platform: &Platform) {
     DISTRIBUTOR.store(platform.interrupts.start, Relaxed);
@@ -49,13 +55,15 @@ pub(super) fn initialise(platform: &Platform) {
 }
 
 /// Opens the calling core's interface for its timer and for other cores.
-pub(super) fn core_up(platform: &Platform) {
+pub(super) fn core_up(platform: &Platform, core: usize) {
     INTERFACE.store(platform.interrupts_cpu.start, Relaxed);
     TIMER.store(platform.timer_line, Relaxed);
     let distributor = platform.interrupts.start;
     for line in 0..u64::from(SHARED) {
         write_byte(distributor + D_PRIORITY + line, PRIORITY);
     }
+    // A core's own lines name its interface as their only target.
+    INTERFACES[core].store(read(distributor + D_TARGETS) & 0xff, Relaxed);
     write(distributor + D_CLEAR_ENABLE, u32::MAX);
     write(
         distributor + D_SET_ENABLE,
@@ -91,6 +99,14 @@ pub(super) fn waits() -> bool {
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, isr_el1", out(reg) status, options(nomem, nostack, preserves_flags)) };
     status & 0b11 << 6 != 0
+}
+
+/// Line 0 of another core, by a software generated interrupt (4.3.15).
+pub(super) fn interrupt_core(core: usize) {
+    // SAFETY: waits until what was written is visible to other cores.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+    let target = INTERFACES[core].load(Relaxed);
+    write(DISTRIBUTOR.load(Relaxed) + D_SOFTWARE, target << 16);
 }
 
 pub(super) fn unmask(line: u32) -> bool {

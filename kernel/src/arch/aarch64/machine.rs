@@ -7,7 +7,6 @@ use crate::platform::Platform;
 use core::{
     arch::{asm, global_asm},
     ops::Range,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
 use spin::Once;
@@ -67,12 +66,10 @@ pub(super) struct Registers {
 
 /// A trap from the kernel itself, which takes none by design: a bug.
 pub(super) extern "C" fn kernel_trap(registers: &Registers) -> ! {
-    static AGAIN: AtomicBool = AtomicBool::new(false);
-
     if registers.pc == tessera_semihosting as *const () as u64 {
         firmware::power_off();
     }
-    if AGAIN.swap(true, Relaxed) {
+    if !crate::bug::begin() {
         // Reporting the first one failed.
         shutdown(Shutdown::Fail);
     }

@@ -97,6 +97,10 @@ impl Arch for Port {
         paging::switch_space(root, asid);
     }
 
+    fn page_came(_asid: u16, _address: u64) {
+        paging::page_came();
+    }
+
     fn invalidate_page(asid: u16, address: u64) {
         paging::invalidate_page(asid, address);
     }
@@ -145,6 +149,10 @@ impl Arch for Port {
         cpu::idle();
     }
 
+    fn interrupt_core(core: usize) {
+        interrupts::interrupt_core(core);
+    }
+
     fn initialise(platform: &Platform) {
         firmware::initialise(platform);
         console::initialise(platform.console);
@@ -191,7 +199,7 @@ impl Boot for Port {
 
     fn core_up(platform: &Platform, core: usize, stack: Range<usize>) {
         cpu::up(core, stack);
-        interrupts::core_up(platform);
+        interrupts::core_up(platform, core);
     }
 
     fn start_core(platform: &Platform, core: usize, entry: u64) -> bool {

@@ -130,7 +130,15 @@ pub(super) fn switch_space(root: u64, asid: u16) {
     }
 }
 
-/// Also makes a new entry visible to the table walker (ARM D8.2.8).
+/// Makes a new entry visible to the table walker (ARM D8.2.8). That nothing was
+/// there is never remembered.
+pub(super) fn page_came() {
+    // SAFETY: waits.
+    unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+}
+
+/// The last barrier waits until all cores of the inner shareable domain have
+/// forgotten, and have done what they did by the old translation (ARM D8.13.5).
 pub(super) fn invalidate_page(asid: u16, address: u64) {
     let operand = u64::from(asid) << 48 | address >> 12 & 0xfff_ffff_ffff;
     // SAFETY: forgets cached translations.

@@ -40,6 +40,7 @@ thread_local! {
     static ALARM: Cell<u64> = const { Cell::new(u64::MAX) };
     static WAITS: Cell<u32> = const { Cell::new(u32::MAX) };
     static UNMASKED: Cell<u64> = const { Cell::new(0) };
+    static INTERRUPTED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Sets the time of this thread's kernel.
@@ -55,6 +56,11 @@ pub fn alarm() -> u64 {
 /// From the `count`-th look on, an interrupt waits; `u32::MAX` for never.
 pub fn interrupt_after(count: u32) {
     WAITS.set(count);
+}
+
+/// Cores that were interrupted since the last look, as bits.
+pub fn interrupted() -> u64 {
+    INTERRUPTED.take()
 }
 
 /// Puts a system call into a thread's registers, as its program would.
@@ -187,6 +193,8 @@ impl Arch for Port {
 
     fn switch_space(_root: u64, _asid: u16) {}
 
+    fn page_came(_asid: u16, _address: u64) {}
+
     fn invalidate_page(_asid: u16, _address: u64) {}
 
     fn invalidate_space(_asid: u16) {}
@@ -235,6 +243,10 @@ impl Arch for Port {
     }
 
     fn idle() {}
+
+    fn interrupt_core(core: usize) {
+        INTERRUPTED.set(INTERRUPTED.get() | 1 << core);
+    }
 
     fn initialise(_platform: &Platform) {}
 

@@ -6,6 +6,7 @@ use core::arch::asm;
 
 // Extensions, by their names in ASCII.
 const TIME: u64 = 0x5449_4d45;
+const IPI: u64 = 0x73_5049;
 const RFENCE: u64 = 0x5246_4e43;
 const HSM: u64 = 0x48_534d;
 const SRST: u64 = 0x5352_5354;
@@ -20,13 +21,27 @@ pub(super) fn set_timer(deadline: u64) {
     call(TIME, 0, [deadline, 0, 0, 0, 0]);
 }
 
+/// A supervisor software interrupt for a hart, after what was written before.
+pub(super) fn interrupt(hart: u64) {
+    order();
+    call(IPI, 0, [1, hart, 0, 0, 0]);
+}
+
+/// Makes what was written visible to other harts before firmware speaks to them.
+fn order() {
+    // SAFETY: orders memory accesses.
+    unsafe { asm!("fence rw, rw", options(nostack, preserves_flags)) };
+}
+
 /// `fence.i` on the harts of the mask.
 pub(super) fn fence_code(harts: u64) {
+    order();
     call(RFENCE, 0, [harts, 0, 0, 0, 0]);
 }
 
-/// `sfence.vma` on the harts of the mask.
+/// `sfence.vma` on the harts of the mask; they have done it when this returns.
 pub(super) fn fence_memory(harts: u64, start: u64, length: u64, asid: Option<u64>) {
+    order();
     match asid {
         Some(asid) => call(RFENCE, 2, [harts, 0, start, length, asid]),
         None => call(RFENCE, 1, [harts, 0, start, length, 0]),

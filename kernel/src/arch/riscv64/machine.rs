@@ -7,7 +7,7 @@ use crate::platform::Platform;
 use core::{
     arch::asm,
     ops::Range,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::objects::Shutdown;
 use spin::Once;
@@ -66,9 +66,7 @@ pub(super) struct Registers {
 
 /// A trap from the kernel itself, which takes none by design: a bug.
 pub(super) extern "C" fn kernel_trap(registers: &Registers) -> ! {
-    static AGAIN: AtomicBool = AtomicBool::new(false);
-
-    if AGAIN.swap(true, Relaxed) {
+    if !crate::bug::begin() {
         // Reporting the first one failed.
         shutdown(Shutdown::Fail);
     }

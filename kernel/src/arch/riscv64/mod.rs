@@ -97,6 +97,10 @@ impl Arch for Port {
         paging::switch_space(root, asid);
     }
 
+    fn page_came(asid: u16, address: u64) {
+        paging::page_came(asid, address);
+    }
+
     fn invalidate_page(asid: u16, address: u64) {
         paging::invalidate_page(asid, address);
     }
@@ -143,6 +147,10 @@ impl Arch for Port {
 
     fn idle() {
         cpu::idle();
+    }
+
+    fn interrupt_core(core: usize) {
+        firmware::interrupt(paging::hart_of(core));
     }
 
     fn initialise(platform: &Platform) {

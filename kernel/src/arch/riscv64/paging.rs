@@ -146,25 +146,34 @@ pub(super) fn switch_space(root: u64, asid: u16) {
     // SAFETY: the kernel's half is the same in all tables.
     unsafe { asm!("csrw satp, {}", in(reg) new, options(nostack, preserves_flags)) };
     if flush {
-        fence(None, None);
+        fence_here(None, None);
     }
     if old & !SV39 == KERNEL.load(Relaxed) >> 12 {
         USERS.fetch_or(1 << hart(), Relaxed);
     }
 }
 
+/// This core may have remembered that nothing was there (Priv 4.2.1). Others may
+/// too: they find out by a fault of their own.
+pub(super) fn page_came(asid: u16, address: u64) {
+    fence_here(own_asid(asid), Some(address));
+}
+
 pub(super) fn invalidate_page(asid: u16, address: u64) {
-    fence(Some(asid), Some(address));
+    fence(own_asid(asid), Some(address));
 }
 
 pub(super) fn invalidate_space(asid: u16) {
-    fence(Some(asid), None);
+    fence(own_asid(asid), None);
 }
 
-/// `sfence.vma` (Priv 4.2.1), here and on every other core that ran user
-/// programs. Also makes new entries visible to the table walker.
-fn fence(asid: Option<u16>, address: Option<u64>) {
-    let asid = asid.filter(|_| asids() > 1).map(u64::from);
+/// What the processor tells the address space apart by, if it does.
+fn own_asid(asid: u16) -> Option<u64> {
+    (asids() > 1).then_some(u64::from(asid))
+}
+
+/// `sfence.vma` (Priv 4.2.1). Also makes new entries visible to the table walker.
+fn fence_here(asid: Option<u64>, address: Option<u64>) {
     match (address, asid) {
         // SAFETY: forgets cached translations.
         (Some(address), Some(asid)) => unsafe {
@@ -181,6 +190,11 @@ fn fence(asid: Option<u16>, address: Option<u64>) {
         // SAFETY: forgets cached translations.
         (None, None) => unsafe { asm!("sfence.vma", options(nostack)) },
     }
+}
+
+/// `fence_here`, and on every other core that ran user programs.
+fn fence(asid: Option<u64>, address: Option<u64>) {
+    fence_here(asid, address);
     let others = others();
     if others != 0 {
         let (start, length) = match address {
@@ -205,7 +219,12 @@ fn others() -> u64 {
     USERS.load(Relaxed) & !(1 << hart())
 }
 
-/// The calling core's hart; those from 64 on are not used.
+/// The calling core's hart.
 fn hart() -> u64 {
-    HARTS[super::cpu::core()].load(Relaxed)
+    hart_of(super::cpu::core())
+}
+
+/// A core's hart; those from 64 on are not used.
+pub(super) fn hart_of(core: usize) -> u64 {
+    HARTS[core].load(Relaxed)
 }

@@ -41,4 +41,9 @@ pub trait Thread {
     /// `length` name its reason as text in its memory. Does not return.
     #[op(7)]
     fn panic(&mut self, address: u64, length: u64) -> Result<(), ObjectError>;
+
+    /// Moves the thread to another core, where it runs from now on; a new one is
+    /// on its maker's. `OutOfRange` if there is no such core. Needs `CONTROL`.
+    #[op(8)]
+    fn set_core(&mut self, core: u64) -> Result<(), ObjectError>;
 }

@@ -167,6 +167,8 @@ pub struct ThreadInfo {
     pub deadline: u64,
     /// Address of its last instruction.
     pub pc: u64,
+    /// The core that it runs on, 0 for the one that booted.
+    pub core: u64,
 }
 
 /// A capability, as seen by whoever may inspect the task that holds it.
@@ -244,9 +246,9 @@ pub struct Counters {
     pub frames: u64,
     /// Frames that nobody uses.
     pub free: u64,
-    /// Counter ticks that core 0 spent idle.
+    /// Counter ticks that cores spent idle, all of them added up.
     pub idle: u64,
-    /// Cores that answered at boot.
+    /// Cores that run threads.
     pub cores: u64,
     /// System calls so far.
     pub calls: u64,

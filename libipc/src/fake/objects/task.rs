@@ -150,9 +150,13 @@ impl abi::Thread for Called<'_> {
             server_task: 0,
             deadline: crate::FOREVER,
             pc: 0,
+            core: 0,
         })
     }
     fn panic(&mut self, _: u64, _: u64) -> Answer<()> {
         panic!("the thread says that it cannot go on")
+    }
+    fn set_core(&mut self, _: u64) -> Answer<()> {
+        Err(ObjectError::WrongState)
     }
 }
