@@ -15,6 +15,8 @@ use crate::workspace::{root, target};
 
 /// The system of the fuzzer; in its tasks' arguments stand `@count` and `@seed`.
 const SYSTEM: &str = "tests/systems/fuzz.toml";
+/// What the last line of a whole campaign begins with and has in it.
+const SUMMARY: (&str, &str) = ("fuzz: ", " past the handle check");
 /// A machine that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -53,9 +55,13 @@ fn syscalls(options: &FuzzSyscalls) -> Result<ExitCode> {
     let mut command = machine.qemu(qemu, &image);
     command.arg("-no-reboot");
     let mut guest = Guest::start(command)?;
+    let mut whole = false;
     loop {
         match guest.line(PATIENCE) {
-            Event::Line(line) => println!("{line}"),
+            Event::Line(line) => {
+                whole |= line.contains(SUMMARY.0) && line.contains(SUMMARY.1);
+                println!("{line}");
+            }
             Event::End => break,
             Event::Silence => {
                 println!("{}", guest.ask_why());
@@ -64,6 +70,9 @@ fn syscalls(options: &FuzzSyscalls) -> Result<ExitCode> {
         }
     }
     match guest.end()? {
+        Some(status) if status.success() && !whole => {
+            bail!("the machine ended before the campaign's last line")
+        }
         Some(status) if status.success() => {
             step(
                 "Finished",

@@ -238,7 +238,8 @@ impl Hostile {
             (ObjectType::System, system::number::RELEASE_CONSOLE)
                 if handle.rights().contains(Rights::LOG) =>
             {
-                handle = Handle(handle.0 ^ 1 << 40);
+                // Not one with a bit changed: another change may have undone it.
+                handle = Handle(u64::MAX);
             }
             (ObjectType::Reply, _) if self.random.chance(60) => handle = Handle::REQUEST,
             _ => {}
@@ -374,6 +375,9 @@ impl Hostile {
         }
         if self.random.chance(2) {
             label = label.with_capabilities(5 + self.random.below(3) as usize);
+        }
+        if self.random.chance(10) {
+            label = label.with_flags(Flags::REPEAT);
         }
         raw::open(self.random.below(5));
         let words = [self.random.next(), 1, 2];
