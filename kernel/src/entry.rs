@@ -21,14 +21,24 @@ use core::{
     marker::PhantomData,
     sync::atomic::{
         AtomicU32,
-        Ordering::{Acquire, Relaxed, Release},
+        Ordering::{Relaxed, SeqCst},
     },
 };
 
-/// A fair lock: who takes a ticket first is served first.
+/// Looks at the lock before a core that waits for it sleeps.
+const LOOKS: u32 = 256;
+
+/// A fair lock: who takes a ticket first is served first. Who waits long sleeps,
+/// and is interrupted when it is its turn.
+///
+/// Sequentially consistent: who gives the lock up and who is about to sleep each
+/// write one word and then read the other's, and one of them must see it.
 pub struct Lock {
     next: AtomicU32,
     serving: AtomicU32,
+    /// Number + 1 of the core that sleeps until a ticket's turn, by the ticket's
+    /// last bits; no more tickets are out than there are cores.
+    sleepers: [AtomicU32; CORES],
 }
 
 impl Lock {
@@ -37,20 +47,52 @@ impl Lock {
         Lock {
             next: AtomicU32::new(0),
             serving: AtomicU32::new(0),
+            sleepers: [const { AtomicU32::new(0) }; CORES],
         }
     }
 
     fn take(&self) {
-        let ticket = self.next.fetch_add(1, Relaxed);
-        while self.serving.load(Acquire) != ticket {
-            core::hint::spin_loop();
-            bug::stop_if_ending();
+        let ticket = self.next.fetch_add(1, SeqCst);
+        if self.serving.load(SeqCst) != ticket {
+            self.wait(ticket);
         }
     }
 
+    #[cold]
+    fn wait(&self, ticket: u32) {
+        for _ in 0..LOOKS {
+            core::hint::spin_loop();
+            if self.serving.load(SeqCst) == ticket {
+                return;
+            }
+        }
+        let sleeper = &self.sleepers[ticket as usize % CORES];
+        sleeper.store(Port::core() as u32 + 1, SeqCst);
+        while self.serving.load(SeqCst) != ticket {
+            Port::idle();
+            // Whatever it was sent for, this core is about to enter.
+            Port::clear_core_interrupt();
+            bug::stop_if_ending();
+        }
+        sleeper.store(0, SeqCst);
+    }
+
     fn give(&self) {
-        let ticket = self.serving.load(Relaxed);
-        self.serving.store(ticket.wrapping_add(1), Release);
+        let ticket = self.serving.load(Relaxed).wrapping_add(1);
+        self.serving.store(ticket, SeqCst);
+        if self.next.load(SeqCst) != ticket {
+            self.rouse(ticket);
+        }
+    }
+
+    /// It is the turn of a ticket that is out. If its core has woken by itself,
+    /// an interrupt too many does no harm.
+    #[cold]
+    fn rouse(&self, ticket: u32) {
+        let sleeper = self.sleepers[ticket as usize % CORES].load(SeqCst);
+        if sleeper != 0 {
+            Port::interrupt_core(sleeper as usize - 1);
+        }
     }
 
     /// Whether somebody waits for it; asked by who has it.

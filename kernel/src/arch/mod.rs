@@ -184,6 +184,8 @@ pub trait Arch {
     fn mask(line: u32) -> bool;
     /// Sleeps until an interrupt waits; one that waits already is enough.
     fn idle();
+    /// Forgets that another core asked for attention, if one did.
+    fn clear_core_interrupt();
     /// Interrupts another core with [`Line::Core`]. What was written before is
     /// visible to it then.
     fn interrupt_core(core: usize);

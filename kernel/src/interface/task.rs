@@ -15,7 +15,7 @@ use crate::{
         task::Task,
         thread::{HISTORY, Start, State, Thread},
     },
-    schedule::ready,
+    schedule::{core::Core, ready},
 };
 use libipc_abi::{
     USER_END,
@@ -269,11 +269,18 @@ impl objects::Task for On<'_, '_> {
     fn info(&mut self) -> Result<TaskInfo, ObjectError> {
         self.caller.need(Rights::INSPECT)?;
         let task = self.task;
+        let k = self.caller.k;
+        let now = Port::now();
+        let runs = |core: &&Core| {
+            let current = core.current.get(k);
+            current.is_some_and(|thread| thread.task.is(task))
+        };
+        let running = k.kernel.cores().iter().filter(runs);
         Ok(TaskInfo {
             id: task.id.get(),
             quota: task.limit.get(),
             used: task.used.get(),
-            time: task.time.get(),
+            time: task.time.get() + running.map(|core| core.passing(now)).sum::<u64>(),
             calls: task.calls.get(),
             received: task.received.get(),
             capabilities: task.table.count.get(),

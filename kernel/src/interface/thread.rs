@@ -2,7 +2,9 @@
 
 use super::{Caller, task::checked_priority};
 use crate::{
-    Entered, fault,
+    Entered,
+    arch::{Arch, Port},
+    fault,
     ipc::end,
     memory::space::Progress,
     object::thread::{State, Thread},
@@ -153,12 +155,17 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
         State::Receiving => ThreadState::Receiving,
     };
     let server = thread.server.get(k);
-    use crate::arch::{Arch, Port};
+    let core = thread.core(k);
+    let passing = if core.current.is(thread) {
+        core.passing(Port::now())
+    } else {
+        0
+    };
     ThreadInfo {
         id: thread.id.get(),
         state,
         priority: u64::from(thread.effective.get()),
-        time: thread.time.get(),
+        time: thread.time.get() + passing,
         endpoint: thread
             .endpoint
             .get(k)

@@ -251,12 +251,13 @@ impl Core {
 
     /// Counter ticks without a thread to run, those that pass now included.
     pub fn idle_until(&self, now: u64) -> u64 {
-        let passing = if self.current.is_none() {
-            now.saturating_sub(self.since.get())
-        } else {
-            0
-        };
-        self.idle.get() + passing
+        let passing = self.current.is_none().then(|| self.passing(now));
+        self.idle.get() + passing.unwrap_or(0)
+    }
+
+    /// Counter ticks that are not accounted yet to whom they are spent on.
+    pub fn passing(&self, now: u64) -> u64 {
+        now.saturating_sub(self.since.get())
     }
 
     /// Sets the timer for the next wait that ends or slice that is over.

@@ -26,6 +26,7 @@ const C_CONTROL: u64 = 0x00;
 const C_PRIORITY_MASK: u64 = 0x04;
 const C_ACKNOWLEDGE: u64 = 0x0c;
 const C_END: u64 = 0x10;
+const C_HIGHEST: u64 = 0x18;
 
 /// Lines below are a core's own: 0 to 15 from other cores, then its devices.
 const SHARED: u32 = 32;
@@ -99,6 +100,16 @@ pub(super) fn waits() -> bool {
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, isr_el1", out(reg) status, options(nomem, nostack, preserves_flags)) };
     status & 0b11 << 6 != 0
+}
+
+/// Acknowledges line 0, if that comes first: of all lines of one priority the
+/// lowest does.
+pub(super) fn clear_core_interrupt() {
+    let interface = INTERFACE.load(Relaxed);
+    if read(interface + C_HIGHEST) & 0x3ff == 0 {
+        let acknowledged = read(interface + C_ACKNOWLEDGE);
+        write(interface + C_END, acknowledged);
+    }
 }
 
 /// Line 0 of another core, by a software generated interrupt (4.3.15).

@@ -244,6 +244,8 @@ impl Arch for Port {
 
     fn idle() {}
 
+    fn clear_core_interrupt() {}
+
     fn interrupt_core(core: usize) {
         INTERRUPTED.set(INTERRUPTED.get() | 1 << core);
     }

@@ -61,8 +61,7 @@ pub(super) fn claim() -> Option<Line> {
         return Some(Line::Timer);
     }
     if pending & SOFTWARE != 0 {
-        // SAFETY: clears the pending bit.
-        unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
+        clear_core_interrupt();
         return Some(Line::Core);
     }
     if pending & EXTERNAL == 0 {
@@ -72,6 +71,11 @@ pub(super) fn claim() -> Option<Line> {
         0 => None,
         line => Some(Line::Device(line)),
     }
+}
+
+pub(super) fn clear_core_interrupt() {
+    // SAFETY: clears the pending bit.
+    unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
 }
 
 pub(super) fn waits() -> bool {

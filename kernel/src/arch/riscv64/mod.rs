@@ -149,6 +149,10 @@ impl Arch for Port {
         cpu::idle();
     }
 
+    fn clear_core_interrupt() {
+        interrupts::clear_core_interrupt();
+    }
+
     fn interrupt_core(core: usize) {
         firmware::interrupt(paging::hart_of(core));
     }

@@ -96,6 +96,8 @@ pub(crate) struct Plan<'p> {
     pub(crate) own: Rights,
     /// Its priority.
     pub(crate) priority: u64,
+    /// The core that it runs on, if not its maker's.
+    pub(crate) core: Option<u64>,
 }
 
 impl<'p> Plan<'p> {
@@ -108,6 +110,7 @@ impl<'p> Plan<'p> {
             quota: QUOTA,
             own: Rights::INSPECT | Rights::CREATE | Rights::MAP | Rights::INSTALL,
             priority: crate::run::PRIORITY,
+            core: None,
         }
     }
 
@@ -120,6 +123,12 @@ impl<'p> Plan<'p> {
     /// It gets these numbers.
     pub(crate) fn tell(mut self, numbers: &'p [u64]) -> Self {
         self.numbers = numbers;
+        self
+    }
+
+    /// It runs on this core.
+    pub(crate) fn on(mut self, core: u64) -> Self {
+        self.core = Some(core);
         self
     }
 
@@ -156,6 +165,9 @@ impl<'p> Plan<'p> {
             self.program as usize as u64,
             self.priority,
         )?;
+        if let Some(core) = self.core {
+            thread.set_core(core)?;
+        }
         Ok(Child {
             task,
             thread,

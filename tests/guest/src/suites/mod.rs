@@ -1,6 +1,7 @@
 //! The suites, hostile first.
 
 mod capabilities;
+mod cores;
 mod faults;
 mod files;
 mod ipc;
@@ -23,6 +24,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "memory" => memory::CASES,
         "faults" => faults::CASES,
         "scheduling" => scheduling::CASES,
+        "cores" => cores::CASES,
         "near" => near::CASES,
         "isolation" => isolation::CASES,
         "files" => files::CASES,
