@@ -5,7 +5,7 @@ use crate::{
     check::{Failure, Verdict},
     child::{Given, Plan, given, patience},
     echo::{Echo, EchoClient, Echoing},
-    raw,
+    raw::{self, PlaceAt, ReadTo},
     run::World,
     wait,
 };
@@ -204,7 +204,7 @@ fn copying(core: u64, endpoint: Handle) -> Result<JoinHandle<u64>, Failure> {
         if raw::status(&raw::receive(endpoint, FOREVER)) == Some(Status::Message) {
             let request = Borrowed::<libipc::objects::ReplyClient>::new(Handle::REQUEST);
             let into = room.as_mut_ptr() as u64;
-            while request.read(0, 0, into, room.len() as u64).is_ok() {
+            while request.read_to([0, 0], into, room.len() as u64).is_ok() {
                 copies += 1;
             }
         }
@@ -255,7 +255,7 @@ pub(super) fn a_lender_dies_while_its_lease_is_copied(world: &mut World) -> Verd
             let request = Borrowed::<libipc::objects::ReplyClient>::new(Handle::REQUEST);
             let mut copies = 0_u64;
             while request
-                .read(0, 0, room.as_mut_ptr() as u64, room.len() as u64)
+                .read_to([0, 0], room.as_mut_ptr() as u64, room.len() as u64)
                 .is_ok()
             {
                 copies += 1;
@@ -331,9 +331,9 @@ fn spin_for_ever(start: Start) -> Verdict {
         },
         _ => loop {
             let memory = libipc::task().create_memory(8)?;
-            libipc::task().map(&memory, 1 << 30, 0, 8, 3)?;
+            libipc::task().map_at(&memory, 1 << 30, 0, 8, 3)?;
             raw::store(1 << 30, 1);
-            libipc::task().unmap(1 << 30, 8)?;
+            libipc::task().unmap_at(1 << 30, 8)?;
         },
     }
 }

@@ -4,7 +4,7 @@ use super::{count, on, other, result};
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, number},
-    raw,
+    raw::{self, PlaceAt},
     run::World,
     wait,
 };
@@ -49,7 +49,7 @@ fn take_away(world: &World, take: impl Fn(&crate::child::Child) -> Verdict) -> V
             .on(round % cores)
             .make(&world.image)?;
         let memory = libipc::task().create_memory(1)?;
-        child.task.map(&memory, HERE, 0, 1, READ | WRITE)?;
+        child.task.map_at(&memory, HERE, 0, 1, READ | WRITE)?;
         child.thread.resume()?;
         wait::until(|| Ok(first_word(&memory)? > 100 * round))?;
         take(&child)?;
@@ -63,11 +63,11 @@ fn take_away(world: &World, take: impl Fn(&crate::child::Child) -> Verdict) -> V
 }
 
 pub(super) fn an_unmapped_page_is_gone_on_all_cores(world: &mut World) -> Verdict {
-    take_away(world, |child| Ok(child.task.unmap(HERE, 1)?))
+    take_away(world, |child| Ok(child.task.unmap_at(HERE, 1)?))
 }
 
 pub(super) fn a_protected_page_cannot_be_written_on_any_core(world: &mut World) -> Verdict {
-    take_away(world, |child| Ok(child.task.protect(HERE, 1, READ)?))
+    take_away(world, |child| Ok(child.task.protect_at(HERE, 1, READ)?))
 }
 
 pub(super) fn a_thread_of_the_same_task_sees_new_pages(world: &mut World) -> Verdict {
@@ -130,7 +130,7 @@ pub(super) fn address_space_identifiers_are_used_again(world: &mut World) -> Ver
                     .on((core + round) % cores)
                     .make(&world.image)?;
                 let memory = child.task.create_memory(1)?;
-                child.task.map(&memory, HERE, 0, 1, READ | WRITE)?;
+                child.task.map_at(&memory, HERE, 0, 1, READ | WRITE)?;
                 child.thread.resume()?;
                 Ok(child)
             })
