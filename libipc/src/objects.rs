@@ -9,8 +9,8 @@
 )]
 
 pub use libipc_abi::objects::{
-    CapabilityInfo, Counters, EndpointInfo, FaultKind, ObjectError, RegistersInfo, SessionInfo,
-    Shutdown, TaskInfo, ThreadInfo, ThreadState,
+    CapabilityInfo, Counters, EndpointInfo, FaultKind, ObjectError, RegistersInfo, ReservationInfo,
+    SessionInfo, Shutdown, TaskInfo, ThreadInfo, ThreadState,
 };
 
 #[path = "../abi/src/objects/endpoint.rs"]
@@ -21,6 +21,8 @@ pub mod interrupt;
 pub mod memory;
 #[path = "../abi/src/objects/reply.rs"]
 pub mod reply;
+#[path = "../abi/src/objects/reservation.rs"]
+pub mod reservation;
 #[path = "../abi/src/objects/system.rs"]
 pub mod system;
 #[path = "../abi/src/objects/task.rs"]
@@ -32,6 +34,7 @@ pub use endpoint::EndpointClient;
 pub use interrupt::InterruptClient;
 pub use memory::MemoryClient;
 pub use reply::ReplyClient;
+pub use reservation::ReservationClient;
 pub use system::SystemClient;
 pub use task::TaskClient;
 pub use thread::ThreadClient;

@@ -3,8 +3,8 @@
 use crate::{
     Entered, ipc,
     object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, session::Session, task::Task,
-        thread::Thread,
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, reservation::Reservation,
+        session::Session, task::Task, thread::Thread,
     },
 };
 use libipc_abi::{
@@ -25,6 +25,8 @@ pub enum Target<'k> {
     Memory(&'k Memory),
     /// An interrupt line.
     Interrupt(&'k Interrupt),
+    /// Processor time.
+    Reservation(&'k Reservation),
     /// The machine.
     System,
     /// The duty to answer this call of this thread.
@@ -40,6 +42,7 @@ impl<'k> Target<'k> {
             Target::Endpoint(..) => ObjectType::Endpoint,
             Target::Memory(_) => ObjectType::Memory,
             Target::Interrupt(_) => ObjectType::Interrupt,
+            Target::Reservation(_) => ObjectType::Reservation,
             Target::System => ObjectType::System,
             Target::Reply(..) => ObjectType::Reply,
         }
@@ -53,6 +56,7 @@ impl<'k> Target<'k> {
             Target::Endpoint(endpoint, ..) => endpoint.id.get(),
             Target::Memory(memory) => memory.id.get(),
             Target::Interrupt(interrupt) => interrupt.id.get(),
+            Target::Reservation(reservation) => reservation.id.get(),
             Target::System => 0,
         }
     }
@@ -64,6 +68,7 @@ impl<'k> Target<'k> {
             Target::Thread(thread) | Target::Reply(thread, _) => _ = thread.uses.add(1),
             Target::Memory(memory) => _ = memory.uses.add(1),
             Target::Interrupt(interrupt) => _ = interrupt.uses.add(1),
+            Target::Reservation(reservation) => _ = reservation.uses.add(1),
             Target::System => {}
             Target::Endpoint(endpoint, session, _) => {
                 endpoint.uses.add(1);
@@ -84,6 +89,7 @@ impl<'k> Target<'k> {
             Target::Thread(thread) => thread.release(k),
             Target::Memory(memory) => memory.release(k),
             Target::Interrupt(interrupt) => interrupt.release(k),
+            Target::Reservation(reservation) => reservation.release(k),
             Target::System => {}
             Target::Reply(thread, number) => {
                 ipc::end::unanswered(k, thread, *number, Cause::Dropped);

@@ -5,8 +5,8 @@ use crate::{
     Entered,
     cell::{Link, Word},
     object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region, session::Session,
-        task::Task, thread::Thread,
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
+        reservation::Reservation, session::Session, task::Task, thread::Thread,
     },
 };
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -87,6 +87,7 @@ impl Slot {
             }
             Target::Memory(memory) => ((&raw const **memory).cast(), None, 0),
             Target::Interrupt(interrupt) => ((&raw const **interrupt).cast(), None, 0),
+            Target::Reservation(reservation) => ((&raw const **reservation).cast(), None, 0),
             Target::System => (core::ptr::null(), None, 0),
             Target::Reply(thread, number) => ((&raw const **thread).cast(), None, *number),
         };
@@ -114,7 +115,7 @@ impl Slot {
             ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),
             ObjectType::System => Target::System,
             ObjectType::Reply => Target::Reply(follow::<Thread>(k, object)?, self.number.get()),
-            ObjectType::Reservation => return None,
+            ObjectType::Reservation => Target::Reservation(follow::<Reservation>(k, object)?),
         })
     }
 

@@ -8,6 +8,7 @@ mod interrupt;
 mod memory;
 mod message;
 mod reply;
+mod reservation;
 mod system;
 mod task;
 mod thread;
@@ -152,6 +153,7 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
         | Target::Thread(_)
         | Target::Memory(_)
         | Target::Interrupt(_)
+        | Target::Reservation(_)
         | Target::Reply(..) => {
             thread.remember(call.label.0);
             let rights = call.handle.rights();
@@ -220,6 +222,7 @@ fn interface(target: &Target<'_>) -> &'static Interface {
         Target::Endpoint(..) => &objects::endpoint::INTERFACE,
         Target::Memory(_) => &objects::memory::INTERFACE,
         Target::Interrupt(_) => &objects::interrupt::INTERFACE,
+        Target::Reservation(_) => &objects::reservation::INTERFACE,
         Target::System => &objects::system::INTERFACE,
         Target::Reply(..) => &objects::reply::INTERFACE,
     }
@@ -266,6 +269,15 @@ impl<'k> Handler<'k> {
             ),
             Target::Interrupt(interrupt) => objects::interrupt::dispatch(
                 &mut interrupt::On { caller, interrupt },
+                operation,
+                request,
+                answer,
+            ),
+            Target::Reservation(reservation) => objects::reservation::dispatch(
+                &mut reservation::On {
+                    caller,
+                    reservation,
+                },
                 operation,
                 request,
                 answer,

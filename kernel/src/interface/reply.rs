@@ -9,7 +9,7 @@ use crate::{
     },
     memory::copy::Stop,
     object::thread::Thread,
-    schedule::ready,
+    schedule::{budget, ready},
 };
 use libipc_abi::{
     handle::Rights,
@@ -51,7 +51,8 @@ impl On<'_, '_> {
 
 impl objects::Reply for On<'_, '_> {
     fn keep(&mut self) -> Result<ReplyClient, ObjectError> {
-        if !self.is_current() {
+        // A passive server has no time of its own to answer later with.
+        if !self.is_current() || self.caller.thread.passive.get() {
             return Err(ObjectError::WrongState);
         }
         let k = self.caller.k;
@@ -63,6 +64,7 @@ impl objects::Reply for On<'_, '_> {
         server.depth.set(0);
         // Donation ends where a reply is kept.
         ready::set_effective(k, server, server.priority.get());
+        budget::settle(k, server);
         Ok(ReplyClient(handle))
     }
 

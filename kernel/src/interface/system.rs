@@ -1,6 +1,6 @@
 //! Calls on the machine.
 
-use super::Caller;
+use super::{Caller, reservation};
 use crate::{
     arch::{Arch, Port},
     capability::object::Target,
@@ -9,14 +9,15 @@ use crate::{
         copy::{self, Place},
         slab,
     },
-    object::{endpoint::State, interrupt::Interrupt, memory::Memory},
+    object::{endpoint::State, interrupt::Interrupt, memory::Memory, reservation::Reservation},
     schedule::core::Core,
 };
 use libipc_abi::{
     PAGE,
     handle::{ObjectType, Rights},
     objects::{
-        self, Counters, EndpointClient, InterruptClient, MemoryClient, ObjectError, Shutdown,
+        self, Counters, EndpointClient, InterruptClient, MemoryClient, ObjectError,
+        ReservationClient, Shutdown,
     },
 };
 
@@ -164,5 +165,23 @@ impl objects::System for On<'_, '_> {
             interrupt.release(k);
         }
         given.map(InterruptClient)
+    }
+
+    fn create_reservation(
+        &mut self,
+        budget: u64,
+        period: u64,
+    ) -> Result<ReservationClient, ObjectError> {
+        self.caller.need(Rights::TIME)?;
+        reservation::check(budget, period)?;
+        let k = self.caller.k;
+        let made = Reservation::create(k, self.caller.task, budget, period)?;
+        let rights = Rights::CONTROL | Rights::INSPECT | Rights::GRANT;
+        let given = self.caller.give(&Target::Reservation(made), rights);
+        if given.is_err() {
+            made.uses.add(1);
+            made.release(k);
+        }
+        given.map(ReservationClient)
     }
 }

@@ -69,6 +69,10 @@ impl objects::Thread for On<'_, '_> {
                 ready::unready(k, self.thread);
                 self.thread.state.set(State::Stopped);
             }
+            State::Throttled => {
+                ready::clear_alarm(k, self.thread);
+                self.thread.state.set(State::Stopped);
+            }
             _ => end::interrupt(k, self.thread, Cause::Cancelled),
         }
         if ready::runs_elsewhere(k, self.thread) {
@@ -132,6 +136,12 @@ impl objects::Thread for On<'_, '_> {
         Ok(())
     }
 
+    fn set_passive(&mut self, passive: bool) -> Result<(), ObjectError> {
+        self.living(Rights::CONTROL)?;
+        self.thread.passive.set(passive);
+        Ok(())
+    }
+
     fn set_core(&mut self, core: u64) -> Result<(), ObjectError> {
         self.living(Rights::CONTROL)?;
         let k = self.caller.k;
@@ -150,6 +160,7 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
         _ if thread.pending_fault().is_some() => ThreadState::Faulted,
         State::Stopped => ThreadState::Stopped,
         State::Ready => ThreadState::Ready,
+        State::Throttled => ThreadState::Throttled,
         State::Sending => ThreadState::Sending,
         State::Waiting => ThreadState::Waiting,
         State::Receiving => ThreadState::Receiving,

@@ -9,7 +9,7 @@ use crate::{
         session::Session,
         thread::{State, Thread},
     },
-    schedule::ready,
+    schedule::{budget, ready},
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
@@ -61,6 +61,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     }
     // The receiver runs at no less than the priority of whom it serves.
     let priority = receiver.priority.get().max(sender.effective.get());
+    budget::donate(k, sender, receiver);
     ready::set_effective(k, receiver, priority);
     ready::hand_over(k, receiver);
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
     },
-    schedule::ready,
+    schedule::{budget, ready},
 };
 use libipc_abi::status::{Cause, Status, TransportError};
 
@@ -24,6 +24,7 @@ pub fn finish_call(k: Entered<'_>, client: &Thread) {
         server.client.set(None);
         server.depth.set(0);
         ready::set_effective(k, server, server.priority.get());
+        budget::settle(k, server);
     }
     if let Some(session) = client.session.take(k) {
         session.in_flight.take(1);
@@ -39,7 +40,7 @@ pub fn leave(k: Entered<'_>, thread: &Thread) {
     match thread.state.get() {
         State::Ready => ready::unready(k, thread),
         State::Sending | State::Receiving => leave_queue(k, thread),
-        State::Waiting | State::Stopped | State::Dead => {}
+        State::Waiting | State::Stopped | State::Throttled | State::Dead => {}
     }
     ready::forget(k, thread);
     finish_call(k, thread);
@@ -91,7 +92,7 @@ pub fn interrupt(k: Entered<'_>, thread: &Thread, cause: Cause) {
             TransportError::refused(cause)
         }
         State::Waiting => TransportError::delivered(cause),
-        State::Stopped | State::Ready | State::Dead => return,
+        State::Stopped | State::Ready | State::Throttled | State::Dead => return,
     };
     fail(k, thread, error);
 }
@@ -100,6 +101,9 @@ pub fn interrupt(k: Entered<'_>, thread: &Thread, cause: Cause) {
 pub fn timed_out(k: Entered<'_>, thread: &Thread) {
     if thread.held.get() {
         return ready::go_on(k, thread);
+    }
+    if thread.state.get() == State::Throttled {
+        return ready::wake(k, thread);
     }
     interrupt(k, thread, Cause::TimedOut);
 }

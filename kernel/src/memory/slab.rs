@@ -11,7 +11,7 @@ use core::ptr;
 use libipc_abi::{PAGE, objects::ObjectError};
 
 /// Types that live in slabs.
-pub const CLASSES: usize = 7;
+pub const CLASSES: usize = 8;
 
 /// Class of a frame that holds slots of a capability table.
 pub const SLOTS: usize = CLASSES;
@@ -118,8 +118,8 @@ fn is_full(record: &Record) -> bool {
 
 const CAPACITIES: [usize; CLASSES] = {
     use crate::object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region, session::Session,
-        thread::Thread,
+        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
+        reservation::Reservation, session::Session, thread::Thread,
     };
     let mut capacities = [0; CLASSES];
     capacities[Task::CLASS] = Task::CAPACITY;
@@ -129,6 +129,7 @@ const CAPACITIES: [usize; CLASSES] = {
     capacities[Memory::CLASS] = Memory::CAPACITY;
     capacities[Interrupt::CLASS] = Interrupt::CAPACITY;
     capacities[Region::CLASS] = Region::CAPACITY;
+    capacities[Reservation::CLASS] = Reservation::CAPACITY;
     capacities
 };
 

@@ -5,6 +5,7 @@ pub mod endpoint;
 pub mod interrupt;
 pub mod memory;
 pub mod region;
+pub mod reservation;
 pub mod session;
 pub mod task;
 pub mod thread;

@@ -11,8 +11,8 @@ use crate::{
         slab::{self, Object},
         space,
     },
-    object::{endpoint::Endpoint, session::Session, task::Task},
-    schedule::{alarm::Alarm, core::Core},
+    object::{endpoint::Endpoint, reservation::Reservation, session::Session, task::Task},
+    schedule::{alarm::Alarm, budget, core::Core},
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use libipc_abi::{
@@ -39,6 +39,8 @@ pub enum State {
     Receiving = 4,
     /// It has ended.
     Dead = 5,
+    /// It is ready but for time: it waits until its reservation is full again.
+    Throttled = 6,
 }
 
 impl Bits for State {
@@ -47,7 +49,7 @@ impl Bits for State {
     }
     fn from_bits(bits: u64) -> Self {
         use State::*;
-        [Stopped, Ready, Sending, Waiting, Receiving, Dead][bits as usize]
+        [Stopped, Ready, Sending, Waiting, Receiving, Dead, Throttled][bits as usize]
     }
 }
 
@@ -92,6 +94,14 @@ pub struct Thread {
     pub priority: Word<u8>,
     /// The same, or its client's if that is higher.
     pub effective: Word<u8>,
+    /// Its own time; counted in the reservation's uses.
+    pub reservation: Link<Reservation>,
+    /// The time that it runs on: its own, or its client's while it serves. None
+    /// if it may run whenever its priority lets it.
+    pub runs_on: Link<Reservation>,
+    /// As a server it goes to its client's core, and has no time but the
+    /// client's.
+    pub passive: Word<bool>,
     /// In the run queue, or in a queue of the endpoint.
     queue: Node<Thread>,
     in_task: Node<Thread>,
@@ -199,6 +209,9 @@ impl Thread {
                 next_core: Word::new(k.core.number),
                 priority: Word::new(start.priority),
                 effective: Word::new(start.priority),
+                reservation: Link::none(),
+                runs_on: Link::none(),
+                passive: Word::default(),
                 queue: Node::default(),
                 in_task: Node::default(),
                 alarm: Alarm::default(),
@@ -300,6 +313,7 @@ impl Thread {
     /// The thread is in no wait and serves nobody: gives back what it had.
     pub fn bury(&self, k: Entered<'_>) {
         crate::ipc::receive::serve(k, self, None);
+        self.set_reservation(k, None);
         self.state.set(State::Dead);
         if let Some(task) = self.task.get(k) {
             task.alive.take(1);
@@ -310,6 +324,21 @@ impl Thread {
             task.buffer_hint
                 .set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));
             quota::free(k, task, self.buffer.replace(0));
+        }
+    }
+
+    /// From now on this is the thread's own time.
+    pub fn set_reservation(&self, k: Entered<'_>, reservation: Option<&Reservation>) {
+        if let Some(reservation) = reservation {
+            reservation.uses.add(1);
+            reservation.thread.set(Some(self));
+        }
+        let old = self.reservation.take(k);
+        self.reservation.set(reservation);
+        budget::settle(k, self);
+        if let Some(old) = old {
+            old.thread.set(None);
+            old.release(k);
         }
     }
 

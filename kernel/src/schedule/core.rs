@@ -1,6 +1,6 @@
 //! A core: what runs on it, what is ready, what waits.
 
-use super::{alarm::Wheel, queue::RunQueue, ready};
+use super::{alarm::Wheel, budget, queue::RunQueue, ready};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -145,6 +145,13 @@ impl Core {
             ipc::end::timed_out(k, thread);
         }
         let current = self.current.get(k);
+        self.account(k, current, now);
+        if let Some(current) = current
+            && current.state.get() == State::Ready
+            && !budget::has_time(k, current)
+        {
+            budget::wait(k, current);
+        }
         let stays = |thread: &&Thread| {
             thread.state.get() == State::Ready && thread.next_core.get() == self.number
         };
@@ -172,14 +179,13 @@ impl Core {
             }
             (None, _) => self.queue.pop(k),
         };
-        self.account(k, current, now);
         self.switch(k, current, next, now);
         if let Some(current) = current
             && current.next_core.get() != self.number
         {
             ready::migrate(k, current);
         }
-        self.arm(next, looks == 0);
+        self.arm(k, next, looks == 0, now);
         next
     }
 
@@ -192,6 +198,7 @@ impl Core {
         match current {
             Some(thread) => {
                 thread.time.add(spent);
+                budget::charge(k, thread, spent);
                 if let Some(task) = thread.task.get(k) {
                     task.time.add(spent);
                 }
@@ -260,9 +267,13 @@ impl Core {
         now.saturating_sub(self.since.get())
     }
 
-    /// Sets the timer for the next wait that ends or slice that is over.
-    fn arm(&self, next: Option<&Thread>, more: bool) {
+    /// Sets the timer for the next wait that ends, or slice or budget that is
+    /// over.
+    fn arm(&self, k: Entered<'_>, next: Option<&Thread>, more: bool, now: u64) {
         let mut alarm = if more { 0 } else { self.alarms.next() };
+        if let Some(time) = next.and_then(|next| next.runs_on.get(k)) {
+            alarm = alarm.min(now.saturating_add(time.left.get()));
+        }
         if let Some(next) = next
             && self
                 .queue

@@ -5,6 +5,7 @@
 //! thread, at whichever core that is.
 
 pub mod alarm;
+pub mod budget;
 pub mod core;
 pub mod queue;
 pub mod ready;

@@ -4,7 +4,10 @@
 //! interrupted ([`Core::kick`]); it reads what was written when it enters the
 //! kernel.
 
-use super::core::{Core, slice};
+use super::{
+    budget,
+    core::{Core, slice},
+};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -41,7 +44,15 @@ fn begin<'k>(k: Entered<'k>, thread: &Thread) -> Option<&'k Core> {
     }
     thread.state.set(State::Ready);
     let core = thread.core(k);
-    (!core.current.is(thread)).then_some(core)
+    if core.current.is(thread) {
+        // Its core looks whether it has time when it leaves the kernel next.
+        return None;
+    }
+    if !budget::has_time(k, thread) {
+        budget::wait(k, thread);
+        return None;
+    }
+    Some(core)
 }
 
 /// Takes a ready thread out of the run queue.

@@ -19,6 +19,7 @@ use crate::{
         interrupt::Interrupt,
         memory::Memory,
         region::Region,
+        reservation::Reservation,
         session::Session,
         task::Task,
         thread::{State, Thread},
@@ -38,6 +39,7 @@ pub(super) struct Census {
     pub(super) memories: Vec<&'static Memory>,
     pub(super) interrupts: Vec<&'static Interrupt>,
     regions: Vec<&'static Region>,
+    pub(super) reservations: Vec<&'static Reservation>,
     /// Frames of objects, by payer.
     slabs: HashMap<usize, u64>,
 }
@@ -87,6 +89,7 @@ impl Census {
                 Memory::CLASS => live(used, physical, &mut census.memories),
                 Interrupt::CLASS => live(used, physical, &mut census.interrupts),
                 Region::CLASS => live(used, physical, &mut census.regions),
+                Reservation::CLASS => live(used, physical, &mut census.reservations),
                 class => panic!("no such class: {class}"),
             }
         }
@@ -143,6 +146,7 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
             Target::Thread(thread) | Target::Reply(thread, _) => uses.add(thread),
             Target::Memory(memory) => uses.add(memory),
             Target::Interrupt(interrupt) => uses.add(interrupt),
+            Target::Reservation(reservation) => uses.add(reservation),
             Target::System => {}
             Target::Endpoint(endpoint, session, _) => {
                 uses.add(endpoint);
@@ -168,6 +172,7 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
     for thread in &census.threads {
         uses.link(k, &thread.endpoint);
         uses.link(k, &thread.serves);
+        uses.link(k, &thread.reservation);
         in_flight.link(k, &thread.session);
         if !thread.task.is_none() {
             uses.add(*thread);
@@ -178,6 +183,9 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
     }
     for interrupt in &census.interrupts {
         uses.link(k, &interrupt.endpoint);
+    }
+    for reservation in &census.reservations {
+        uses.link(k, &reservation.watcher);
     }
     uses.link(k, &k.kernel.log.reader);
     for endpoint in k.kernel.closing.iter(k) {
@@ -213,6 +221,14 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         let dying = k.kernel.dying_memory.iter(k);
         let dying = dying.into_iter().any(|other| core::ptr::eq(other, *memory));
         assert_eq!(memory.uses.get() == 0, dying, "unused memory is dying");
+    }
+    for reservation in &census.reservations {
+        let expected = uses.of(*reservation);
+        assert_eq!(reservation.uses.get(), expected, "reservation's uses");
+        assert_ne!(expected, 0, "an unused reservation ends");
+        if let Some(thread) = reservation.thread.get(k) {
+            assert!(thread.reservation.is(reservation), "it is its thread's");
+        }
     }
     for interrupt in &census.interrupts {
         assert_eq!(
@@ -296,12 +312,33 @@ fn check_thread(k: Entered<'static>, census: &Census, thread: &'static Thread) {
         State::Sending => assert!(!thread.endpoint.is_none()),
         // Who only sleeps goes on serving its request.
         State::Receiving => assert!(thread.endpoint.is_none() || thread.client.is_none()),
-        State::Stopped | State::Ready | State::Dead => {
+        State::Stopped | State::Ready | State::Throttled | State::Dead => {
             assert!(thread.endpoint.is_none() && thread.label.get() == 0);
         }
     }
+    check_time(k, thread);
     let stopped = matches!(state, State::Stopped | State::Dead);
     assert!(!thread.suspended.get() || stopped || thread.pending_fault().is_some());
+}
+
+/// A thread runs on its own time or its client's.
+fn check_time(k: Entered<'static>, thread: &'static Thread) {
+    let same = |one: Option<&Reservation>, other: Option<&Reservation>| {
+        one.map(address::<Reservation>) == other.map(address::<Reservation>)
+    };
+    let (runs_on, own) = (thread.runs_on.get(k), thread.reservation.get(k));
+    let lent = thread
+        .client
+        .get(k)
+        .and_then(|client| client.runs_on.get(k));
+    assert!(
+        same(runs_on, own) || runs_on.is_some() && same(runs_on, lent),
+        "time that is neither its own nor its client's"
+    );
+    if let Some(own) = own {
+        assert!(own.thread.is(thread), "a thread is its reservation's");
+    }
+    assert!(thread.state.get() != State::Throttled || runs_on.is_some());
 }
 
 /// The tree of derivations holds only what lives, each once.

@@ -16,6 +16,7 @@ mod quotas;
 mod random;
 mod repeats;
 mod replies;
+mod reservations;
 mod revoke;
 mod scheduling;
 mod sessions;

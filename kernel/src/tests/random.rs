@@ -11,6 +11,7 @@ use crate::{
     fault,
     object::{
         endpoint::Endpoint,
+        reservation::Reservation,
         task::Task,
         thread::{State, Thread},
     },
@@ -89,7 +90,11 @@ impl Fuzz {
             task.uses.take(1);
             let endpoint = Endpoint::create(m.k, task).unwrap();
             for _ in 0..3 {
-                m.thread(task);
+                let thread = m.thread(task);
+                m.give(task, Target::Thread(thread), Rights::all());
+                let time = Reservation::create(m.k, task, 200, 1000).unwrap();
+                m.give(task, Target::Reservation(time), Rights::all());
+                thread.set_reservation(m.k, Some(time));
             }
             for other in &tasks {
                 m.give(
@@ -167,12 +172,17 @@ impl Fuzz {
             }
             (Some(ObjectType::Task), 13..=16) => words[0] = self.random.below(3),
             (Some(ObjectType::Task), 17) => words[..3].copy_from_slice(&[DATA, DATA + 64, 64]),
+            (Some(ObjectType::Thread), 9) => words[0] = self.random.below(2),
             (Some(ObjectType::Endpoint), 0) => {
                 words[..3].copy_from_slice(&[self.random.below(9), 0x83, 1 + self.random.below(3)]);
             }
             (Some(ObjectType::Memory), _) => words[..3].copy_from_slice(&[8, DATA, 100]),
             (Some(ObjectType::System), 6) => words[..2].copy_from_slice(&[0x1000_0000, pages]),
             (Some(ObjectType::System), 7) => words[0] = self.random.below(40),
+            (Some(ObjectType::System), 8) | (Some(ObjectType::Reservation), 2) => {
+                let period = 100 + self.random.below(2000);
+                words[..2].copy_from_slice(&[1 + self.random.below(period), period]);
+            }
             (Some(ObjectType::System), 2) => words[..3].copy_from_slice(&[0, DATA, 64]),
             (Some(ObjectType::System), 3) => words[..2].copy_from_slice(&[DATA, 20]),
             (Some(ObjectType::Reply), _) => words[..4].copy_from_slice(&[0, 0, DATA, 16]),
@@ -248,6 +258,11 @@ impl Fuzz {
             0 | 1 => {
                 let leases = self.random.below(4) as usize;
                 let label = attached(&mut self.random, Label::call(3, HASH)).with_leases(leases);
+                let repeats = match self.random.one_in(9) {
+                    true => Flags::REPEAT,
+                    false => Flags::empty(),
+                };
+                let label = label.with_flags(repeats);
                 let words = self.words(task, None, 0);
                 call_in(self.handle(task, endpoint), label, &words, deadline)
             }
@@ -289,11 +304,16 @@ impl Fuzz {
             (ObjectType::Task, objects::task::INTERFACE.hash, 20),
             (ObjectType::Task, objects::task::INTERFACE.hash, 20),
             (ObjectType::Task, objects::task::INTERFACE.hash, 20),
-            (ObjectType::Thread, objects::thread::INTERFACE.hash, 9),
+            (ObjectType::Thread, objects::thread::INTERFACE.hash, 11),
             (ObjectType::Endpoint, objects::endpoint::INTERFACE.hash, 8),
             (ObjectType::Memory, objects::memory::INTERFACE.hash, 4),
             (ObjectType::Interrupt, objects::interrupt::INTERFACE.hash, 4),
-            (ObjectType::System, objects::system::INTERFACE.hash, 9),
+            (ObjectType::System, objects::system::INTERFACE.hash, 10),
+            (
+                ObjectType::Reservation,
+                objects::reservation::INTERFACE.hash,
+                6,
+            ),
             (ObjectType::Reply, objects::reply::INTERFACE.hash, 5),
         ];
         let (kind, hash, operations) = self.random.pick(&kinds);
@@ -315,7 +335,9 @@ impl Fuzz {
         // Bindings, mappings and installing take a capability of some type.
         let wanted = match (kind, operation) {
             (ObjectType::Task, 4) => Some(ObjectType::Memory),
-            (ObjectType::Task, 10) | (ObjectType::Interrupt | ObjectType::System, _) => {
+            (ObjectType::Reservation, 0) => Some(ObjectType::Thread),
+            (ObjectType::Task, 10)
+            | (ObjectType::Interrupt | ObjectType::System | ObjectType::Reservation, _) => {
                 Some(ObjectType::Endpoint)
             }
             _ => None,

@@ -60,7 +60,8 @@ bitflags::bitflags! {
         const RECEIVE = 1 << 1;
         /// Endpoint: set bits of the signal word.
         const SIGNAL = 1 << 2;
-        /// Endpoint, task, thread: pause, resume, close, kill, change.
+        /// Endpoint, task, thread, reservation: pause, resume, close, kill,
+        /// change.
         const CONTROL = 1 << 3;
         /// Endpoint: answer with any transport error, as a proxy must.
         const PROXY = 1 << 4;
@@ -77,7 +78,7 @@ bitflags::bitflags! {
         /// Memory: map executable.
         const EXECUTE = 1 << 2;
 
-        /// Task, thread: read state, list capabilities.
+        /// Task, thread, reservation: read state, list capabilities.
         const INSPECT = 1 << 0;
         /// Task: create objects that its quota pays for.
         const CREATE = 1 << 1;
@@ -94,6 +95,8 @@ bitflags::bitflags! {
         const COUNTERS = 1 << 2;
         /// System: make device memory and interrupt objects.
         const DEVICES = 1 << 3;
+        /// System: make reservations.
+        const TIME = 1 << 4;
 
         /// Interrupt: bind it to an endpoint, acknowledge it.
         const BIND = 1 << 0;

@@ -20,7 +20,7 @@ use crate::{
 };
 use libipc_abi::objects::{
     self as abi, Counters, EndpointClient, EndpointInfo, InterruptClient, MemoryClient,
-    ObjectError, ReplyClient, SessionInfo, Shutdown,
+    ObjectError, ReplyClient, ReservationClient, SessionInfo, Shutdown,
 };
 
 type Answer<T> = Result<T, ObjectError>;
@@ -379,6 +379,9 @@ impl abi::System for Called<'_> {
         Err(ObjectError::WrongState)
     }
     fn interrupt(&mut self, _: u64) -> Answer<InterruptClient> {
+        Err(ObjectError::WrongState)
+    }
+    fn create_reservation(&mut self, _: u64, _: u64) -> Answer<ReservationClient> {
         Err(ObjectError::WrongState)
     }
 }

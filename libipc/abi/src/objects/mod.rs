@@ -12,6 +12,7 @@
 //! | [`Memory`] | [`Task::create_memory`], [`System::device_memory`] | frames |
 //! | [`Interrupt`] | [`System::interrupt`] | a device interrupt line |
 //! | [`Reply`] | [`Reply::keep`] | the duty to answer a request |
+//! | [`Reservation`] | [`System::create_reservation`] | processor time |
 //! | [`System`] | the kernel, at boot | machine-wide functions, by right |
 //!
 //! [`Fault`] is not a kernel object: it is what the kernel calls when a thread
@@ -24,6 +25,7 @@ pub mod fault;
 pub mod interrupt;
 pub mod memory;
 pub mod reply;
+pub mod reservation;
 pub mod system;
 pub mod task;
 pub mod thread;
@@ -35,6 +37,7 @@ pub use fault::{Fault, FaultClient};
 pub use interrupt::{Interrupt, InterruptClient};
 pub use memory::{Memory, MemoryClient};
 pub use reply::{Reply, ReplyClient};
+pub use reservation::{Reservation, ReservationClient};
 pub use system::{System, SystemClient};
 pub use task::{Task, TaskClient};
 pub use thread::{Thread, ThreadClient};

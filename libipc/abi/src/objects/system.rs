@@ -51,4 +51,15 @@ pub trait System {
     /// GIC the interrupt id, for PLIC the source. Needs `DEVICES`.
     #[op(7)]
     fn interrupt(&mut self, line: u64) -> Result<InterruptClient, ObjectError>;
+
+    /// Processor time: `budget` counter ticks in each `period` of them, for no
+    /// thread yet. `BadArgument` if the budget is zero or more than the period,
+    /// or the period less than a ten-thousandth of a second. Who gives time out
+    /// sees to it that there is so much. Needs `TIME`.
+    #[op(8)]
+    fn create_reservation(
+        &mut self,
+        budget: u64,
+        period: u64,
+    ) -> Result<ReservationClient, ObjectError>;
 }

@@ -46,4 +46,10 @@ pub trait Thread {
     /// on its maker's. `OutOfRange` if there is no such core. Needs `CONTROL`.
     #[op(8)]
     fn set_core(&mut self, core: u64) -> Result<(), ObjectError>;
+
+    /// As a server the thread goes to its client's core and runs on the client's
+    /// time alone: it waits when that is used up, and cannot keep a reply.
+    /// Needs `CONTROL`.
+    #[op(9)]
+    fn set_passive(&mut self, passive: bool) -> Result<(), ObjectError>;
 }

@@ -94,6 +94,8 @@ pub enum ThreadState {
     Faulted = 5,
     /// It has ended.
     Dead = 6,
+    /// Ready, but its reservation is used up: it waits for the next period.
+    Throttled = 7,
 }
 
 /// Which event a fault message reports. The numbers are ABI.
@@ -197,6 +199,25 @@ pub struct RegistersInfo {
     pub ra: u64,
     /// General registers: `x0` to `x30`, or `x1` to `x31` of riscv64.
     pub general: [u64; 31],
+}
+
+/// A reservation's state. Times are counter ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
+pub struct ReservationInfo {
+    /// Unique among all objects of this boot.
+    pub id: u64,
+    /// Time in each period.
+    pub budget: u64,
+    /// From one refill to the next.
+    pub period: u64,
+    /// What is left of the budget; it may be full again when it is next used.
+    pub left: u64,
+    /// Time that was used so far.
+    pub spent: u64,
+    /// How often the budget was used up.
+    pub overruns: u64,
+    /// Id of its thread, or 0.
+    pub thread: u64,
 }
 
 /// A badge's state at its endpoint.

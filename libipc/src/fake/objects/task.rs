@@ -134,6 +134,9 @@ impl abi::Thread for Called<'_> {
         // The host can end a thread from inside in no other way.
         panic!("the thread ended itself with the code {code}")
     }
+    fn set_passive(&mut self, _: bool) -> Answer<()> {
+        Err(ObjectError::WrongState)
+    }
     fn yield_now(&mut self) -> Answer<()> {
         std::thread::yield_now();
         Ok(())

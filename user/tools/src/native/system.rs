@@ -83,6 +83,7 @@ fn state_in_words(state: ThreadState) -> &'static str {
         ThreadState::Receiving => "receiving",
         ThreadState::Faulted => "faulted",
         ThreadState::Dead => "dead",
+        ThreadState::Throttled => "throttled",
     }
 }
 
@@ -252,6 +253,9 @@ fn in_words(number: usize, line: &ThreadLine) -> String {
             line.info.pc
         ),
         ThreadState::Dead => "has ended".into(),
+        ThreadState::Throttled => {
+            "has used its reservation up and waits for the next period".into()
+        }
     };
     format!("thread {number}: {what}")
 }
