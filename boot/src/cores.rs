@@ -27,7 +27,7 @@ pub(crate) fn start(platform: &Platform) -> usize {
             if Port::now() > late {
                 return core;
             }
-            core::hint::spin_loop();
+            Port::pause();
         }
     }
     platform.cores

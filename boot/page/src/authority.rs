@@ -57,6 +57,8 @@ named! {
         Counters = "counters",
         /// Read the boot archive's memory.
         Archive = "archive",
+        /// Make reservations of processor time.
+        Time = "time",
     }
 }
 

@@ -22,6 +22,9 @@ pub trait Boot {
     /// Lets firmware start a core at physical address `entry`, with its number
     /// in the second argument register (riscv64) or the first (aarch64).
     fn start_core(platform: &Platform, core: usize, entry: u64) -> bool;
+    /// Waits a moment for another core: an emulator may run one at a time, and
+    /// the others only while this one does nothing.
+    fn pause();
     /// Prints on the console whose registers are here, before
     /// [`Arch::initialise`](super::Arch::initialise).
     fn early_console(registers: u64);

@@ -89,6 +89,7 @@ pub const fn system_right(object: SystemObject) -> Option<Rights> {
         SystemObject::Shutdown => Some(Rights::SHUTDOWN),
         SystemObject::KernelLog => Some(Rights::LOG),
         SystemObject::Counters => Some(Rights::COUNTERS),
+        SystemObject::Time => Some(Rights::TIME),
         SystemObject::Archive => None,
     }
 }

@@ -7,6 +7,9 @@ pub struct Suite {
     pub name: &'static str,
     /// The system page that it runs in: `tests/systems/SYSTEM.toml`.
     pub system: &'static str,
+    /// Whether its machine's clock counts instructions, so that what it measures
+    /// does not depend on the host.
+    pub counted: bool,
     /// Names of its cases, in the order in which they run.
     pub cases: &'static [&'static str],
 }
@@ -16,6 +19,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "ipc",
         system: "suite",
+        counted: false,
         cases: &[
             "unknown_flags_are_refused",
             "impossible_counts_are_refused",
@@ -74,6 +78,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "capabilities",
         system: "suite",
+        counted: false,
         cases: &[
             "a_handle_with_any_bit_changed_is_denied",
             "random_handles_are_denied",
@@ -87,6 +92,7 @@ pub const SUITES: &[Suite] = &[
             "rights_of_threads",
             "rights_of_the_machine",
             "rights_of_interrupts",
+            "rights_of_reservations",
             "derivation_never_adds_rights",
             "far_only_is_added_and_kept",
             "nobody_makes_what_outranks_him",
@@ -104,6 +110,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "leases",
         system: "suite",
+        counted: false,
         cases: &[
             "impossible_leases_are_refused",
             "a_copy_stays_inside_the_lease",
@@ -125,6 +132,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "pointers",
         system: "suite",
+        counted: false,
         cases: &[
             "memory_is_not_read_to_bad_places",
             "memory_is_not_written_from_bad_places",
@@ -141,6 +149,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "memory",
         system: "suite",
+        counted: false,
         cases: &[
             "writable_and_executable_is_refused",
             "protecting_cannot_make_it_writable_and_executable",
@@ -171,6 +180,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "faults",
         system: "suite",
+        counted: false,
         cases: &[
             "a_read_fault_names_address_and_instruction",
             "a_write_fault_names_address_and_instruction",
@@ -196,6 +206,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "scheduling",
         system: "suite",
+        counted: false,
         cases: &[
             "the_highest_priority_runs_first",
             "a_woken_thread_of_higher_priority_runs_at_once",
@@ -218,6 +229,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "cores",
         system: "suite",
+        counted: false,
         cases: &[
             "only_who_controls_a_thread_moves_it",
             "threads_run_on_all_cores_at_once",
@@ -248,8 +260,25 @@ pub const SUITES: &[Suite] = &[
         ],
     },
     Suite {
+        name: "time",
+        system: "suite",
+        counted: true,
+        cases: &[
+            "a_budget_bounds_its_thread",
+            "a_victim_keeps_its_time_beside_hogs",
+            "a_server_runs_on_its_clients_time",
+            "a_server_of_a_server_runs_on_the_clients_time",
+            "a_server_finishes_on_its_own_time",
+            "a_passive_server_waits_with_its_client",
+            "a_spent_client_delays_no_other",
+            "who_watches_is_told_of_an_overrun",
+            "a_reservation_ends_with_its_thread",
+        ],
+    },
+    Suite {
         name: "near",
         system: "suite",
+        counted: false,
         cases: &[
             "near_and_far_give_the_same_results",
             "a_near_call_makes_no_trap",
@@ -266,6 +295,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "isolation",
         system: "services",
+        counted: false,
         cases: &[
             "servers_and_shell_are_tasks_of_their_own",
             "reading_anothers_page_faults",
@@ -278,6 +308,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "files",
         system: "services",
+        counted: false,
         cases: &[
             "what_is_written_is_read",
             "a_file_is_larger_than_a_call",

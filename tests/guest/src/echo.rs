@@ -7,7 +7,7 @@ use libipc::{
     Capability, ErrorCode, Lease, LeaseMut,
     client::Borrowed,
     interface,
-    objects::EndpointClient,
+    objects::{EndpointClient, ThreadClient},
     server::{LeaseId, Reply},
     thread::{self, JoinHandle},
 };
@@ -153,6 +153,11 @@ impl<T: Send + 'static> Server<T> {
             endpoint,
             thread: Some(thread),
         })
+    }
+
+    /// The thread, while it runs.
+    pub(crate) fn thread(&self) -> Option<&ThreadClient> {
+        self.thread.as_ref().and_then(JoinHandle::thread)
     }
 
     /// Waits for the thread's result.

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) counters: SystemClient,
     /// Reads and writes the kernel's log.
     pub(crate) log: SystemClient,
+    /// Makes reservations, where the page lets it.
+    time: Option<SystemClient>,
     /// May stop the machine.
     pub(crate) shutdown: SystemClient,
     /// Registers of the serial line and its interrupt, where no console has them.
@@ -46,6 +48,12 @@ impl World {
     pub(crate) fn uart_interrupt(&self) -> Result<&InterruptClient, Failure> {
         let uart = self.uart.as_ref().map(|(_, interrupt)| interrupt);
         uart.ok_or_else(|| Failure::new("the page gives no device"))
+    }
+
+    /// What makes reservations.
+    pub(crate) fn time(&self) -> Result<&SystemClient, Failure> {
+        let time = self.time.as_ref();
+        time.ok_or_else(|| Failure::new("the page gives no time"))
     }
 
     /// The root of the file system.
@@ -87,11 +95,13 @@ pub(crate) use cases;
 pub(crate) fn main(mut start: Start) -> ExitCode {
     let mut take = |name| start.take::<SystemClient>(name);
     let (shutdown, counters, log) = (take("shutdown"), take("counters"), take("kernel-log"));
+    let time = start.take::<SystemClient>("time").ok();
     let uart = start.take("uart").ok().zip(start.take("uart-irq").ok());
     let files = start.take("files").ok().zip(start.take("pipes").ok());
     let world = (|| {
         Ok::<_, Failure>(World {
             uart,
+            time,
             files,
             powers: BTreeMap::new(),
             image: Image::new()?,

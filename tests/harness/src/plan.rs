@@ -143,6 +143,7 @@ mod tests {
     static SUITE: Suite = Suite {
         name: "ipc",
         system: "suite",
+        counted: false,
         cases: &["call", "reply", "signal"],
     };
 

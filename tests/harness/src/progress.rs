@@ -125,6 +125,7 @@ mod tests {
     static SUITE: Suite = Suite {
         name: "ipc",
         system: "suite",
+        counted: false,
         cases: &["a", "b", "c"],
     };
 

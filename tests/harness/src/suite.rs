@@ -65,6 +65,9 @@ fn boot(
     })?;
     let mut command = machine.qemu(qemu::ensure(job.arch, false)?, Path::new(&image));
     command.arg("-no-reboot");
+    if suite.counted {
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
     let mut guest = Guest::start(command)?;
     let mut reported = Instant::now();
     loop {

@@ -163,6 +163,12 @@ pub(super) fn idle() {
     unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
 }
 
+/// Tells whoever shares the processor that this core could let others run.
+pub(super) fn pause() {
+    // SAFETY: a hint.
+    unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) };
+}
+
 #[inline(always)]
 pub(super) fn frame_pointer() -> usize {
     let frame: usize;

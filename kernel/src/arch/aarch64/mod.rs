@@ -211,6 +211,10 @@ impl Boot for Port {
         firmware::start_core(platform.core_ids[core], entry, core)
     }
 
+    fn pause() {
+        cpu::pause();
+    }
+
     fn early_console(registers: u64) {
         console::initialise(registers);
     }

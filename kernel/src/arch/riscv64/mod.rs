@@ -212,6 +212,12 @@ impl Boot for Port {
         firmware::start_core(platform.core_ids[core], entry, core)
     }
 
+    fn pause() {
+        timer::set_alarm(timer::now() + timer::frequency() / 10_000);
+        cpu::idle();
+        timer::set_alarm(u64::MAX);
+    }
+
     fn early_console(registers: u64) {
         console::initialise(registers);
     }

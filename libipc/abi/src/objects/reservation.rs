@@ -17,7 +17,7 @@ pub trait Reservation {
     fn unbind(&mut self) -> Result<(), ObjectError>;
 
     /// Changes budget and period, in counter ticks, from the next refill on.
-    /// `BadArgument` as for [`System::create_reservation`]. Needs `CONTROL`.
+    /// `BadArgument` as for `create_reservation`. Needs `CONTROL`.
     #[op(2)]
     fn change(&mut self, budget: u64, period: u64) -> Result<(), ObjectError>;
 

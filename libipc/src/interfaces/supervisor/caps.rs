@@ -68,16 +68,18 @@ impl fmt::Display for InWords {
                 (Rights::CONTROL, "control"),
                 (Rights::INSTALL, "install"),
             ],
-            ObjectType::Thread => &[(Rights::INSPECT, "inspect"), (Rights::CONTROL, "control")],
+            ObjectType::Thread | ObjectType::Reservation => {
+                &[(Rights::INSPECT, "inspect"), (Rights::CONTROL, "control")]
+            }
             ObjectType::System => &[
                 (Rights::SHUTDOWN, "shutdown"),
                 (Rights::LOG, "log"),
                 (Rights::COUNTERS, "counters"),
                 (Rights::DEVICES, "devices"),
+                (Rights::TIME, "time"),
             ],
             ObjectType::Interrupt => &[(Rights::BIND, "bind")],
             ObjectType::Reply => &[(Rights::ANSWER, "answer")],
-            ObjectType::Reservation => &[],
         };
         let mut separator = "";
         for (right, word) in own.iter().chain(&[(Rights::GRANT, "grant")]) {

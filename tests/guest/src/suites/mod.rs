@@ -11,6 +11,7 @@ mod memory;
 mod near;
 mod pointers;
 mod scheduling;
+mod time;
 
 use crate::run::Case;
 
@@ -25,6 +26,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "faults" => faults::CASES,
         "scheduling" => scheduling::CASES,
         "cores" => cores::CASES,
+        "time" => time::CASES,
         "near" => near::CASES,
         "isolation" => isolation::CASES,
         "files" => files::CASES,

@@ -24,6 +24,7 @@ pub(crate) const CASES: &[Case] = cases![
     rights_of_threads,
     rights_of_the_machine,
     rights_of_interrupts,
+    rights_of_reservations,
     derivation_never_adds_rights,
     far_only_is_added_and_kept,
     nobody_makes_what_outranks_him,

@@ -10,8 +10,8 @@ use libipc::{
     handle::Rights,
     label::{Flags, Label},
     objects::{
-        self, EndpointClient, InterruptClient, MemoryClient, ObjectError, SystemClient, TaskClient,
-        ThreadClient,
+        self, EndpointClient, InterruptClient, MemoryClient, ObjectError, ReservationClient,
+        SystemClient, TaskClient, ThreadClient,
     },
     operation::Interface,
     status::Cause,
@@ -176,6 +176,8 @@ pub(super) fn rights_of_threads(_: &mut World) -> Verdict {
     check_eq!(cause(weak.cancel()), denied);
     check_eq!(cause(weak.set_priority(1)), denied);
     check_eq!(cause(weak.exit(1)), denied);
+    check_eq!(cause(weak.set_core(0)), denied);
+    check_eq!(cause(weak.set_passive(true)), denied);
     check_eq!(cause(weak.info()), None);
     let blind = ThreadClient::from(thread.as_ref().derive(Rights::all() - Rights::INSPECT)?);
     check_eq!(cause(blind.info()), denied);
@@ -226,6 +228,50 @@ pub(super) fn rights_of_interrupts(world: &mut World) -> Verdict {
     check_eq!(cause(line.bind(&EndpointClient::from(mute), 1)), denied);
     check_eq!(line.bind(&endpoint, 1), Ok(()));
     check_eq!(line.unbind(), Ok(()));
+    Ok(())
+}
+
+pub(super) fn rights_of_reservations(world: &mut World) -> Verdict {
+    let denied = Some(Cause::Denied);
+    let (budget, period) = (
+        1,
+        libipc::time::to_ticks(core::time::Duration::from_secs(1)),
+    );
+    for system in [&world.counters, &world.shutdown, &world.log] {
+        check_eq!(cause(system.create_reservation(budget, period)), denied);
+    }
+    let bad = Err(CallError::Server(ObjectError::BadArgument));
+    let refused = [(0, period), (period + 1, period), (1, 1), (0, 0)];
+    for (budget, period) in refused {
+        let made = world.time()?.create_reservation(budget, period);
+        check_eq!(made.map(|_| ()), bad);
+    }
+    let time = world.time()?.create_reservation(budget, period)?;
+    let task = libipc::task().create_task(64)?;
+    let thread = task.thread_at(0x1000, 0x2000, 0, 0, 1)?;
+    let endpoint = libipc::task().create_endpoint()?;
+    let weak = time.as_ref().derive(Rights::all() - Rights::CONTROL)?;
+    let weak = ReservationClient::from(weak);
+    check_eq!(cause(weak.bind(&thread)), denied);
+    check_eq!(cause(weak.unbind()), denied);
+    check_eq!(cause(weak.change(budget, period)), denied);
+    check_eq!(cause(weak.watch(&endpoint, 1)), denied);
+    check_eq!(weak.info()?.thread, 0);
+    let blind = time.as_ref().derive(Rights::all() - Rights::INSPECT)?;
+    check_eq!(cause(ReservationClient::from(blind).info()), denied);
+    let seen = ThreadClient::from(thread.as_ref().derive(Rights::INSPECT)?);
+    check_eq!(cause(time.bind(&seen)), denied);
+    let mute = endpoint.as_ref().derive(Rights::all() - Rights::SIGNAL)?;
+    check_eq!(cause(time.watch(&EndpointClient::from(mute), 1)), denied);
+    check_eq!(time.change(0, period), bad);
+    check_eq!(time.bind(&thread), Ok(()));
+    check_eq!(time.info()?.thread, thread.info()?.id);
+    // Its thread's death is the end of it.
+    thread.exit(0)?;
+    check_eq!(cause(time.bind(&thread)), Some(Cause::Died));
+    check_eq!(time.info()?.thread, 0);
+    endpoint.close()?;
+    check_eq!(cause(time.watch(&endpoint, 1)), Some(Cause::Died));
     Ok(())
 }
 
