@@ -154,9 +154,9 @@ pub trait Arch {
     /// A page has come in where this core found none: nothing need be forgotten
     /// but that it was not there.
     fn page_came(asid: u16, address: u64);
-    /// Forgets one page of an address space, on all cores, once what was written
-    /// before is visible to them. When it returns no core uses the page.
-    fn invalidate_page(asid: u16, address: u64);
+    /// Forgets pages of an address space, on all cores, once what was written
+    /// before is visible to them. When it returns no core uses the pages.
+    fn invalidate_pages(asid: u16, address: u64, pages: u64);
     /// Forgets an address space in the same way.
     fn invalidate_space(asid: u16);
     /// Makes instructions visible, to all cores, that were written through the

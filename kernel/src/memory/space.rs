@@ -220,25 +220,32 @@ pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     Progress::Done
 }
 
+/// Pages that are taken out of the tables at once.
+const PIECE: u64 = 64;
+
 /// Takes all pages of a region out of the tables, shrinking it.
 fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
-    let asid = task.asid.get();
     while region.pages.get() > 0 {
-        let address = region.address.get() + (region.pages.get() - 1) * PAGE as u64;
-        clear(k, task, asid, address);
-        region.pages.take(1);
-        if region.pages.get() > 0 && region.pages.get().is_multiple_of(64) && k.wanted() {
+        let piece = (region.pages.get() - 1) % PIECE + 1;
+        let left = region.pages.get() - piece;
+        clear(k, task, region.address.get() + left * PAGE as u64, piece);
+        region.pages.set(left);
+        if left > 0 && k.wanted() {
             return Progress::Again;
         }
     }
     Progress::Done
 }
 
-/// Takes a page out of the tables; whether it was there.
-fn clear(k: Entered<'_>, task: &Task, asid: u16, address: u64) -> bool {
-    let there = leaf(k, task, address).is_some_and(|entry| entry.swap(0, Relaxed) != 0);
-    if there {
-        Port::invalidate_page(asid, address);
+/// Takes pages out of the tables; whether any was there.
+fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) -> bool {
+    let mut there = false;
+    for page in 0..pages {
+        let entry = leaf(k, task, address + page * PAGE as u64);
+        there |= entry.is_some_and(|entry| entry.swap(0, Relaxed) != 0);
+    }
+    if there && !task.left.get() {
+        Port::invalidate_pages(task.asid.get(), address, pages);
     }
     there
 }
@@ -259,34 +266,44 @@ pub fn protect(
     }
     check_access(access, region.most())?;
     region.set_access(access);
-    let asid = task.asid.get();
-    let mut cleared = false;
-    for page in (0..pages).rev() {
-        cleared |= clear(k, task, asid, address + page * PAGE as u64);
+    let mut left = pages;
+    while left > 0 {
+        let piece = (left - 1) % PIECE + 1;
+        left -= piece;
         // Only after work that need not be done again, so that it ends.
-        if cleared && page > 0 && page % 64 == 0 && k.wanted() {
+        if clear(k, task, address + left * PAGE as u64, piece) && left > 0 && k.wanted() {
             return Ok(Progress::Again);
         }
     }
     Ok(Progress::Done)
 }
 
-/// Gives the page tables back, one leaf table at a time. All regions are gone.
-pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
-    let root = task.root.get();
-    if root == 0 {
+/// Sees to it that no core has the address space of a dying task chosen, or
+/// anything of it in a translation buffer: from then on its pages and tables can
+/// become something else without more ado. `Again` until all cores have left it.
+pub fn leave(k: Entered<'_>, task: &Task) -> Progress {
+    if task.left.get() {
         return Progress::Done;
     }
-    // Nothing of this address space may be in use, or in a translation buffer,
-    // when its tables become something else.
     let mut progress = Progress::Done;
     for core in k.kernel.cores() {
         if core.leave_space(k, task) == Progress::Again {
             progress = Progress::Again;
         }
     }
-    if progress == Progress::Again {
-        return progress;
+    if progress == Progress::Done {
+        Port::invalidate_space(task.asid.get());
+        task.left.set(true);
+    }
+    progress
+}
+
+/// Gives the page tables back, one leaf table at a time. All regions are gone,
+/// and so is whoever used the address space.
+pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
+    let root = task.root.get();
+    if root == 0 {
+        return Progress::Done;
     }
     Port::invalidate_space(task.asid.get());
     let shared = Port::root_entries()

@@ -58,6 +58,9 @@ pub struct Task {
     pub uses: Word<u64>,
     /// It was killed: nothing in it runs any more.
     pub dying: Word<bool>,
+    /// No core has its address space chosen, or anything of it in a translation
+    /// buffer.
+    pub left: Word<bool>,
     /// All that it had is gone, though others may still use what it pays for.
     pub reaped: Word<bool>,
     /// Its quota has gone back to the parent.
@@ -124,6 +127,7 @@ impl Task {
             fault_session: Link::none(),
             uses: Word::zeroed(),
             dying: Word::zeroed(),
+            left: Word::zeroed(),
             reaped: Word::zeroed(),
             ended: Word::zeroed(),
             time: Word::zeroed(),
@@ -212,6 +216,9 @@ impl Task {
             if k.wanted() {
                 return Progress::Again;
             }
+        }
+        if space::leave(k, self) == Progress::Again {
+            return Progress::Again;
         }
         if let Some(handler) = self.fault_handler.take(k) {
             if let Some(session) = self.fault_session.take(k) {

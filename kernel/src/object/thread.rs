@@ -319,7 +319,7 @@ impl Thread {
             task.alive.take(1);
             if let Some(entry) = space::leaf(k, task, self.buffer_address.get()) {
                 entry.store(0, Relaxed);
-                Port::invalidate_page(task.asid.get(), self.buffer_address.get());
+                Port::invalidate_pages(task.asid.get(), self.buffer_address.get(), 1);
             }
             task.buffer_hint
                 .set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));

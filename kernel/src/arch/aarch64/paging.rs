@@ -139,13 +139,16 @@ pub(super) fn page_came() {
 
 /// The last barrier waits until all cores of the inner shareable domain have
 /// forgotten, and have done what they did by the old translation (ARM D8.13.5).
-pub(super) fn invalidate_page(asid: u16, address: u64) {
-    let operand = u64::from(asid) << 48 | address >> 12 & 0xfff_ffff_ffff;
-    // SAFETY: forgets cached translations.
-    unsafe {
-        asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) operand,
-            options(nostack, preserves_flags));
+pub(super) fn invalidate_pages(asid: u16, address: u64, pages: u64) {
+    // SAFETY: waits until the table walkers see what was written.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+    for page in 0..pages {
+        let operand = u64::from(asid) << 48 | (address >> 12) + page & 0xfff_ffff_ffff;
+        // SAFETY: forgets cached translations.
+        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
     }
+    // SAFETY: waits until that is done.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
 pub(super) fn invalidate_space(asid: u16) {

@@ -195,7 +195,7 @@ impl Arch for Port {
 
     fn page_came(_asid: u16, _address: u64) {}
 
-    fn invalidate_page(_asid: u16, _address: u64) {}
+    fn invalidate_pages(_asid: u16, _address: u64, _pages: u64) {}
 
     fn invalidate_space(_asid: u16) {}
 

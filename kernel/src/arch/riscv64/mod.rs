@@ -101,8 +101,8 @@ impl Arch for Port {
         paging::page_came(asid, address);
     }
 
-    fn invalidate_page(asid: u16, address: u64) {
-        paging::invalidate_page(asid, address);
+    fn invalidate_pages(asid: u16, address: u64, pages: u64) {
+        paging::invalidate_pages(asid, address, pages);
     }
 
     fn invalidate_space(asid: u16) {

@@ -13,6 +13,7 @@ use core::{
     arch::asm,
     sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
 };
+use libipc_abi::PAGE;
 
 /// From a physical address to where the kernel sees it.
 pub(super) const OFFSET: u64 = 0xffff_ffc0_0000_0000;
@@ -159,12 +160,18 @@ pub(super) fn page_came(asid: u16, address: u64) {
     fence_here(own_asid(asid), Some(address));
 }
 
-pub(super) fn invalidate_page(asid: u16, address: u64) {
-    fence(own_asid(asid), Some(address));
+pub(super) fn invalidate_pages(asid: u16, address: u64, pages: u64) {
+    let asid = own_asid(asid);
+    for page in 0..pages {
+        fence_here(asid, Some(address + page * PAGE as u64));
+    }
+    fence_others(asid, address, pages * PAGE as u64);
 }
 
 pub(super) fn invalidate_space(asid: u16) {
-    fence(own_asid(asid), None);
+    let asid = own_asid(asid);
+    fence_here(asid, None);
+    fence_others(asid, 0, u64::MAX);
 }
 
 /// What the processor tells the address space apart by, if it does.
@@ -192,15 +199,10 @@ fn fence_here(asid: Option<u64>, address: Option<u64>) {
     }
 }
 
-/// `fence_here`, and on every other core that ran user programs.
-fn fence(asid: Option<u64>, address: Option<u64>) {
-    fence_here(asid, address);
+/// The same on every other core that ran user programs.
+fn fence_others(asid: Option<u64>, start: u64, length: u64) {
     let others = others();
     if others != 0 {
-        let (start, length) = match address {
-            Some(address) => (address, 4096),
-            None => (0, u64::MAX),
-        };
         firmware::fence_memory(others, start, length, asid);
     }
 }
