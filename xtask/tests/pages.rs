@@ -109,7 +109,7 @@ fn syntax_keys_and_kinds() {
         "priority = 10",
         "priorty = 10",
         "page.toml:10: unknown field `priorty`, expected one of `name`, `program`, `args`, \
-         `quota`, `heap`, `stack`, `priority`, `reservation`, `placement`, `cell-mates`, \
+         `quota`, `heap`, `stack`, `priority`, `core`, `reservation`, `placement`, `cell-mates`, \
          `restart`, `provides`, `uses`, `powers`, `system`, `devices`, `grants`",
     );
     problem(
@@ -122,6 +122,27 @@ fn syntax_keys_and_kinds() {
         "ram = \"8X\"",
         "page.toml:2: `8X` is no size: write bytes, or 64K, 2M, 1G",
     );
+}
+
+#[test]
+fn cores() {
+    let with = |core: &str| {
+        load(&GOOD.replacen(
+            "priority = 10\n",
+            &format!("priority = 10\ncore = {core}\n"),
+            1,
+        ))
+    };
+    let page = with("7").unwrap().page;
+    assert_eq!(page.tasks[0].core, Some(7));
+    assert!(page.tasks[1..].iter().all(|task| task.core.is_none()));
+    for core in ["8", "-1", "256"] {
+        problem(
+            "priority = 10\n",
+            &format!("priority = 10\ncore = {core}\n"),
+            "page.toml:11: a core is a number from 0 to 7",
+        );
+    }
 }
 
 #[test]

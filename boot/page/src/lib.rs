@@ -60,6 +60,9 @@ pub struct Task {
     pub stack: u64,
     /// Priority of its first thread; no thread of the task may have a higher one.
     pub priority: u8,
+    /// The core of its first thread, counted round if there are fewer; else one
+    /// that the supervisor chooses.
+    pub core: Option<u8>,
     /// What happens when it ends or faults.
     pub restart: Restart,
     /// Endpoints that it serves: it holds the right to receive from each.

@@ -19,6 +19,7 @@ fn sample() -> Page {
             heap: 64 << 10,
             stack: 16 << 10,
             priority: 200,
+            core: Some(1),
             restart: Restart {
                 policy: RestartPolicy::OnFault,
                 backoff_ms: 100,

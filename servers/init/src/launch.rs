@@ -14,7 +14,7 @@ use libipc::{
         loader::{ElfError, Plan},
         supervisor::SupervisorError,
     },
-    objects::{EndpointClient, ObjectError, TaskClient},
+    objects::{EndpointClient, ObjectError, TaskClient, ThreadClient},
     status::Cause,
 };
 use libipc_abi::start::{self, Header};
@@ -112,6 +112,7 @@ pub fn load(
             task,
             id,
             layout,
+            core: 0,
             entry: layout.program + plan.entry,
             sizes: (stack, heap),
             given: Vec::new(),
@@ -160,14 +161,15 @@ const OWN_RIGHTS: Rights = Rights::INSPECT
     .union(Rights::MAP)
     .union(Rights::INSTALL);
 
-/// Starts a loaded task: gives it its start page and its first thread.
-pub fn run<'a>(
+/// Gives a loaded task its start page and its first thread, on the core chosen
+/// for it. The thread begins when it is resumed.
+pub fn prepare<'a>(
     running: &'a Running,
     name: &'a str,
     arguments: impl Iterator<Item = &'a str>,
     priority: u64,
     seed: u64,
-) -> Result<(), LaunchError> {
+) -> Result<ThreadClient, LaunchError> {
     let task = &running.task;
     let own = task.install(task.as_ref(), OWN_RIGHTS.bits().into())?;
     let (stack, heap) = running.sizes;
@@ -200,8 +202,8 @@ pub fn run<'a>(
     task.map(&memory, running.layout.start, 0, pages, read)?;
     let top = running.layout.stack + stack;
     let thread = task.create_thread(running.entry, top, running.layout.start, 0, priority)?;
-    thread.resume()?;
-    Ok(())
+    thread.set_core(running.core)?;
+    Ok(thread)
 }
 
 /// Puts a copy of a capability into a loaded task, to be found as `name`.

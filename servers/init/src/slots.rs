@@ -72,6 +72,8 @@ pub struct Running {
     pub layout: crate::layout::Layout,
     /// Where its code begins, with what is added to addresses in its file.
     pub entry: u64,
+    /// The core that its first thread is put on.
+    pub core: u64,
     /// Sizes of its stack and heap.
     pub sizes: (u64, u64),
     /// Handles that it was given, and their names.
@@ -175,6 +177,19 @@ impl Slots {
             (Some(_), Some(_)) => Err(SupervisorError::Ambiguous),
             (None, _) => Err(SupervisorError::NotFound),
         }
+    }
+
+    /// How many tasks each of so many cores has; the first has the supervisor.
+    pub fn load(&self, cores: u64) -> Vec<u64> {
+        let mut load = alloc::vec![0; cores.max(1) as usize];
+        load[0] = 1;
+        for (_, slot) in self.iter() {
+            let core = slot.running.as_ref().map(|running| running.core as usize);
+            if let Some(count) = core.and_then(|core| load.get_mut(core)) {
+                *count += 1;
+            }
+        }
+        load
     }
 
     /// When the next task is to be started again, in milliseconds.

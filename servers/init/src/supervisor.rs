@@ -42,6 +42,8 @@ pub struct Supervisor {
     /// Endpoints of the page's servers, which outlive them, by name.
     pub(crate) endpoints: Vec<PageEndpoint>,
     pub(crate) slots: Slots,
+    /// Cores of the machine.
+    pub(crate) cores: u64,
     pub(crate) random: Random,
     pub(crate) rate: Rate,
     pub(crate) started: Instant,
@@ -81,6 +83,7 @@ impl Supervisor {
         let tree = mapped::for_good(&tree_memory)?;
         let tree = tree.get(tree_offset as usize..).unwrap_or_default();
         let endpoint = libipc::task().create_endpoint()?;
+        let cores = system.counters()?.cores.max(1);
         Ok(Supervisor {
             page: Box::leak(Box::new(tessera_page::decode(entry.data)?)),
             archive,
@@ -91,6 +94,7 @@ impl Supervisor {
             endpoint,
             endpoints: Vec::new(),
             slots: Slots::default(),
+            cores,
             random,
             rate: Rate::default(),
             started: Instant::now(),
@@ -123,16 +127,6 @@ impl Supervisor {
                 self.log(&format!("init: cannot start `{name}`: {error}\n"));
                 self.set_down(number);
             }
-        }
-        // From here on a server drives the console: none of the tasks above has
-        // run yet, for this one has the highest priority.
-        let runs = |name: &str| {
-            self.slots
-                .iter()
-                .any(|(_, slot)| slot.name == name && slot.running.is_some())
-        };
-        if page.provider(CONSOLE).is_some_and(|task| runs(&task.name)) {
-            self.system.release_console()?;
         }
         let counters = self.system.counters()?;
         self.log(&format!(
@@ -181,10 +175,22 @@ impl Supervisor {
                 arguments.push(format!("{argument}"));
             }
         }
+        let load = self.slots.load(self.cores);
+        running.core = match task.core {
+            Some(core) => u64::from(core) % self.cores,
+            None => least(&load),
+        };
         let arguments = arguments.iter().map(String::as_str);
         let (priority, seed) = (task.priority.into(), self.random.draw());
-        let started =
-            given.and_then(|()| launch::run(&running, &task.name, arguments, priority, seed));
+        let started = given
+            .and_then(|()| launch::prepare(&running, &task.name, arguments, priority, seed))
+            .and_then(|thread| {
+                // It may run at once, and drives the console from then on.
+                if task.provides.iter().any(|name| name == CONSOLE) {
+                    self.system.release_console()?;
+                }
+                Ok(thread.resume()?)
+            });
         if let Err(error) = started {
             // What was made goes with the task.
             let _ = running.task.kill();
@@ -268,6 +274,14 @@ impl Supervisor {
     }
 }
 
+/// The core with the least load, the first of them.
+pub(crate) fn least(load: &[u64]) -> u64 {
+    let cores = 0..load.len() as u64;
+    cores
+        .min_by_key(|core| load[*core as usize])
+        .unwrap_or_default()
+}
+
 /// The endpoint whose server takes the console over from the kernel.
 const CONSOLE: &str = "console";
 
@@ -276,3 +290,17 @@ const LOG_PIECE: usize = 512;
 
 /// Most calls in flight through one capability of a page.
 pub(crate) const IN_FLIGHT: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::least;
+
+    #[test]
+    fn the_first_of_the_least_loaded_cores_is_chosen() {
+        assert_eq!(least(&[1]), 0);
+        assert_eq!(least(&[1, 0, 0]), 1);
+        assert_eq!(least(&[1, 1, 0]), 2);
+        assert_eq!(least(&[2, 1, 1]), 1);
+        assert_eq!(least(&[]), 0);
+    }
+}

@@ -127,6 +127,7 @@ mod tests {
             heap: 0,
             stack: 0,
             priority: 1,
+            core: None,
             restart: Restart {
                 policy: RestartPolicy::Never,
                 backoff_ms: 0,

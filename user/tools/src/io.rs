@@ -151,6 +151,8 @@ pub struct TaskRow {
     pub received: u64,
     /// How often it was restarted.
     pub restarts: u64,
+    /// The core that it was put on.
+    pub core: u64,
 }
 
 /// The machine's numbers.
@@ -158,7 +160,7 @@ pub struct TaskRow {
 pub struct Machine {
     /// Microseconds since boot.
     pub uptime: u64,
-    /// Microseconds of those that the first core had nothing to do.
+    /// Microseconds of those that cores had nothing to do, all of them added up.
     pub idle: u64,
     /// Bytes of RAM that the kernel manages.
     pub memory: u64,

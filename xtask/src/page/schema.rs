@@ -44,6 +44,7 @@ pub struct RawTask {
     pub(crate) heap: Option<Spanned<Size>>,
     pub(crate) stack: Option<Spanned<Size>>,
     pub(crate) priority: Spanned<i64>,
+    pub(crate) core: Option<Spanned<i64>>,
     pub(crate) reservation: Option<Spanned<toml::Value>>,
     pub(crate) placement: Option<Name>,
     #[serde(default)]

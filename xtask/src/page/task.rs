@@ -20,6 +20,7 @@ impl<'c> Checker<'c, '_> {
         self.mates(task);
         let (heap, stack) = self.memory(task);
         let priority = self.priority(&task.priority);
+        let core = task.core.as_ref().map(|core| self.core(core));
         let compiled = Task {
             name: task.name.get_ref().clone(),
             program: task.program.get_ref().clone(),
@@ -28,6 +29,7 @@ impl<'c> Checker<'c, '_> {
             heap,
             stack,
             priority,
+            core,
             restart: self.restart(task.restart.as_ref()),
             provides: task
                 .provides
@@ -157,6 +159,17 @@ impl<'c> Checker<'c, '_> {
             _ => {
                 self.problems
                     .add(priority.span(), "a priority is a number from 1 to 254");
+                0
+            }
+        }
+    }
+
+    fn core(&mut self, core: &Spanned<i64>) -> u8 {
+        match u8::try_from(*core.get_ref()) {
+            Ok(value @ 0..=7) => value,
+            _ => {
+                self.problems
+                    .add(core.span(), "a core is a number from 0 to 7");
                 0
             }
         }

@@ -33,6 +33,8 @@ pub struct TaskLine {
     pub starter: u64,
     /// How often it was started again.
     pub restarts: u64,
+    /// The core that its first thread was put on.
+    pub core: u64,
     /// The kernel's numbers, `info.id` among them; all zero if it does not run.
     pub info: TaskInfo,
 }

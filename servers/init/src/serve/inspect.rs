@@ -20,6 +20,7 @@ impl Inspect for Session<'_> {
                 state: TaskState::Running,
                 starter: 0,
                 restarts: 0,
+                core: 0,
                 info: info.map_err(|_| SupervisorError::Internal)?,
             });
         };
@@ -41,6 +42,7 @@ impl Inspect for Session<'_> {
                 Origin::Page { history, .. } => history.total,
                 Origin::Program(_) => 0,
             },
+            core: slot.running.as_ref().map_or(0, |running| running.core),
             info: info.unwrap_or_default(),
         })
     }

@@ -114,7 +114,8 @@ impl Program for Session<'_> {
             return Err(SupervisorError::NotFound);
         };
         let arguments = program.arguments.split_terminator('\0');
-        launch::run(running, &slot.name, arguments, program.priority, seed)?;
+        let thread = launch::prepare(running, &slot.name, arguments, program.priority, seed)?;
+        thread.resume().map_err(LaunchError::from)?;
         program.started = true;
         program.arguments = String::new();
         Ok(running.id)

@@ -7,7 +7,7 @@ use crate::{
     launch::{self, Sizes},
     layout::SPAN,
     slots::{Origin, Program, Slot},
-    supervisor::Supervisor,
+    supervisor::{Supervisor, least},
 };
 use alloc::{string::String, vec::Vec};
 use libipc::{
@@ -161,7 +161,8 @@ impl Supervisor {
             .get(starter)
             .and_then(|slot| slot.running.as_ref());
         let payer = &payer.ok_or(SupervisorError::WrongState)?.task;
-        let running = launch::load(payer, plan, source, sizes, random, &handler)?;
+        let mut running = launch::load(payer, plan, source, sizes, random, &handler)?;
+        running.core = least(&self.slots.load(self.cores));
         if let Some(slot) = self.slots.get_mut(number) {
             slot.running = Some(running);
         }

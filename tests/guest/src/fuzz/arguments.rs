@@ -142,6 +142,9 @@ impl Hostile {
                 _ => [self.random.below(6), self.random.below(9), 0, 0, 0],
             };
         }
+        if hash == objects::thread::INTERFACE.hash && number == objects::thread::number::SET_CORE {
+            return [self.random.below(6), 0, 0, 0, 0];
+        }
         // Threads and interrupts: a priority, an exit code, signal bits.
         [self.random.below(60), self.random.below(9), 0, 0, 0]
     }

@@ -9,7 +9,7 @@
 //!    nothing to do with them, counts, and looks whether every frame is back.
 //!
 //! A seed gives the same calls again: each task's random numbers begin with the
-//! seed and the task's number.
+//! seed and the task's number. With several cores the tasks are spread over them.
 
 mod arguments;
 mod bystander;
@@ -208,6 +208,7 @@ impl Shared {
         seed: u64,
         number: u64,
     ) -> Result<alloc::vec::Vec<Child>, Failure> {
+        let cores = world.counters.counters()?.cores;
         let mut children = alloc::vec::Vec::new();
         for index in 0..TASKS {
             let given = [
@@ -227,6 +228,7 @@ impl Shared {
             }
             .give(&given)
             .tell(&[seed, number * TASKS as u64 + index as u64, LIFE])
+            .on((number + index as u64) % cores)
             .make(&world.image)?;
             let access = Rights::READ | Rights::WRITE;
             child

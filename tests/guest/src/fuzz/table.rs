@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Row] = rows! {
         REGISTERS "ordm" HISTORY "ordm" PEEK "odmlx" REVOKE "odmx";
     thread:
         RESUME "odmx" SUSPEND "odmx" CANCEL "odmx" SET_PRIORITY "ordmx" EXIT "odmx"
-        YIELD_NOW "ordm" INFO "odm" PANIC "rdm";
+        YIELD_NOW "ordm" INFO "odm" PANIC "rdm" SET_CORE "ordmx";
     endpoint:
         MINT "ordmqx" PAUSE "ordm" RESUME "ordm" CLOSE "odm" EXPEL "odm" INFO "odm" SESSION "ordm";
     memory:

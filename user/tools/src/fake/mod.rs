@@ -223,6 +223,7 @@ impl System for Fake {
             quota: 16 << 20,
             calls: 12,
             restarts: 2,
+            core: 1,
             ..row(2, "shell", "ready")
         };
         Ok(vec![console, shell])

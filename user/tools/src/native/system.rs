@@ -122,6 +122,7 @@ impl System for NativeSystem {
             calls: line.info.calls,
             received: line.info.received,
             restarts: line.restarts,
+            core: line.core,
         };
         Ok(lines.iter().map(row).collect())
     }

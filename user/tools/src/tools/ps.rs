@@ -29,7 +29,7 @@ pub fn run<I: Io>(io: &mut I, _: &Arguments<'_>) -> Result<i32, Error> {
 /// A line a task, with a share of the processor if it is known.
 pub(super) fn shown(tasks: &[TaskRow], share: impl Fn(&TaskRow) -> Option<u64>) -> String {
     let titles = [
-        "ID", "STATE", "TIME", "MEMORY", "QUOTA", "CALLS", "RECEIVED", "RESTARTS", "CPU", "NAME",
+        "ID", "STATE", "TIME", "MEMORY", "QUOTA", "CALLS", "RECEIVED", "RESTARTS", "CORE", "CPU", "NAME",
     ];
     let titles = titles.map(String::from).to_vec();
     let mut rows: Vec<Vec<String>> = tasks
@@ -45,6 +45,7 @@ pub(super) fn shown(tasks: &[TaskRow], share: impl Fn(&TaskRow) -> Option<u64>) 
                 task.calls.to_string(),
                 task.received.to_string(),
                 task.restarts.to_string(),
+                task.core.to_string(),
                 share,
                 task.name.clone(),
             ]
@@ -53,9 +54,9 @@ pub(super) fn shown(tasks: &[TaskRow], share: impl Fn(&TaskRow) -> Option<u64>) 
         .collect();
     rows.insert(0, titles);
     if tasks.iter().all(|task| share(task).is_none()) {
-        rows.iter_mut().for_each(|row| drop(row.remove(8)));
+        rows.iter_mut().for_each(|row| drop(row.remove(9)));
     }
-    format::table(&rows, &[0, 2, 3, 4, 5, 6, 7])
+    format::table(&rows, &[0, 2, 3, 4, 5, 6, 7, 8])
 }
 
 #[cfg(test)]
@@ -69,9 +70,9 @@ mod tests {
         assert_eq!(fake.run(&["ps"]), 0);
         assert_eq!(
             fake.output(),
-            "ID  STATE        TIME  MEMORY  QUOTA  CALLS  RECEIVED  RESTARTS  NAME\n \
-             1  receiving  1.000s     64K     1M      5         9         0  console\n \
-             2  ready      0.500s      1M    16M     12         0         2  shell\n"
+            "ID  STATE        TIME  MEMORY  QUOTA  CALLS  RECEIVED  RESTARTS  CORE  NAME\n \
+             1  receiving  1.000s     64K     1M      5         9         0     0  console\n \
+             2  ready      0.500s      1M    16M     12         0         2     1  shell\n"
         );
     }
 

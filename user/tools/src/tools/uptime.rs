@@ -15,9 +15,10 @@ pub const ABOUT: About = About {
 /// Does it.
 pub fn run<I: Io>(io: &mut I, _: &Arguments<'_>) -> Result<i32, Error> {
     let machine = io.system().machine()?;
-    let idle = machine.idle.saturating_mul(100) / machine.uptime.max(1);
+    let ran = machine.uptime.saturating_mul(machine.cores).max(1);
+    let idle = machine.idle.saturating_mul(100) / ran;
     io.print(format_args!(
-        "up {}, core 0 idle {idle}%, {} {}, {} system calls, {} switches, {} interrupts\n",
+        "up {}, idle {idle}%, {} {}, {} system calls, {} switches, {} interrupts\n",
         format::duration(machine.uptime),
         machine.cores,
         if machine.cores == 1 { "core" } else { "cores" },
@@ -39,7 +40,7 @@ mod tests {
         assert_eq!(fake.run(&["uptime"]), 0);
         assert_eq!(
             fake.output(),
-            "up 1m05s, core 0 idle 90%, 1 core, 1000 system calls, 500 switches, 20 interrupts\n"
+            "up 1m05s, idle 90%, 1 core, 1000 system calls, 500 switches, 20 interrupts\n"
         );
     }
 }
