@@ -95,6 +95,12 @@ impl Lock {
         }
     }
 
+    /// As if so many cores came.
+    #[cfg(test)]
+    pub(crate) fn crowd(&self, cores: u32) {
+        self.next.fetch_add(cores, SeqCst);
+    }
+
     /// Whether somebody waits for it; asked by who has it.
     fn wanted(&self) -> bool {
         let tickets = self.next.load(Relaxed);

@@ -97,6 +97,9 @@ impl Kernel {
 
     /// There is something to run: the other cores may begin.
     pub fn begin(&self, k: Entered<'_>) {
+        for core in self.cores() {
+            core.begin(Port::now());
+        }
         self.ready.store(true, Ordering::Release);
         for core in self.cores() {
             core.kick(k);

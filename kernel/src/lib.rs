@@ -19,10 +19,11 @@
 //! quota ([`memory::quota`]). Objects refer to each other by links, which stay
 //! sound because memory is given back only when every core has left the kernel
 //! ([`cell::Link`]). Nothing that a task can make long runs to its end while an
-//! interrupt waits ([`memory::space::Progress`], [`ipc::Outcome::Retry`]).
+//! interrupt or another core waits ([`memory::space::Progress`],
+//! [`ipc::Outcome::Retry`]).
 //!
-//! Locks are taken in this order: table, derivation root, endpoint, session,
-//! core.
+//! One core at a time is inside ([`entry`]). Locks are taken in this order: the
+//! kernel's, table, derivation root, endpoint, session.
 #![no_std]
 
 #[cfg(test)]

@@ -81,6 +81,11 @@ impl Core {
         }
     }
 
+    /// The core's time begins to be accounted.
+    pub fn begin(&self, now: u64) {
+        self.since.set(now);
+    }
+
     /// Makes the core enter the kernel soon, if it is not the calling one.
     pub fn kick(&self, k: Entered<'_>) {
         self.post(k, KICKED);

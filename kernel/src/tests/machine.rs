@@ -3,7 +3,7 @@
 
 use crate::{
     Entered, Kernel,
-    arch::{Access, Arch, Port, host},
+    arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
     memory::{
         copy::{self, Place},
@@ -94,6 +94,35 @@ impl Machine {
         }
     }
 
+    /// The same with so many cores. The test is each of them in turn, and what
+    /// it does is done by the core that the thread belongs to.
+    pub(super) fn with_cores(frames: usize, cores: usize) -> Machine {
+        let machine = Machine::new(frames);
+        machine.k.kernel.core_count.set(cores);
+        host::interrupted();
+        machine
+    }
+
+    /// The proof that this core is inside the kernel.
+    pub(super) fn on(&self, core: usize) -> Entered<'static> {
+        Entered::as_core(self.k.kernel, core)
+    }
+
+    /// A core enters the kernel for this reason, and leaves it again.
+    pub(super) fn trap(&self, core: usize, trap: Trap) -> Option<&'static Thread> {
+        let k = self.on(core);
+        k.core.attend(k);
+        run::handle(k, trap);
+        run::leave(k)
+    }
+
+    /// All cores but this one are interrupted.
+    pub(super) fn others(&self, core: usize) {
+        for other in (0..self.k.kernel.cores().len()).filter(|other| *other != core) {
+            self.trap(other, Trap::Interrupt);
+        }
+    }
+
     /// A task with a page of memory at `DATA`.
     pub(super) fn task(&self, frames: u64) -> &'static Task {
         let task = Task::create(self.k, self.root, frames).unwrap();
@@ -150,7 +179,8 @@ impl Machine {
 
     /// Makes a ready thread the one that runs.
     pub(super) fn run(&self, thread: &'static Thread) {
-        let (k, core) = (self.k, self.k.core);
+        let k = self.on(thread.core_number.get());
+        let core = k.core;
         assert_eq!(
             thread.state.get(),
             State::Ready,
@@ -158,11 +188,12 @@ impl Machine {
         );
         if !core.current.is(thread) {
             core.queue.remove(k, thread);
-            if let Some(current) = core.current.get(k)
-                && current.state.get() == State::Ready
-            {
-                core.current.set(None);
-                core.queue.push(k, current);
+            if let Some(current) = core.current.take(k) {
+                if current.state.get() == State::Ready {
+                    core.queue.push(k, current);
+                }
+                // One that was to move does so now.
+                ready::set_core(k, current, current.next_core.get());
             }
             core.current.set(Some(thread));
         }
@@ -170,8 +201,8 @@ impl Machine {
 
     /// Lets `thread` make a system call. `None` if it blocked.
     pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
-        let k = self.k;
         self.run(thread);
+        let k = self.on(thread.core_number.get());
         host::set_call(&thread.context, &call);
         let before = Port::registers(&thread.context).pc;
         loop {
@@ -183,6 +214,7 @@ impl Machine {
             // It was interrupted: the program makes the same call once more.
             host::advance(&thread.context);
             host::interrupt_after(u32::MAX);
+            self.others(k.core.number);
         }
         (thread.state.get() == State::Ready).then(|| host::results(&thread.context))
     }
@@ -427,7 +459,15 @@ impl Pair {
 
     /// In a machine with so many frames, so many of them for each task.
     pub(super) fn in_machine(frames: usize, quota: u64) -> Pair {
-        let machine = Machine::new(frames);
+        Pair::of(Machine::new(frames), quota)
+    }
+
+    /// In a machine with so many cores, both on the first.
+    pub(super) fn on_cores(cores: usize) -> Pair {
+        Pair::of(Machine::with_cores(512, cores), 64)
+    }
+
+    fn of(machine: Machine, quota: u64) -> Pair {
         let (client_task, server_task) = (machine.task(quota), machine.task(quota));
         let (client, server) = (machine.thread(client_task), machine.thread(server_task));
         let (endpoint, serve) = machine.endpoint(server_task);

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod capabilities;
+mod cores;
 mod cycles;
 mod ends;
 mod exploration;

@@ -6,7 +6,7 @@
 
 use super::{invariants, machine::*};
 use crate::{
-    arch::{Arch, Port, host},
+    arch::{Arch, Port, Trap, host},
     capability::object::Target,
     fault,
     object::{
@@ -15,7 +15,9 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
-    run, syscall,
+    run,
+    schedule::ready,
+    syscall,
 };
 use libipc_abi::{
     FOREVER,
@@ -78,11 +80,13 @@ struct Fuzz {
     waits: HashMap<usize, (u64, u64)>,
     /// Calls that got past their handle, and all.
     past: (u64, u64),
+    /// Cores of the machine.
+    cores: usize,
 }
 
 impl Fuzz {
-    fn new(seed: u64) -> Fuzz {
-        let m = Machine::new(FRAMES);
+    fn new(seed: u64, cores: usize) -> Fuzz {
+        let m = Machine::with_cores(FRAMES, cores);
         let tasks: Vec<&'static Task> = (0..TASKS).map(|_| m.task(150)).collect();
         for task in &tasks {
             // The first task names it, as a supervisor would.
@@ -113,6 +117,7 @@ impl Fuzz {
             now: 1000,
             waits: HashMap::new(),
             past: (0, 0),
+            cores,
         }
     }
 
@@ -230,7 +235,7 @@ impl Fuzz {
     /// A system call of this thread.
     fn call(&mut self, task: &'static Task, thread: &Thread) -> CallIn {
         self.fill_buffer(task, thread);
-        let mut call = self.kind_of_call(task);
+        let mut call = self.kind_of_call(task, thread);
         if self.random.one_in(50) {
             call.label.0 ^= 1 << self.random.below(64);
         }
@@ -240,7 +245,7 @@ impl Fuzz {
         call
     }
 
-    fn kind_of_call(&mut self, task: &'static Task) -> CallIn {
+    fn kind_of_call(&mut self, task: &'static Task, thread: &Thread) -> CallIn {
         let deadline = self.deadline();
         let attached = |random: &mut Random, label: Label| {
             let capabilities = if random.one_in(3) { random.below(5) } else { 0 };
@@ -295,11 +300,11 @@ impl Fuzz {
                 let bits = self.random.below(16);
                 call_in(self.handle(task, endpoint), label, &[bits], deadline)
             }
-            _ => self.object_call(task, deadline),
+            _ => self.object_call(task, thread, deadline),
         }
     }
 
-    fn object_call(&mut self, task: &'static Task, deadline: u64) -> CallIn {
+    fn object_call(&mut self, task: &'static Task, thread: &Thread, deadline: u64) -> CallIn {
         let kinds = [
             (ObjectType::Task, objects::task::INTERFACE.hash, 20),
             (ObjectType::Task, objects::task::INTERFACE.hash, 20),
@@ -342,21 +347,21 @@ impl Fuzz {
             }
             _ => None,
         };
-        if let Some(thread) = self.m.k.core.current.get(self.m.k) {
-            let argument = self.handle(task, wanted);
-            self.m.set_buffer(thread, word::CAPABILITIES, argument.0);
-        }
+        let argument = self.handle(task, wanted);
+        self.m.set_buffer(thread, word::CAPABILITIES, argument.0);
         call_in(handle, label, &words, deadline)
     }
 
     /// Lets one thread do something, or time pass.
     fn step(&mut self) {
-        let k = self.m.k;
         let Some(thread) = self.choose() else {
             return self.pass();
         };
+        let core = thread.core_number.get();
+        let k = self.m.on(core);
         let task = thread.task.get(k).unwrap();
         self.m.run(thread);
+        k.core.attend(k);
         if self.random.one_in(30) {
             let kinds = [
                 FaultKind::Read,
@@ -384,12 +389,28 @@ impl Fuzz {
                     break;
                 }
                 host::advance(&thread.context);
+                // It is outside for a moment.
+                self.m.others(core);
+                if thread.state.get() != State::Ready {
+                    break;
+                }
                 tries += 1;
                 assert!(tries < 1000, "the call makes no progress: {call:?}");
             }
             host::interrupt_after(u32::MAX);
         }
-        self.leave();
+        self.leave(core);
+    }
+
+    /// A thread is moved, whether it runs or waits.
+    fn shuffle(&mut self) {
+        let threads = invariants::Census::take(self.m.k).threads;
+        let living = threads.iter().filter(|thread| !thread.task.is_none());
+        let living: Vec<_> = living.copied().collect();
+        if !living.is_empty() {
+            let core = self.random.below(self.cores as u64) as usize;
+            ready::set_core(self.m.k, self.random.pick(&living), core);
+        }
     }
 
     /// The outcome is one that the ABI knows.
@@ -412,12 +433,21 @@ impl Fuzz {
     fn pass(&mut self) {
         self.now += 1 + self.random.below(2000);
         host::set_now(self.now);
-        self.leave();
+        let core = self.random.below(self.cores as u64) as usize;
+        self.leave(core);
     }
 
-    fn leave(&mut self) {
-        let k = self.m.k;
+    fn leave(&mut self, core: usize) {
+        let k = self.m.on(core);
         run::leave(k);
+        if self.cores > 1 {
+            if self.random.one_in(8) {
+                self.shuffle();
+            }
+            // Some cores stay in user mode for long.
+            let other = self.random.below(self.cores as u64) as usize;
+            self.m.trap(other, Trap::Interrupt);
+        }
         if self.random.one_in(20) {
             self.now += self.random.below(500);
             host::set_now(self.now);
@@ -491,7 +521,7 @@ impl Fuzz {
                     priority: 100,
                 };
                 if let Ok(thread) = Thread::create(k, task, &start) {
-                    crate::schedule::ready::wake(k, thread);
+                    ready::wake(k, thread);
                 }
             }
         }
@@ -525,15 +555,19 @@ impl Fuzz {
         for slot in index.filter_map(|index| m.root.table.slot(k, index)) {
             m.root.table.delete(k, slot);
         }
-        for _ in 0..8 {
-            run::leave(k);
+        for _ in 0..8 * self.cores {
+            for core in 0..self.cores {
+                m.trap(core, Trap::Interrupt);
+            }
         }
         let census = invariants::check(m, |of| held(m, of));
         assert_eq!(census.tasks.len(), 1, "only the first task is left");
         assert!(census.threads.is_empty() && census.endpoints.is_empty());
         assert!(census.sessions.is_empty() && census.memories.is_empty());
-        assert_eq!(k.core.alarms.next(), FOREVER, "no alarm is left");
-        assert!(k.core.queue.highest().is_none());
+        for core in k.kernel.cores() {
+            assert_eq!(core.alarms.next(), FOREVER, "no alarm is left");
+            assert!(core.queue.highest().is_none() && core.current.is_none());
+        }
         let table = u64::from(m.root.table.slots.get()) / 64 + 1;
         assert_eq!(
             m.root.used.get(),
@@ -563,7 +597,8 @@ fn hostile_tasks_break_nothing() {
     };
     for seed in seeds {
         let run = std::panic::catch_unwind(|| {
-            let mut fuzz = Fuzz::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let cores = [1, 2, 4][seed as usize % 3];
+            let mut fuzz = Fuzz::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), cores);
             for step in 0..steps {
                 fuzz.step();
                 if step % 64 == 63 {

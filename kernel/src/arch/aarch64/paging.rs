@@ -143,7 +143,8 @@ pub(super) fn invalidate_pages(asid: u16, address: u64, pages: u64) {
     // SAFETY: waits until the table walkers see what was written.
     unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
     for page in 0..pages {
-        let operand = u64::from(asid) << 48 | (address >> 12) + page & 0xfff_ffff_ffff;
+        let number = ((address >> 12) + page) & 0xfff_ffff_ffff;
+        let operand = u64::from(asid) << 48 | number;
         // SAFETY: forgets cached translations.
         unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
     }

@@ -40,6 +40,7 @@ thread_local! {
     static ALARM: Cell<u64> = const { Cell::new(u64::MAX) };
     static WAITS: Cell<u32> = const { Cell::new(u32::MAX) };
     static UNMASKED: Cell<u64> = const { Cell::new(0) };
+    static CORE: Cell<usize> = const { Cell::new(0) };
     static INTERRUPTED: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -73,6 +74,16 @@ pub fn set_call(context: &Context, call: &CallIn) {
     context.deadline.set(call.deadline);
     context.request.set(call.request.0);
     context.pc.set(context.pc.get() + 4);
+}
+
+/// Where a thread's floating-point state is: 0 absent, 1 saved, 2 in the registers.
+pub fn fp(context: &Context) -> u8 {
+    context.fp.get()
+}
+
+/// Makes the calling thread another core.
+pub fn set_core(core: usize) {
+    CORE.set(core);
 }
 
 /// Steps over the system call instruction once more, after [`Arch::retry`].
@@ -242,7 +253,9 @@ impl Arch for Port {
         line < 64
     }
 
-    fn idle() {}
+    fn idle() {
+        std::thread::yield_now();
+    }
 
     fn clear_core_interrupt() {}
 
@@ -253,7 +266,7 @@ impl Arch for Port {
     fn initialise(_platform: &Platform) {}
 
     fn core() -> usize {
-        0
+        CORE.get()
     }
 
     fn print(_byte: u8) {}

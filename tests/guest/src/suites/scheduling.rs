@@ -1,4 +1,4 @@
-//! When threads run. One core runs them, however many there are.
+//! When threads run, all on one core, however many there are.
 
 use crate::{
     check::{Failure, Verdict},

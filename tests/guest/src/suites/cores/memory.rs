@@ -95,7 +95,7 @@ pub(super) fn a_thread_of_the_same_task_sees_new_pages(world: &mut World) -> Ver
         let address = mapping.address() as u64;
         raw::store(address, address);
         place.store(address, SeqCst);
-        if core == 0 || cores == 1 {
+        if cores == 1 {
             libipc::thread::yield_now();
         }
         wait::until(|| Ok(place.load(SeqCst) == 0))?;

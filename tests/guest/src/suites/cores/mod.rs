@@ -59,9 +59,14 @@ fn count(world: &World) -> Result<u64, Failure> {
     Ok(world.counters.counters()?.cores)
 }
 
-/// The core after the one that cases run on, if there are several.
+/// The core that cases run on.
+fn own() -> Result<u64, Failure> {
+    Ok(thread::current().info()?.core)
+}
+
+/// The core after that one, if there are several.
 fn other(world: &World) -> Result<u64, Failure> {
-    Ok(1 % count(world)?)
+    Ok((own()? + 1) % count(world)?)
 }
 
 /// Runs `work` on a thread on that core.
