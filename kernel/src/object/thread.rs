@@ -4,7 +4,6 @@ use crate::{
     Entered,
     arch::{Arch, Context, Port},
     cell::{Bits, Link, Word},
-    kernel::CORES,
     list::{Node, Through},
     memory::{
         frames, quota,
@@ -48,8 +47,16 @@ impl Bits for State {
         self as u64
     }
     fn from_bits(bits: u64) -> Self {
-        use State::*;
-        [Stopped, Ready, Sending, Waiting, Receiving, Dead, Throttled][bits as usize]
+        // Compiles to nothing, as the numbers are in order.
+        match bits {
+            0 => State::Stopped,
+            1 => State::Ready,
+            2 => State::Sending,
+            3 => State::Waiting,
+            4 => State::Receiving,
+            5 => State::Dead,
+            _ => State::Throttled,
+        }
     }
 }
 
@@ -86,7 +93,7 @@ pub struct Thread {
     /// What it is doing.
     pub state: Word<State>,
     /// The core that runs it, or has it in its run queue or alarms.
-    pub core_number: Word<usize>,
+    home: Link<Core>,
     /// The core that it is to run on. Another one only while a core runs it:
     /// that one moves it when it leaves the kernel next.
     pub next_core: Word<usize>,
@@ -205,7 +212,7 @@ impl Thread {
                 id: Word::new(k.kernel.new_id()),
                 task: Link::none(),
                 state: Word::new(State::Stopped),
-                core_number: Word::new(k.core.number),
+                home: Link::none(),
                 next_core: Word::new(k.core.number),
                 priority: Word::new(start.priority),
                 effective: Word::new(start.priority),
@@ -247,6 +254,7 @@ impl Thread {
         );
         task.buffer_hint
             .set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
+        thread.set_home(k.core);
         thread.task.set(Some(task));
         task.threads.push(k, thread);
         task.alive.add(1);
@@ -262,7 +270,12 @@ impl Thread {
 
     /// The core that it belongs to.
     pub fn core<'k>(&self, k: Entered<'k>) -> &'k Core {
-        &k.kernel.cores[self.core_number.get() % CORES]
+        self.home.get(k).unwrap_or(k.core)
+    }
+
+    /// It belongs to this core from now on.
+    pub fn set_home(&self, core: &Core) {
+        self.home.set(Some(core));
     }
 
     /// The message buffer.

@@ -31,16 +31,14 @@ pub fn slice() -> u64 {
     Port::frequency() / SLICES_PER_SECOND
 }
 
-/// A core. Written by who is inside the kernel.
+/// A core. Written by who is inside the kernel. The large fields come last, so
+/// that the others are near its address.
+#[repr(C)]
 pub struct Core {
     /// Its number, 0 for the one that booted.
     pub number: usize,
     /// What others want it to know when it enters the kernel.
     mail: Word<u64>,
-    /// Ready threads.
-    pub queue: RunQueue,
-    /// Waits with an end.
-    pub alarms: Wheel,
     /// The thread that runs.
     pub current: Link<Thread>,
     /// The task whose address space is chosen; it may have ended.
@@ -59,6 +57,10 @@ pub struct Core {
     pub interrupts: Word<u64>,
     /// Switches between threads so far.
     pub switches: Word<u64>,
+    /// Ready threads.
+    pub queue: RunQueue,
+    /// Waits with an end.
+    pub alarms: Wheel,
 }
 
 impl Core {
@@ -103,12 +105,18 @@ impl Core {
     }
 
     /// The core has entered the kernel: reads its mail.
+    #[inline]
     pub fn attend(&self, k: Entered<'_>) {
         if self.mail.get() != 0 {
-            bug::stop_if_ending();
-            if self.mail.replace(0) & EVICTED != 0 {
-                self.choose_space(&k.kernel.boot_task);
-            }
+            self.read_mail(k);
+        }
+    }
+
+    #[cold]
+    fn read_mail(&self, k: Entered<'_>) {
+        bug::stop_if_ending();
+        if self.mail.replace(0) & EVICTED != 0 {
+            self.choose_space(&k.kernel.boot_task);
         }
     }
 

@@ -158,7 +158,9 @@ pub fn set_core(k: Entered<'_>, thread: &Thread, number: usize) {
 /// core.
 pub(super) fn migrate(k: Entered<'_>, thread: &Thread) {
     let alarm = thread.core(k).alarms.clear(k, thread);
-    thread.core_number.set(thread.next_core.get());
+    if let Some(core) = k.kernel.cores().get(thread.next_core.get()) {
+        thread.set_home(core);
+    }
     if alarm {
         set_alarm(k, thread, thread.alarm.deadline());
     }

@@ -55,9 +55,9 @@ fn once(
     m.run(by);
     let before = Port::registers(&by.context).pc;
     host::set_call(&by.context, &call_in(handle, label, words, FOREVER));
-    syscall::syscall(m.on(by.core_number.get()), by);
+    syscall::syscall(m.on(m.core_of(by)), by);
     let again = Port::registers(&by.context).pc == before;
-    crate::run::leave(m.on(by.core_number.get()));
+    crate::run::leave(m.on(m.core_of(by)));
     (!again).then(|| host::results(&by.context))
 }
 
@@ -151,7 +151,7 @@ fn a_running_thread_moves_when_its_core_enters() {
     m.trap(1, Trap::FloatingPoint);
     assert_eq!(host::fp(&thread.context), 2);
     ready::set_core(m.k, thread, 2);
-    assert_eq!(thread.core_number.get(), 1, "its core still runs it");
+    assert_eq!(thread.core(m.k).number, 1, "its core still runs it");
     assert_eq!(host::interrupted(), 1 << 1);
     assert!(m.trap(1, Trap::Interrupt).is_none());
     assert_eq!(host::fp(&thread.context), 1, "its registers are saved");
@@ -164,7 +164,7 @@ fn a_running_thread_moves_when_its_core_enters() {
     let label = Label::call(8, thread::INTERFACE.hash);
     let out = once(&m, thread, own, label, &[0]).unwrap();
     assert!(Answer::of(&out).is_ok());
-    assert_eq!(thread.core_number.get(), 0);
+    assert_eq!(thread.core(m.k).number, 0);
     assert!(is(m.trap(0, Trap::Interrupt), thread));
     let out = once(&m, thread, own, label, &[3]).unwrap();
     assert_eq!(Answer::of(&out), Answer::error(ObjectError::OutOfRange));

@@ -365,18 +365,18 @@ fn check_queue(k: Entered<'static>, census: &Census) {
             for thread in core.queue.of(priority).iter(k) {
                 assert_eq!(thread.effective.get(), priority, "in the right list");
                 assert_eq!(thread.state.get(), State::Ready);
-                assert_eq!(thread.core_number.get(), core.number, "on its own core");
+                assert_eq!(thread.core(k).number, core.number, "on its own core");
                 queued.add::<Thread>(thread);
             }
         }
         if let Some(current) = core.current.get(k) {
-            assert_eq!(current.core_number.get(), core.number, "on its own core");
+            assert_eq!(current.core(k).number, core.number, "on its own core");
             assert!(census.threads.iter().any(|t| core::ptr::eq(*t, current)));
         }
     }
     for thread in &census.threads {
         let current = thread.core(k).current.is(thread);
-        let moves = thread.next_core.get() != thread.core_number.get();
+        let moves = thread.next_core.get() != thread.core(k).number;
         assert!(current || !moves, "only who runs moves later");
         assert!(!thread.held.get() || thread.state.get() == State::Stopped);
         let ready = thread.state.get() == State::Ready && !current;

@@ -103,6 +103,11 @@ impl Machine {
         machine
     }
 
+    /// Number of the core that a thread belongs to.
+    pub(super) fn core_of(&self, thread: &Thread) -> usize {
+        thread.core(self.k).number
+    }
+
     /// The proof that this core is inside the kernel.
     pub(super) fn on(&self, core: usize) -> Entered<'static> {
         Entered::as_core(self.k.kernel, core)
@@ -179,7 +184,7 @@ impl Machine {
 
     /// Makes a ready thread the one that runs.
     pub(super) fn run(&self, thread: &'static Thread) {
-        let k = self.on(thread.core_number.get());
+        let k = self.on(self.core_of(thread));
         let core = k.core;
         assert_eq!(
             thread.state.get(),
@@ -202,7 +207,7 @@ impl Machine {
     /// Lets `thread` make a system call. `None` if it blocked.
     pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
         self.run(thread);
-        let k = self.on(thread.core_number.get());
+        let k = self.on(self.core_of(thread));
         host::set_call(&thread.context, &call);
         let before = Port::registers(&thread.context).pc;
         loop {

@@ -357,7 +357,7 @@ impl Fuzz {
         let Some(thread) = self.choose() else {
             return self.pass();
         };
-        let core = thread.core_number.get();
+        let core = self.m.core_of(thread);
         let k = self.m.on(core);
         let task = thread.task.get(k).unwrap();
         self.m.run(thread);
