@@ -297,6 +297,7 @@ fn a_thread_that_is_held_can_be_suspended_resumed_and_ended() {
     hold();
     assert!(operate(&m, boss, thread, 0, 0).unwrap().is_ok());
     assert!(thread.held.get(), "resuming it is not letting it go");
+    assert_eq!(thread.state.get(), State::Stopped);
     ready::set_core(k, thread, 0);
     assert_eq!(m.on(1).core.alarms.next(), FOREVER);
     assert!(operate(&m, boss, thread, 4, 0).unwrap().is_ok());
