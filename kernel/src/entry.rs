@@ -21,7 +21,8 @@ use core::{
     marker::PhantomData,
     sync::atomic::{
         AtomicU32,
-        Ordering::{Relaxed, SeqCst},
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
+        fence,
     },
 };
 
@@ -31,8 +32,9 @@ const LOOKS: u32 = 256;
 /// A fair lock: who takes a ticket first is served first. Who waits long sleeps,
 /// and is interrupted when it is its turn.
 ///
-/// Sequentially consistent: who gives the lock up and who is about to sleep each
-/// write one word and then read the other's, and one of them must see it.
+/// Who gives the lock up and who is about to sleep each write one word and then
+/// read the other's, with a fence in between: so one of them sees it. (QEMU does
+/// not keep a sequentially consistent store and load of aarch64 in this order.)
 pub struct Lock {
     next: AtomicU32,
     serving: AtomicU32,
@@ -52,8 +54,8 @@ impl Lock {
     }
 
     fn take(&self) {
-        let ticket = self.next.fetch_add(1, SeqCst);
-        if self.serving.load(SeqCst) != ticket {
+        let ticket = self.next.fetch_add(1, Relaxed);
+        if self.serving.load(Acquire) != ticket {
             self.wait(ticket);
         }
     }
@@ -62,25 +64,29 @@ impl Lock {
     fn wait(&self, ticket: u32) {
         for _ in 0..LOOKS {
             core::hint::spin_loop();
-            if self.serving.load(SeqCst) == ticket {
+            if self.serving.load(Acquire) == ticket {
                 return;
             }
         }
         let sleeper = &self.sleepers[ticket as usize % CORES];
-        sleeper.store(Port::core() as u32 + 1, SeqCst);
-        while self.serving.load(SeqCst) != ticket {
+        sleeper.store(Port::core() as u32 + 1, Relaxed);
+        fence(SeqCst);
+        while self.serving.load(Acquire) != ticket {
             Port::idle();
-            // Whatever it was sent for, this core is about to enter.
+            // Whatever it was sent for, this core is about to enter. What was
+            // written before it was sent is seen after.
             Port::clear_core_interrupt();
+            fence(SeqCst);
             bug::stop_if_ending();
         }
-        sleeper.store(0, SeqCst);
+        sleeper.store(0, Relaxed);
     }
 
     fn give(&self) {
         let ticket = self.serving.load(Relaxed).wrapping_add(1);
-        self.serving.store(ticket, SeqCst);
-        if self.next.load(SeqCst) != ticket {
+        self.serving.store(ticket, Release);
+        fence(SeqCst);
+        if self.next.load(Relaxed) != ticket {
             self.rouse(ticket);
         }
     }
@@ -89,7 +95,7 @@ impl Lock {
     /// an interrupt too many does no harm.
     #[cold]
     fn rouse(&self, ticket: u32) {
-        let sleeper = self.sleepers[ticket as usize % CORES].load(SeqCst);
+        let sleeper = self.sleepers[ticket as usize % CORES].load(Relaxed);
         if sleeper != 0 {
             Port::interrupt_core(sleeper as usize - 1);
         }
@@ -98,7 +104,7 @@ impl Lock {
     /// As if so many cores came.
     #[cfg(test)]
     pub(crate) fn crowd(&self, cores: u32) {
-        self.next.fetch_add(cores, SeqCst);
+        self.next.fetch_add(cores, Relaxed);
     }
 
     /// Whether somebody waits for it; asked by who has it.
