@@ -19,11 +19,11 @@ pub(crate) fn arrived() {
 /// within a second. Returns how many there are.
 pub(crate) fn start(platform: &Platform) -> usize {
     for core in 1..platform.cores {
-        if !Port::start_core(platform, core, entry::secondary_entry()) {
-            return core;
-        }
         let late = Port::now() + platform.frequency;
+        let mut started = false;
         while UP.load(SeqCst) == core {
+            // Firmware may still be stopping it.
+            started = started || Port::start_core(platform, core, entry::secondary_entry());
             if Port::now() > late {
                 return core;
             }

@@ -12,7 +12,20 @@ _start:
     mv      s1, a1                          // the device tree
     mv      s2, a0                          // the hart
     li      s3, 0                           // the core's number
-    j       1f
+    // Firmware has been seen to let a second hart in (OpenSBI 1.1, once in some
+    // hundred boots). The first one boots; any other stops itself, to be started
+    // like the rest (SBI chapter 9, function 1).
+    lla     t0, {BOOTING}
+    li      t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    beqz    t1, 1f
+    csrw    sie, zero
+    csrci   sstatus, 0b10                   // SIE
+    li      a7, {HSM}
+    li      a6, 1                           // hart_stop
+    ecall
+0:  wfi                                     // firmware that cannot stop a hart
+    j       0b
 
     .global _secondary
 _secondary:

@@ -10,7 +10,7 @@ use crate::{
 };
 use core::{
     arch::{asm, global_asm},
-    sync::atomic::Ordering::Relaxed,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 use tessera_kernel::arch::{Access, Boot, Port};
 use xmas_elf::header::Machine;
@@ -33,10 +33,18 @@ const HALF: usize = 256;
 /// dirty.
 const BLOCK: u64 = LOAD >> 30 << 28 | 0b1100_1111;
 
+/// Whether a hart boots already.
+static BOOTING: AtomicU32 = AtomicU32::new(0);
+
+/// Name of SBI's extension for hart state management.
+const HSM: u64 = 0x48_534d;
+
 static EARLY: Table = Table::with(&[(HERE, BLOCK), (HALF + HERE, BLOCK)]);
 
 global_asm!(
     include_str!("riscv64.S"),
+    BOOTING = sym BOOTING,
+    HSM = const HSM,
     EARLY = sym EARLY,
     STACKS = sym STACKS,
     STRIDE = const STACK_STRIDE,
