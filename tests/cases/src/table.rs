@@ -8,7 +8,8 @@ pub struct Suite {
     /// The system page that it runs in: `tests/systems/SYSTEM.toml`.
     pub system: &'static str,
     /// Whether its machine's clock counts instructions, so that what it measures
-    /// does not depend on the host.
+    /// does not depend on the host. It has one core: an emulator that counts runs
+    /// one at a time, and another's spinning for very long.
     pub counted: bool,
     /// Names of its cases, in the order in which they run.
     pub cases: &'static [&'static str],

@@ -52,7 +52,8 @@ pub fn all() -> Vec<Job> {
     let mut jobs = Vec::new();
     for arch in arches {
         for &smp in &cores {
-            jobs.extend(SUITES.iter().map(|suite| suite_job(arch, smp, suite)));
+            let (counted, plain): (Vec<_>, Vec<_>) = SUITES.iter().partition(|suite| suite.counted);
+            jobs.extend(plain.into_iter().map(|suite| suite_job(arch, smp, suite)));
             jobs.extend(
                 sessions()
                     .into_iter()
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Job> {
             );
             // The number of cores is not what these are about.
             if smp == cores[0] {
+                jobs.extend(counted.into_iter().map(|suite| suite_job(arch, 1, suite)));
                 jobs.push(single_job(arch, smp, "session/stranger", Work::Stranger));
                 jobs.push(single_job(
                     arch,
