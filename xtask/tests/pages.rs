@@ -252,9 +252,59 @@ fn what_is_not_supported_yet_is_refused_by_name() {
     problem(
         "priority = 5",
         "priority = 5\nreservation = { budget = \"1ms\" }",
-        "page.toml:27: `reservation` is not supported yet: leave it out",
+        "page.toml:27: missing field `period`",
     );
     assert!(load(&GOOD.replace("priority = 5", "priority = 5\nplacement = \"far\"")).is_ok());
+}
+
+#[test]
+fn reservations() {
+    let with = |reservation: &str| format!("priority = 5\nreservation = {reservation}");
+    let refused = [
+        (
+            "{ budget = \"1\", period = \"2ms\" }",
+            "`1` is no time: write 500us, 10ms or 1s",
+        ),
+        (
+            "{ budget = \"3ms\", period = \"2ms\" }",
+            "a budget is more than nothing and no more than its period",
+        ),
+        (
+            "{ budget = \"0us\", period = \"2ms\" }",
+            "a budget is more than nothing and no more than its period",
+        ),
+        (
+            "{ budget = \"9us\", period = \"99us\" }",
+            "a period is at least 100us",
+        ),
+    ];
+    for (reservation, text) in refused {
+        problem(
+            "priority = 5",
+            &with(reservation),
+            &format!("page.toml:27: {text}"),
+        );
+    }
+    let good = "{ budget = \"600us\", period = \"1ms\" }";
+    let page = GOOD.replace("priority = 5", &with(good));
+    let checked = load(&page).unwrap().page;
+    let time = checked.task("shell").unwrap().reservation.unwrap();
+    assert_eq!((time.budget_us, time.period_us), (600, 1000));
+    // Two of them fit on two cores, and not on one.
+    let both = |core: &str| {
+        let other = format!("priority = 20\ncore = {core}\nreservation = {good}");
+        load(
+            &page
+                .replace("priority = 20", &other)
+                .replace("priority = 5", "priority = 5\ncore = 1"),
+        )
+    };
+    assert!(both("0").is_ok());
+    assert_eq!(
+        both("1").unwrap_err(),
+        "the system page is not right\npage.toml:30: the reservations of the tasks that may be on \
+         core 1 add up to 120.0 % of its time"
+    );
 }
 
 #[test]

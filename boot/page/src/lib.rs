@@ -63,6 +63,9 @@ pub struct Task {
     /// The core of its first thread, counted round if there are fewer; else one
     /// that the supervisor chooses.
     pub core: Option<u8>,
+    /// The processor time of its first thread; none if it runs whenever its
+    /// priority lets it.
+    pub reservation: Option<Reservation>,
     /// What happens when it ends or faults.
     pub restart: Restart,
     /// Endpoints that it serves: it holds the right to receive from each.
@@ -77,6 +80,15 @@ pub struct Task {
     pub devices: Vec<Device>,
     /// What it may hand to a program that it starts, on request of its user.
     pub grants: Vec<Grant>,
+}
+
+/// Processor time: so much in each period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// In microseconds.
+    pub budget_us: u32,
+    /// In microseconds.
+    pub period_us: u32,
 }
 
 /// What the supervisor does when a task ends or faults.

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use tessera_page::{
-    Device, Grant, Page, PageError, Power, Restart, RestartPolicy, Right, SystemObject, Task, Use,
-    decode, encode,
+    Device, Grant, Page, PageError, Power, Reservation, Restart, RestartPolicy, Right,
+    SystemObject, Task, Use, decode, encode,
 };
 
 fn sample() -> Page {
@@ -20,6 +20,10 @@ fn sample() -> Page {
             stack: 16 << 10,
             priority: 200,
             core: Some(1),
+            reservation: Some(Reservation {
+                budget_us: 300,
+                period_us: 1000,
+            }),
             restart: Restart {
                 policy: RestartPolicy::OnFault,
                 backoff_ms: 100,

@@ -113,6 +113,7 @@ pub fn load(
             id,
             layout,
             core: 0,
+            time: None,
             entry: layout.program + plan.entry,
             sizes: (stack, heap),
             given: Vec::new(),
@@ -203,6 +204,9 @@ pub fn prepare<'a>(
     let top = running.layout.stack + stack;
     let thread = task.create_thread(running.entry, top, running.layout.start, 0, priority)?;
     thread.set_core(running.core)?;
+    if let Some(time) = &running.time {
+        time.bind(&thread)?;
+    }
     Ok(thread)
 }
 

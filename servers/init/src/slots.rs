@@ -6,7 +6,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
     child::Child,
     interfaces::supervisor::{Outcome, SupervisorError, TaskState},
-    objects::EndpointClient,
+    objects::{EndpointClient, ReservationClient},
     server::Reply,
 };
 
@@ -74,6 +74,8 @@ pub struct Running {
     pub entry: u64,
     /// The core that its first thread is put on.
     pub core: u64,
+    /// Time of its first thread.
+    pub time: Option<ReservationClient>,
     /// Sizes of its stack and heap.
     pub sizes: (u64, u64),
     /// Handles that it was given, and their names.

@@ -12,6 +12,7 @@ use crate::{
     wiring,
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::time::Duration;
 use libipc::{
     Capability, Start,
     handle::Rights,
@@ -21,7 +22,7 @@ use libipc::{
     },
     objects::{EndpointClient, MemoryClient, SystemClient},
     start::AnyError,
-    time::Instant,
+    time::{self, Instant},
 };
 use tessera_archive::{Archive, Interfaces, Kind, Symbols};
 use tessera_loader::{Limits, Machine};
@@ -180,6 +181,11 @@ impl Supervisor {
             Some(core) => u64::from(core) % self.cores,
             None => least(&load),
         };
+        if let Some(reservation) = task.reservation {
+            let ticks = |us: u32| time::to_ticks(Duration::from_micros(us.into()));
+            let (budget, period) = (ticks(reservation.budget_us), ticks(reservation.period_us));
+            running.time = Some(self.system.create_reservation(budget.max(1), period)?);
+        }
         let arguments = arguments.iter().map(String::as_str);
         let (priority, seed) = (task.priority.into(), self.random.draw());
         let started = given

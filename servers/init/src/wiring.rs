@@ -128,6 +128,7 @@ mod tests {
             stack: 0,
             priority: 1,
             core: None,
+            reservation: None,
             restart: Restart {
                 policy: RestartPolicy::Never,
                 backoff_ms: 0,

@@ -35,6 +35,7 @@ pub fn check(
     checker.cycles();
     checker.far_only();
     checker.budget();
+    checker.time();
 
     let mut all = BTreeSet::from([SUPERVISOR.to_string()]);
     let extra = raw
@@ -221,6 +222,32 @@ impl<'c> Checker<'c, '_> {
                 Size(ram)
             );
             self.problems.add(self.raw.ram.span(), text);
+        }
+    }
+
+    /// What is promised on a core can be kept. A task without a core may come to
+    /// any.
+    fn time(&mut self) {
+        for core in 0..8 {
+            let (mut sum, mut last) = (0, None);
+            for task in &self.raw.tasks {
+                let elsewhere = task.core.as_ref().is_some_and(|own| *own.get_ref() != core);
+                if let Some(raw) = task.reservation.as_ref().filter(|_| !elsewhere) {
+                    let (budget, period) = (raw.get_ref().budget.0, raw.get_ref().period.0);
+                    // More than a period was told already.
+                    sum += u64::from(budget.min(period)) * 1000 / u64::from(period.max(1));
+                    last = Some(raw.span());
+                }
+            }
+            if let Some(span) = last.filter(|_| sum > 1000) {
+                let text = format!(
+                    "the reservations of the tasks that may be on core {core} add up to {}.{} % \
+                     of its time",
+                    sum / 10,
+                    sum % 10
+                );
+                return self.problems.add(span, text);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::problem::Problems;
-use super::units::{Milliseconds, Size};
+use super::units::{Microseconds, Milliseconds, Size};
 
 /// A name with its place in the text.
 pub type Name = Spanned<String>;
@@ -45,7 +45,7 @@ pub struct RawTask {
     pub(crate) stack: Option<Spanned<Size>>,
     pub(crate) priority: Spanned<i64>,
     pub(crate) core: Option<Spanned<i64>>,
-    pub(crate) reservation: Option<Spanned<toml::Value>>,
+    pub(crate) reservation: Option<Spanned<RawReservation>>,
     pub(crate) placement: Option<Name>,
     #[serde(default)]
     pub(crate) cell_mates: Vec<Name>,
@@ -62,6 +62,14 @@ pub struct RawTask {
     pub(crate) devices: Vec<RawDevice>,
     #[serde(default)]
     pub(crate) grants: Vec<Name>,
+}
+
+/// Processor time as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawReservation {
+    pub(crate) budget: Microseconds,
+    pub(crate) period: Microseconds,
 }
 
 /// A restart policy as written.

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use tessera_page::{Device, Grant, Power, Restart, RestartPolicy, Right, SystemObject, Task, Use};
+use tessera_page::{
+    Device, Grant, Power, Reservation, Restart, RestartPolicy, Right, SystemObject, Task, Use,
+};
 use toml::Spanned;
 
 use super::check::{Checker, LONGEST_NAME};
 use super::problem::suggest;
-use super::schema::{Name, RawRestart, RawTask, RawUse};
+use super::schema::{Name, RawReservation, RawRestart, RawTask, RawUse};
 use super::units::Size;
+
+/// Shortest period that the kernel accepts, in microseconds.
+const SHORTEST_PERIOD: u32 = 100;
 
 /// Sizes of memory are whole pages.
 const PAGE: u64 = 4096;
@@ -30,6 +35,7 @@ impl<'c> Checker<'c, '_> {
             stack,
             priority,
             core,
+            reservation: task.reservation.as_ref().map(|raw| self.reservation(raw)),
             restart: self.restart(task.restart.as_ref()),
             provides: task
                 .provides
@@ -77,10 +83,6 @@ impl<'c> Checker<'c, '_> {
     }
 
     fn unsupported(&mut self, task: &RawTask) {
-        if let Some(reservation) = &task.reservation {
-            let text = "`reservation` is not supported yet: leave it out";
-            self.problems.add(reservation.span(), text);
-        }
         match task
             .placement
             .as_ref()
@@ -172,6 +174,21 @@ impl<'c> Checker<'c, '_> {
                     .add(core.span(), "a core is a number from 0 to 7");
                 0
             }
+        }
+    }
+
+    fn reservation(&mut self, raw: &Spanned<RawReservation>) -> Reservation {
+        let (budget, period) = (raw.get_ref().budget.0, raw.get_ref().period.0);
+        if budget == 0 || budget > period {
+            let text = "a budget is more than nothing and no more than its period";
+            self.problems.add(raw.span(), text);
+        } else if period < SHORTEST_PERIOD {
+            let text = format!("a period is at least {SHORTEST_PERIOD}us");
+            self.problems.add(raw.span(), text);
+        }
+        Reservation {
+            budget_us: budget,
+            period_us: period,
         }
     }
 

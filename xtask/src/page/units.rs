@@ -13,6 +13,10 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Milliseconds(pub u32);
 
+/// A short time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Microseconds(pub u32);
+
 impl FromStr for Size {
     type Err = String;
 
@@ -51,19 +55,28 @@ impl FromStr for Milliseconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit = match &text[digits.len()..] {
-            "ms" => 1,
-            "s" => 1000,
-            _ => return Err(format!("`{text}` is no time: write 100ms or 5s")),
-        };
-        digits
-            .parse::<u32>()
-            .ok()
-            .and_then(|number| number.checked_mul(unit))
-            .map(Self)
-            .ok_or(format!("`{text}` is no time: write 100ms or 5s"))
+        let number = time(text, &[("ms", 1), ("s", 1000)]);
+        let number = number.map(Self);
+        number.ok_or(format!("`{text}` is no time: write 100ms or 5s"))
     }
+}
+
+impl FromStr for Microseconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = time(text, &[("us", 1), ("ms", 1000), ("s", 1_000_000)]);
+        let number = number.map(Self);
+        number.ok_or(format!("`{text}` is no time: write 500us, 10ms or 1s"))
+    }
+}
+
+/// Digits and one of these units, in the smallest of them.
+fn time(text: &str, units: &[(&str, u32)]) -> Option<u32> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let mut units = units.iter();
+    let (_, unit) = units.find(|(name, _)| *name == &text[digits.len()..])?;
+    digits.parse::<u32>().ok()?.checked_mul(*unit)
 }
 
 impl<'de> Deserialize<'de> for Size {
@@ -87,13 +100,19 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-impl<'de> Deserialize<'de> for Milliseconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
-    }
+macro_rules! deserialize_time {
+    ($($time:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $time {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(D::Error::custom)
+            }
+        }
+    )*};
 }
+
+deserialize_time!(Milliseconds, Microseconds);
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +136,12 @@ mod tests {
         assert_eq!("5s".parse(), Ok(Milliseconds(5000)));
         for bad in ["", "5", "s", "5m", "-1s", "9999999s"] {
             assert!(bad.parse::<Milliseconds>().is_err(), "{bad}");
+        }
+        for (text, time) in [("500us", 500), ("10ms", 10_000), ("1s", 1_000_000)] {
+            assert_eq!(text.parse(), Ok(Microseconds(time)));
+        }
+        for bad in ["", "5", "us", "5m", "-1us", "99999s", "1.5ms"] {
+            assert!(bad.parse::<Microseconds>().is_err(), "{bad}");
         }
     }
 }
