@@ -134,6 +134,11 @@ impl Hostile {
                 _ => [self.random.below(4), 0, 0, 0, 0],
             };
         }
+        if hash == objects::reservation::INTERFACE.hash {
+            // Tens of microseconds, up to a millisecond.
+            let period = self.random.below(60_000);
+            return [self.random.below(period + 1), period, 0, 0, 0];
+        }
         if hash == objects::system::INTERFACE.hash {
             return match number {
                 objects::system::number::READ_LOG => {

@@ -137,6 +137,10 @@ fn kind(interface: &Interface) -> ObjectType {
         (objects::memory::INTERFACE.hash, ObjectType::Memory),
         (objects::interrupt::INTERFACE.hash, ObjectType::Interrupt),
         (objects::system::INTERFACE.hash, ObjectType::System),
+        (
+            objects::reservation::INTERFACE.hash,
+            ObjectType::Reservation,
+        ),
     ];
     let found = kinds.iter().find(|(hash, _)| *hash == interface.hash);
     found.map_or(ObjectType::Reply, |(_, kind)| *kind)
@@ -257,6 +261,7 @@ impl Hostile {
         if wanted > 0 && self.random.chance(93) {
             let argument = match (kind(interface), row.number) {
                 (ObjectType::Task, objects::task::number::MAP) => ObjectType::Memory,
+                (ObjectType::Reservation, objects::reservation::number::BIND) => ObjectType::Thread,
                 (ObjectType::Task, objects::task::number::INSTALL) => {
                     self.random.one(&ObjectType::ALL)
                 }

@@ -132,7 +132,7 @@ fn generation(
 ) -> Verdict {
     let used = libipc::task().info()?.used;
     {
-        let mut shared = Shared::new()?;
+        let mut shared = Shared::new(world)?;
         let children = shared.children(world, counts, seed, number)?;
         for child in &children {
             child.thread.resume()?;
@@ -174,11 +174,13 @@ struct Shared {
     code: Capability,
     victim: libipc::objects::TaskClient,
     thread: libipc::objects::ThreadClient,
+    /// Each hostile task's own.
+    times: [libipc::objects::ReservationClient; TASKS],
     badged: [Capability; 2],
 }
 
 impl Shared {
-    fn new() -> Result<Shared, Failure> {
+    fn new(world: &World) -> Result<Shared, Failure> {
         let task = libipc::task();
         let endpoints = [task.create_endpoint()?, task.create_endpoint()?];
         let memory = task.create_memory(12)?;
@@ -191,12 +193,22 @@ impl Shared {
             endpoints[0].mint_client(7)?,
             endpoints[1].mint(8, 255, 1)?.into(),
         ];
+        let (budget, period) = (Duration::from_micros(300), Duration::from_millis(1));
+        let (budget, period) = (time::to_ticks(budget), time::to_ticks(period));
+        let reserve = || {
+            world
+                .time()?
+                .create_reservation(budget, period)
+                .map_err(Failure::from)
+        };
+        let times = [reserve()?, reserve()?];
         Ok(Shared {
             endpoints,
             memory,
             code,
             victim,
             thread,
+            times,
             badged,
         })
     }
@@ -219,6 +231,7 @@ impl Shared {
                 given("code", &self.code),
                 given("victim", &self.victim),
                 given("thread", &self.thread),
+                given("time", &self.times[index]),
             ];
             let child = Plan {
                 quota: QUOTA,

@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Row] = rows! {
         REGISTERS "ordm" HISTORY "ordm" PEEK "odmlx" REVOKE "odmx";
     thread:
         RESUME "odmx" SUSPEND "odmx" CANCEL "odmx" SET_PRIORITY "ordmx" EXIT "odmx"
-        YIELD_NOW "ordm" INFO "odm" PANIC "rdm" SET_CORE "ordmx";
+        YIELD_NOW "ordm" INFO "odm" PANIC "rdm" SET_CORE "ordmx" SET_PASSIVE "odmx";
     endpoint:
         MINT "ordmqx" PAUSE "ordm" RESUME "ordm" CLOSE "odm" EXPEL "odm" INFO "odm" SESSION "ordm";
     memory:
@@ -102,7 +102,9 @@ pub(super) const ROWS: &[Row] = rows! {
         BIND "odm" ACKNOWLEDGE "odm" UNBIND "odm";
     system:
         SHUTDOWN "dm" COUNTERS "odm" READ_LOG "odml" WRITE_LOG "ordml" BIND_LOG "odm"
-        RELEASE_CONSOLE "dm" DEVICE_MEMORY "dmq" INTERRUPT "dmq";
+        RELEASE_CONSOLE "dm" DEVICE_MEMORY "dmq" INTERRUPT "dmq" CREATE_RESERVATION "dmq";
+    reservation:
+        BIND "odmx" UNBIND "odm" CHANGE "ordm" WATCH "odmx" INFO "odm";
     reply:
         KEEP "ordmqc" READ "ordmlc" WRITE "ordmlc" CANCELLED "odmc";
 };
@@ -145,10 +147,9 @@ fn outcome(out: &CallOut) -> Option<usize> {
 
 /// Words of the table: the total, those past the handle check, those that no
 /// kernel should make, then the cells.
-const WORDS: usize = 3 + 64 * OUTCOMES.len();
+const WORDS: usize = 3 + ROWS.len() * OUTCOMES.len();
 /// Its pages.
 pub(super) const PAGES: u64 = (WORDS * 8).div_ceil(libipc::PAGE) as u64;
-const _: () = assert!(ROWS.len() <= 64);
 
 /// How often each outcome was seen; shared between tasks.
 #[repr(transparent)]
