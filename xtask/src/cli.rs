@@ -159,16 +159,19 @@ pub struct Fuzz {
 #[derive(Debug, Subcommand)]
 pub enum FuzzTarget {
     /// System calls, from tasks that hold real capabilities of each type
-    Syscalls(FuzzSyscalls),
+    Syscalls(FuzzOptions),
+    /// Calls to servers that answer, answer late or never, drop the request or die:
+    /// each must have one outcome, in time
+    Calls(FuzzOptions),
 }
 
-/// `fuzz syscalls`
+/// Options of each campaign.
 #[derive(Args, Debug)]
-pub struct FuzzSyscalls {
+pub struct FuzzOptions {
     /// Which machine.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// Number of system calls
+    /// Number of calls, at least
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub count: u64,
     /// Seed of the random numbers; the same seed makes the same calls

@@ -274,6 +274,7 @@ pub const SUITES: &[Suite] = &[
             "a_spent_client_delays_no_other",
             "who_watches_is_told_of_an_overrun",
             "a_reservation_ends_with_its_thread",
+            "every_call_has_one_outcome",
         ],
     },
     Suite {

@@ -1,10 +1,12 @@
 //! The suites that run inside the guest, and the tasks that they make.
 //!
-//! One program, in three roles:
+//! One program, in several roles:
 //!
 //! - As the task that a page starts with `SUITE CASES` it runs those cases one
 //!   by one and tells how each goes (`run`).
 //! - Started with `fuzz COUNT SEED` it is the syscall fuzzer (`fuzz`).
+//! - Started with `outcomes COUNT SEED` it makes calls to good and bad servers
+//!   (`outcomes`).
 //! - As a task that a case made (`child`) it runs one function in an address
 //!   space of its own: hostile, crashing, or just somebody else.
 //!
@@ -25,6 +27,8 @@ mod child;
 mod echo;
 #[cfg(target_os = "none")]
 mod fuzz;
+#[cfg(target_os = "none")]
+mod outcomes;
 #[cfg(target_os = "none")]
 mod raw;
 #[cfg(target_os = "none")]

@@ -3,7 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::Image,
-    fuzz, suites,
+    fuzz, outcomes, suites,
 };
 use alloc::{collections::BTreeMap, format};
 use libipc::{
@@ -116,6 +116,10 @@ pub(crate) fn main(mut start: Start) -> ExitCode {
             let good = match *world.start.arguments() {
                 [_, "fuzz", count, seed, ..] => match (count.parse(), seed.parse()) {
                     (Ok(count), Ok(seed)) => fuzz::run(&world, count, seed),
+                    _ => Err(Failure::new("count and seed are no numbers")),
+                },
+                [_, "outcomes", count, seed, ..] => match (count.parse(), seed.parse()) {
+                    (Ok(count), Ok(seed)) => outcomes::run(&world, count, seed),
                     _ => Err(Failure::new("count and seed are no numbers")),
                 },
                 [_, suite, cases, ..] => run(&mut world, suite, cases),

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz syscalls`: random system calls from hostile tasks.
+//! `cargo xtask fuzz`: campaigns in the guest.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -6,40 +6,70 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::build_system;
-use crate::cli::{Fuzz, FuzzSyscalls, FuzzTarget};
+use crate::cli::{Fuzz, FuzzOptions, FuzzTarget};
 use crate::guest::{Event, Guest};
 use crate::machine::Machine;
 use crate::process::step;
 use crate::setup::qemu;
 use crate::workspace::{root, target};
 
-/// The system of the fuzzer; in its tasks' arguments stand `@count` and `@seed`.
+/// The system that campaigns run in; in its tasks' arguments stand `@campaign`,
+/// `@count` and `@seed`.
 const SYSTEM: &str = "tests/systems/fuzz.toml";
-/// What the last line of a whole campaign begins with and has in it.
-const SUMMARY: (&str, &str) = ("fuzz: ", " past the handle check");
+
+/// What there is to run.
+struct Campaign {
+    /// What it is called here.
+    name: &'static str,
+    /// What the guest calls it.
+    argument: &'static str,
+    /// What stands in the last line of a whole campaign.
+    summary: &'static str,
+    /// Whether the machine's clock counts instructions.
+    counted: bool,
+}
+
+/// Random system calls from hostile tasks.
+const SYSCALLS: Campaign = Campaign {
+    name: "system calls",
+    argument: "fuzz",
+    summary: " past the handle check",
+    counted: false,
+};
+
+/// Calls to good and bad servers. Whether one is late is no question of the host.
+const CALLS: Campaign = Campaign {
+    name: "calls",
+    argument: "outcomes",
+    summary: " counter ticks after its deadline",
+    counted: true,
+};
+
 /// A machine that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the command.
 pub fn fuzz(options: Fuzz) -> Result<ExitCode> {
     match options.target {
-        FuzzTarget::Syscalls(options) => syscalls(&options),
+        FuzzTarget::Syscalls(options) => run(&SYSCALLS, &options),
+        FuzzTarget::Calls(options) => run(&CALLS, &options),
     }
 }
 
-fn syscalls(options: &FuzzSyscalls) -> Result<ExitCode> {
+fn run(campaign: &Campaign, options: &FuzzOptions) -> Result<ExitCode> {
     let arch = options.machine.arch;
     let qemu = qemu::ensure(arch, options.setup.yes)?;
     let parts = build_system(&root().join(SYSTEM).to_string_lossy(), arch)?;
     let mut page = parts.page().clone();
     for argument in page.tasks.iter_mut().flat_map(|task| &mut task.args) {
         match argument.as_str() {
+            "@campaign" => *argument = campaign.argument.into(),
             "@count" => *argument = options.count.to_string(),
             "@seed" => *argument = options.seed.to_string(),
             _ => {}
         }
     }
-    let image = target().join(format!("tessera/fuzz-syscalls-{arch}.bin"));
+    let image = target().join(format!("tessera/{}-{arch}.bin", campaign.argument));
     parts.write_to(&image, &page)?;
     let machine = Machine::new(&options.machine, page.ram);
     machine.check_fit(std::fs::metadata(&image)?.len())?;
@@ -47,19 +77,22 @@ fn syscalls(options: &FuzzSyscalls) -> Result<ExitCode> {
     step(
         "Fuzzing",
         format!(
-            "{} system calls on {arch}, seed {}",
-            options.count, options.seed
+            "{} {} on {arch}, seed {}",
+            options.count, campaign.name, options.seed
         ),
     );
     let started = Instant::now();
     let mut command = machine.qemu(qemu, &image);
     command.arg("-no-reboot");
+    if campaign.counted {
+        command.args(["-icount", "shift=0,sleep=off"]);
+    }
     let mut guest = Guest::start(command)?;
     let mut whole = false;
     loop {
         match guest.line(PATIENCE) {
             Event::Line(line) => {
-                whole |= line.contains(SUMMARY.0) && line.contains(SUMMARY.1);
+                whole |= line.contains(campaign.summary);
                 println!("{line}");
             }
             Event::End => break,

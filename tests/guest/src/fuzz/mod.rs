@@ -33,6 +33,7 @@ use libipc::{
     server::Receiver,
     time::{self, Instant},
 };
+pub(crate) use pool::Random;
 use table::{Counts, PAGES};
 
 /// Calls of a hostile task in its life, if it lives that long.

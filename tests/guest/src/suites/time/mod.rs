@@ -36,6 +36,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_spent_client_delays_no_other,
     who_watches_is_told_of_an_overrun,
     a_reservation_ends_with_its_thread,
+    every_call_has_one_outcome,
 ];
 
 const SMALL: usize = 16 * 1024;
@@ -344,4 +345,9 @@ fn a_reservation_ends_with_its_thread(world: &mut World) -> Verdict {
     }
     wait::until(|| Ok(used()? <= before + 2))?;
     Ok(())
+}
+
+/// The short version of `cargo xtask fuzz calls`.
+fn every_call_has_one_outcome(world: &mut World) -> Verdict {
+    crate::outcomes::run(world, 10_000, 1)
 }
