@@ -132,9 +132,12 @@ pub fn spawn_with<T: Send + 'static>(
 
 /// Where a new thread begins.
 extern "C" fn entry(_start: usize, work: *mut Work) -> ! {
-    // SAFETY: `spawn_with` leaked it for this thread alone.
-    let work = unsafe { Box::from_raw(work) };
-    (work.run)();
+    {
+        // SAFETY: `spawn_with` leaked it for this thread alone.
+        let work = unsafe { Box::from_raw(work) };
+        (work.run)();
+        // Here its box is freed; behind `exit` nothing is.
+    }
     exit(0)
 }
 

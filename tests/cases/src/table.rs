@@ -218,6 +218,7 @@ pub const SUITES: &[Suite] = &[
             "deadlines_come_in_their_order",
             "many_sleepers_all_wake",
             "many_threads_all_end",
+            "ended_threads_leave_nothing_on_the_heap",
             "a_priority_can_be_changed",
             "a_server_runs_at_its_callers_priority",
             "a_suspended_thread_stands_still",

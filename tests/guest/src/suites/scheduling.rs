@@ -2,7 +2,7 @@
 
 use crate::{
     check::{Failure, Verdict},
-    child::patience,
+    child::{Plan, patience},
     raw,
     run::{Case, PRIORITY, World, cases},
     wait,
@@ -13,7 +13,7 @@ use core::{
     time::Duration,
 };
 use libipc::{
-    FOREVER,
+    FOREVER, Start,
     handle::Handle,
     label::Label,
     objects::{ThreadClient, ThreadState},
@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = cases![
     deadlines_come_in_their_order,
     many_sleepers_all_wake,
     many_threads_all_end,
+    ended_threads_leave_nothing_on_the_heap,
     a_priority_can_be_changed,
     a_server_runs_at_its_callers_priority,
     a_suspended_thread_stands_still,
@@ -257,6 +258,19 @@ fn many_sleepers_all_wake(_: &mut World) -> Verdict {
     check_eq!(woken.load(Relaxed), 80);
     check!(due.elapsed() < Duration::from_secs(5));
     Ok(())
+}
+
+/// More threads than the heap has room for, one after the other.
+fn make_threads(_: Start) -> Verdict {
+    for number in 0..5000_u64 {
+        let thread = thread::spawn_with(PRIORITY - 10, 4096, move || number)?;
+        check_eq!(thread.join(), Some(number));
+    }
+    Ok(())
+}
+
+fn ended_threads_leave_nothing_on_the_heap(world: &mut World) -> Verdict {
+    Plan::new(make_threads).start(&world.image)?.finish()
 }
 
 fn many_threads_all_end(_: &mut World) -> Verdict {
