@@ -3,11 +3,10 @@
 use super::Caller;
 use crate::{
     arch::{Arch, Port},
-    capability::object::Target,
     object::interrupt::Interrupt,
 };
 use libipc_abi::{
-    handle::{ObjectType, Rights},
+    handle::Rights,
     objects::{self, EndpointClient, ObjectError},
 };
 
@@ -21,13 +20,7 @@ impl objects::Interrupt for On<'_, '_> {
     fn bind(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::BIND)?;
         let k = self.caller.k;
-        let target = self
-            .caller
-            .argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else {
-            return Err(ObjectError::Denied);
-        };
-        endpoint.uses.add(1);
+        let endpoint = self.caller.signalled(endpoint.0)?;
         self.interrupt.unbind(k);
         self.interrupt.endpoint.set(Some(endpoint));
         self.interrupt.signals.set(signals);

@@ -20,6 +20,7 @@ use crate::{
     ipc::{self, Outcome, plain, refused},
     memory::{copy::Stop, space::Progress},
     object::{
+        endpoint::{Endpoint, State as EndpointState},
         task::Task,
         thread::{State, Thread},
     },
@@ -62,6 +63,19 @@ impl<'k> Caller<'k> {
         rights: Rights,
     ) -> Result<Target<'k>, ObjectError> {
         self.task.table.get(self.k, handle, kind, rights)
+    }
+
+    /// The endpoint of an argument that is to be signalled, with a use of it more.
+    fn signalled(&self, handle: Handle) -> Result<&'k Endpoint, ObjectError> {
+        let target = self.argument(handle, ObjectType::Endpoint, Rights::SIGNAL)?;
+        let Target::Endpoint(endpoint, ..) = target else {
+            return Err(ObjectError::Denied);
+        };
+        if endpoint.state.get() == EndpointState::Closed {
+            return Err(ObjectError::Died);
+        }
+        endpoint.uses.add(1);
+        Ok(endpoint)
     }
 
     /// The handle that the call was made with.

@@ -4,7 +4,7 @@ use super::Caller;
 use crate::{
     arch::{Arch, Port},
     capability::object::Target,
-    object::{endpoint::State, reservation::Reservation, thread},
+    object::{reservation::Reservation, thread},
 };
 use libipc_abi::{
     handle::{ObjectType, Rights},
@@ -68,16 +68,7 @@ impl objects::Reservation for On<'_, '_> {
 
     fn watch(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::CONTROL)?;
-        let target = self
-            .caller
-            .argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else {
-            return Err(ObjectError::Denied);
-        };
-        if endpoint.state.get() == State::Closed {
-            return Err(ObjectError::Died);
-        }
-        endpoint.uses.add(1);
+        let endpoint = self.caller.signalled(endpoint.0)?;
         self.reservation.forget_watcher(self.caller.k);
         self.reservation.watcher.set(Some(endpoint));
         self.reservation.signals.set(signals);

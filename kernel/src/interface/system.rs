@@ -9,12 +9,12 @@ use crate::{
         copy::{self, Place},
         slab,
     },
-    object::{endpoint::State, interrupt::Interrupt, memory::Memory, reservation::Reservation},
+    object::{interrupt::Interrupt, memory::Memory, reservation::Reservation},
     schedule::core::Core,
 };
 use libipc_abi::{
     PAGE,
-    handle::{ObjectType, Rights},
+    handle::Rights,
     objects::{
         self, Counters, EndpointClient, InterruptClient, MemoryClient, ObjectError,
         ReservationClient, Shutdown,
@@ -86,16 +86,7 @@ impl objects::System for On<'_, '_> {
     fn bind_log(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::LOG)?;
         let k = self.caller.k;
-        let target = self
-            .caller
-            .argument(endpoint.0, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else {
-            return Err(ObjectError::Denied);
-        };
-        if endpoint.state.get() == State::Closed {
-            return Err(ObjectError::Died);
-        }
-        endpoint.uses.add(1);
+        let endpoint = self.caller.signalled(endpoint.0)?;
         let log = &k.kernel.log;
         if let Some(old) = log.reader.take(k) {
             old.release(k);
