@@ -41,7 +41,7 @@ impl Agreement {
     #[inline]
     pub(crate) fn hash(&self, index: usize) -> Option<u32> {
         let known = self.0.load(Relaxed);
-        (known != 0 && known >> 32 & bit(index) != 0).then_some(known as u32)
+        (known >> 32 & bit(index) != 0).then_some(known as u32)
     }
 
     /// Asks the server about these operations.
