@@ -68,6 +68,12 @@ impl<T: Bits> Word<T> {
         self.0.store(value.to_bits(), Relaxed);
     }
 
+    /// The value as a word.
+    #[inline(always)]
+    pub fn bits(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
     /// Replaces the value and returns what was there.
     pub fn replace(&self, value: T) -> T {
         let old = self.get();

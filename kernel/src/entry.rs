@@ -1,9 +1,14 @@
-//! Being inside the kernel: one core at a time.
+//! Being inside the kernel: one core alone, or any number that keep to what is
+//! their own.
 //!
 //! A core takes the kernel's lock when it enters and gives it up when it leaves
 //! for user mode or sleeps. The lock is fair: cores enter in the order in which
 //! they came. Long operations stop when another core waits ([`Entered::wanted`]),
 //! so that none waits long.
+//!
+//! While nobody has the lock or waits for it, cores go through on the fast path
+//! ([`pass`]), beside one another and without a word that two of them write. Who
+//! gets the lock waits for those that are on their way.
 //!
 //! What a core keeps while it is outside is its current thread, which nobody
 //! else ends or moves ([`crate::schedule::ready::stop`]), and the address space
@@ -107,6 +112,12 @@ impl Lock {
         self.next.fetch_add(cores, Relaxed);
     }
 
+    /// Whether nobody has it or waits for it.
+    #[inline(always)]
+    fn is_free(&self) -> bool {
+        self.serving.load(Acquire) == self.next.load(Relaxed)
+    }
+
     /// Whether somebody waits for it; asked by who has it.
     fn wanted(&self) -> bool {
         let tickets = self.next.load(Relaxed);
@@ -124,6 +135,14 @@ impl<'k> Inside<'k> {
     /// Enters, once no other core is inside.
     pub fn enter(kernel: &'k Kernel) -> Self {
         kernel.lock.take();
+        // Ordered with the fence in `pass`: either the core there sees that the
+        // lock is taken, or this one sees that it is on its way.
+        fence(SeqCst);
+        for core in kernel.cores() {
+            while core.passing.load(Acquire) {
+                core::hint::spin_loop();
+            }
+        }
         let core = &kernel.cores[Port::core() % CORES];
         let inside = Inside { kernel, core };
         core.attend(inside.entered());
@@ -146,8 +165,33 @@ impl Drop for Inside<'_> {
     }
 }
 
+/// Lets `core` through the kernel without its lock, if that is free. What `way`
+/// writes is the core's own: itself, its threads, and endpoints where no other
+/// core's threads receive ([`crate::object::endpoint::Endpoint::home`]).
+#[inline(always)]
+pub fn pass<'k, R>(
+    kernel: &'k Kernel,
+    core: &'k Core,
+    way: impl FnOnce(Entered<'k>) -> Option<R>,
+) -> Option<R> {
+    core.passing.store(true, Relaxed);
+    fence(SeqCst);
+    let result = if kernel.lock.is_free() {
+        way(Entered {
+            kernel,
+            core,
+            inside: PhantomData,
+        })
+    } else {
+        None
+    };
+    core.passing.store(false, Release);
+    result
+}
+
 /// Proof that this core is inside the kernel: what is read from a link with it
-/// stays valid until the core leaves.
+/// stays valid until the core leaves. Nobody else is inside, but on the fast path
+/// ([`pass`]), which keeps to what is its core's.
 #[derive(Clone, Copy)]
 pub struct Entered<'k> {
     /// Everything.

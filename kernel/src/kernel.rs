@@ -49,6 +49,8 @@ pub struct Kernel {
     pub boot_task: Task,
     /// How many of the cores there are.
     pub core_count: Word<usize>,
+    /// Messages may take the fast path ([`crate::ipc::fast`]).
+    pub fast: Word<bool>,
     /// There is something to run.
     ready: AtomicBool,
     lines: [Link<Interrupt>; LINES],
@@ -84,6 +86,7 @@ impl Kernel {
             dying_memory: List::empty(),
             boot_task: Task::new(),
             core_count: Word::zeroed(),
+            fast: Word::zeroed(),
             ready: AtomicBool::new(false),
             lines: [const { Link::none() }; LINES],
             ids: Word::zeroed(),

@@ -140,6 +140,17 @@ impl<T, N: Through<T>> List<T, N> {
         }
     }
 
+    /// Takes `first`, which is the first object, out.
+    #[inline(always)]
+    pub fn pop_first(&self, k: Entered<'_>, first: &T) {
+        let next = N::node(first).next.take(k);
+        self.first.set(next);
+        match next {
+            Some(next) => N::node(next).previous.set(None),
+            None => self.last.set(None),
+        }
+    }
+
     /// Takes the first object out.
     pub fn pop<'k>(&self, k: Entered<'k>) -> Option<&'k T> {
         let first = self.first.get(k)?;

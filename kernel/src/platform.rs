@@ -45,6 +45,8 @@ pub struct Platform {
     pub sstc: bool,
     /// Registers that end the machine (`sifive,test0`), or 0.
     pub power: u64,
+    /// Messages take no fast path: for tests of the slow one.
+    pub slow: bool,
     /// Entropy of the boot loader, or 0.
     pub seed: u64,
 }

@@ -115,6 +115,7 @@ pub fn main(
     SYMBOLS.call_once(|| symbols);
     Port::initialise(platform);
     KERNEL.core_count.set(platform.cores.min(CORES));
+    KERNEL.fast.set(!platform.slow);
     if !KERNEL
         .frames
         .take_over(platform.memory.clone(), &platform.reserved)

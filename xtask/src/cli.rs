@@ -37,6 +37,9 @@ pub enum Command {
     Miri(Miri),
     /// Make random system calls from hostile tasks and show what came of them
     Fuzz(Fuzz),
+    /// Measure what things cost in guest instructions, and compare with the figures
+    /// that are kept
+    Bench(Bench),
     /// Start a new server or app from a template
     New(New),
     /// Print what the interface macro makes of an interface
@@ -177,6 +180,27 @@ pub struct FuzzOptions {
     /// Seed of the random numbers; the same seed makes the same calls
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
+}
+
+/// `bench`
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Measure only this case; may be given several times [default: all]
+    #[arg(long, value_name = "CASE")]
+    pub case: Vec<String>,
+    /// On this architecture only [default: both]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+    /// Write the figures to this file: an array of objects with `arch`, `case`,
+    /// `instructions` and `unit`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Keep the figures, to compare later ones with
+    #[arg(long)]
+    pub update: bool,
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,

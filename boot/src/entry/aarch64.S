@@ -96,6 +96,7 @@ _secondary:
     mov     sp, x0
     mov     x29, #0                         // backtraces end here
     mov     x30, #0
+    msr     tpidr_el1, xzr                  // no locals yet
     cbnz    x20, 5f
     mov     x0, x19
     mrs     x1, mpidr_el1

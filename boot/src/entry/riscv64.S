@@ -52,6 +52,7 @@ _secondary:
     add     sp, t0, t2
     li      s0, 0                           // backtraces end here
     li      ra, 0
+    li      tp, 0                           // no locals yet
     bnez    s3, 3f
     mv      a0, s1
     mv      a1, s2

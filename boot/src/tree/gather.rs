@@ -136,12 +136,14 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// `/chosen`: entropy, and the name of the console.
+    /// `/chosen`: entropy, what whoever boots wants, and the name of the console.
     fn choose(&mut self, chosen: &Node<'a>) -> Option<&'a str> {
         for property in ["rng-seed", "kaslr-seed"] {
             let bytes = chosen.bytes(property).and_then(|seed| seed.first_chunk());
             self.platform.seed ^= bytes.map_or(0, |&bytes| u64::from_le_bytes(bytes));
         }
+        let wishes = chosen.text("bootargs").unwrap_or_default();
+        self.platform.slow = wishes.split(' ').any(|wish| wish == "slow-path");
         let path = chosen.text("stdout-path")?;
         let path = path.split(':').next()?;
         path.rsplit('/').next()

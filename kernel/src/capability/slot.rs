@@ -98,6 +98,22 @@ impl Slot {
         handle
     }
 
+    /// The endpoint, its badge's session and its epoch, if `handle`, which is an
+    /// endpoint's, is what is here and is not being taken back.
+    #[inline(always)]
+    pub fn endpoint<'k>(
+        &self,
+        k: Entered<'k>,
+        handle: Handle,
+    ) -> Option<(&'k Endpoint, Option<&'k Session>, u64)> {
+        let number = self.number.get();
+        if self.word.get() != handle.0 || number & REVOKING != 0 {
+            return None;
+        }
+        let endpoint = follow::<Endpoint>(k, self.object.load(Relaxed))?;
+        Some((endpoint, self.session.get(k), number))
+    }
+
     /// What is here.
     pub fn target<'k>(&self, k: Entered<'k>) -> Option<Target<'k>> {
         let object = self.object.load(Relaxed);
@@ -150,6 +166,7 @@ impl Slot {
     }
 }
 
+#[inline(always)]
 fn follow<'k, T>(_: Entered<'k>, object: *mut ()) -> Option<&'k T> {
     // SAFETY: the slot's word says that the pointer was made from a `&T`, and a
     // capability is counted in its object's uses, so the object lives.

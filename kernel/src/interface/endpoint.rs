@@ -63,7 +63,7 @@ impl objects::Endpoint for On<'_, '_> {
         self.caller.need(Rights::CONTROL)?;
         match self.endpoint.state.get() {
             State::Open => {
-                self.endpoint.state.set(State::Paused);
+                self.endpoint.set_state(self.caller.k, State::Paused);
                 Ok(())
             }
             State::Paused => Ok(()),

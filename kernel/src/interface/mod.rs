@@ -136,7 +136,6 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     let (Some(thread), Some(task)) = (k.core.current.get(k), thread.task.get(k)) else {
         return Outcome::Blocked;
     };
-    task.calls.add(1);
     let flags = call.label.flags();
     let target = match call.handle {
         Handle::THREAD => Some(Target::Thread(thread)),

@@ -47,9 +47,9 @@ impl objects::System for On<'_, '_> {
             free: kernel.frames.free(),
             idle: sum(&|core| core.idle_until(now)),
             cores: kernel.cores().len() as u64,
-            calls: sum(&|core| core.calls.get()),
+            calls: sum(&|core| core.counts().0),
             interrupts: sum(&|core| core.interrupts.get()),
-            switches: sum(&|core| core.switches.get()),
+            switches: sum(&|core| core.counts().1),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
         endpoint::Endpoint,
         memory::Memory,
         task::Task,
-        thread::{HISTORY, Start, State, Thread},
+        thread::{Start, State, Thread},
     },
     schedule::{core::Core, ready},
 };
@@ -342,14 +342,7 @@ impl objects::Task for On<'_, '_> {
 
     fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError> {
         let thread = self.nth_thread(index)?;
-        let count = thread.history_count.get() as usize;
-        Ok(core::array::from_fn(|back| {
-            if back < count {
-                thread.history[(count - 1 - back) % HISTORY].get()
-            } else {
-                0
-            }
-        }))
+        Ok(core::array::from_fn(|back| thread.remembered(back as u64)))
     }
 
     fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError> {

@@ -115,11 +115,10 @@ fn holds_all(k: Entered<'_>, caller: &Thread, endpoint: &Endpoint) -> bool {
 }
 
 fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label: Label) {
-    let number = caller.call_number.add(1);
+    let number = caller.remember(label.0);
     if !label.flags().contains(Flags::REPEAT) && caller.pending_fault().is_none() {
         caller.request_number.set(number);
     }
-    caller.remember(label.0);
     caller.label.set(label.0);
     caller.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);

@@ -56,9 +56,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     sender.server.set(Some(receiver));
     receiver.client.set(Some(sender));
     receiver.depth.set(sender.depth.get() + 1);
-    if let Some(task) = receiver.task.get(k) {
-        task.received.add(1);
-    }
+    receiver.received.add(1);
     // The receiver runs at no less than the priority of whom it serves.
     let priority = receiver.priority.get().max(sender.effective.get());
     budget::donate(k, sender, receiver);

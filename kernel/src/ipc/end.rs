@@ -134,9 +134,10 @@ pub fn unanswered(k: Entered<'_>, client: &Thread, number: u64, cause: Cause) {
 /// is left: the endpoint's lock may be held now, by a message that carries the
 /// last capability to receive away.
 pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
-    if endpoint.state.replace(EndpointState::Closed) == EndpointState::Closed {
+    if endpoint.state.get() == EndpointState::Closed {
         return;
     }
+    endpoint.set_state(k, EndpointState::Closed);
     endpoint.signals.set(0);
     endpoint.uses.add(1);
     k.kernel.closing.push(k, endpoint);
@@ -183,7 +184,7 @@ pub fn expel(k: Entered<'_>, endpoint: &Endpoint) {
 
 /// Delivers what waits to whom waits, after a pause.
 pub fn resume(k: Entered<'_>, endpoint: &Endpoint) {
-    endpoint.state.set(EndpointState::Open);
+    endpoint.set_state(k, EndpointState::Open);
     signal::raise(k, endpoint, 0);
     let _guard = endpoint.lock.lock();
     while let Some(receiver) = endpoint.receivers.first(k) {

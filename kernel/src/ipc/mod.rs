@@ -4,11 +4,13 @@
 //! the message over, with [`transfer`] for its capabilities; [`receive`] is the
 //! server's side; [`lease`] copies what was lent; [`reply`] answers; [`end`]
 //! holds every other way in which a wait ends, so that nobody is left hanging.
+//! [`fast`] does what call and reply do in the simplest case.
 //! [`signal`] and [`session`] are what endpoints do besides.
 
 pub mod call;
 pub mod deliver;
 pub mod end;
+pub mod fast;
 pub mod lease;
 pub mod receive;
 pub mod reply;

@@ -101,7 +101,7 @@ fn enqueue(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) {
     thread.state.set(State::Receiving);
     thread.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);
-    endpoint.receivers.push(k, thread);
+    endpoint.admit(k, thread);
 }
 
 /// Gives `receiver`, which waits at the endpoint, the first message that can be

@@ -21,7 +21,7 @@ use libipc_abi::{
 
 /// The system call.
 pub fn reply(k: Entered<'_>, server: &Thread, call: &CallIn) -> Outcome {
-    Outcome::Done(match answer(k, server, call) {
+    Outcome::Done(match answer(k, server, call, ready::wake) {
         Ok(()) => plain(Status::Message),
         Err(cause) => refused(cause),
     })
@@ -30,16 +30,21 @@ pub fn reply(k: Entered<'_>, server: &Thread, call: &CallIn) -> Outcome {
 /// Answers, then receives. That the caller no longer waits is no error here: a
 /// server's loop has nothing to do about it.
 pub fn reply_receive(k: Entered<'_>, server: &Thread, call: &CallIn) -> Outcome {
-    match answer(k, server, call) {
+    match answer(k, server, call, ready::hand_over) {
         Ok(()) | Err(Cause::Cancelled) => super::receive::receive(k, server, call),
         Err(cause) => Outcome::Done(refused(cause)),
     }
 }
 
 /// Answers the kept reply that the call names, or the request that the server
-/// is serving. On an error other than `Cancelled` the request is still to be
-/// answered.
-fn answer(k: Entered<'_>, server: &Thread, call: &CallIn) -> Result<(), Cause> {
+/// is serving, and wakes the caller. On an error other than `Cancelled` the
+/// request is still to be answered.
+fn answer(
+    k: Entered<'_>,
+    server: &Thread,
+    call: &CallIn,
+    wake: fn(Entered<'_>, &Thread),
+) -> Result<(), Cause> {
     let task = server.task.get(k).ok_or(Cause::Died)?;
     if !super::call::well_formed(call.label) || call.label.leases() != 0 {
         return Err(Cause::Malformed);
@@ -71,7 +76,7 @@ fn answer(k: Entered<'_>, server: &Thread, call: &CallIn) -> Result<(), Cause> {
     let Some(client) = client else {
         return Err(Cause::Cancelled);
     };
-    complete(k, client, call, passed, status);
+    complete(k, client, call, passed, status, wake);
     Ok(())
 }
 
@@ -129,6 +134,7 @@ fn complete(
     call: &CallIn,
     passed: Result<(), Cause>,
     status: Status,
+    wake: fn(Entered<'_>, &Thread),
 ) {
     end::finish_call(k, client);
     if let Some(kind) = client.pending_fault() {
@@ -136,7 +142,7 @@ fn complete(
         let goes_on = call.label.operation() == Label::OK
             && !matches!(kind, FaultKind::Exit | FaultKind::Panic);
         if goes_on {
-            ready::wake(k, client);
+            wake(k, client);
         } else {
             client.end(k);
             client.detach(k);
@@ -154,5 +160,5 @@ fn complete(
         },
     };
     Port::call_out(&client.context, &out);
-    ready::wake(k, client);
+    wake(k, client);
 }

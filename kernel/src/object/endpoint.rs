@@ -10,6 +10,7 @@ use crate::{
         task::Task,
         thread::{InQueue, Thread},
     },
+    schedule::core::Core,
 };
 
 /// Whether calls get through.
@@ -48,6 +49,11 @@ pub struct Endpoint {
     pub queued: Word<u64>,
     /// Threads that wait for messages.
     pub receivers: List<Thread, InQueue>,
+    /// The core that all of them belong to, if it is one.
+    core: Link<Core>,
+    /// The same while the endpoint is open: the core whose fast path may deliver
+    /// here. Everybody else takes the kernel's lock.
+    pub home: Link<Core>,
     /// Threads that last received here.
     pub servers: Word<u64>,
     /// Signal bits that nobody has taken.
@@ -98,6 +104,8 @@ impl Endpoint {
                 senders: List::empty(),
                 queued: Word::default(),
                 receivers: List::empty(),
+                core: Link::none(),
+                home: Link::none(),
                 servers: Word::default(),
                 signals: Word::default(),
                 sessions: List::empty(),
@@ -111,6 +119,41 @@ impl Endpoint {
         )?;
         endpoint.payer.set(Some(payer));
         Ok(endpoint)
+    }
+
+    /// Whether a receiver has something to take besides what it waits for.
+    #[inline(always)]
+    pub fn has_more(&self) -> bool {
+        !self.senders.is_empty() || self.signals.get() != 0 || !self.closed.is_empty()
+    }
+
+    /// Whether calls get through from now on.
+    pub fn set_state(&self, k: Entered<'_>, state: State) {
+        self.state.set(state);
+        self.find_home(k);
+    }
+
+    /// `receiver`, which belongs to that core, waits here from now on.
+    pub fn admit(&self, k: Entered<'_>, receiver: &Thread) {
+        let core = receiver.core(k);
+        if self.receivers.is_empty() {
+            self.core.set(Some(core));
+            self.find_home(k);
+        } else if !self.core.is(core) {
+            self.scatter();
+        }
+        self.receivers.push(k, receiver);
+    }
+
+    /// Those that wait here belong to several cores.
+    pub fn scatter(&self) {
+        self.core.set(None);
+        self.home.set(None);
+    }
+
+    fn find_home(&self, k: Entered<'_>) {
+        let open = self.state.get() == State::Open && k.kernel.fast.get();
+        self.home.set(self.core.get(k).filter(|_| open));
     }
 
     /// One use less. The last one ends the endpoint: by then no thread waits

@@ -72,6 +72,17 @@ impl Reservation {
         self.left.get() > 0
     }
 
+    /// Takes so many ticks off what is left; not if nothing would be left then.
+    pub fn spend(&self, ticks: u64) -> bool {
+        let left = self.left.get();
+        if left <= ticks {
+            return false;
+        }
+        self.left.set(left - ticks);
+        self.spent.add(ticks);
+        true
+    }
+
     /// Nobody is told any more when it is used up.
     pub fn forget_watcher(&self, k: Entered<'_>) {
         if let Some(endpoint) = self.watcher.take(k) {

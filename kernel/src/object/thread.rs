@@ -118,7 +118,8 @@ pub struct Thread {
     pub buffer: Word<u64>,
     /// Its address in the task.
     pub buffer_address: Word<u64>,
-    /// Calls and faults so far: what a kept reply belongs to.
+    /// Calls and faults so far: what a kept reply belongs to, and where in the
+    /// history the last one's label is.
     pub call_number: Word<u64>,
     /// Number of the first attempt of its current call; see `request_id`.
     pub request_number: Word<u64>,
@@ -150,10 +151,12 @@ pub struct Thread {
     pub held: Word<bool>,
     /// Labels of the last calls, a ring.
     pub history: [Word<u64>; HISTORY],
-    /// Calls recorded there so far.
-    pub history_count: Word<u64>,
     /// Processor time, in counter ticks.
     pub time: Word<u64>,
+    /// Messages that it received and that are not in its task's count.
+    pub received: Word<u64>,
+    /// Of its time and calls, what is in its task's.
+    told: (Word<u64>, Word<u64>),
     /// Capabilities that lead here, kept replies included, and the task's list.
     pub uses: Word<u64>,
 }
@@ -240,8 +243,9 @@ impl Thread {
                 suspended: Word::default(),
                 held: Word::default(),
                 history: Default::default(),
-                history_count: Word::default(),
                 time: Word::default(),
+                received: Word::default(),
+                told: Default::default(),
                 uses: Word::new(1),
             },
         );
@@ -302,14 +306,44 @@ impl Thread {
             Some(_) => self.call_number.get(),
             None => self.request_number.get(),
         };
+        self.request_id_of(number)
+    }
+
+    /// The id of its call with this number.
+    #[inline(always)]
+    pub fn request_id_of(&self, number: u64) -> u64 {
         self.id.get() << 40 | number & ((1 << 40) - 1)
     }
 
-    /// Notes the label of a call for fault reports.
-    pub fn remember(&self, label: u64) {
-        let count = self.history_count.get();
-        self.history[count as usize % HISTORY].set(label);
-        self.history_count.set(count + 1);
+    /// Whether it belongs to this core.
+    #[inline(always)]
+    pub fn is_at(&self, core: &Core) -> bool {
+        self.home.is(core)
+    }
+
+    /// A call begins: notes its label for fault reports, and returns its number.
+    #[inline(always)]
+    pub fn remember(&self, label: u64) -> u64 {
+        let number = self.call_number.add(1);
+        self.history[number as usize % HISTORY].set(label);
+        number
+    }
+
+    /// The label of the call that was `back` calls ago; 0 if there was none.
+    pub fn remembered(&self, back: u64) -> u64 {
+        match self.call_number.get().checked_sub(back) {
+            Some(number) if number > 0 => self.history[number as usize % HISTORY].get(),
+            _ => 0,
+        }
+    }
+
+    /// Adds to its task's counts what is new in its own. The fast path leaves
+    /// them alone, for the task's other threads may run on other cores.
+    pub fn tell_task(&self, task: &Task) {
+        let (time, calls) = (self.time.get(), self.call_number.get());
+        task.time.add(time - self.told.0.replace(time));
+        task.calls.add(calls - self.told.1.replace(calls));
+        task.received.add(self.received.replace(0));
     }
 
     /// Ends the thread, whatever it is doing, unless another core runs it: then
@@ -329,6 +363,7 @@ impl Thread {
         self.set_reservation(k, None);
         self.state.set(State::Dead);
         if let Some(task) = self.task.get(k) {
+            self.tell_task(task);
             task.alive.take(1);
             if let Some(entry) = space::leaf(k, task, self.buffer_address.get()) {
                 entry.store(0, Relaxed);

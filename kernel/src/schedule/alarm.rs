@@ -57,6 +57,18 @@ impl Alarm {
     pub fn deadline(&self) -> u64 {
         self.deadline.get()
     }
+
+    /// Whether it is in a core's wheel.
+    #[inline(always)]
+    pub fn is_set(&self) -> bool {
+        self.place.bits() != 0
+    }
+
+    /// The wait, whose alarm is not set, ends at no time.
+    #[inline(always)]
+    pub fn never(&self) {
+        self.deadline.set(FOREVER);
+    }
 }
 
 /// All alarms of a core.

@@ -9,10 +9,12 @@ use crate::{
     ipc,
     memory::space::Progress,
     object::{
+        reservation::Reservation,
         task::Task,
         thread::{State, Thread},
     },
 };
+use core::sync::atomic::AtomicBool;
 use libipc_abi::FOREVER;
 
 /// Fraction of a second that a thread runs before others of its priority.
@@ -37,6 +39,8 @@ pub fn slice() -> u64 {
 pub struct Core {
     /// Its number, 0 for the one that booted.
     pub number: usize,
+    /// It is on its way through the kernel without the lock.
+    pub passing: AtomicBool,
     /// What others want it to know when it enters the kernel.
     mail: Word<u64>,
     /// The thread that runs.
@@ -51,12 +55,16 @@ pub struct Core {
     alarm: Word<u64>,
     /// Counter ticks without a thread to run.
     pub idle: Word<u64>,
-    /// System calls so far.
+    /// System calls so far, but for those on the fast path.
     pub calls: Word<u64>,
     /// Interrupts so far.
     pub interrupts: Word<u64>,
-    /// Switches between threads so far.
+    /// Switches between threads so far, but for those on the fast path.
     pub switches: Word<u64>,
+    /// Messages on the fast path so far: each is a system call and a switch.
+    passed: Word<u64>,
+    /// The thread that goes on with the current one's slice.
+    heir: Link<Thread>,
     /// Ready threads.
     pub queue: RunQueue,
     /// Waits with an end.
@@ -68,6 +76,7 @@ impl Core {
     pub const fn new(number: usize) -> Core {
         Core {
             number,
+            passing: AtomicBool::new(false),
             mail: Word::zeroed(),
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
@@ -80,6 +89,8 @@ impl Core {
             calls: Word::zeroed(),
             interrupts: Word::zeroed(),
             switches: Word::zeroed(),
+            passed: Word::zeroed(),
+            heir: Link::none(),
         }
     }
 
@@ -142,6 +153,60 @@ impl Core {
         if self.alarms.next() < self.alarm.get() {
             self.kick(k);
         }
+    }
+
+    /// Nobody wants it to know anything.
+    #[inline(always)]
+    pub fn is_undisturbed(&self) -> bool {
+        self.mail.bits() == 0
+    }
+
+    /// `thread`, which is ready, goes on with the current thread's slice, as one
+    /// of them has called the other.
+    pub fn bequeath(&self, thread: &Thread) {
+        self.heir.set(Some(thread));
+    }
+
+    /// Whether a thread of this priority may run at once, with the timer as it is
+    /// set: before all that are ready, or among equals that the end of the slice
+    /// interrupts.
+    #[inline(always)]
+    pub fn comes_next(&self, effective: u8) -> bool {
+        let (top, own) = (self.queue.top(), u64::from(effective) + 1);
+        top < own || top == own && self.alarm.get() <= self.slice_end.get()
+    }
+
+    /// Accounts the time of `current`, which runs on `budget`, up to now; not if
+    /// that is used up.
+    #[inline(always)]
+    pub fn spend(&self, current: &Thread, budget: Option<&Reservation>) -> bool {
+        let now = Port::now();
+        let spent = now.wrapping_sub(self.since.get());
+        if let Some(budget) = budget
+            && !budget.spend(spent)
+        {
+            return false;
+        }
+        self.since.set(now);
+        current.time.add(spent);
+        true
+    }
+
+    /// Goes from the current thread to `next`, to which a message went.
+    #[inline(always)]
+    pub fn pass_to(&self, k: Entered<'_>, current: &Thread, next: &Thread) {
+        Port::fp_drop(&current.context);
+        self.passed.add(1);
+        self.current.set(Some(next));
+        if let Some(task) = next.task.get(k) {
+            self.choose_space(task);
+        }
+    }
+
+    /// System calls and switches between threads so far.
+    pub fn counts(&self) -> (u64, u64) {
+        let passed = self.passed.get();
+        (self.calls.get() + passed, self.switches.get() + passed)
     }
 
     /// The current thread lets others of its priority run.
@@ -213,7 +278,7 @@ impl Core {
                 thread.time.add(spent);
                 budget::charge(k, thread, spent);
                 if let Some(task) = thread.task.get(k) {
-                    task.time.add(spent);
+                    thread.tell_task(task);
                 }
             }
             None => {
@@ -240,13 +305,17 @@ impl Core {
             }
             self.switches.add(1);
             self.current.set(next);
-            self.begin_slice(now);
+            let heir = self.heir.take(k);
+            if !next.is_some_and(|next| heir.is_some_and(|heir| core::ptr::eq(heir, next))) {
+                self.begin_slice(now);
+            }
         }
         if let Some(task) = next.and_then(|next| next.task.get(k)) {
             self.choose_space(task);
         }
     }
 
+    #[inline(always)]
     fn choose_space(&self, task: &Task) {
         // Ids are never used twice, so a successor at the same place differs.
         if self.space.get() != task.id.get() {

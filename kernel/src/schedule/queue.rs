@@ -12,6 +12,8 @@ use crate::{
 pub struct RunQueue {
     lists: [List<Thread, InQueue>; 256],
     occupied: [Word<u64>; 4],
+    /// The highest priority of a ready thread + 1, or 0.
+    top: Word<u64>,
 }
 
 impl RunQueue {
@@ -20,6 +22,7 @@ impl RunQueue {
         RunQueue {
             lists: [const { List::empty() }; 256],
             occupied: [const { Word::zeroed() }; 4],
+            top: Word::zeroed(),
         }
     }
 
@@ -30,10 +33,21 @@ impl RunQueue {
 
     /// The highest priority of a ready thread.
     pub fn highest(&self) -> Option<u8> {
-        (0..4).rev().find_map(|group| {
+        self.top.get().checked_sub(1).map(|priority| priority as u8)
+    }
+
+    /// The same + 1, or 0.
+    #[inline(always)]
+    pub fn top(&self) -> u64 {
+        self.top.get()
+    }
+
+    fn find_top(&self) -> u64 {
+        let highest = (0..4).rev().find_map(|group| {
             let bits = self.occupied[group].get();
-            (bits != 0).then(|| (group * 64) as u8 + 63 - bits.leading_zeros() as u8)
-        })
+            (bits != 0).then(|| group as u64 * 64 + 64 - u64::from(bits.leading_zeros()))
+        });
+        highest.unwrap_or(0)
     }
 
     fn mark(&self, priority: u8, occupied: bool) {
@@ -44,6 +58,12 @@ impl RunQueue {
         } else {
             group.get() & !bit
         });
+        let above = u64::from(priority) + 1;
+        if occupied {
+            self.top.set(self.top.get().max(above));
+        } else if self.top.get() == above {
+            self.top.set(self.find_top());
+        }
     }
 
     /// Adds a thread behind those of its priority.

@@ -28,10 +28,14 @@ pub fn wake(k: Entered<'_>, thread: &Thread) {
     }
 }
 
-/// As `wake`, before others of its priority: the thread that a call goes to.
+/// As `wake`, before others of its priority and with what is left of the calling
+/// thread's slice: the thread that a message goes to whose sender waits now.
 pub fn hand_over(k: Entered<'_>, thread: &Thread) {
     if let Some(core) = begin(k, thread) {
         core.queue.push_front(k, thread);
+        if is_own(k, core) {
+            core.bequeath(thread);
+        }
         core.tell(k, thread);
     }
 }
@@ -158,6 +162,11 @@ pub fn set_core(k: Entered<'_>, thread: &Thread, number: usize) {
 /// core.
 pub(super) fn migrate(k: Entered<'_>, thread: &Thread) {
     let alarm = thread.core(k).alarms.clear(k, thread);
+    if thread.state.get() == State::Receiving
+        && let Some(endpoint) = thread.endpoint.get(k)
+    {
+        endpoint.scatter();
+    }
     if let Some(core) = k.kernel.cores().get(thread.next_core.get()) {
         thread.set_home(core);
     }

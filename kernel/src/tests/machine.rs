@@ -5,6 +5,7 @@ use crate::{
     Entered, Kernel,
     arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
+    ipc::fast,
     memory::{
         copy::{self, Place},
         space::{self, Mapping, Progress},
@@ -82,6 +83,7 @@ impl Machine {
                 .take_over(start..start + (frames * PAGE) as u64, &[])
         );
         kernel.core_count.set(1);
+        kernel.fast.set(true);
         let k = Entered::as_core(kernel, 0);
         let root = Task::create_first(k).unwrap();
         root.uses.add(1);
@@ -204,12 +206,25 @@ impl Machine {
         }
     }
 
+    /// Whether the system call of the current thread takes the fast path; done as
+    /// a port does it.
+    pub(super) fn passes(&self, k: Entered<'static>, thread: &Thread, call: &CallIn) -> bool {
+        let next = fast::pass(k, call.handle, call.label, call.deadline, call.request);
+        if let Some(next) = next {
+            host::pass_words(&thread.context, &next.context);
+        }
+        next.is_some()
+    }
+
     /// Lets `thread` make a system call. `None` if it blocked.
     pub(super) fn enter(&self, thread: &'static Thread, call: CallIn) -> Option<CallOut> {
         self.run(thread);
         let k = self.on(self.core_of(thread));
         host::set_call(&thread.context, &call);
         let before = Port::registers(&thread.context).pc;
+        if self.passes(k, thread, &call) {
+            return None;
+        }
         loop {
             syscall::syscall(k, thread);
             run::leave(k);

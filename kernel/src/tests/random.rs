@@ -80,6 +80,8 @@ struct Fuzz {
     waits: HashMap<usize, (u64, u64)>,
     /// Calls that got past their handle, and all.
     past: (u64, u64),
+    /// Calls and answers on the fast path.
+    passed: u64,
     /// Cores of the machine.
     cores: usize,
 }
@@ -117,6 +119,7 @@ impl Fuzz {
             now: 1000,
             waits: HashMap::new(),
             past: (0, 0),
+            passed: 0,
             cores,
         }
     }
@@ -381,6 +384,10 @@ impl Fuzz {
             let mut tries = 0;
             loop {
                 let number = thread.call_number.get();
+                if tries == 0 && self.m.passes(k, thread, &call) {
+                    self.passed += 1;
+                    break;
+                }
                 syscall::syscall(k, thread);
                 let again =
                     thread.state.get() == State::Ready && Port::registers(&thread.context).pc != pc;
@@ -419,7 +426,8 @@ impl Fuzz {
         if thread.state.get() != State::Ready {
             self.past.0 += 1;
             let begun = thread.call_number.get() - number;
-            assert!(begun <= 1, "a call begins once");
+            // A call of a kernel object may end in a fault, which is one too.
+            assert!(begun <= 2, "a call begins once");
             return;
         }
         let status = host::results(&thread.context).status;
@@ -463,7 +471,7 @@ impl Fuzz {
                 waits.insert(key, place);
             } else if self.waits.get(&key) == Some(&place)
                 && thread.state.get() == State::Ready
-                && thread.history_count.get() > 0
+                && thread.call_number.get() > 0
             {
                 let status = host::results(&thread.context).status;
                 let known = Status::from_word(status).is_some() || thread.pending_fault().is_some();
@@ -478,7 +486,7 @@ impl Fuzz {
 
     /// A fault's answer leaves the registers as they were.
     fn faulted(&self, thread: &Thread) -> bool {
-        let last = thread.history[(thread.history_count.get() - 1) as usize % 16].get();
+        let last = thread.remembered(0);
         Label(last).hash() == objects::fault::INTERFACE.hash
     }
 

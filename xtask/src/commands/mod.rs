@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod bench;
 pub mod build;
 pub mod expand;
 pub mod fuzz;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lint => lint::lint(),
         Command::Size(options) => size::size(options),
         Command::Miri(options) => miri::miri(&options),
+        Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Expand(options) => expand::expand(options),
         Command::New(options) => new::new(options),

@@ -47,10 +47,14 @@ fn install(arch: Arch, yes: bool) -> Result<PathBuf> {
     find(arch.qemu()).with_context(|| format!("`{}` is missing even now", arch.qemu()))
 }
 
-fn check_version(program: &Path) -> Result<()> {
+/// Major and minor number of the emulator's version.
+pub fn version_of(program: &Path) -> Result<(u32, u32)> {
     let said = output(Command::new(program).arg("--version"))?;
-    let version = version(&said)
-        .with_context(|| format!("cannot tell the version of {}", program.display()))?;
+    version(&said).with_context(|| format!("cannot tell the version of {}", program.display()))
+}
+
+fn check_version(program: &Path) -> Result<()> {
+    let version = version_of(program)?;
     if version < OLDEST {
         bail!(
             "{} has version {}.{}; {}.{} or newer is needed",

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
-use super::fp;
+use super::{cpu, fp};
 use crate::arch::Trap;
 use core::{
     arch::{asm, global_asm},
@@ -43,6 +43,10 @@ global_asm!(
     SYNCHRONOUS = const SYNCHRONOUS,
     INTERRUPT = const INTERRUPT,
     ERROR = const ERROR,
+    CALL = const CALL,
+    STACK = const offset_of!(cpu::Local, stack),
+    CORE = const offset_of!(cpu::Local, core),
+    pass = sym crate::ipc::fast::tessera_pass,
     kernel_trap = sym super::machine::kernel_trap,
 );
 
@@ -50,6 +54,9 @@ global_asm!(
 const SYNCHRONOUS: u64 = 0;
 const INTERRUPT: u64 = 1;
 const ERROR: u64 = 2;
+
+/// The exception class of `svc` (ARM D19.2.37).
+const CALL: u64 = 0x15;
 
 unsafe extern "C" {
     /// Enters user mode with these registers; returns at the next trap, with
@@ -111,6 +118,15 @@ impl Context {
         for register in CLEARED {
             self.set(register, 0);
         }
+    }
+
+    /// Status 0 is that of a message.
+    #[inline(always)]
+    pub(super) fn answer(&self, label: Label, badge: u64, request_id: u64) {
+        self.set(0, 0);
+        self.set(1, label.0);
+        self.set(10, badge);
+        self.set(11, request_id);
     }
 
     pub(super) fn set_word(&self, index: usize, word: u64) {
@@ -180,7 +196,7 @@ fn decode() -> Trap {
         _ => 0,
     };
     match code >> 26 & 0x3f {
-        0x15 => Trap::Call,
+        CALL => Trap::Call,
         0x07 => Trap::FloatingPoint,
         0x20 => fault(FaultKind::Execute, address(), code),
         0x24 if code & 0x3f == ALIGNMENT => fault(FaultKind::Alignment, address(), code),

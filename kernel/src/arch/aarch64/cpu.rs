@@ -3,11 +3,11 @@
 #![allow(unsafe_code, reason = "system registers")]
 
 use super::{fp, paging};
-use crate::platform::CORES;
+use crate::{platform::CORES, schedule::core::Core, start::KERNEL};
 use core::{
     arch::{asm, global_asm},
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed},
 };
 
 // SCTLR_EL1 (ARM D19.2.120).
@@ -79,8 +79,27 @@ unsafe extern "C" {
     static emergency_top: u8;
 }
 
-/// Where each core's stack begins and ends.
-static STACKS: [[AtomicUsize; 2]; CORES] = [const { [const { AtomicUsize::new(0) }; 2] }; CORES];
+/// What a core finds at `TPIDR_EL1`, `trap.S` too.
+#[repr(C, align(64))]
+pub(super) struct Local {
+    /// The core's number.
+    number: AtomicUsize,
+    /// The kernel's stack pointer while a user program runs.
+    pub(super) stack: AtomicUsize,
+    /// The kernel's own.
+    pub(super) core: AtomicPtr<Core>,
+    /// Where the kernel's stack begins and ends.
+    bounds: [AtomicUsize; 2],
+}
+
+static LOCALS: [Local; CORES] = [const {
+    Local {
+        number: AtomicUsize::new(0),
+        stack: AtomicUsize::new(0),
+        core: AtomicPtr::new(core::ptr::null_mut()),
+        bounds: [const { AtomicUsize::new(0) }; 2],
+    }
+}; CORES];
 
 pub(super) fn adopt(root: u64) {
     // PAN is bits 23:20 of ID_AA64MMFR1_EL1 (ARM D19.2.65).
@@ -95,13 +114,17 @@ pub(super) fn adopt(root: u64) {
 }
 
 pub(super) fn up(core: usize, stack: Range<usize>) {
-    STACKS[core][0].store(stack.start, Relaxed);
-    STACKS[core][1].store(stack.end, Relaxed);
+    let local = &LOCALS[core];
+    local.number.store(core, Relaxed);
+    let own = &raw const KERNEL.cores[core];
+    local.core.store(own.cast_mut(), Relaxed);
+    local.bounds[0].store(stack.start, Relaxed);
+    local.bounds[1].store(stack.end, Relaxed);
     let vectors = &raw const tessera_vectors;
     // SAFETY: `trap.S` has a vector table there.
     unsafe { asm!("msr vbar_el1, {}", in(reg) vectors, options(nostack, preserves_flags)) };
-    // SAFETY: only `core` below reads this register.
-    unsafe { asm!("msr tpidr_el1, {}", in(reg) core, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: only `local` below and `trap.S` read this register.
+    unsafe { asm!("msr tpidr_el1, {}", in(reg) local, options(nostack, preserves_flags)) };
     // SAFETY: concerns only what user programs may read.
     unsafe {
         asm!("msr cntkctl_el1, {}", in(reg) EL0VCTEN, options(nomem, nostack, preserves_flags));
@@ -149,12 +172,17 @@ fn feature_2() -> u64 {
     features
 }
 
-/// `TPIDR_EL1`, which boot sets.
+/// The calling core's; that of the core that boots until `up`.
+fn local() -> &'static Local {
+    let local: *const Local;
+    // SAFETY: reads a register, which boot's entry has cleared.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) local, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: null, or what `up` put there.
+    unsafe { local.as_ref() }.unwrap_or(&LOCALS[0])
+}
+
 pub(super) fn core() -> usize {
-    let core: usize;
-    // SAFETY: reads a register.
-    unsafe { asm!("mrs {}, tpidr_el1", out(reg) core, options(nomem, nostack, preserves_flags)) };
-    core
+    local().number.load(Relaxed)
 }
 
 /// `wfi` ends when an interrupt waits even if it is masked (ARM D1.6.2).
@@ -182,7 +210,7 @@ pub(super) fn frame_pointer() -> usize {
 pub(super) fn caller(frame: usize) -> Option<(usize, usize)> {
     let record = frame..frame.checked_add(16)?;
     let emergency = (&raw const emergency_bottom).addr()..(&raw const emergency_top).addr();
-    let [start, end] = &STACKS[core()];
+    let [start, end] = &local().bounds;
     let own = start.load(Relaxed)..end.load(Relaxed);
     let inside = |stack: Range<usize>| stack.start <= record.start && record.end <= stack.end;
     if !record.start.is_multiple_of(8) || !(inside(own) || inside(emergency)) {

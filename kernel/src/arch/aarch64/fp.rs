@@ -108,7 +108,15 @@ impl State {
         }
     }
 
+    #[inline(always)]
     pub(super) fn forget(&self) {
+        if self.place.load(Relaxed) != ABSENT {
+            self.give_up();
+        }
+    }
+
+    #[cold]
+    fn give_up(&self) {
         if self.place.swap(ABSENT, Relaxed) == LOADED {
             allow(false);
         }

@@ -1,13 +1,14 @@
 // Entry to user mode and every way back.
 //
-// tessera_run is a call: it saves the registers that a call preserves, and the
-// context's address, on the kernel stack, loads the user's registers and leaves
-// by eret. A trap from EL0 arrives with SP_EL1 where tessera_run left it:
+// tessera_run is a call: it saves the registers that a call preserves on the
+// kernel stack, notes that in the core's locals (TPIDR_EL1), loads the user's
+// registers and leaves by eret with SP_EL1 at the context. A trap from EL0 saves
+// into it and ends as tessera_run's return, in x0 the vector's number.
 //
-//      sp + 96  the context
-//      sp +  0  x29 x30 x19 ... x28
+// A system call saves only what a call preserves and the call's own registers,
+// and asks tessera_pass first: it may leave by another thread's context, and
+// tessera_run has not returned yet.
 //
-// and ends as tessera_run's return, in x0 the vector's number.
 // A trap from EL1 is a bug: its registers go to an emergency stack, as the
 // stack itself may be what broke, and from there to kernel_trap.
 
@@ -16,14 +17,17 @@
     .global tessera_run
     .type   tessera_run, %function
 tessera_run:
-    stp     x29, x30, [sp, #-112]!
+    stp     x29, x30, [sp, #-96]!
     mov     x29, sp
     stp     x19, x20, [sp, #16]
     stp     x21, x22, [sp, #32]
     stp     x23, x24, [sp, #48]
     stp     x25, x26, [sp, #64]
     stp     x27, x28, [sp, #80]
-    str     x0, [sp, #96]
+    mrs     x1, tpidr_el1
+    mov     x2, sp
+    str     x2, [x1, #{STACK}]
+    mov     sp, x0
     ldp     x1, x2, [x0, #{PC}]             // pc, pstate
     msr     elr_el1, x1
     msr     spsr_el1, x2
@@ -52,41 +56,112 @@ tessera_run:
     isb
     .size   tessera_run, . - tessera_run
 
-// From a vector: x0 and x1 are on the stack, x1 is the result.
+// From a vector: sp is the context, x0 and x1 are saved, x1 is the result.
     .type   user_trap, %function
 user_trap:
-    ldr     x0, [sp, #112]                  // the context
-    stp     x2, x3, [x0, #16]
-    stp     x4, x5, [x0, #32]
-    stp     x6, x7, [x0, #48]
-    stp     x8, x9, [x0, #64]
-    stp     x10, x11, [x0, #80]
-    stp     x12, x13, [x0, #96]
-    stp     x14, x15, [x0, #112]
-    stp     x16, x17, [x0, #128]
-    stp     x18, x19, [x0, #144]
-    stp     x20, x21, [x0, #160]
-    stp     x22, x23, [x0, #176]
-    stp     x24, x25, [x0, #192]
-    stp     x26, x27, [x0, #208]
-    stp     x28, x29, [x0, #224]
-    str     x30, [x0, #240]
-    ldp     x2, x3, [sp], #16
-    stp     x2, x3, [x0]
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x19, [sp, #144]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    str     x30, [sp, #240]
     mrs     x2, elr_el1
     mrs     x3, spsr_el1
-    stp     x2, x3, [x0, #{PC}]
+    stp     x2, x3, [sp, #{PC}]
     mrs     x2, sp_el0
-    str     x2, [x0, #{SP}]
+    str     x2, [sp, #{SP}]
     mov     x0, x1
+    mrs     x2, tpidr_el1
+    ldr     x2, [x2, #{STACK}]
+    mov     sp, x2
+run_returns:
     ldp     x19, x20, [sp, #16]
     ldp     x21, x22, [sp, #32]
     ldp     x23, x24, [sp, #48]
     ldp     x25, x26, [sp, #64]
     ldp     x27, x28, [sp, #80]
-    ldp     x29, x30, [sp], #112
+    ldp     x29, x30, [sp], #96
     ret
     .size   user_trap, . - user_trap
+
+// From the vector, of a system call: sp is the context, x12 and x13 are saved.
+// The other registers from x14 to x18 are dead, and so are the flags.
+    .type   call_trap, %function
+call_trap:
+    stp     x0, x1, [sp]
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    str     x19, [sp, #152]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    str     x30, [sp, #240]
+    mrs     x12, elr_el1
+    str     x12, [sp, #{PC}]
+    mrs     x12, sp_el0
+    str     x12, [sp, #{SP}]
+    mrs     x12, tpidr_el1
+    mov     x4, x11                         // tessera_pass(context, handle,
+    mov     x3, x10                         //     label, deadline, request, core)
+    mov     x2, x1
+    mov     x1, x0
+    mov     x0, sp
+    ldr     x5, [x12, #{CORE}]
+    ldr     x12, [x12, #{STACK}]
+    mov     sp, x12
+    mov     x29, x12                        // the frame record of tessera_run
+    bl      {pass}
+    cbz     x0, 1f
+    ldr     x2, [x0, #{PC}]
+    msr     elr_el1, x2
+    msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
+    ldr     x2, [x0, #{SP}]
+    msr     sp_el0, x2
+    ldr     x2, [x0, #{THREAD}]
+    msr     tpidr_el0, x2
+    ldp     x2, x3, [x1, #16]
+    ldp     x4, x5, [x1, #32]
+    ldp     x6, x7, [x1, #48]
+    ldp     x8, x9, [x1, #64]
+    mov     sp, x0
+    ldp     x10, x11, [x0, #80]
+    mov     x12, xzr
+    mov     x13, xzr
+    mov     x14, xzr
+    mov     x15, xzr
+    mov     x16, xzr
+    mov     x17, xzr
+    mov     x18, xzr
+    ldr     x19, [x0, #152]
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    mov     x30, xzr
+    ldp     x0, x1, [x0]
+    eret
+    dsb     nsh
+    isb
+1:  mrs     x2, spsr_el1                    // to tessera_run's caller
+    str     x2, [x1, #{PC} + 8]
+    mov     x0, #{SYNCHRONOUS}
+    b       run_returns
+    .size   call_trap, . - call_trap
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.
     .type   bug_trap, %function
@@ -124,7 +199,7 @@ bug_trap:
 
     .macro from_user result
     .balign 128
-    stp     x0, x1, [sp, #-16]!
+    stp     x0, x1, [sp]
     mov     x1, #\result
     b       user_trap
     .endm
@@ -143,7 +218,16 @@ tessera_vectors:
     .rept   8                               // EL1, with SP_EL0 and SP_EL1
     from_kernel
     .endr
-    from_user {SYNCHRONOUS}                 // EL0
+    .balign 128                             // EL0
+    stp     x12, x13, [sp, #96]
+    mrs     x12, esr_el1
+    lsr     x12, x12, #26
+    cmp     x12, #{CALL}
+    b.eq    call_trap
+    ldr     x12, [sp, #96]
+    stp     x0, x1, [sp]
+    mov     x1, #{SYNCHRONOUS}
+    b       user_trap
     from_user {INTERRUPT}
     from_user {INTERRUPT}
     from_user {ERROR}

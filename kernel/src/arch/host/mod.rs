@@ -76,6 +76,13 @@ pub fn set_call(context: &Context, call: &CallIn) {
     context.pc.set(context.pc.get() + 4);
 }
 
+/// Gives a thread the words of another's system call, as the fast path's end.
+pub fn pass_words(from: &Context, to: &Context) {
+    for (place, word) in to.words.iter().zip(&from.words) {
+        place.set(word.get());
+    }
+}
+
 /// Where a thread's floating-point state is: 0 absent, 1 saved, 2 in the registers.
 pub fn fp(context: &Context) -> u8 {
     context.fp.get()
@@ -145,6 +152,13 @@ impl Arch for Port {
         }
         context.deadline.set(out.badge);
         context.request.set(out.request_id);
+    }
+
+    fn answer(context: &Registers, label: Label, badge: u64, request_id: u64) {
+        context.handle.set(0);
+        context.label.set(label.0);
+        context.deadline.set(badge);
+        context.request.set(request_id);
     }
 
     fn set_word(context: &Registers, index: usize, word: u64) {

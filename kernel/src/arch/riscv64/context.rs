@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
-use super::fp;
+use super::{cpu, fp};
 use crate::arch::Trap;
 use core::{
     arch::{asm, global_asm},
@@ -36,6 +36,9 @@ global_asm!(
     include_str!("trap.S"),
     PC = const offset_of!(Context, pc),
     KERNEL_SP = const offset_of!(Context, kernel_sp),
+    CALL = const CALL,
+    CORE = const offset_of!(cpu::Local, core),
+    pass = sym crate::ipc::fast::tessera_pass,
     kernel_trap = sym super::machine::kernel_trap,
 );
 
@@ -44,6 +47,9 @@ unsafe extern "C" {
     /// registers saved.
     fn tessera_run(context: *const Context);
 }
+
+/// `scause` of `ecall` from user mode (Priv 4.1.8). `trap.S` steps over it.
+const CALL: u64 = 8;
 
 // Numbers of registers.
 const RA: usize = 1;
@@ -107,12 +113,22 @@ impl Context {
         }
     }
 
+    /// Status 0 is that of a message.
+    #[inline(always)]
+    pub(super) fn answer(&self, label: Label, badge: u64, request_id: u64) {
+        self.set(A0, 0);
+        self.set(A1, label.0);
+        self.set(T2, badge);
+        self.set(T3, request_id);
+    }
+
     pub(super) fn set_word(&self, index: usize, word: u64) {
         self.set(WORD[index], word);
     }
 
     pub(super) fn retry(&self) {
-        self.skip(-4);
+        let pc = self.pc.load(Relaxed);
+        self.pc.store(pc.wrapping_sub(4), Relaxed);
     }
 
     pub(super) fn registers(&self) -> RegistersInfo {
@@ -143,10 +159,7 @@ impl Context {
         };
         match code {
             _ if code & INTERRUPT != 0 => Trap::Interrupt,
-            8 => {
-                self.skip(4);
-                Trap::Call
-            }
+            CALL => Trap::Call,
             // Nothing says that it was about floating point, but with the state
             // loaded a truly illegal instruction comes back here.
             2 if !fp::allowed() => Trap::FloatingPoint,
@@ -157,11 +170,6 @@ impl Context {
             3 => fault(FaultKind::Breakpoint, 0),
             _ => fault(FaultKind::Illegal, 0),
         }
-    }
-
-    fn skip(&self, bytes: i64) {
-        let pc = self.pc.load(Relaxed);
-        self.pc.store(pc.wrapping_add_signed(bytes), Relaxed);
     }
 
     fn get(&self, register: usize) -> u64 {

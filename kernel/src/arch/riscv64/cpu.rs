@@ -2,11 +2,11 @@
 
 #![allow(unsafe_code, reason = "control and status registers")]
 
-use crate::platform::CORES;
+use crate::{platform::CORES, schedule::core::Core, start::KERNEL};
 use core::{
     arch::asm,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed},
 };
 
 /// `sstatus` (Priv 4.1.1): bits that must be 0 when the kernel runs. SIE and
@@ -24,17 +24,36 @@ unsafe extern "C" {
     static emergency_top: u8;
 }
 
-/// Where each core's stack begins and ends.
-static STACKS: [[AtomicUsize; 2]; CORES] = [const { [const { AtomicUsize::new(0) }; 2] }; CORES];
+/// What `tp` leads to while the kernel runs, in `trap.S` too.
+#[repr(C, align(64))]
+pub(super) struct Local {
+    /// The core's number.
+    number: AtomicUsize,
+    /// The kernel's own.
+    pub(super) core: AtomicPtr<Core>,
+    /// Where the kernel's stack begins and ends.
+    bounds: [AtomicUsize; 2],
+}
 
-/// `tp` has the core's number while the kernel runs.
+static LOCALS: [Local; CORES] = [const {
+    Local {
+        number: AtomicUsize::new(0),
+        core: AtomicPtr::new(core::ptr::null_mut()),
+        bounds: [const { AtomicUsize::new(0) }; 2],
+    }
+}; CORES];
+
 pub(super) fn up(core: usize, stack: Range<usize>) {
-    STACKS[core][0].store(stack.start, Relaxed);
-    STACKS[core][1].store(stack.end, Relaxed);
+    let local = &LOCALS[core];
+    local.number.store(core, Relaxed);
+    let own = &raw const KERNEL.cores[core];
+    local.core.store(own.cast_mut(), Relaxed);
+    local.bounds[0].store(stack.start, Relaxed);
+    local.bounds[1].store(stack.end, Relaxed);
     let trap = &raw const tessera_trap;
     // SAFETY: `trap.S` has the handler there, which expects `sscratch` to be 0.
     unsafe {
-        asm!("csrw sscratch, zero", "csrw stvec, {}", "mv tp, {}", in(reg) trap, in(reg) core,
+        asm!("csrw sscratch, zero", "csrw stvec, {}", "mv tp, {}", in(reg) trap, in(reg) local,
             options(nostack, preserves_flags));
     }
     // SAFETY: concerns user programs, and interrupts that are masked anyway.
@@ -44,11 +63,17 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     }
 }
 
+/// The calling core's; that of the core that boots until `up`.
+fn local() -> &'static Local {
+    let local: *const Local;
+    // SAFETY: reads a register, which boot's entry has cleared.
+    unsafe { asm!("mv {}, tp", out(reg) local, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: null, or what `up` put there.
+    unsafe { local.as_ref() }.unwrap_or(&LOCALS[0])
+}
+
 pub(super) fn core() -> usize {
-    let core: usize;
-    // SAFETY: reads a register.
-    unsafe { asm!("mv {}, tp", out(reg) core, options(nomem, nostack, preserves_flags)) };
-    core
+    local().number.load(Relaxed)
 }
 
 /// `wfi` ends when an enabled interrupt waits even if `sstatus.SIE` is 0 (Priv
@@ -71,7 +96,7 @@ pub(super) fn frame_pointer() -> usize {
 pub(super) fn caller(frame: usize) -> Option<(usize, usize)> {
     let record = frame.checked_sub(16)?..frame;
     let emergency = (&raw const emergency_bottom).addr()..(&raw const emergency_top).addr();
-    let [start, end] = &STACKS[core()];
+    let [start, end] = &local().bounds;
     let own = start.load(Relaxed)..end.load(Relaxed);
     let inside = |stack: Range<usize>| stack.start <= record.start && record.end <= stack.end;
     if !record.start.is_multiple_of(8) || !(inside(own) || inside(emergency)) {

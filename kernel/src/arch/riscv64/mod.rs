@@ -21,6 +21,7 @@ use super::{Access, Arch, Boot, Entry, Line, Trap};
 use crate::platform::Platform;
 use core::ops::Range;
 use libipc_abi::{
+    label::Label,
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
 };
@@ -51,6 +52,11 @@ impl Arch for Port {
 
     fn call_out(context: &Self::Context, out: &CallOut) {
         context.call_out(out);
+    }
+
+    #[inline(always)]
+    fn answer(context: &Self::Context, label: Label, badge: u64, request_id: u64) {
+        context.answer(label, badge, request_id);
     }
 
     fn set_word(context: &Self::Context, index: usize, word: u64) {

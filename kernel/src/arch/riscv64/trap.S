@@ -1,9 +1,13 @@
 // Entry to user mode and every way back.
 //
 // tessera_run is a call: it saves the registers that a call preserves, and tp,
-// which has the core's number, on the kernel stack, loads the user's registers
+// where the core's locals are, on the kernel stack, loads the user's registers
 // and leaves by sret, with the context's address in sscratch. A trap from user
 // mode finds the context there and ends as tessera_run's return.
+//
+// A system call saves only what a call preserves and the call's own registers,
+// and asks tessera_pass first: it may leave by another thread's context, and
+// tessera_run has not returned yet.
 //
 // While the kernel runs, sscratch is 0: so a trap from the kernel is told apart,
 // which is a bug. Its registers go to an emergency stack, as the stack itself
@@ -75,10 +79,13 @@ tessera_run:
 tessera_trap:
     csrrw   a0, sscratch, a0                // sscratch: the user's a0
     beqz    a0, bug_trap
+    sd      t0, 32(a0)
+    csrr    t0, scause
+    addi    t0, t0, -{CALL}
+    beqz    t0, call_trap
     sd      ra, 0(a0)
     sd      sp, 8(a0)
     sd      gp, 16(a0)
-    sd      t0, 32(a0)
     sd      t1, 40(a0)
     sd      t2, 48(a0)
     sd      s0, 56(a0)
@@ -110,6 +117,7 @@ tessera_trap:
     sd      t0, {PC}(a0)
     ld      sp, {KERNEL_SP}(a0)
     ld      tp, 0(sp)
+run_returns:
     ld      s1, 88(sp)
     ld      s2, 80(sp)
     ld      s3, 72(sp)
@@ -126,6 +134,88 @@ tessera_trap:
     addi    sp, sp, 112
     ret
     .size   tessera_trap, . - tessera_trap
+
+// Of a system call: a0 is the context, t0 is saved, sscratch has the user's a0.
+// ra and t4 to t6 are dead, but ra is kept for whoever asks where it was.
+    .type   call_trap, @function
+call_trap:
+    csrrw   t0, sscratch, zero
+    sd      t0, 72(a0)
+    sd      ra, 0(a0)
+    sd      sp, 8(a0)
+    sd      gp, 16(a0)
+    sd      s0, 56(a0)
+    sd      s1, 64(a0)
+    sd      s2, 136(a0)
+    sd      s3, 144(a0)
+    sd      s4, 152(a0)
+    sd      s5, 160(a0)
+    sd      s6, 168(a0)
+    sd      s7, 176(a0)
+    sd      s8, 184(a0)
+    sd      s9, 192(a0)
+    sd      s10, 200(a0)
+    sd      s11, 208(a0)
+    sd      a1, 80(a0)
+    sd      a2, 88(a0)
+    sd      a3, 96(a0)
+    sd      a4, 104(a0)
+    sd      a5, 112(a0)
+    sd      a6, 120(a0)
+    sd      a7, 128(a0)
+    sd      t1, 40(a0)
+    sd      t2, 48(a0)
+    sd      t3, 216(a0)
+    csrr    t4, sepc
+    addi    t4, t4, 4
+    sd      t4, {PC}(a0)
+    ld      sp, {KERNEL_SP}(a0)
+    ld      tp, 0(sp)
+    mv      a4, t3                          // tessera_pass(context, handle,
+    mv      a3, t2                          //     label, deadline, request, core)
+    mv      a2, a1
+    mv      a1, t0
+    addi    s0, sp, 112                     // the frame of tessera_run
+    ld      a5, {CORE}(tp)
+    call    {pass}
+    beqz    a0, run_returns
+    ld      t0, {PC}(a0)
+    csrw    sepc, t0
+    csrw    sscratch, a0
+    sd      sp, {KERNEL_SP}(a0)
+    ld      a2, 88(a1)
+    ld      a3, 96(a1)
+    ld      a4, 104(a1)
+    ld      a5, 112(a1)
+    ld      a6, 120(a1)
+    ld      a7, 128(a1)
+    ld      t0, 32(a1)
+    ld      t1, 40(a1)
+    li      ra, 0
+    li      t4, 0
+    li      t5, 0
+    li      t6, 0
+    ld      sp, 8(a0)
+    ld      gp, 16(a0)
+    ld      tp, 24(a0)
+    ld      t2, 48(a0)
+    ld      t3, 216(a0)
+    ld      s0, 56(a0)
+    ld      s1, 64(a0)
+    ld      s2, 136(a0)
+    ld      s3, 144(a0)
+    ld      s4, 152(a0)
+    ld      s5, 160(a0)
+    ld      s6, 168(a0)
+    ld      s7, 176(a0)
+    ld      s8, 184(a0)
+    ld      s9, 192(a0)
+    ld      s10, 200(a0)
+    ld      s11, 208(a0)
+    ld      a1, 80(a0)
+    ld      a0, 72(a0)
+    sret
+    .size   call_trap, . - call_trap
 
 // sscratch holds a0. Nothing returns from here.
     .type   bug_trap, @function

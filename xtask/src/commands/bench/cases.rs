@@ -1,0 +1,148 @@
+//! What is measured, and what the peers take for the same.
+
+use crate::arch::Arch;
+
+/// A figure for each architecture.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// For aarch64.
+    pub aarch64: u64,
+    /// For riscv64.
+    pub riscv64: u64,
+}
+
+impl Figures {
+    /// That of an architecture.
+    pub fn of(self, arch: Arch) -> u64 {
+        match arch {
+            Arch::Aarch64 => self.aarch64,
+            Arch::Riscv64 => self.riscv64,
+        }
+    }
+}
+
+const fn both(aarch64: u64, riscv64: u64) -> Option<Figures> {
+    Some(Figures { aarch64, riscv64 })
+}
+
+/// A case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, here and in the guest.
+    pub name: &'static str,
+    /// What is done once, and what of it is counted.
+    pub what: &'static str,
+    /// The best peer's name and figures; `docs/performance.md` says how they were
+    /// measured.
+    pub peer: Option<(&'static str, Figures)>,
+    /// The most that it may take.
+    pub bar: Figures,
+}
+
+const fn case(
+    name: &'static str,
+    what: &'static str,
+    peer: Option<(&'static str, Figures)>,
+    bar: Option<Figures>,
+) -> Case {
+    let Some(bar) = bar else {
+        panic!("each case has a bar")
+    };
+    Case {
+        name,
+        what,
+        peer,
+        bar,
+    }
+}
+
+const fn peer(name: &'static str, aarch64: u64, riscv64: u64) -> Option<(&'static str, Figures)> {
+    Some((name, Figures { aarch64, riscv64 }))
+}
+
+/// All of them, in the order in which they are shown.
+pub const CASES: &[Case] = &[
+    case(
+        "call_2w",
+        "call and reply, two words there and one back, another address space",
+        peer("seL4", 475, 636),
+        both(340, 390),
+    ),
+    case(
+        "call_2w_fp",
+        "the same, both sides compute with floating point each time",
+        None,
+        both(490, 650),
+    ),
+    case(
+        "call_8w",
+        "eight words there, one back",
+        peer("seL4", 1379, 1868),
+        both(360, 410),
+    ),
+    case(
+        "call_32w",
+        "32 words there, two back",
+        peer("seL4", 1619, 2156),
+        both(520, 650),
+    ),
+    case(
+        "lease_4k",
+        "4 KiB by lease into the server's own buffer",
+        peer("Linux pipe", 16_218, 17_996),
+        both(1800, 2400),
+    ),
+    case(
+        "signal_wait",
+        "a signal to a thread of higher priority, until it waits again",
+        peer("seL4", 892, 1199),
+        both(380, 450),
+    ),
+    case(
+        "refused",
+        "a signal through a handle that nobody gave",
+        peer("seL4", 270, 401),
+        both(100, 110),
+    ),
+    case(
+        "call_cap",
+        "a call with one capability moved, there or back",
+        None,
+        both(700, 800),
+    ),
+    case(
+        "call_kept",
+        "a call that another thread of the server answers, woken by a signal",
+        None,
+        both(1200, 1500),
+    ),
+    case(
+        "call_timeout",
+        "a call to nobody, until its deadline has passed; without the idle time",
+        None,
+        both(1500, 1800),
+    ),
+    case(
+        "thread",
+        "a thread is made, runs, ends and is joined",
+        peer("Linux", 37_340, 42_724),
+        both(4000, 4500),
+    ),
+    case(
+        "zero_page",
+        "the first touch of a page",
+        peer("Linux", 3983, 4288),
+        both(900, 1300),
+    ),
+    case(
+        "map_page",
+        "a page is mapped, touched and unmapped",
+        peer("Linux", 24_198, 20_050),
+        both(2000, 2500),
+    ),
+];
+
+/// The case with this name.
+pub fn find(name: &str) -> Option<&'static Case> {
+    CASES.iter().find(|case| case.name == name)
+}

@@ -1,0 +1,130 @@
+//! Figures: read from the guest, kept in files, compared.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::workspace::{root, shown};
+
+/// What a figure may grow by before it is a regression, in per cent.
+pub const TOLERANCE: u64 = 2;
+
+/// One figure.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// Architecture.
+    pub arch: String,
+    /// Case.
+    pub case: String,
+    /// Instructions that the guest executes for one operation.
+    pub instructions: u64,
+    /// What the number counts.
+    pub unit: String,
+}
+
+/// Reads a line of the guest: a case, how often it was done, and nanoseconds, which
+/// are instructions. `None` for any other line; an error if the case failed.
+pub fn parse(arch: &str, line: &str) -> Option<Result<Figure, String>> {
+    let (case, rest) = line.trim().strip_prefix("[bench] ")?.split_once(' ')?;
+    if let Some(reason) = rest.strip_prefix("failed: ") {
+        return Some(Err(format!("{case}: {reason}")));
+    }
+    let (times, taken) = rest.split_once(' ')?;
+    let (times, taken): (u64, u64) = (times.parse().ok()?, taken.parse().ok()?);
+    Some(Ok(Figure {
+        arch: arch.into(),
+        case: case.into(),
+        instructions: (taken + times / 2).checked_div(times)?,
+        unit: "guest instructions".into(),
+    }))
+}
+
+/// Where the figures for this version of the emulator are kept.
+pub fn file(version: &str) -> PathBuf {
+    root().join(format!("tests/bench/qemu-{version}.json"))
+}
+
+/// Reads figures; none if there is no such file.
+pub fn read(path: &Path) -> Result<Vec<Figure>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path)?;
+    serde_json::from_str(&text).with_context(|| format!("cannot read {}", shown(path)))
+}
+
+/// Writes figures.
+pub fn write(path: &Path, figures: &[Figure]) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(figures)?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", shown(path)))
+}
+
+/// Replaces the figures of the cases that were measured.
+pub fn merge(kept: &mut Vec<Figure>, measured: &[Figure]) {
+    for figure in measured {
+        match find(kept, figure) {
+            Some(index) => kept[index] = figure.clone(),
+            None => kept.push(figure.clone()),
+        }
+    }
+}
+
+/// What has grown by more than is tolerated: one line each.
+pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
+    let grown = |figure: &&Figure| {
+        find(kept, figure).is_some_and(|index| {
+            figure.instructions * 100 > kept[index].instructions * (100 + TOLERANCE)
+        })
+    };
+    let line = |figure: &Figure| {
+        let before = find(kept, figure).map_or(0, |index| kept[index].instructions);
+        format!(
+            "{} {}: {} instructions, {before} before",
+            figure.arch, figure.case, figure.instructions
+        )
+    };
+    measured.iter().filter(grown).map(line).collect()
+}
+
+fn find(kept: &[Figure], figure: &Figure) -> Option<usize> {
+    kept.iter()
+        .position(|other| other.arch == figure.arch && other.case == figure.case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(case: &str, instructions: u64) -> Figure {
+        let line = format!("[bench] {case} 1 {instructions}");
+        parse("aarch64", &line).unwrap().unwrap()
+    }
+
+    #[test]
+    fn lines_are_read() {
+        assert_eq!(parse("aarch64", "[bench] done"), None);
+        assert_eq!(parse("aarch64", "hello"), None);
+        let rounded = parse("riscv64", "[bench] call_2w 4 1399\r").unwrap();
+        assert_eq!(rounded.unwrap().instructions, 350);
+        let failed = parse("riscv64", "[bench] thread failed: no room").unwrap();
+        assert_eq!(failed.unwrap_err(), "thread: no room");
+        assert_eq!(parse("aarch64", "[bench] call_2w 0 5"), None);
+    }
+
+    #[test]
+    fn more_than_the_tolerance_is_a_regression() {
+        let kept = [figure("a", 1000), figure("b", 1000)];
+        assert!(regressions(&kept, &[figure("a", 1020), figure("c", 9)]).is_empty());
+        let said = regressions(&kept, &[figure("a", 1021), figure("b", 900)]);
+        assert_eq!(said, ["aarch64 a: 1021 instructions, 1000 before"]);
+    }
+
+    #[test]
+    fn merging_replaces_what_was_measured() {
+        let mut kept = vec![figure("a", 1), figure("b", 2)];
+        merge(&mut kept, &[figure("b", 3), figure("c", 4)]);
+        assert_eq!(kept, [figure("a", 1), figure("b", 3), figure("c", 4)]);
+    }
+}
