@@ -87,7 +87,9 @@ pub use error::CallError;
 pub use lease::{Lease, LeaseFault, LeaseMut};
 pub use libipc_abi::wire::{Bytes, Text};
 pub use libipc_abi::{FOREVER, PAGE};
-pub use libipc_abi::{buffer as message_buffer, handle, label, operation, registers, status, wire};
+pub use libipc_abi::{
+    buffer as message_buffer, ending, handle, label, operation, registers, status, wire,
+};
 pub use libipc_macros::{ErrorCode, Wire, interface};
 pub use server::serve;
 pub use start::{ExitCode, Start};

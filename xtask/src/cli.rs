@@ -128,6 +128,9 @@ pub struct Test {
     /// Guest tests on this many cores only [default: 1 and 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub smp: Option<u32>,
+    /// Print which outcomes of each operation the suite `conformance` saw
+    #[arg(long, conflicts_with_all = ["host", "list"])]
+    pub matrix: bool,
     /// Only the host's tests
     #[arg(long, conflicts_with = "guest")]
     pub host: bool,

@@ -59,6 +59,8 @@ named! {
         Archive = "archive",
         /// Make reservations of processor time.
         Time = "time",
+        /// Make memory of any device's registers, and any interrupt line.
+        Devices = "devices",
     }
 }
 

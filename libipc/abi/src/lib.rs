@@ -5,12 +5,13 @@
 //! 1. [`handle`]: a capability as a task names it.
 //! 2. [`label`]: what a message is, in one word.
 //! 3. [`status`]: how a system call ended, and the closed set of transport errors.
-//! 4. [`registers`]: where each part of a message travels.
-//! 5. [`buffer`]: the message buffer for what does not fit in registers.
-//! 6. [`wire`]: how arguments become words.
-//! 7. [`operation`]: the constant table of an interface's operations.
-//! 8. [`objects`]: the interfaces of the kernel's objects.
-//! 9. [`start`]: what a new task finds when it starts.
+//! 4. [`ending`]: which of these each system call can end with.
+//! 5. [`registers`]: where each part of a message travels.
+//! 6. [`buffer`]: the message buffer for what does not fit in registers.
+//! 7. [`wire`]: how arguments become words.
+//! 8. [`operation`]: the constant table of an interface's operations.
+//! 9. [`objects`]: the interfaces of the kernel's objects.
+//! 10. [`start`]: what a new task finds when it starts.
 //!
 //! Everything here is plain data: no system call is made in this crate.
 #![no_std]
@@ -20,6 +21,7 @@
 extern crate self as libipc_abi;
 
 pub mod buffer;
+pub mod ending;
 pub mod handle;
 pub mod label;
 pub mod objects;

@@ -13,6 +13,8 @@ use proc_macro::TokenStream;
 ///     fn capacity(&mut self) -> Result<u64, BlockError>;
 /// }
 /// ```
+///
+/// `#[errors(A, B)]` above an operation lists its errors, for readers and for tests.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     finish(libipc_expand::interface(

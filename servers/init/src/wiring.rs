@@ -90,6 +90,7 @@ pub const fn system_right(object: SystemObject) -> Option<Rights> {
         SystemObject::KernelLog => Some(Rights::LOG),
         SystemObject::Counters => Some(Rights::COUNTERS),
         SystemObject::Time => Some(Rights::TIME),
+        SystemObject::Devices => Some(Rights::DEVICES),
         SystemObject::Archive => None,
     }
 }

@@ -13,6 +13,9 @@ pub use report::Line;
 pub use selection::{MAX_CASES, Selection};
 pub use table::{SUITES, Suite};
 
+/// Begins each line of the outcome matrix, which the suite `conformance` prints.
+pub const MATRIX: &str = "[matrix] ";
+
 /// Stands in a test system's page for the argument that selects the cases:
 /// the harness puts a [`Selection`] in its place.
 pub const SELECTION_ARGUMENT: &str = "@cases";

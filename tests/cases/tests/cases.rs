@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tessera_test_cases::{Line, MAX_CASES, SUITES, Selection};
+use libipc_abi::{ending::SYSTEM_CALLS, handle::ObjectType, objects};
+use tessera_test_cases::{Line, MAX_CASES, SUITES, Selection, Suite};
 
 #[test]
 fn names_are_unique_and_fit_a_path() {
@@ -32,6 +33,31 @@ fn names_are_unique_and_fit_a_path() {
                 suite.name
             );
         }
+    }
+}
+
+#[test]
+fn every_operation_and_system_call_has_a_row_in_the_matrix() {
+    let suite = Suite::find("conformance").expect("it is in the table");
+    let interfaces = [
+        objects::task::INTERFACE,
+        objects::thread::INTERFACE,
+        objects::endpoint::INTERFACE,
+        objects::memory::INTERFACE,
+        objects::interrupt::INTERFACE,
+        objects::reservation::INTERFACE,
+        objects::reply::INTERFACE,
+        objects::system::INTERFACE,
+    ];
+    assert_eq!(interfaces.len(), ObjectType::ALL.len());
+    let rows = interfaces.iter().flat_map(|interface| {
+        let object = interface.name.to_lowercase();
+        let operations = interface.operations.iter();
+        operations.map(move |operation| format!("{object}_{}", operation.name))
+    });
+    let calls = SYSTEM_CALLS.iter().map(|call| call.name.to_string());
+    for row in rows.chain(calls) {
+        assert!(suite.index(&row).is_some(), "there is no case {row}");
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::{
     check::{Failure, Verdict},
     child::Image,
-    fuzz, outcomes, suites,
+    fuzz, outcomes,
+    raw::Printer,
+    suites,
 };
 use alloc::{collections::BTreeMap, format};
 use libipc::{
@@ -26,12 +28,16 @@ pub(crate) struct World {
     pub(crate) log: SystemClient,
     /// Makes reservations, where the page lets it.
     time: Option<SystemClient>,
+    /// Reaches devices, where the page lets it.
+    devices: Option<SystemClient>,
     /// May stop the machine.
     pub(crate) shutdown: SystemClient,
     /// Registers of the serial line and its interrupt, where no console has them.
     uart: Option<(MemoryClient, InterruptClient)>,
     /// The file system and its pipes, where there are such.
     files: Option<(DirectoryClient, PipesClient)>,
+    /// The same registers, once the suite prints by itself.
+    printer: Option<Printer>,
     /// All else that the page gave.
     start: Start,
     powers: BTreeMap<&'static str, Capability>,
@@ -44,6 +50,12 @@ impl World {
         uart.ok_or_else(|| Failure::new("the page gives no device"))
     }
 
+    /// Prints by itself from now on, no more through the kernel's log.
+    pub(crate) fn take_console(&mut self) -> Verdict {
+        self.printer = Some(Printer::new(self.uart()?)?);
+        Ok(())
+    }
+
     /// A device's interrupt.
     pub(crate) fn uart_interrupt(&self) -> Result<&InterruptClient, Failure> {
         let uart = self.uart.as_ref().map(|(_, interrupt)| interrupt);
@@ -54,6 +66,12 @@ impl World {
     pub(crate) fn time(&self) -> Result<&SystemClient, Failure> {
         let time = self.time.as_ref();
         time.ok_or_else(|| Failure::new("the page gives no time"))
+    }
+
+    /// What reaches devices.
+    pub(crate) fn devices(&self) -> Result<&SystemClient, Failure> {
+        let devices = self.devices.as_ref();
+        devices.ok_or_else(|| Failure::new("the page gives no devices"))
     }
 
     /// The root of the file system.
@@ -96,12 +114,15 @@ pub(crate) fn main(mut start: Start) -> ExitCode {
     let mut take = |name| start.take::<SystemClient>(name);
     let (shutdown, counters, log) = (take("shutdown"), take("counters"), take("kernel-log"));
     let time = start.take::<SystemClient>("time").ok();
+    let devices = start.take::<SystemClient>("devices").ok();
     let uart = start.take("uart").ok().zip(start.take("uart-irq").ok());
     let files = start.take("files").ok().zip(start.take("pipes").ok());
     let world = (|| {
         Ok::<_, Failure>(World {
             uart,
             time,
+            devices,
+            printer: None,
             files,
             powers: BTreeMap::new(),
             image: Image::new()?,
@@ -193,8 +214,11 @@ pub(crate) fn say(world: &World, line: impl core::fmt::Display) {
         );
         text.push_str("...\n");
     }
-    // Without a log there is nobody to tell.
-    let _ = world.log.log(&text);
+    match &world.printer {
+        Some(printer) => printer.print(&text),
+        // Without a log there is nobody to tell.
+        None => _ = world.log.log(&text),
+    }
 }
 
 /// Stops the machine: the exit code says whether the suite came to its end.

@@ -13,6 +13,8 @@ use crate::{determinism, session, stranger, suite};
 pub struct Pool {
     queue: Mutex<VecDeque<Job>>,
     outcomes: Mutex<BTreeMap<String, Outcome>>,
+    /// Lines of the outcome matrix, by machine.
+    matrix: Mutex<BTreeMap<String, Vec<String>>>,
     news: Condvar,
     images: Images,
 }
@@ -23,6 +25,7 @@ impl Pool {
         let pool = Arc::new(Self {
             queue: Mutex::new(jobs.into()),
             outcomes: Mutex::default(),
+            matrix: Mutex::default(),
             news: Condvar::new(),
             images: Images::default(),
         });
@@ -53,6 +56,15 @@ impl Pool {
         }
     }
 
+    /// The outcome matrix, as far as its cases have run.
+    pub fn matrix(&self) -> String {
+        let matrix = self.matrix.lock().unwrap_or_else(PoisonError::into_inner);
+        let machines = matrix.iter();
+        let tables =
+            machines.map(|(machine, lines)| format!("\n{machine}\n{}\n", lines.join("\n")));
+        tables.collect()
+    }
+
     fn next(&self) -> Option<Job> {
         self.queue
             .lock()
@@ -74,7 +86,12 @@ impl Pool {
         let images = &self.images;
         let outcome = match &job.work {
             Work::Suite(suite, cases) => {
-                return suite::run(job, suite, *cases, images, &mut settled);
+                let machine = format!("{}/smp{}", job.arch, job.smp);
+                let mut matrix = |row: &str| {
+                    let mut matrix = self.matrix.lock().unwrap_or_else(PoisonError::into_inner);
+                    matrix.entry(machine.clone()).or_default().push(row.into());
+                };
+                return suite::run(job, suite, *cases, images, &mut settled, &mut matrix);
             }
             Work::Session(path) => session::run(job, path, images),
             Work::Stranger => stranger::run(job, images),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tessera_page::Page;
-use tessera_test_cases::{Line, SELECTION_ARGUMENT, Selection, Suite};
+use tessera_test_cases::{Line, MATRIX, SELECTION_ARGUMENT, Selection, Suite};
 use xtask::guest::{Event, Guest};
 use xtask::setup::qemu;
 use xtask::workspace::root;
@@ -19,18 +19,20 @@ use crate::progress::Progress;
 /// told by then what each task waits for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs the suite; `settled` gets each case's outcome as soon as it is known.
+/// Runs the suite; `settled` gets each case's outcome as soon as it is known,
+/// `matrix` each line of the outcome matrix.
 pub fn run(
     job: &Job,
     suite: &'static Suite,
     cases: Selection,
     images: &Images,
     settled: &mut dyn FnMut(usize, Outcome),
+    matrix: &mut dyn FnMut(&str),
 ) {
     let mut left = cases;
     while !left.is_empty() {
         let mut progress = Progress::new(suite, left);
-        let defect = match boot(job, suite, left, images, &mut progress, settled) {
+        let defect = match boot(job, suite, left, images, &mut progress, settled, matrix) {
             Ok(defect) => defect,
             Err(error) => Some(format!("{error:#}")),
         };
@@ -57,6 +59,7 @@ fn boot(
     images: &Images,
     progress: &mut Progress,
     settled: &mut dyn FnMut(usize, Outcome),
+    matrix: &mut dyn FnMut(&str),
 ) -> Result<Option<String>> {
     let system = root().join(format!("tests/systems/{}.toml", suite.system));
     let name = format!("{}-smp{}-{}", job.arch, job.smp, suite.name);
@@ -75,6 +78,9 @@ fn boot(
             Event::Line(line) => {
                 if Line::parse(&line).is_some() {
                     reported = Instant::now();
+                }
+                if let Some((_, row)) = line.split_once(MATRIX) {
+                    matrix(row);
                 }
                 if let Some((index, outcome)) = progress.line(&line) {
                     settled(index, outcome);

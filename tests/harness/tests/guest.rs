@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tessera_harness::plan;
 use tessera_harness::pool::Pool;
-use xtask::commands::test::GUEST_TESTS;
+use xtask::commands::test::{GUEST_MATRIX, GUEST_TESTS};
 
 /// Boots at a time: a machine of four cores keeps more than one of ours busy.
 const WORKERS: usize = 2;
@@ -26,7 +26,13 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|name| trial(name, pool.clone()))
         .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(pool) = pool
+        && std::env::var_os(GUEST_MATRIX).is_some()
+    {
+        println!("{}", pool.matrix());
+    }
+    conclusion.exit_code()
 }
 
 fn trial(name: String, pool: Option<Arc<Pool>>) -> Trial {

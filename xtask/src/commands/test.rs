@@ -19,6 +19,9 @@ pub const GUEST_ARCH: &str = "TESSERA_GUEST_ARCH";
 /// The one number of cores to test on, if set.
 pub const GUEST_SMP: &str = "TESSERA_GUEST_SMP";
 
+/// Whether to print the outcome matrix, if set.
+pub const GUEST_MATRIX: &str = "TESSERA_GUEST_MATRIX";
+
 /// What came of some tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Totals {
@@ -50,6 +53,9 @@ pub fn test(options: Test) -> Result<ExitCode> {
         command.env(GUEST_TESTS, "1");
         if let Some(arch) = options.arch {
             command.env(GUEST_ARCH, arch.name());
+        }
+        if options.matrix {
+            command.env(GUEST_MATRIX, "1");
         }
         if let Some(smp) = options.smp {
             command.env(GUEST_SMP, smp.to_string());

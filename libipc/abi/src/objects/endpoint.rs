@@ -10,14 +10,17 @@ pub trait Endpoint {
     /// session that counts its copies. At most `limit` calls through it are in
     /// flight at once. The endpoint's own payer pays. Needs `RECEIVE`.
     #[op(0)]
+    #[errors(BadArgument, QuotaExceeded, Died)]
     fn mint(&mut self, badge: u64, rights: u64, limit: u64) -> Result<EndpointClient, ObjectError>;
 
     /// Callers queue from now on, until their deadlines. Needs `CONTROL`.
     #[op(1)]
+    #[errors(WrongState)]
     fn pause(&mut self) -> Result<(), ObjectError>;
 
     /// Ends a pause. Needs `CONTROL`.
     #[op(2)]
+    #[errors(WrongState)]
     fn resume(&mut self) -> Result<(), ObjectError>;
 
     /// Queued and later calls fail with `Died`, for good. Needs `CONTROL`.
@@ -37,5 +40,6 @@ pub trait Endpoint {
     /// The session with this index, from 0 on; `NotFound` past the last. Needs
     /// `RECEIVE`.
     #[op(6, idempotent)]
+    #[errors(NotFound)]
     fn session(&mut self, index: u64) -> Result<SessionInfo, ObjectError>;
 }

@@ -10,10 +10,12 @@ pub trait Interrupt {
     /// interrupt arrives, and unmasks it. Needs `BIND`, and `SIGNAL` on the
     /// endpoint.
     #[op(0)]
+    #[errors(Died)]
     fn bind(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError>;
 
     /// Unmasks the line after the device was served. Needs `BIND`.
     #[op(1, idempotent)]
+    #[errors(WrongState)]
     fn acknowledge(&mut self) -> Result<(), ObjectError>;
 
     /// Masks the line and forgets the endpoint. Needs `BIND`.

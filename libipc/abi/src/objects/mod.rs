@@ -15,6 +15,11 @@
 //! | [`Reservation`] | [`System::create_reservation`] | processor time |
 //! | [`System`] | the kernel, at boot | machine-wide functions, by right |
 //!
+//! The errors of an operation stand above it. Besides, every call on an object can
+//! end in `Denied`, `Malformed` or `VersionMismatch`, one on a capability that is
+//! being taken back in `Revoked`, and one on the request being served, when there
+//! is none, in `Cancelled`.
+//!
 //! [`Fault`] is not a kernel object: it is what the kernel calls when a thread
 //! faults, served by whoever was named as the task's fault handler.
 

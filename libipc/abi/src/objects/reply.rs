@@ -9,6 +9,7 @@ pub trait Reply {
     /// Turns the request being served into a capability that can be answered
     /// later or by somebody else. Deleting it answers `Dropped`.
     #[op(0)]
+    #[errors(WrongState, QuotaExceeded)]
     fn keep(&mut self) -> Result<ReplyClient, ObjectError>;
 
     /// Copies `length` bytes at `offset` of a lease into the server's memory at
@@ -18,6 +19,7 @@ pub trait Reply {
     ///
     /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(1, idempotent)]
+    #[errors(BadAddress, OutOfRange, WrongState, LeaseFault)]
     unsafe fn read(
         &mut self,
         lease: u64,
@@ -29,6 +31,7 @@ pub trait Reply {
     /// Copies `length` bytes of the server's memory at `from` into a lease at
     /// `offset`.
     #[op(2, idempotent)]
+    #[errors(BadAddress, OutOfRange, WrongState, LeaseFault)]
     fn write(&mut self, lease: u64, offset: u64, from: u64, length: u64)
     -> Result<(), ObjectError>;
 

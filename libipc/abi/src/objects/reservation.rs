@@ -10,6 +10,7 @@ pub trait Reservation {
     /// and the next thread takes it from the last. Needs `CONTROL`, on the thread
     /// too.
     #[op(0)]
+    #[errors(Died)]
     fn bind(&mut self, thread: &ThreadClient) -> Result<(), ObjectError>;
 
     /// Its thread runs whenever its priority lets it. Needs `CONTROL`.
@@ -19,11 +20,13 @@ pub trait Reservation {
     /// Changes budget and period, in counter ticks, from the next refill on.
     /// `BadArgument` as for `create_reservation`. Needs `CONTROL`.
     #[op(2)]
+    #[errors(BadArgument)]
     fn change(&mut self, budget: u64, period: u64) -> Result<(), ObjectError>;
 
     /// Names the endpoint whose signal bits `signals` are set when the budget is
     /// used up. Needs `CONTROL`, and `SIGNAL` on the endpoint.
     #[op(3)]
+    #[errors(Died)]
     fn watch(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError>;
 
     /// The reservation's numbers. Needs `INSPECT`.

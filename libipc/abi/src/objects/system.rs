@@ -21,6 +21,7 @@ pub trait System {
     ///
     /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(2, idempotent)]
+    #[errors(LeaseFault)]
     unsafe fn read_log(
         &mut self,
         from: u64,
@@ -30,11 +31,13 @@ pub trait System {
 
     /// Appends text of the caller's memory to the log. Needs `LOG`.
     #[op(3)]
+    #[errors(OutOfRange, LeaseFault)]
     fn write_log(&mut self, from: u64, length: u64) -> Result<(), ObjectError>;
 
     /// Names the endpoint whose signal bits `signals` are set when the log
     /// grows. Needs `LOG`.
     #[op(4)]
+    #[errors(Died)]
     fn bind_log(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError>;
 
     /// The kernel stops printing to the early console, for good or until it
@@ -45,11 +48,13 @@ pub trait System {
     /// Memory for the registers of a device: `pages` from physical `address`
     /// on, outside RAM. Needs `DEVICES`.
     #[op(6)]
+    #[errors(BadAddress, OutOfRange, QuotaExceeded)]
     fn device_memory(&mut self, address: u64, pages: u64) -> Result<MemoryClient, ObjectError>;
 
     /// The interrupt line with the number that the device tree gives it: for
     /// GIC the interrupt id, for PLIC the source. Needs `DEVICES`.
     #[op(7)]
+    #[errors(Overlap, NotFound, QuotaExceeded)]
     fn interrupt(&mut self, line: u64) -> Result<InterruptClient, ObjectError>;
 
     /// Processor time: `budget` counter ticks in each `period` of them, for no
@@ -57,6 +62,7 @@ pub trait System {
     /// or the period less than a ten-thousandth of a second. Who gives time out
     /// sees to it that there is so much. Needs `TIME`.
     #[op(8)]
+    #[errors(BadArgument, QuotaExceeded)]
     fn create_reservation(
         &mut self,
         budget: u64,

@@ -10,6 +10,7 @@ pub trait Task {
     /// Makes a task with a quota of `frames`, taken from this task's.
     /// Needs `CREATE`.
     #[op(0)]
+    #[errors(OutOfRange, QuotaExceeded, Died)]
     fn create_task(&mut self, frames: u64) -> Result<TaskClient, ObjectError>;
 
     /// Makes a thread, stopped, that will begin at `entry` with stack pointer
@@ -21,6 +22,7 @@ pub trait Task {
     /// In the caller's own task: `entry` is a function that may run with these
     /// arguments on the stack that ends at `stack`, which is its alone.
     #[op(1)]
+    #[errors(BadAddress, BadArgument, QuotaExceeded, Died)]
     unsafe fn create_thread(
         &mut self,
         entry: u64,
@@ -32,11 +34,13 @@ pub trait Task {
 
     /// Makes an endpoint, open, with all rights. Needs `CREATE`.
     #[op(2)]
+    #[errors(QuotaExceeded, Died)]
     fn create_endpoint(&mut self) -> Result<EndpointClient, ObjectError>;
 
     /// Makes zeroed memory of `pages`. The quota is charged at once; frames are
     /// filled in at first touch. Needs `CREATE`.
     #[op(3)]
+    #[errors(OutOfRange, QuotaExceeded, Died)]
     fn create_memory(&mut self, pages: u64) -> Result<MemoryClient, ObjectError>;
 
     /// Maps `pages` of `memory` from page `offset` on at `address`, with
@@ -47,6 +51,15 @@ pub trait Task {
     ///
     /// In the caller's own task: nothing else uses the range.
     #[op(4)]
+    #[errors(
+        BadAddress,
+        OutOfRange,
+        Overlap,
+        BadArgument,
+        WriteExecute,
+        QuotaExceeded,
+        Died
+    )]
     unsafe fn map(
         &mut self,
         memory: &MemoryClient,
@@ -62,6 +75,7 @@ pub trait Task {
     ///
     /// In the caller's own task: nothing uses the range any more.
     #[op(5)]
+    #[errors(BadAddress, Overlap, NotMapped, Died)]
     unsafe fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError>;
 
     /// Changes the access of the one mapping at exactly this range, to no more
@@ -71,28 +85,33 @@ pub trait Task {
     ///
     /// In the caller's own task: nothing uses the range in a way that `access` forbids.
     #[op(6)]
+    #[errors(BadAddress, NotMapped, BadArgument, WriteExecute, Died)]
     unsafe fn protect(&mut self, address: u64, pages: u64, access: u64) -> Result<(), ObjectError>;
 
     /// Puts a copy of `capability`, with no more than `rights`, into this task's
     /// table and returns its handle there. Needs `INSTALL`, and `GRANT` on the
     /// capability.
     #[op(7)]
+    #[errors(BadArgument, QuotaExceeded, Died)]
     fn install(&mut self, capability: &Capability, rights: u64) -> Result<u64, ObjectError>;
 
     /// Derives from the capability `handle` in this task's own table one with
     /// no more than `rights`; `FAR_ONLY` is added if named, and kept. Returns
     /// the new handle. Needs `INSTALL`.
     #[op(8)]
+    #[errors(BadArgument, QuotaExceeded, Died)]
     fn derive(&mut self, handle: u64, rights: u64) -> Result<u64, ObjectError>;
 
     /// Deletes the capability `handle` from this task's own table. Needs
     /// `INSTALL`.
     #[op(9)]
+    #[errors(Died)]
     fn delete(&mut self, handle: u64) -> Result<(), ObjectError>;
 
     /// Names the endpoint that is called when a thread of this task faults or
     /// the last one ends. Needs `CONTROL`, and `CALL` on the endpoint.
     #[op(10)]
+    #[errors(Died)]
     fn set_fault_handler(&mut self, handler: &EndpointClient) -> Result<(), ObjectError>;
 
     /// Ends all threads, empties the table, unmaps everything, and does the same
@@ -108,20 +127,24 @@ pub trait Task {
     /// The thread with this index, from 0 on; `NotFound` past the last. Needs
     /// `INSPECT`.
     #[op(13, idempotent)]
+    #[errors(NotFound)]
     fn thread(&mut self, index: u64) -> Result<ThreadInfo, ObjectError>;
 
     /// The first capability in the table at slot `index` or later; `NotFound`
     /// past the last. Needs `INSPECT`.
     #[op(14, idempotent)]
+    #[errors(NotFound)]
     fn capability(&mut self, index: u64) -> Result<CapabilityInfo, ObjectError>;
 
     /// Registers of the thread with this index, which must not be running.
     /// Needs `INSPECT`.
     #[op(15, idempotent)]
+    #[errors(WrongState, NotFound)]
     fn registers(&mut self, index: u64) -> Result<RegistersInfo, ObjectError>;
 
     /// Labels of the thread's last 16 calls, the latest first. Needs `INSPECT`.
     #[op(16, idempotent)]
+    #[errors(NotFound)]
     fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError>;
 
     /// Copies from this task's memory into the caller's, at `into`. Needs
@@ -131,6 +154,7 @@ pub trait Task {
     ///
     /// The caller's own memory of `length` bytes at `into` is free to be written.
     #[op(17, idempotent)]
+    #[errors(LeaseFault, Died)]
     unsafe fn peek(&mut self, address: u64, into: u64, length: u64) -> Result<(), ObjectError>;
 
     /// Takes back everything that came from the capability `handle` of this
@@ -138,5 +162,6 @@ pub trait Task {
     /// that wait in a queue through one of them end in `Revoked`. The capability
     /// itself stays, and allows nothing until that is done. Needs `INSTALL`.
     #[op(18)]
+    #[errors(Died)]
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError>;
 }

@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use syn::{
     Attribute, Error, FnArg, GenericArgument, Ident, ItemTrait, LitInt, Pat, PathArguments, Result,
-    ReturnType, Token, TraitItem, TraitItemFn, Type, Visibility, parse::ParseStream,
-    spanned::Spanned,
+    ReturnType, Token, TraitItem, TraitItemFn, Type, Visibility, parse::ParseStream, parse_quote,
+    punctuated::Punctuated, spanned::Spanned,
 };
 
 /// Number that no operation has: `libipc_abi::operation::AGREE`.
@@ -47,6 +47,8 @@ pub struct Operation {
     pub ok: Type,
     /// The error's type.
     pub error: Type,
+    /// The errors that it is declared to refuse with.
+    pub errors: Vec<Ident>,
 }
 
 /// What a repeat of an operation does.
@@ -177,6 +179,7 @@ impl Operation {
             );
         }
         let (mut attributes, mut numbered, mut deferred) = (Vec::new(), None, false);
+        let mut errors = Vec::new();
         for attribute in method.attrs {
             if attribute.path().is_ident("op") {
                 if numbered.is_some() {
@@ -186,6 +189,9 @@ impl Operation {
             } else if attribute.path().is_ident("deferred") {
                 attribute.meta.require_path_only()?;
                 deferred = true;
+            } else if attribute.path().is_ident("errors") {
+                let named = Punctuated::<Ident, Token![,]>::parse_terminated;
+                errors.extend(attribute.parse_args_with(named)?);
             } else {
                 attributes.push(attribute);
             }
@@ -207,6 +213,9 @@ impl Operation {
         if !receiver_is_right {
             return fail(&name, format!("`{name}` must take `&mut self` first"));
         }
+        if !errors.is_empty() {
+            attributes.extend(errors_section(&errors));
+        }
         let arguments: Vec<_> = inputs.map(Argument::parse).collect::<Result<_>>()?;
         let (ok, error) = parse_result(&name, &method.sig.output)?;
         if class == Class::Recorded {
@@ -223,6 +232,7 @@ impl Operation {
             arguments,
             ok,
             error,
+            errors,
         })
     }
 
@@ -231,6 +241,13 @@ impl Operation {
         let is_lease = |argument: &&Argument| matches!(argument.kind, Kind::Lease | Kind::LeaseMut);
         self.arguments.iter().filter(is_lease).count()
     }
+}
+
+/// What the documentation says of the errors.
+fn errors_section(errors: &[Ident]) -> [Attribute; 4] {
+    let names: Vec<_> = errors.iter().map(|error| format!("`{error}`")).collect();
+    let list = format!(" {}.", names.join(", "));
+    ["", " # Errors", "", &list].map(|line| parse_quote!(#[doc = #line]))
 }
 
 /// A record answers a repeat with nothing but the reply's words, at once.

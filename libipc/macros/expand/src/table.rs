@@ -14,7 +14,7 @@ pub(crate) fn number_name(operation: &Operation) -> Ident {
     Ident::new(&name, Span::call_site())
 }
 
-/// Emits `INTERFACE` and `number`.
+/// Emits `INTERFACE`, `number` and, if errors are declared, `ERRORS`.
 pub(crate) fn emit(interface: &Interface, root: &TokenStream) -> TokenStream {
     let visibility = &interface.visibility;
     let name = interface.name.to_string();
@@ -31,6 +31,7 @@ pub(crate) fn emit(interface: &Interface, root: &TokenStream) -> TokenStream {
     });
     let interface_doc = format!(" The operations of `{name}`, by number.");
     let numbers_doc = format!(" Numbers of the operations of `{name}`.");
+    let errors = errors(interface);
     quote! {
         #[doc = #interface_doc]
         #visibility const INTERFACE: #root::operation::Interface = #root::operation::Interface {
@@ -45,7 +46,31 @@ pub(crate) fn emit(interface: &Interface, root: &TokenStream) -> TokenStream {
         #visibility mod number {
             #(#numbers)*
         }
+
+        #errors
     }
+}
+
+/// The codes of declared errors: apart from the table, for nobody needs them to
+/// make a call or to serve one.
+fn errors(interface: &Interface) -> Option<TokenStream> {
+    let operations = &interface.operations;
+    operations
+        .iter()
+        .find(|operation| !operation.errors.is_empty())?;
+    let visibility = &interface.visibility;
+    let doc = format!(
+        " Codes of the errors with which operations of `{}` refuse, in the order of `INTERFACE`.",
+        interface.name
+    );
+    let rows = operations.iter().map(|operation| {
+        let (error, names) = (&operation.error, &operation.errors);
+        quote!(&[#(<#error>::#names as u64),*])
+    });
+    Some(quote! {
+        #[doc = #doc]
+        #visibility const ERRORS: &[&[u64]] = &[#(#rows),*];
+    })
 }
 
 fn row(operation: &Operation, root: &TokenStream) -> TokenStream {

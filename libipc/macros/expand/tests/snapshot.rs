@@ -32,6 +32,7 @@ const LAMP: &str = r#"
 pub trait Lamp {
     /// Lights it.
     #[op(0)]
+    #[errors(Broken, TooBright)]
     fn light(&mut self, brightness: u8, owner: &LampClient) -> Result<LampClient, LampError>;
 
     /// Writes its colour to the caller's `address`.

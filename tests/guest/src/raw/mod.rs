@@ -10,8 +10,10 @@ mod selected;
 mod selected;
 
 mod address;
+mod printer;
 
 pub(crate) use address::{PlaceAt, ReadTo, read_log_to};
+pub(crate) use printer::Printer;
 pub(crate) use selected::*;
 
 use libipc::{

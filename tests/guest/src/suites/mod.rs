@@ -1,6 +1,7 @@
 //! The suites, hostile first.
 
 mod capabilities;
+mod conformance;
 mod cores;
 mod faults;
 mod files;
@@ -20,6 +21,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
     Some(match suite {
         "ipc" => ipc::CASES,
         "capabilities" => capabilities::CASES,
+        "conformance" => conformance::CASES,
         "leases" => leases::CASES,
         "pointers" => pointers::CASES,
         "memory" => memory::CASES,

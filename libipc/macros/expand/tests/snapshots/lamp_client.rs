@@ -54,6 +54,11 @@ pub mod number {
     /// Number of `colour`.
     pub const COLOUR: u8 = 1u8;
 }
+/// Codes of the errors with which operations of `Lamp` refuse, in the order of `INTERFACE`.
+pub const ERRORS: &[&[u64]] = &[
+    &[<LampError>::Broken as u64, <LampError>::TooBright as u64],
+    &[],
+];
 /// Calls a kernel object of type `Lamp`.
 ///
 /// A lamp.
@@ -61,6 +66,10 @@ pub mod number {
 pub struct LampClient(::libipc::client::Connection);
 impl LampClient {
     /// Lights it.
+    ///
+    /// # Errors
+    ///
+    /// `Broken`, `TooBright`.
     pub fn light(
         &self,
         brightness: u8,

@@ -54,9 +54,18 @@ pub mod number {
     /// Number of `colour`.
     pub const COLOUR: u8 = 1u8;
 }
+/// Codes of the errors with which operations of `Lamp` refuse, in the order of `INTERFACE`.
+pub const ERRORS: &[&[u64]] = &[
+    &[<LampError>::Broken as u64, <LampError>::TooBright as u64],
+    &[],
+];
 /// A lamp.
 pub trait Lamp {
     /// Lights it.
+    ///
+    /// # Errors
+    ///
+    /// `Broken`, `TooBright`.
     fn light(
         &mut self,
         brightness: u8,
