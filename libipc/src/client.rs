@@ -6,7 +6,7 @@ use crate::{
     arch,
     handle::Handle,
     label::{Flags, Label},
-    lease,
+    lease::{Lend, LendMut},
     message::{self, Attached, Reader, Writer, failed, failure},
     message_buffer::LeaseDescriptor,
     near::{Gate, NearAnswer, NearCall},
@@ -219,13 +219,13 @@ impl<'a> Call<'a> {
     }
 
     /// Lends memory to read.
-    pub fn lend(&mut self, memory: &'a [u8]) {
-        self.writer.lease(lease::to_read(memory));
+    pub fn lend(&mut self, memory: impl Lend + 'a) {
+        self.writer.lease(memory.describe());
     }
 
-    /// Lends memory to write.
-    pub fn lend_mut(&mut self, memory: &'a mut [u8]) {
-        self.writer.lease(lease::to_write(memory));
+    /// Lends memory to read and write.
+    pub fn lend_mut(&mut self, memory: impl LendMut + 'a) {
+        self.writer.lease(memory.describe());
     }
 
     /// Sends the call, waits for the answer and takes the result out of it.

@@ -52,9 +52,9 @@ impl<'r> Incoming<'r> {
     pub fn take_lease(&mut self) -> Result<Lease<'r>, Malformed> {
         let (index, length, descriptor) = self.descriptor(Lease::allowed)?;
         Ok(if self.near {
-            // SAFETY: the descriptor is of a slice that the client's method
-            // borrows until its call, which lasts for `'r`, has ended.
-            unsafe { Lease::near(descriptor.address as usize, length) }
+            // SAFETY: a descriptor of memory is of a slice that the client's
+            // method borrows until its call, which lasts for `'r`, has ended.
+            unsafe { Lease::near(&descriptor, length) }
         } else {
             Lease::far(Handle::REQUEST, index, length)
         })
@@ -65,7 +65,7 @@ impl<'r> Incoming<'r> {
         let (index, length, descriptor) = self.descriptor(LeaseMut::allowed)?;
         Ok(if self.near {
             // SAFETY: as above; this slice is borrowed mutably.
-            unsafe { LeaseMut::near(descriptor.address as usize, length) }
+            unsafe { LeaseMut::near(&descriptor, length) }
         } else {
             LeaseMut::far(Handle::REQUEST, index, length)
         })

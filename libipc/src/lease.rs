@@ -1,15 +1,19 @@
 //! Leases: memory of the caller that a server may copy from or to while it
 //! serves the call. A server never gets a pointer, at any distance: the kernel
 //! copies for a far call, and a near one is a single `memcpy`.
+//!
+//! A server gives a lease on by passing it, or [`Lease::part`] of it, to a
+//! client's method in place of a slice. Whoever serves that call copies from or to
+//! the memory of the first lender, once, until the request that lent it ends.
 #![allow(unsafe_code, reason = "a near copy goes through the lender's address")]
 
 use crate::{
     client::Borrowed,
     handle::Handle,
-    message_buffer::{Access, LeaseDescriptor},
+    message_buffer::{Access, LeaseDescriptor, Outer},
     objects::ReplyClient,
 };
-use core::{fmt, marker::PhantomData};
+use core::{fmt, marker::PhantomData, ops};
 
 /// The lender's memory could not be read or written, or the range is outside
 /// the lease.
@@ -24,29 +28,79 @@ impl fmt::Display for LeaseFault {
 
 impl core::error::Error for LeaseFault {}
 
-/// Describes memory that a server may read.
-pub(crate) fn to_read(memory: &[u8]) -> LeaseDescriptor {
-    LeaseDescriptor {
-        address: memory.as_ptr() as u64,
-        length: memory.len() as u64,
-        access: Access::READ.bits(),
-    }
-}
+/// What a client's method can lend to be read: `&[u8]`, or anything else that is
+/// bytes, or a lease that the caller was lent itself.
+pub trait Lend: sealed::Lend {}
 
-/// Describes memory that a server may write.
-pub(crate) fn to_write(memory: &mut [u8]) -> LeaseDescriptor {
-    LeaseDescriptor {
-        address: memory.as_mut_ptr() as u64,
-        length: memory.len() as u64,
-        access: (Access::READ | Access::WRITE).bits(),
+/// What a client's method can lend to be read and written: `&mut [u8]`, or
+/// anything else that is bytes, or a lease that the caller was lent itself.
+pub trait LendMut: sealed::LendMut {}
+
+impl<T: sealed::Lend> Lend for T {}
+impl<T: sealed::LendMut> LendMut for T {}
+
+/// Only what stays borrowed while a client's method runs describes itself.
+pub(crate) mod sealed {
+    use super::{Access, Lease, LeaseDescriptor, LeaseMut};
+
+    pub trait Lend {
+        fn describe(self) -> LeaseDescriptor;
+    }
+
+    pub trait LendMut {
+        fn describe(self) -> LeaseDescriptor;
+    }
+
+    impl<B: AsRef<[u8]> + ?Sized> Lend for &B {
+        fn describe(self) -> LeaseDescriptor {
+            let memory = self.as_ref();
+            own(memory.as_ptr(), memory.len(), Access::READ)
+        }
+    }
+
+    impl<B: AsRef<[u8]> + ?Sized> Lend for &mut B {
+        fn describe(self) -> LeaseDescriptor {
+            (&*self).describe()
+        }
+    }
+
+    impl Lend for Lease<'_> {
+        fn describe(self) -> LeaseDescriptor {
+            self.0.describe(Access::READ)
+        }
+    }
+
+    impl<B: AsMut<[u8]> + ?Sized> LendMut for &mut B {
+        fn describe(self) -> LeaseDescriptor {
+            let memory = self.as_mut();
+            own(
+                memory.as_mut_ptr(),
+                memory.len(),
+                Access::READ | Access::WRITE,
+            )
+        }
+    }
+
+    impl LendMut for LeaseMut<'_> {
+        fn describe(self) -> LeaseDescriptor {
+            self.0.describe(Access::READ | Access::WRITE)
+        }
+    }
+
+    fn own(address: *const u8, length: usize, access: Access) -> LeaseDescriptor {
+        LeaseDescriptor {
+            address: address as u64,
+            length: length as u64,
+            access: access.bits(),
+        }
     }
 }
 
 /// How a lease's memory is reached.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// Through the kernel: the request that lends it, and which of its leases.
-    Far { request: Handle, index: usize },
+    /// Through the kernel: part of a lease of a request.
+    Far(Outer),
     /// In this very address space.
     Near { address: usize },
 }
@@ -59,7 +113,59 @@ struct Range<'r> {
     call: PhantomData<&'r ()>,
 }
 
-impl Range<'_> {
+impl<'r> Range<'r> {
+    /// What a server in its caller's task is lent by this descriptor: memory of
+    /// the task, or part of a lease that the caller was lent itself.
+    ///
+    /// # Safety
+    ///
+    /// See `near` of the leases.
+    unsafe fn near(descriptor: &LeaseDescriptor, length: usize) -> Range<'r> {
+        let place = match descriptor.outer() {
+            Some(part) => Place::Far(part),
+            None => Place::Near {
+                address: descriptor.address as usize,
+            },
+        };
+        Range {
+            place,
+            length,
+            call: PhantomData,
+        }
+    }
+
+    /// The way in which it is lent on.
+    fn describe(&self, access: Access) -> LeaseDescriptor {
+        let length = self.length as u64;
+        match self.place {
+            Place::Far(part) => LeaseDescriptor::relend(part, length, access),
+            Place::Near { address } => LeaseDescriptor {
+                address: address as u64,
+                length,
+                access: access.bits(),
+            },
+        }
+    }
+
+    fn part(&self, range: ops::Range<usize>) -> Result<Range<'_>, LeaseFault> {
+        let length = range.end.checked_sub(range.start).ok_or(LeaseFault)?;
+        self.check(range.start, length)?;
+        let place = match self.place {
+            Place::Near { address } => Place::Near {
+                address: address + range.start,
+            },
+            Place::Far(part) => Place::Far(Outer {
+                offset: part.offset + range.start as u64,
+                ..part
+            }),
+        };
+        Ok(Range {
+            place,
+            length,
+            call: PhantomData,
+        })
+    }
+
     fn check(&self, offset: usize, length: usize) -> Result<(), LeaseFault> {
         match offset.checked_add(length) {
             Some(end) if end <= self.length => Ok(()),
@@ -79,11 +185,12 @@ impl Range<'_> {
                 unsafe { core::ptr::copy(from, into.as_mut_ptr(), into.len()) };
                 Ok(())
             }
-            Place::Far { request, index } => {
-                let reply = Borrowed::<ReplyClient>::new(request);
+            Place::Far(part) => {
+                let reply = Borrowed::<ReplyClient>::new(part.request);
+                let (index, offset) = (part.lease as u64, part.offset + offset as u64);
                 let (address, length) = (into.as_mut_ptr() as u64, into.len() as u64);
                 // SAFETY: the kernel writes into the slice only.
-                let read = unsafe { reply.read(index as u64, offset as u64, address, length) };
+                let read = unsafe { reply.read(index, offset, address, length) };
                 read.map_err(|_| LeaseFault)
             }
         }
@@ -98,11 +205,12 @@ impl Range<'_> {
                 unsafe { core::ptr::copy(from.as_ptr(), into, from.len()) };
                 Ok(())
             }
-            Place::Far { request, index } => {
-                let reply = Borrowed::<ReplyClient>::new(request);
+            Place::Far(part) => {
+                let reply = Borrowed::<ReplyClient>::new(part.request);
+                let (index, offset) = (part.lease as u64, part.offset + offset as u64);
                 let address = from.as_ptr() as u64;
                 reply
-                    .write(index as u64, offset as u64, address, from.len() as u64)
+                    .write(index, offset, address, from.len() as u64)
                     .map_err(|_| LeaseFault)
             }
         }
@@ -127,7 +235,11 @@ macro_rules! shared {
 
             /// The lease with this index of a request.
             pub(crate) fn far(request: Handle, index: usize, length: usize) -> Self {
-                let place = Place::Far { request, index };
+                let place = Place::Far(Outer {
+                    request,
+                    lease: index,
+                    offset: 0,
+                });
                 let call = PhantomData;
                 $lease(Range {
                     place,
@@ -136,20 +248,21 @@ macro_rules! shared {
                 })
             }
 
-            /// Memory of this task.
+            /// What a client of this task lends.
             ///
             /// # Safety
             ///
-            /// `address` and `length` are those of a slice that stays borrowed
+            /// If it is memory of this task, it is a slice that stays borrowed
             /// (mutably for a `LeaseMut`) by somebody else for `'r`.
-            pub(crate) unsafe fn near(address: usize, length: usize) -> Self {
-                let place = Place::Near { address };
-                let call = PhantomData;
-                $lease(Range {
-                    place,
-                    length,
-                    call,
-                })
+            pub(crate) unsafe fn near(descriptor: &LeaseDescriptor, length: usize) -> Self {
+                // SAFETY: that is what is asked for here.
+                $lease(unsafe { Range::near(descriptor, length) })
+            }
+
+            /// Part of it, for a call that is to get no more. It ends with the
+            /// request that lent the whole.
+            pub fn part(&self, range: ops::Range<usize>) -> Result<$lease<'_>, LeaseFault> {
+                self.0.part(range).map($lease)
             }
 
             /// Its length in bytes.

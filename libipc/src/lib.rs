@@ -84,7 +84,7 @@ mod panic;
 
 pub use capability::{Capability, task};
 pub use error::CallError;
-pub use lease::{Lease, LeaseFault, LeaseMut};
+pub use lease::{Lease, LeaseFault, LeaseMut, Lend, LendMut};
 pub use libipc_abi::wire::{Bytes, Text};
 pub use libipc_abi::{FOREVER, PAGE};
 pub use libipc_abi::{

@@ -1,15 +1,22 @@
 //! Leases: memory of the caller that a server may copy from or to until it
 //! answers.
+//!
+//! A server can lend part of a lease on. That lease has no memory of its own: it
+//! names the request that it is part of, and each copy follows these names to the
+//! thread that lent memory, so it ends when any of the requests does.
 
+use super::reply::waits_for;
 use crate::{
     Entered,
+    capability::object::Target,
     memory::copy::{self, Place, Stop},
-    object::thread::Thread,
+    object::{task::Task, thread::Thread},
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     USER_END,
-    buffer::{Access, word},
+    buffer::{Access, LeaseDescriptor, RELENDS, word},
+    handle::{Handle, ObjectType, Rights},
     status::Cause,
 };
 
@@ -23,20 +30,88 @@ pub fn lend(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> 
     let buffer = caller.buffer(k);
     for (index, lease) in caller.leases[..count].iter().enumerate() {
         let field = |field: usize| buffer[word::LEASE + 3 * index + field].load(Relaxed);
-        let (address, length, access) = (field(0), field(1), field(2));
-        let end = address.checked_add(length).filter(|end| *end <= USER_END);
-        if end.is_none() {
-            return Err(Cause::LeaseFault);
-        }
-        if access == 0 || Access::from_bits(access).is_none() {
-            return Err(Cause::Malformed);
-        }
-        lease.address.set(address);
-        lease.length.set(length);
-        lease.access.set(access);
+        let wanted = LeaseDescriptor {
+            address: field(0),
+            length: field(1),
+            access: field(2),
+        };
+        check(k, caller, &wanted)?;
+        lease.set(&wanted);
     }
     caller.lease_count.set(count);
     Ok(())
+}
+
+/// Whether `caller` may lend this.
+fn check(k: Entered<'_>, caller: &Thread, wanted: &LeaseDescriptor) -> Result<(), Cause> {
+    let access = wanted.access().ok_or(Cause::Malformed)?;
+    let Some(part) = wanted.outer() else {
+        let end = wanted.address.checked_add(wanted.length);
+        let inside = end.is_some_and(|end| end <= USER_END);
+        return if inside {
+            Ok(())
+        } else {
+            Err(Cause::LeaseFault)
+        };
+    };
+    let lender = lender(k, caller, part.request)?;
+    let whole = lender.lease(part.lease).ok_or(Cause::LeaseFault)?;
+    let end = part.offset.checked_add(wanted.length);
+    if end.is_none_or(|end| end > whole.length) {
+        return Err(Cause::LeaseFault);
+    }
+    if !whole.access().is_some_and(|whole| whole.contains(access)) {
+        return Err(Cause::Denied);
+    }
+    match origin(k, lender, whole) {
+        Some(origin) if origin.depth < RELENDS => Ok(()),
+        Some(_) => Err(Cause::QuotaExceeded),
+        None => Err(Cause::LeaseFault),
+    }
+}
+
+/// Whose request it is that `thread` has to answer: the one being served, or a
+/// kept one.
+fn lender<'k>(k: Entered<'k>, thread: &Thread, request: Handle) -> Result<&'k Thread, Cause> {
+    if request == Handle::REQUEST {
+        return thread.client.get(k).ok_or(Cause::Cancelled);
+    }
+    let task = thread.task.get(k).ok_or(Cause::Died)?;
+    let held = task
+        .table
+        .get(k, request, ObjectType::Reply, Rights::ANSWER);
+    match held {
+        Ok(Target::Reply(client, number)) if waits_for(client, number) => Ok(client),
+        Ok(Target::Reply(..)) => Err(Cause::Cancelled),
+        _ => Err(Cause::Denied),
+    }
+}
+
+/// The memory behind a lease.
+struct Origin<'k> {
+    task: &'k Task,
+    address: u64,
+    /// How often it was lent on.
+    depth: usize,
+}
+
+/// The memory behind a lease of `lender`'s call; `None` if a request has ended
+/// that lent part of it.
+fn origin<'k>(k: Entered<'k>, lender: &'k Thread, lease: LeaseDescriptor) -> Option<Origin<'k>> {
+    let (mut lender, mut lease, mut offset) = (lender, lease, 0);
+    for depth in 0..=RELENDS {
+        let Some(part) = lease.outer() else {
+            return Some(Origin {
+                task: lender.task.get(k)?,
+                address: lease.address + offset,
+                depth,
+            });
+        };
+        offset += part.offset;
+        lender = self::lender(k, lender, part.request).ok()?;
+        lease = lender.lease(part.lease)?;
+    }
+    None
 }
 
 /// Tells the receiver what it was lent: lengths and access, no addresses.
@@ -44,9 +119,11 @@ pub fn describe(k: Entered<'_>, sender: &Thread, receiver: &Thread) {
     let buffer = receiver.buffer(k);
     for (index, lease) in sender.leases[..sender.lease_count.get()].iter().enumerate() {
         let field = |field: usize| &buffer[word::LEASE + 3 * index + field];
+        let lease = lease.get();
+        let access = lease.access().unwrap_or(Access::empty());
         field(0).store(0, Relaxed);
-        field(1).store(lease.length.get(), Relaxed);
-        field(2).store(lease.access.get(), Relaxed);
+        field(1).store(lease.length, Relaxed);
+        field(2).store(access.bits(), Relaxed);
     }
 }
 
@@ -87,15 +164,15 @@ pub enum Failure {
 }
 
 /// Copies between a lease of `client`'s call and the memory of `server`.
-pub fn copy(
-    k: Entered<'_>,
+pub fn copy<'k>(
+    k: Entered<'k>,
     server: &Thread,
-    client: &Thread,
+    client: &'k Thread,
     wanted: &Wanted,
 ) -> Result<(), Failure> {
-    let count = client.lease_count.get();
-    let lease = client.leases[..count]
-        .get(wanted.lease as usize)
+    let lease = usize::try_from(wanted.lease)
+        .ok()
+        .and_then(|index| client.lease(index))
         .ok_or(Failure::NoLease)?;
     let needed = match wanted.way {
         Way::Read => Access::READ,
@@ -105,13 +182,12 @@ pub fn copy(
         .offset
         .checked_add(wanted.length)
         .ok_or(Failure::NoLease)?;
-    if !Access::from_bits_truncate(lease.access.get()).contains(needed) || end > lease.length.get()
-    {
+    if !lease.access().is_some_and(|access| access.contains(needed)) || end > lease.length {
         return Err(Failure::NoLease);
     }
-    let lender = client.task.get(k).ok_or(Failure::Lender)?;
+    let lent = origin(k, client, lease).ok_or(Failure::Lender)?;
     let borrower = server.task.get(k).ok_or(Failure::Server)?;
-    let lent = Place::Task(lender, lease.address.get() + wanted.offset);
+    let lent = Place::Task(lent.task, lent.address + wanted.offset);
     let own = Place::Task(borrower, wanted.address);
     let (from, to, source, destination) = match wanted.way {
         Way::Read => (lent, own, Failure::Lender, Failure::Server),

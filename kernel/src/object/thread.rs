@@ -16,7 +16,7 @@ use crate::{
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use libipc_abi::{
     PAGE,
-    buffer::LEASES,
+    buffer::{LEASES, LeaseDescriptor},
     objects::{FaultKind, ObjectError},
 };
 
@@ -60,15 +60,30 @@ impl Bits for State {
     }
 }
 
-/// A lease of a call that was received: address, length, access.
+/// A lease of a call, as the caller described it.
 #[derive(Default)]
 pub struct Lease {
-    /// In the lender's memory.
-    pub address: Word<u64>,
-    /// Bytes.
-    pub length: Word<u64>,
-    /// Bits of [`libipc_abi::buffer::Access`].
-    pub access: Word<u64>,
+    address: Word<u64>,
+    length: Word<u64>,
+    access: Word<u64>,
+}
+
+impl Lease {
+    /// What was noted.
+    pub fn get(&self) -> LeaseDescriptor {
+        LeaseDescriptor {
+            address: self.address.get(),
+            length: self.length.get(),
+            access: self.access.get(),
+        }
+    }
+
+    /// Notes a lease that was checked.
+    pub fn set(&self, lease: &LeaseDescriptor) {
+        self.address.set(lease.address);
+        self.length.set(lease.length);
+        self.access.set(lease.access);
+    }
 }
 
 /// A fault that its handler has not answered yet. Its message is made from it.
@@ -313,6 +328,12 @@ impl Thread {
     #[inline(always)]
     pub fn request_id_of(&self, number: u64) -> u64 {
         self.id.get() << 40 | number & ((1 << 40) - 1)
+    }
+
+    /// A lease of its call.
+    pub fn lease(&self, index: usize) -> Option<LeaseDescriptor> {
+        let leases = self.leases.get(..self.lease_count.get())?;
+        leases.get(index).map(Lease::get)
     }
 
     /// Whether it belongs to this core.

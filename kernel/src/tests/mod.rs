@@ -15,6 +15,7 @@ mod memory;
 mod messages;
 mod quotas;
 mod random;
+mod relending;
 mod repeats;
 mod replies;
 mod reservations;

@@ -216,11 +216,17 @@ impl Fuzz {
             };
         self.m.set_buffer(thread, word::PASSING, passing);
         for lease in 0..4 {
-            let address = self.random.pick(&ADDRESSES);
-            for (field, value) in [address, self.random.below(5000), 1 + self.random.below(3)]
-                .into_iter()
-                .enumerate()
-            {
+            let (mut address, length) = (self.random.pick(&ADDRESSES), self.random.below(5000));
+            let mut access = 1 + self.random.below(3);
+            if self.random.one_in(3) {
+                // Lent on: the first leases of a request, from near their begin.
+                address = match self.random.one_in(2) {
+                    true => self.handle(task, Some(ObjectType::Reply)).0,
+                    false => Handle::REQUEST.0,
+                };
+                access |= 4 | self.random.below(2) << 8 | self.random.below(64) << 16;
+            }
+            for (field, value) in [address, length, access].into_iter().enumerate() {
                 self.m
                     .set_buffer(thread, word::LEASE + 3 * lease + field, value);
             }

@@ -4,13 +4,16 @@
 //! It begins with a [`Header`], then come the bytes of the message: the words
 //! from the ninth on, little endian.
 
-use crate::PAGE;
+use crate::{PAGE, handle::Handle};
 
 /// Capabilities that one message can carry.
 pub const CAPABILITIES: usize = 4;
 
 /// Leases that one call can lend.
 pub const LEASES: usize = 4;
+
+/// How often a lease can be lent on.
+pub const RELENDS: usize = 4;
 
 bitflags::bitflags! {
     /// What a server may do with a lease.
@@ -20,22 +23,78 @@ bitflags::bitflags! {
         const READ = 1 << 0;
         /// Copy to the lender.
         const WRITE = 1 << 1;
+        /// Calling: this is part of a lease that the caller was lent itself, see
+        /// [`LeaseDescriptor::relend`].
+        const RELEND = 1 << 2;
     }
 }
 
 /// A range of the caller's memory lent for one call.
 ///
-/// To the kernel it names the caller's own memory; the receiver sees `address`
-/// as zero, for it copies by the lease's index and an offset.
+/// To the kernel it names the caller's own memory, or part of a lease of a request
+/// that the caller has to answer; the receiver sees `address` as zero, for it
+/// copies by the lease's index and an offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct LeaseDescriptor {
-    /// Where it begins.
+    /// Where it begins. To lend on: the handle of the request.
     pub address: u64,
     /// Its length in bytes.
     pub length: u64,
-    /// Bits of [`Access`].
+    /// Bits of [`Access`]. To lend on, also: bits 8 to 15, which lease of the
+    /// request; bits 16 to 63, where in that lease it begins.
     pub access: u64,
+}
+
+/// Part of a lease, as a descriptor names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// The request that lends it: [`Handle::REQUEST`], or a kept reply.
+    pub request: Handle,
+    /// Which of its leases.
+    pub lease: usize,
+    /// Where in that lease the part begins.
+    pub offset: u64,
+}
+
+impl LeaseDescriptor {
+    const LEASE: u32 = 8;
+    const OFFSET: u32 = 16;
+
+    /// Lends part of a lease on, with no more access than it has. `offset` is cut
+    /// to 48 bits; no lease is that long.
+    pub const fn relend(outer: Outer, length: u64, access: Access) -> LeaseDescriptor {
+        LeaseDescriptor {
+            address: outer.request.0,
+            length,
+            access: access.union(Access::RELEND).bits()
+                | (outer.lease as u64 & 0xff) << Self::LEASE
+                | outer.offset << Self::OFFSET,
+        }
+    }
+
+    /// What may be done with it; `None` if the word is not one that callers may
+    /// write.
+    pub fn access(&self) -> Option<Access> {
+        let access = Access::from_bits_truncate(self.access);
+        let rest = self.access & !access.bits();
+        let known = if access.contains(Access::RELEND) {
+            rest & 0xff == 0
+        } else {
+            rest == 0
+        };
+        let plain = access - Access::RELEND;
+        (known && !plain.is_empty()).then_some(plain)
+    }
+
+    /// What it is part of, if that is lent on.
+    pub fn outer(&self) -> Option<Outer> {
+        (self.access & Access::RELEND.bits() != 0).then_some(Outer {
+            request: Handle(self.address),
+            lease: (self.access >> Self::LEASE) as usize & 0xff,
+            offset: self.access >> Self::OFFSET,
+        })
+    }
 }
 
 /// The fixed part of a message buffer.

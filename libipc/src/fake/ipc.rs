@@ -3,7 +3,8 @@
 use super::{
     objects,
     world::{
-        CHANGED, CallState, EndpointMode, Entry, Object, Parcel, Passed, Progress, World, lock,
+        CHANGED, CallState, EndpointMode, Entry, Lent, Object, Parcel, Passed, Progress, World,
+        lock,
     },
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     buffer::Buffer,
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
-    message_buffer::{CAPABILITIES, LEASES, LeaseDescriptor, MAX_WORDS, word},
+    message_buffer::{CAPABILITIES, LEASES, LeaseDescriptor, MAX_WORDS, RELENDS, word},
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
 };
@@ -159,18 +160,20 @@ fn enqueue(
     parcel: Parcel,
 ) -> Result<u64, TransportError> {
     let buffer = Buffer::current();
-    let leases = parcel.label.leases();
-    if leases > LEASES {
+    let count = parcel.label.leases();
+    if count > LEASES {
         return refused(Cause::Malformed);
     }
-    let leases = (0..leases).map(|index| {
+    let mut leases = Vec::new();
+    for index in 0..count {
         let field = |offset| buffer.get(word::LEASE + 3 * index + offset);
-        LeaseDescriptor {
+        let lease = LeaseDescriptor {
             address: field(0),
             length: field(1),
             access: field(2),
-        }
-    });
+        };
+        leases.push(lend(world, caller, &lease).map_err(TransportError::refused)?);
+    }
     let Some(thread) = world.threads.get_mut(&caller.thread) else {
         return refused(Cause::Died);
     };
@@ -199,13 +202,53 @@ fn enqueue(
         badge,
         request_id,
         parcel,
-        leases: leases.collect(),
+        leases,
         open: buffer.get(word::OPEN) as usize,
         progress: Progress::Queued,
     };
     world.calls.insert(id, call);
     CHANGED.notify_all();
     Ok(id)
+}
+
+/// What the caller lends by this descriptor.
+fn lend(world: &World, caller: Caller, wanted: &LeaseDescriptor) -> Result<Lent, Cause> {
+    let access = wanted.access().ok_or(Cause::Malformed)?;
+    let (length, mut address, mut outer) = (wanted.length, wanted.address, None);
+    if let Some(part) = wanted.outer() {
+        let call = match world.lookup(caller.task, part.request) {
+            Some(Entry {
+                object: Object::Reply(call),
+                ..
+            }) => call,
+            _ if part.request == Handle::REQUEST => {
+                let thread = world.threads.get(&caller.thread);
+                thread
+                    .and_then(|thread| thread.serving)
+                    .ok_or(Cause::Cancelled)?
+            }
+            _ => return Err(Cause::Denied),
+        };
+        let (whole, depth) = world.lease(call, part.lease).ok_or(Cause::LeaseFault)?;
+        let end = part.offset.checked_add(length);
+        if end.is_none_or(|end| end > whole.length) {
+            return Err(Cause::LeaseFault);
+        }
+        if !whole.access.contains(access) {
+            return Err(Cause::Denied);
+        }
+        if depth == RELENDS {
+            return Err(Cause::QuotaExceeded);
+        }
+        address = whole.address + part.offset;
+        outer = Some((call, part.lease));
+    }
+    Ok(Lent {
+        address,
+        length,
+        access,
+        outer,
+    })
 }
 
 fn await_answer(mut world: Guard, id: u64, deadline: u64) -> (Guard, Outcome) {
@@ -354,7 +397,8 @@ fn deliver(world: &mut World, caller: Caller, id: u64) -> Option<CallOut> {
     let buffer = Buffer::current();
     for (index, lease) in call.leases.iter().enumerate() {
         let first = word::LEASE + 3 * index;
-        for (offset, field) in [0, lease.length, lease.access].into_iter().enumerate() {
+        let fields = [0, lease.length, lease.access.bits()];
+        for (offset, field) in fields.into_iter().enumerate() {
             buffer.set(first + offset, field);
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     PAGE, arch,
     handle::{Handle, Rights},
     label::{Flags, Label},
-    message_buffer::{Access, LeaseDescriptor},
+    message_buffer::Access,
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
     wire::ErrorCode,
@@ -158,15 +158,19 @@ impl Called<'_> {
         let call = self.world.calls.get(&self.id());
         let call = call.filter(|call| matches!(call.progress, Progress::Received));
         let call = call.ok_or(ObjectError::WrongState)?;
-        let lease: &LeaseDescriptor = usize::try_from(index)
-            .ok()
-            .and_then(|index| call.leases.get(index))
-            .ok_or(ObjectError::OutOfRange)?;
+        let index = usize::try_from(index).map_err(|_| ObjectError::OutOfRange)?;
+        if index >= call.leases.len() {
+            return Err(ObjectError::OutOfRange);
+        }
+        let (lease, _) = self
+            .world
+            .lease(self.id(), index)
+            .ok_or(ObjectError::LeaseFault)?;
         let end = offset.checked_add(length).ok_or(ObjectError::OutOfRange)?;
         if end > lease.length {
             return Err(ObjectError::OutOfRange);
         }
-        if !Access::from_bits_retain(lease.access).contains(access) {
+        if !lease.access.contains(access) {
             return Err(ObjectError::Denied);
         }
         Ok(lease.address + offset)

@@ -3,7 +3,7 @@
 use crate::{
     handle::{Handle, ObjectType, Rights},
     label::Label,
-    message_buffer::LeaseDescriptor,
+    message_buffer::Access,
     registers::WORDS,
     status::{Cause, TransportError},
 };
@@ -153,10 +153,20 @@ pub(super) struct CallState {
     pub(super) badge: u64,
     pub(super) request_id: u64,
     pub(super) parcel: Parcel,
-    pub(super) leases: Vec<LeaseDescriptor>,
+    pub(super) leases: Vec<Lent>,
     /// Slots that the caller opens for the reply.
     pub(super) open: usize,
     pub(super) progress: Progress,
+}
+
+/// Memory that a call lends.
+#[derive(Clone, Copy)]
+pub(super) struct Lent {
+    pub(super) address: u64,
+    pub(super) length: u64,
+    pub(super) access: Access,
+    /// The call that lent it to the caller, if that lends it on.
+    pub(super) outer: Option<(u64, usize)>,
 }
 
 pub(super) enum Progress {
@@ -402,6 +412,25 @@ impl World {
             state.progress = Progress::Failed(error);
             CHANGED.notify_all();
         }
+    }
+
+    /// A lease of a call that is being served, and how often it was lent on;
+    /// `None` too if a call has ended that lent part of it.
+    pub(super) fn lease(&self, mut call: u64, mut index: usize) -> Option<(Lent, usize)> {
+        let mut found = None;
+        for depth in 0.. {
+            let state = self.calls.get(&call)?;
+            if !matches!(state.progress, Progress::Received) {
+                return None;
+            }
+            let lent = *state.leases.get(index)?;
+            let first = *found.get_or_insert(lent);
+            match lent.outer {
+                Some(outer) => (call, index) = outer,
+                None => return Some((first, depth)),
+            }
+        }
+        None
     }
 
     /// Moves or copies a capability into another table. Null if it is not there.

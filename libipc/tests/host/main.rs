@@ -6,4 +6,5 @@ mod ipc;
 mod near;
 mod notebook;
 mod records;
+mod relending;
 mod tables;

@@ -134,11 +134,11 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
                 puts.push(quote!(#call.copy(#name);));
             }
             Kind::Lease => {
-                parameters.push(quote!(#name: &[u8]));
+                parameters.push(quote!(#name: impl #root::Lend));
                 puts.push(quote!(#call.lend(#name);));
             }
             Kind::LeaseMut => {
-                parameters.push(quote!(#name: &mut [u8]));
+                parameters.push(quote!(#name: impl #root::LendMut));
                 puts.push(quote!(#call.lend_mut(#name);));
             }
         }

@@ -18,7 +18,7 @@ use libipc::{
     Capability, FOREVER, Start,
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
-    message_buffer::word,
+    message_buffer::{Access, Outer, word},
     objects,
     operation::Interface,
     registers::{CallIn, CallOut},
@@ -368,13 +368,7 @@ impl Hostile {
         label = self.attach(label);
         if self.random.chance(50) {
             for lease in 0..2 {
-                let address = match self.random.below(10) {
-                    0..5 => ARENA + self.random.below(4096),
-                    5..9 => 1 << 37,
-                    _ => self.address(),
-                };
-                let access = 1 + self.random.below(3);
-                raw::lend(lease, address, 32 + self.random.below(96), access);
+                self.lend(lease);
             }
             label = label.with_leases(2);
         }
@@ -391,6 +385,34 @@ impl Hostile {
         if raw::status(&out) == Some(Status::Message) {
             self.take(&out);
         }
+    }
+
+    /// A lease of the next call: own memory, or part of what this one was lent.
+    fn lend(&mut self, lease: usize) {
+        if self.random.chance(30) {
+            let request = match self.random.below(3) {
+                0 => self.handle(ObjectType::Reply),
+                _ => Handle::REQUEST,
+            };
+            let outer = Outer {
+                request,
+                lease: self.random.below(3) as usize,
+                offset: self.random.below(48),
+            };
+            let access = Access::from_bits_truncate(1 + self.random.below(3));
+            raw::relend(lease, outer, self.random.below(96), access);
+            return;
+        }
+        let address = match self.random.below(10) {
+            0..5 => ARENA + self.random.below(4096),
+            5..9 => 1 << 37,
+            _ => self.address(),
+        };
+        let access = match self.random.below(40) {
+            0 => self.random.next(),
+            _ => 1 + self.random.below(3),
+        };
+        raw::lend(lease, address, 32 + self.random.below(96), access);
     }
 
     /// Waits for a message; if one comes, does something with its request.
@@ -418,6 +440,10 @@ impl Hostile {
         for _ in 0..self.random.below(9) {
             let row = first + self.random.below(4) as usize;
             self.call_row(row);
+        }
+        if self.random.chance(25) {
+            let is_call = |row: &Row| row.interface.is_none() && row.number == system_call::CALL;
+            self.call(ROWS.iter().position(is_call).unwrap_or(0));
         }
         if self.random.chance(80) {
             let is_reply = |row: &Row| row.interface.is_none() && row.number == system_call::REPLY;

@@ -20,7 +20,7 @@ use libipc::{
     FOREVER, PAGE,
     handle::Handle,
     label::{Flags, Label},
-    message_buffer::word,
+    message_buffer::{Access, LeaseDescriptor, Outer, word},
     operation::Interface,
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
@@ -122,4 +122,10 @@ pub(crate) fn lend(index: usize, address: u64, length: u64, access: u64) {
     for (offset, field) in [address, length, access].into_iter().enumerate() {
         set(word::LEASE + 3 * index + offset, field);
     }
+}
+
+/// Part of a lease of a request, to be lent on with the next call.
+pub(crate) fn relend(index: usize, outer: Outer, length: u64, access: Access) {
+    let lease = LeaseDescriptor::relend(outer, length, access);
+    lend(index, lease.address, lease.length, lease.access);
 }

@@ -184,7 +184,7 @@ impl BlockClient {
     pub fn read(
         &self,
         sector: u64,
-        into: &mut [u8],
+        into: impl ::libipc::LendMut,
     ) -> Result<(), ::libipc::CallError<BlockError>> {
         let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 1usize);
         ::libipc::wire::Wire::put(sector, &mut call);
@@ -195,7 +195,7 @@ impl BlockClient {
     pub fn write(
         &self,
         sector: u64,
-        from: &[u8],
+        from: impl ::libipc::Lend,
     ) -> Result<(), ::libipc::CallError<BlockError>> {
         let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 2usize);
         ::libipc::wire::Wire::put(sector, &mut call);

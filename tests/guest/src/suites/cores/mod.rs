@@ -2,6 +2,7 @@
 //! another. On a machine with one core the same must hold.
 //!
 //! `moves`: where threads run; `calls`: messages and signals between cores;
+//! `relending`: leases that reach a third core;
 //! `ends`: what is stopped or ended while another core runs it; `memory`:
 //! address spaces in use on several cores.
 
@@ -9,6 +10,7 @@ mod calls;
 mod ends;
 mod memory;
 mod moves;
+mod relending;
 
 use crate::{
     check::Failure,
@@ -24,6 +26,7 @@ use calls::*;
 use ends::*;
 use memory::*;
 use moves::*;
+use relending::*;
 
 pub(crate) const CASES: &[Case] = cases![
     only_who_controls_a_thread_moves_it,
@@ -38,6 +41,8 @@ pub(crate) const CASES: &[Case] = cases![
     a_storm_of_signals_loses_none,
     a_lender_times_out_while_its_lease_is_copied,
     a_lender_dies_while_its_lease_is_copied,
+    a_lender_dies_while_its_lease_is_copied_by_the_third,
+    a_lender_times_out_while_its_lease_is_copied_by_the_third,
     revoking_ends_what_other_cores_use,
     a_spinner_on_one_core_stops_no_other,
     a_task_is_killed_while_another_core_runs_it,

@@ -1,4 +1,8 @@
 //! Leases: memory that a server may copy from or to, and no other.
+//!
+//! `relending`: what a server lends on to another.
+
+mod relending;
 
 use crate::{
     check::{Failure, Verdict},
@@ -23,6 +27,8 @@ use libipc::{
     time::Instant,
 };
 
+use relending::*;
+
 pub(crate) const CASES: &[Case] = cases![
     impossible_leases_are_refused,
     a_copy_stays_inside_the_lease,
@@ -39,6 +45,12 @@ pub(crate) const CASES: &[Case] = cases![
     a_lease_moves_with_its_request,
     a_megabyte_is_copied_both_ways_under_interrupts,
     message_buffers_are_left_alone,
+    a_lease_reaches_a_third_task,
+    no_more_is_lent_on_than_was_lent,
+    only_a_request_at_hand_is_lent_from,
+    a_lease_is_lent_on_four_times_and_no_more,
+    the_end_of_the_first_call_ends_the_lease,
+    a_kept_request_lends_on_until_it_ends,
 ];
 
 const CALL: Label = Label::call(1, 1);
