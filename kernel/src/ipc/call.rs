@@ -1,7 +1,7 @@
 //! The caller's side: `call`, and faults, which are calls that the kernel makes
 //! in a thread's name.
 
-use super::{Outcome, deliver, plain, refused};
+use super::{Outcome, deliver, refused};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -17,7 +17,7 @@ use libipc_abi::{
     buffer::{BYTES, CAPABILITIES, LEASES},
     label::{Flags, Label},
     registers::CallIn,
-    status::{Cause, Status, TransportError},
+    status::Cause,
 };
 
 /// Most callers that wait for one another.
@@ -55,7 +55,11 @@ pub fn call(
     caller.via.set(call.handle.0);
     match send(k, caller, endpoint, session, call.label, deadline) {
         Ok(()) => Outcome::Blocked,
-        Err(cause) => Outcome::Done(plain(Status::Error(TransportError::refused(cause)))),
+        Err(cause) => {
+            // The fast path does not look for leases that nobody lends.
+            caller.lease_count.set(0);
+            Outcome::Done(refused(cause))
+        }
     }
 }
 

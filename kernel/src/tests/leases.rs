@@ -173,6 +173,22 @@ fn a_lease_ends_with_its_call() {
 }
 
 #[test]
+fn a_call_that_was_refused_lends_nothing_later() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    for (field, value) in [DATA, 20, READ].into_iter().enumerate() {
+        m.set_buffer(pair.client, word::LEASE + field, value);
+    }
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    let out = m.enter(pair.client, call_in(pair.use_, LABEL, &[], 0));
+    assert_eq!(out.unwrap().status, refused(Cause::TimedOut));
+    let plain = Label::call(0, HASH);
+    assert_eq!(m.call(pair.client, pair.use_, plain, &[]), None);
+    let status = copy(&pair, 1, 0, 0, DATA, 1);
+    assert_eq!(status, error(ObjectError::OutOfRange));
+}
+
+#[test]
 fn an_interrupted_copy_goes_on_where_it_stopped() {
     let pair = Pair::new();
     let m = &pair.machine;
