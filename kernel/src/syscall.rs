@@ -12,7 +12,7 @@ use libipc_abi::{label::Flags, registers::CallIn, status::Cause};
 /// Does what the thread's registers ask for.
 pub fn syscall(k: Entered<'_>, thread: &Thread) {
     k.core.calls.add(1);
-    Port::fp_drop(&thread.context);
+    Port::fp_keep(&thread.context);
     let call = Port::call_in(&thread.context);
     match dispatch(k, thread, &call) {
         Outcome::Done(out) => Port::call_out(&thread.context, &out),

@@ -11,12 +11,19 @@ use crate::{
     message_buffer::LeaseDescriptor,
     near::{Gate, NearAnswer, NearCall},
     operation::{AGREE, Class, Interface, Operation},
+    plain,
     registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::{ErrorCode, Sink, Wire},
 };
-use core::{fmt, mem::ManuallyDrop, ops::Deref, time::Duration};
+use core::{
+    fmt,
+    mem::ManuallyDrop,
+    ops::Deref,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 /// What a client is made of: a capability, how long its calls may take, and the
 /// gate of a server in the same task, if there is one.
@@ -27,6 +34,8 @@ pub struct Connection {
     gate: Option<&'static dyn Gate>,
     agreement: Agreement,
     repeating: bool,
+    /// None of the above is out of the ordinary.
+    plain: AtomicBool,
 }
 
 /// When the calls of a client end.
@@ -43,6 +52,7 @@ impl Connection {
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Deadline::At(deadline);
+        self.plain = AtomicBool::new(false);
         self
     }
 
@@ -50,6 +60,7 @@ impl Connection {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Deadline::After(timeout);
+        self.plain = AtomicBool::new(false);
         self
     }
 
@@ -57,6 +68,7 @@ impl Connection {
     #[must_use]
     pub fn with_gate(mut self, gate: &'static dyn Gate) -> Self {
         self.gate = Some(gate);
+        self.plain = AtomicBool::new(false);
         self
     }
 
@@ -69,7 +81,18 @@ impl Connection {
         let chosen = |number| numbers.is_empty() || numbers.contains(&number);
         let operations = interface.operations.iter().enumerate();
         let asked = operations.filter(|(_, operation)| chosen(operation.number));
-        self.agreement.ask(self, interface, asked)
+        self.ask(interface, asked)
+    }
+
+    /// Asks the server about operations; from then on calls may have its hash.
+    fn ask(
+        &self,
+        interface: &'static Interface,
+        asked: impl Iterator<Item = (usize, &'static Operation)> + Clone,
+    ) -> Result<(), TransportError> {
+        self.agreement.ask(self, interface, asked)?;
+        self.plain.store(false, Relaxed);
+        Ok(())
     }
 
     /// See the clients' method of this name.
@@ -80,7 +103,19 @@ impl Connection {
             gate: self.gate,
             agreement: self.agreement.clone(),
             repeating: true,
+            plain: AtomicBool::new(false),
         })
+    }
+
+    /// The label of a call of the operation at `index`.
+    fn label(&self, own: Label, index: usize) -> Label {
+        let hash = self.agreement.hash(index);
+        let label = hash.map_or(own, |hash| own.with_hash(hash));
+        if self.repeating {
+            label.with_flags(Flags::REPEAT)
+        } else {
+            label
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -100,6 +135,7 @@ impl From<Capability> for Connection {
             gate: None,
             agreement: Agreement::default(),
             repeating: false,
+            plain: AtomicBool::new(true),
         }
     }
 }
@@ -163,17 +199,16 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A call of the operation at `index` of the interface's table.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         connection: &'a Connection,
         interface: &'static Interface,
         index: usize,
     ) -> Call<'a> {
         let operation = &interface.operations[index];
-        let hash = connection.agreement.hash(index).unwrap_or(interface.hash);
-        let mut label = Label::call(operation.number, hash);
-        if connection.repeating {
-            label = label.with_flags(Flags::REPEAT);
+        let mut label = Label::call(operation.number, interface.hash);
+        if !connection.plain.load(Relaxed) {
+            label = connection.label(label, index);
         }
         Call {
             connection,
@@ -185,7 +220,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same, of the kernel object behind an endpoint capability itself.
-    #[inline]
+    #[inline(always)]
     pub fn object(
         connection: &'a Connection,
         interface: &'static Interface,
@@ -229,9 +264,38 @@ impl<'a> Call<'a> {
     }
 
     /// Sends the call, waits for the answer and takes the result out of it.
-    #[inline]
-    pub fn finish<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
+    #[inline(always)]
+    pub fn finish<T: Wire, E: ErrorCode>(self) -> Result<T, CallError<E>> {
+        if !self.operation.fits_registers() || !self.connection.plain.load(Relaxed) {
+            return self.finish_any();
+        }
+        let output = arch::trap(&self.writer.input);
+        if !plain::is_plain(&output) || output.label.operation() != Label::OK {
+            return self.finish_with(output);
+        }
+        let result = T::take(&mut plain::Taken::new(&output.words));
+        result.map_err(|_| CallError::Transport(TransportError::delivered(Cause::Malformed)))
+    }
+
+    /// The same for a call with anything attached.
+    fn finish_any<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
         let output = self.send();
+        self.result(output)
+    }
+
+    /// The same for a plain call that has ended with this, which is no plain answer.
+    #[cold]
+    fn finish_with<T: Wire, E: ErrorCode>(
+        mut self,
+        mut output: CallOut,
+    ) -> Result<T, CallError<E>> {
+        if output.status != Status::Message.to_word() {
+            self.recover(&mut output);
+        }
+        self.result(output)
+    }
+
+    fn result<T: Wire, E: ErrorCode>(&self, output: CallOut) -> Result<T, CallError<E>> {
         let broken = CallError::Transport(TransportError::delivered(Cause::Malformed));
         if output.status != Status::Message.to_word() {
             return Err(failure(&output).into());
@@ -272,7 +336,7 @@ impl<'a> Call<'a> {
     fn attempt(&mut self) -> CallOut {
         self.writer.input.deadline = self.connection.deadline().ticks();
         let operation = self.operation;
-        message::open(operation.reply_capabilities.into());
+        let _open = message::open_for(operation.reply_capabilities.into());
         if let Some(gate) = self.connection.gate
             && !operation.deferred
         {
@@ -322,9 +386,9 @@ impl<'a> Call<'a> {
             return None;
         }
         let asked = core::iter::once((index, self.operation));
-        let agreement = &connection.agreement;
-        agreement.ask(connection, self.interface, asked).ok()?;
-        Some(agreement.hash(index).unwrap_or(self.interface.hash))
+        connection.ask(self.interface, asked).ok()?;
+        let hash = connection.agreement.hash(index);
+        Some(hash.unwrap_or(self.interface.hash))
     }
 
     /// Whether a second attempt is harmless and has a chance: the server died

@@ -20,6 +20,26 @@ use crate::{
 /// The arguments of a request, and its leases, which last for `'r`.
 ///
 /// The dispatch that the interface macro makes uses it.
+pub trait Request<'r>: Source {
+    /// Takes a lease that allows reading.
+    fn take_lease(&mut self) -> Result<Lease<'r>, Malformed>;
+    /// Takes a lease that allows writing.
+    fn take_lease_mut(&mut self) -> Result<LeaseMut<'r>, Malformed>;
+    /// Takes a lease of a request that will be answered later.
+    fn lease_id(&mut self, writable: bool) -> Result<LeaseId, Malformed>;
+    /// Turns the request into one that is answered later.
+    fn defer<T, E>(&mut self) -> Result<Reply<T, E>, Cause>;
+}
+
+/// Turns the request that the kernel delivered last into one that is answered
+/// later.
+pub(crate) fn keep<T, E>() -> Result<Reply<T, E>, Cause> {
+    let request = Borrowed::<ReplyClient>::new(Handle::REQUEST);
+    let kept = request.keep().map_err(|_| Cause::QuotaExceeded)?;
+    Ok(Reply::new(kept))
+}
+
+/// A request with anything attached.
 pub struct Incoming<'r> {
     reader: Reader<'r>,
     near: bool,
@@ -48,51 +68,6 @@ impl<'r> Incoming<'r> {
         }
     }
 
-    /// Takes a lease that allows reading.
-    pub fn take_lease(&mut self) -> Result<Lease<'r>, Malformed> {
-        let (index, length, descriptor) = self.descriptor(Lease::allowed)?;
-        Ok(if self.near {
-            // SAFETY: a descriptor of memory is of a slice that the client's
-            // method borrows until its call, which lasts for `'r`, has ended.
-            unsafe { Lease::near(&descriptor, length) }
-        } else {
-            Lease::far(Handle::REQUEST, index, length)
-        })
-    }
-
-    /// Takes a lease that allows writing.
-    pub fn take_lease_mut(&mut self) -> Result<LeaseMut<'r>, Malformed> {
-        let (index, length, descriptor) = self.descriptor(LeaseMut::allowed)?;
-        Ok(if self.near {
-            // SAFETY: as above; this slice is borrowed mutably.
-            unsafe { LeaseMut::near(&descriptor, length) }
-        } else {
-            LeaseMut::far(Handle::REQUEST, index, length)
-        })
-    }
-
-    /// Takes a lease of a request that will be answered later.
-    pub fn lease_id(&mut self, writable: bool) -> Result<LeaseId, Malformed> {
-        let allowed = if writable {
-            LeaseMut::allowed
-        } else {
-            Lease::allowed
-        };
-        let (index, length, _) = self.descriptor(allowed)?;
-        Ok(LeaseId::new(index, length, writable))
-    }
-
-    /// Turns the request into one that is answered later.
-    pub fn defer<T, E>(&mut self) -> Result<Reply<T, E>, Cause> {
-        if self.near {
-            // Deferred operations go through the kernel, even in the same task.
-            return Err(Cause::Malformed);
-        }
-        let request = Borrowed::<ReplyClient>::new(Handle::REQUEST);
-        let kept = request.keep().map_err(|_| Cause::QuotaExceeded)?;
-        Ok(Reply::new(kept))
-    }
-
     fn descriptor(
         &mut self,
         allowed: impl Fn(LeaseDescriptor) -> bool,
@@ -103,6 +78,47 @@ impl<'r> Incoming<'r> {
         }
         let length = usize::try_from(descriptor.length).map_err(|_| Malformed)?;
         Ok((index, length, descriptor))
+    }
+}
+
+impl<'r> Request<'r> for Incoming<'r> {
+    fn take_lease(&mut self) -> Result<Lease<'r>, Malformed> {
+        let (index, length, descriptor) = self.descriptor(Lease::allowed)?;
+        Ok(if self.near {
+            // SAFETY: a descriptor of memory is of a slice that the client's
+            // method borrows until its call, which lasts for `'r`, has ended.
+            unsafe { Lease::near(&descriptor, length) }
+        } else {
+            Lease::far(Handle::REQUEST, index, length)
+        })
+    }
+
+    fn take_lease_mut(&mut self) -> Result<LeaseMut<'r>, Malformed> {
+        let (index, length, descriptor) = self.descriptor(LeaseMut::allowed)?;
+        Ok(if self.near {
+            // SAFETY: as above; this slice is borrowed mutably.
+            unsafe { LeaseMut::near(&descriptor, length) }
+        } else {
+            LeaseMut::far(Handle::REQUEST, index, length)
+        })
+    }
+
+    fn lease_id(&mut self, writable: bool) -> Result<LeaseId, Malformed> {
+        let allowed = if writable {
+            LeaseMut::allowed
+        } else {
+            Lease::allowed
+        };
+        let (index, length, _) = self.descriptor(allowed)?;
+        Ok(LeaseId::new(index, length, writable))
+    }
+
+    fn defer<T, E>(&mut self) -> Result<Reply<T, E>, Cause> {
+        if self.near {
+            // Deferred operations go through the kernel, even in the same task.
+            return Err(Cause::Malformed);
+        }
+        keep()
     }
 }
 

@@ -58,6 +58,7 @@ mod error;
 mod incoming;
 mod lease;
 mod message;
+mod plain;
 mod record;
 mod reply;
 

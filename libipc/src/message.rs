@@ -51,7 +51,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// An empty message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(handle: Handle, label: Label) -> Writer {
         Writer {
             input: CallIn {
@@ -129,6 +129,28 @@ impl Writer {
 #[inline]
 pub(crate) fn open(slots: usize) {
     Buffer::current().set(word::OPEN, slots as u64);
+}
+
+/// As `open` for one call; dropped, it restores what a server's thread opens for
+/// requests. A call that gets no capability leaves that alone: what comes unasked
+/// is deleted.
+#[inline]
+pub(crate) fn open_for(slots: usize) -> Option<Opened> {
+    (slots > 0).then(|| {
+        let buffer = Buffer::current();
+        let before = buffer.get(word::OPEN);
+        buffer.set(word::OPEN, slots as u64);
+        Opened(before)
+    })
+}
+
+/// See [`open_for`].
+pub(crate) struct Opened(u64);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        Buffer::current().set(word::OPEN, self.0);
+    }
 }
 
 impl Sink for Writer {

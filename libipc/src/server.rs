@@ -40,7 +40,7 @@
 //! }
 //! ```
 
-pub use crate::incoming::Incoming;
+pub use crate::incoming::{Incoming, Request};
 pub use crate::record::Records;
 pub use crate::reply::{LeaseId, Reply};
 
@@ -53,8 +53,9 @@ use crate::{
     message_buffer::{CAPABILITIES, LeaseDescriptor},
     objects::{EndpointClient, ReplyClient},
     operation::{AGREE, Class, Interface},
+    plain,
     record::Begun,
-    registers::CallOut,
+    registers::{CallIn, CallOut},
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::Sink,
@@ -93,11 +94,11 @@ pub trait Dispatch {
     const INTERFACE: Interface;
 
     /// Runs one operation.
-    fn dispatch(
+    fn dispatch<'r>(
         &mut self,
         operation: u8,
-        request: &mut Incoming<'_>,
-        reply: &mut Outgoing,
+        request: &mut impl Request<'r>,
+        reply: &mut impl Sink,
     ) -> Result<Outcome, Cause>;
 }
 
@@ -170,7 +171,9 @@ fn refuse(writer: &mut Writer, cause: Cause) {
 pub fn serve<D: Dispatch + ?Sized>(endpoint: &EndpointClient, server: &mut D) -> TransportError {
     let mut receiver = Receiver::new(endpoint);
     loop {
-        match receiver.next() {
+        let first = receiver.begin(Instant::FOREVER);
+        receiver.message = plain::serve(first, server);
+        match receiver.event() {
             Ok(Event::Message(message)) => message.dispatch_then_wait(server),
             Ok(Event::Signals(_) | Event::Closed(_)) => {}
             Err(error) => return error,
@@ -254,6 +257,12 @@ impl<'e> Receiver<'e> {
     /// Waits until `deadline`, then fails with `TimedOut`. An endpoint that is
     /// closed, or was handed to a successor, is an error too.
     pub fn wait(&mut self, deadline: Instant) -> Result<Event<'_, 'e>, TransportError> {
+        self.message = arch::trap(self.begin(deadline));
+        self.event()
+    }
+
+    /// The system call to wait with.
+    fn begin(&mut self, deadline: Instant) -> &CallIn {
         self.attached.discard();
         let input = &mut self.answer.0.input;
         let flags = if core::mem::take(&mut self.pending) {
@@ -266,7 +275,11 @@ impl<'e> Receiver<'e> {
         input.handle = self.endpoint.as_ref().handle();
         input.deadline = deadline.ticks();
         message::open(CAPABILITIES);
-        self.message = arch::trap(input);
+        input
+    }
+
+    /// What has arrived.
+    fn event(&mut self) -> Result<Event<'_, 'e>, TransportError> {
         match Status::from_word(self.message.status) {
             Some(Status::Message) => {
                 self.attached.note(self.message.label);

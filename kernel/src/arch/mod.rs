@@ -133,13 +133,16 @@ pub trait Arch {
     fn registers(context: &Self::Context) -> RegistersInfo;
 
     // Floating point and vectors. A thread's state is in the registers, saved
-    // in its context, or absent (and then zero at the next touch).
+    // in its context, kept there as far as a call preserves it (the rest is zero
+    // at the next touch), or absent (and then all zero).
 
     /// After [`Trap::FloatingPoint`]: brings the state into the registers.
     fn fp_load(context: &Self::Context);
     /// Before another thread runs: saves the state if it is in the registers.
     fn fp_save(context: &Self::Context);
-    /// At a call: the state is absent from now on.
+    /// At a call: of the state what a call preserves is kept.
+    fn fp_keep(context: &Self::Context);
+    /// At a thread's end: the state is absent from now on.
     fn fp_drop(context: &Self::Context);
 
     // Page tables.

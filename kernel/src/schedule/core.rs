@@ -195,7 +195,7 @@ impl Core {
     /// Goes from the current thread to `next`, to which a message went.
     #[inline(always)]
     pub fn pass_to(&self, k: Entered<'_>, current: &Thread, next: &Thread) {
-        Port::fp_drop(&current.context);
+        Port::fp_keep(&current.context);
         self.passed.add(1);
         self.current.set(Some(next));
         if let Some(task) = next.task.get(k) {

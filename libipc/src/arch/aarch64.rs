@@ -34,9 +34,6 @@ pub(crate) fn trap(input: &CallIn) -> CallOut {
             inout("x2") w0, inout("x3") w1, inout("x4") w2, inout("x5") w3,
             inout("x6") w4, inout("x7") w5, inout("x8") w6, inout("x9") w7,
             inout("x10") badge, inout("x11") request_id,
-            // Floating-point state does not survive a call, unlike in a C one.
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             clobber_abi("C"),
             options(nostack),
         );
@@ -56,7 +53,7 @@ pub(crate) fn buffer() -> *mut u64 {
     let buffer: *mut u64;
     // SAFETY: it only reads the thread register.
     unsafe {
-        asm!("mrs {}, tpidr_el0", out(reg) buffer, options(nomem, nostack, preserves_flags));
+        asm!("mrs {}, tpidr_el0", out(reg) buffer, options(pure, nomem, nostack, preserves_flags));
     }
     buffer
 }

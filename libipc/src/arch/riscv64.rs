@@ -34,10 +34,6 @@ pub(crate) fn trap(input: &CallIn) -> CallOut {
             inout("a2") w0, inout("a3") w1, inout("a4") w2, inout("a5") w3,
             inout("a6") w4, inout("a7") w5, inout("t0") w6, inout("t1") w7,
             inout("t2") badge, inout("t3") request_id,
-            // Floating-point state does not survive a call, unlike in a C one.
-            out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
-            out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
-            out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,
             clobber_abi("C"),
             options(nostack),
         );
@@ -57,7 +53,7 @@ pub(crate) fn buffer() -> *mut u64 {
     let buffer: *mut u64;
     // SAFETY: it only reads the thread register.
     unsafe {
-        asm!("mv {}, tp", out(reg) buffer, options(nomem, nostack, preserves_flags));
+        asm!("mv {}, tp", out(reg) buffer, options(pure, nomem, nostack, preserves_flags));
     }
     buffer
 }

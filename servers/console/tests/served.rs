@@ -11,9 +11,10 @@ use libipc::{
     },
     objects::{EndpointClient, interrupt},
     operation::Interface,
-    server::{Dispatch, Event, Incoming, Outcome, Outgoing, Receiver},
+    server::{Dispatch, Event, Outcome, Receiver, Request},
     status::Cause,
     time::Instant,
+    wire::Sink,
 };
 use std::{
     collections::VecDeque,
@@ -70,11 +71,11 @@ struct FakeInterrupt;
 impl Dispatch for FakeInterrupt {
     const INTERFACE: Interface = interrupt::INTERFACE;
 
-    fn dispatch(
+    fn dispatch<'r>(
         &mut self,
         _: u8,
-        _: &mut Incoming<'_>,
-        _: &mut Outgoing,
+        _: &mut impl Request<'r>,
+        _: &mut impl Sink,
     ) -> Result<Outcome, Cause> {
         Ok(Outcome::Answered(Ok(())))
     }

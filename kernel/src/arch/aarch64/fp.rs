@@ -22,10 +22,13 @@ pub(super) struct State {
 
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
-/// In `vectors` and `control`.
-const SAVED: u64 = 1;
 /// In the registers of the core.
-const LOADED: u64 = 2;
+const LOADED: u64 = 1;
+/// In `vectors` and `control`.
+const SAVED: u64 = 2;
+/// In the first of them are `d8` to `d15` and the control register, which a call
+/// preserves; all else is zero.
+const KEPT: u64 = 3;
 
 global_asm!(
     ".arch_extension fp",
@@ -76,11 +79,58 @@ global_asm!(
     "msr fpsr, x1",
     "msr fpcr, x2",
     "ret",
+    // fp_keep(x0: where)
+    ".global tessera_fp_keep",
+    "tessera_fp_keep:",
+    "mrs x1, fpcr",
+    "str x1, [x0, #8]",
+    "stp d8, d9, [x0, #16]",
+    "stp d10, d11, [x0, #32]",
+    "stp d12, d13, [x0, #48]",
+    "stp d14, d15, [x0, #64]",
+    "ret",
+    // fp_load_kept(x0: whence)
+    ".global tessera_fp_load_kept",
+    "tessera_fp_load_kept:",
+    "ldr x1, [x0, #8]",
+    "msr fpcr, x1",
+    "msr fpsr, xzr",
+    "ldp d8, d9, [x0, #16]",
+    "ldp d10, d11, [x0, #32]",
+    "ldp d12, d13, [x0, #48]",
+    "ldp d14, d15, [x0, #64]",
+    "movi v0.2d, #0",
+    "movi v1.2d, #0",
+    "movi v2.2d, #0",
+    "movi v3.2d, #0",
+    "movi v4.2d, #0",
+    "movi v5.2d, #0",
+    "movi v6.2d, #0",
+    "movi v7.2d, #0",
+    "movi v16.2d, #0",
+    "movi v17.2d, #0",
+    "movi v18.2d, #0",
+    "movi v19.2d, #0",
+    "movi v20.2d, #0",
+    "movi v21.2d, #0",
+    "movi v22.2d, #0",
+    "movi v23.2d, #0",
+    "movi v24.2d, #0",
+    "movi v25.2d, #0",
+    "movi v26.2d, #0",
+    "movi v27.2d, #0",
+    "movi v28.2d, #0",
+    "movi v29.2d, #0",
+    "movi v30.2d, #0",
+    "movi v31.2d, #0",
+    "ret",
     ".arch_extension nosimd",
     ".arch_extension nofp",
 );
 
 unsafe extern "C" {
+    fn tessera_fp_keep(state: *const State);
+    fn tessera_fp_load_kept(state: *const State);
     fn tessera_fp_save(state: *const State);
     fn tessera_fp_load(state: *const State);
 }
@@ -88,13 +138,17 @@ unsafe extern "C" {
 impl State {
     pub(super) fn load(&self) {
         if self.place.load(Relaxed) == ABSENT {
-            for word in self.vectors.as_flattened().iter().chain(&self.control) {
+            for word in self.vectors.as_flattened()[..8].iter().chain(&self.control) {
                 word.store(0, Relaxed);
             }
         }
-        // SAFETY: reads this state; the registers are nobody else's, as the
-        // kernel saves a state before another thread runs.
-        unsafe { tessera_fp_load(self) };
+        match self.place.load(Relaxed) {
+            // SAFETY: reads this state; the registers are nobody else's, as the
+            // kernel saves a state before another thread runs.
+            SAVED => unsafe { tessera_fp_load(self) },
+            // SAFETY: the same.
+            _ => unsafe { tessera_fp_load_kept(self) },
+        }
         self.place.store(LOADED, Relaxed);
         allow(true);
     }
@@ -108,15 +162,23 @@ impl State {
         }
     }
 
+    /// At a call: most threads have not touched the registers since the last one.
     #[inline(always)]
-    pub(super) fn forget(&self) {
-        if self.place.load(Relaxed) != ABSENT {
-            self.give_up();
+    pub(super) fn keep(&self) {
+        if self.place.load(Relaxed) == LOADED {
+            self.keep_loaded();
         }
     }
 
     #[cold]
-    fn give_up(&self) {
+    fn keep_loaded(&self) {
+        // SAFETY: writes this state, which is made of atomics.
+        unsafe { tessera_fp_keep(self) };
+        self.place.store(KEPT, Relaxed);
+        allow(false);
+    }
+
+    pub(super) fn forget(&self) {
         if self.place.swap(ABSENT, Relaxed) == LOADED {
             allow(false);
         }

@@ -31,7 +31,7 @@ pub struct Registers {
     request: Word<u64>,
     pc: Word<u64>,
     sp: Word<u64>,
-    /// 0 absent, 1 saved, 2 in the registers.
+    /// See [`fp`].
     fp: Word<u8>,
 }
 
@@ -83,7 +83,8 @@ pub fn pass_words(from: &Context, to: &Context) {
     }
 }
 
-/// Where a thread's floating-point state is: 0 absent, 1 saved, 2 in the registers.
+/// Where a thread's floating-point state is: 0 absent, 1 saved, 2 in the registers,
+/// 3 kept as far as a call preserves it.
 pub fn fp(context: &Context) -> u8 {
     context.fp.get()
 }
@@ -186,6 +187,12 @@ impl Arch for Port {
     fn fp_save(context: &Registers) {
         if context.fp.get() == 2 {
             context.fp.set(1);
+        }
+    }
+
+    fn fp_keep(context: &Registers) {
+        if context.fp.get() == 2 {
+            context.fp.set(3);
         }
     }
 

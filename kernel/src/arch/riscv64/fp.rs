@@ -22,10 +22,13 @@ pub(super) struct State {
 
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
-/// In `values` and `control`.
-const SAVED: u64 = 1;
 /// In the registers of the core.
-const LOADED: u64 = 2;
+const LOADED: u64 = 1;
+/// In `values` and `control`.
+const SAVED: u64 = 2;
+/// In the first of them are `fs0` to `fs11` and the control register, which a call
+/// preserves; all else is zero.
+const KEPT: u64 = 3;
 
 /// `sstatus.FS` (Priv 3.1.6.6), bits 14:13.
 const FS: u64 = 0b11 << 13;
@@ -60,11 +63,69 @@ global_asm!(
     "ld t0, 256(a0)",
     "fscsr t0",
     "ret",
+    // fp_keep(a0: where)
+    ".global tessera_fp_keep",
+    "tessera_fp_keep:",
+    "fsd f8, 0(a0)",
+    "fsd f9, 8(a0)",
+    "fsd f18, 16(a0)",
+    "fsd f19, 24(a0)",
+    "fsd f20, 32(a0)",
+    "fsd f21, 40(a0)",
+    "fsd f22, 48(a0)",
+    "fsd f23, 56(a0)",
+    "fsd f24, 64(a0)",
+    "fsd f25, 72(a0)",
+    "fsd f26, 80(a0)",
+    "fsd f27, 88(a0)",
+    "frcsr t0",
+    "sd t0, 256(a0)",
+    "ret",
+    // fp_load_kept(a0: whence)
+    ".global tessera_fp_load_kept",
+    "tessera_fp_load_kept:",
+    "fld f8, 0(a0)",
+    "fld f9, 8(a0)",
+    "fld f18, 16(a0)",
+    "fld f19, 24(a0)",
+    "fld f20, 32(a0)",
+    "fld f21, 40(a0)",
+    "fld f22, 48(a0)",
+    "fld f23, 56(a0)",
+    "fld f24, 64(a0)",
+    "fld f25, 72(a0)",
+    "fld f26, 80(a0)",
+    "fld f27, 88(a0)",
+    "fmv.d.x f0, zero",
+    "fmv.d.x f1, zero",
+    "fmv.d.x f2, zero",
+    "fmv.d.x f3, zero",
+    "fmv.d.x f4, zero",
+    "fmv.d.x f5, zero",
+    "fmv.d.x f6, zero",
+    "fmv.d.x f7, zero",
+    "fmv.d.x f10, zero",
+    "fmv.d.x f11, zero",
+    "fmv.d.x f12, zero",
+    "fmv.d.x f13, zero",
+    "fmv.d.x f14, zero",
+    "fmv.d.x f15, zero",
+    "fmv.d.x f16, zero",
+    "fmv.d.x f17, zero",
+    "fmv.d.x f28, zero",
+    "fmv.d.x f29, zero",
+    "fmv.d.x f30, zero",
+    "fmv.d.x f31, zero",
+    "ld t0, 256(a0)",
+    "fscsr t0",
+    "ret",
     ".noaltmacro",
     ".option pop",
 );
 
 unsafe extern "C" {
+    fn tessera_fp_keep(state: *const State);
+    fn tessera_fp_load_kept(state: *const State);
     fn tessera_fp_save(state: *const State);
     fn tessera_fp_load(state: *const State);
 }
@@ -72,14 +133,18 @@ unsafe extern "C" {
 impl State {
     pub(super) fn load(&self) {
         if self.place.load(Relaxed) == ABSENT {
-            for word in self.values.iter().chain([&self.control]) {
+            for word in self.values[..12].iter().chain([&self.control]) {
                 word.store(0, Relaxed);
             }
         }
         set_status(DIRTY);
-        // SAFETY: reads this state; the registers are nobody else's, as the
-        // kernel saves a state before another thread runs.
-        unsafe { tessera_fp_load(self) };
+        match self.place.load(Relaxed) {
+            // SAFETY: reads this state; the registers are nobody else's, as the
+            // kernel saves a state before another thread runs.
+            SAVED => unsafe { tessera_fp_load(self) },
+            // SAFETY: the same.
+            _ => unsafe { tessera_fp_load_kept(self) },
+        }
         set_status(CLEAN);
         self.place.store(LOADED, Relaxed);
     }
@@ -95,15 +160,23 @@ impl State {
         }
     }
 
+    /// At a call: most threads have not touched the registers since the last one.
     #[inline(always)]
-    pub(super) fn forget(&self) {
-        if self.place.load(Relaxed) != ABSENT {
-            self.give_up();
+    pub(super) fn keep(&self) {
+        if self.place.load(Relaxed) == LOADED {
+            self.keep_loaded();
         }
     }
 
     #[cold]
-    fn give_up(&self) {
+    fn keep_loaded(&self) {
+        // SAFETY: writes this state, which is made of atomics.
+        unsafe { tessera_fp_keep(self) };
+        self.place.store(KEPT, Relaxed);
+        set_status(0);
+    }
+
+    pub(super) fn forget(&self) {
         if self.place.swap(ABSENT, Relaxed) == LOADED {
             set_status(0);
         }

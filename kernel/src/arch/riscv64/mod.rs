@@ -79,6 +79,11 @@ impl Arch for Port {
         context.fp().save();
     }
 
+    #[inline(always)]
+    fn fp_keep(context: &Self::Context) {
+        context.fp().keep();
+    }
+
     fn fp_drop(context: &Self::Context) {
         context.fp().forget();
     }

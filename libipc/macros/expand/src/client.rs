@@ -150,6 +150,7 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
     };
     quote! {
         #(#attributes)* #many
+        #[inline]
         pub #unsafety fn #name(
             &self, #(#parameters),*
         ) -> Result<#ok, #root::CallError<#error>> {

@@ -132,11 +132,12 @@ pub(crate) fn user(interface: &Interface) -> TokenStream {
             impl #root::server::Dispatch for #served {
                 const INTERFACE: #root::operation::Interface = INTERFACE;
 
-                fn dispatch(
+                #[inline]
+                fn dispatch<'r>(
                     &mut self,
                     operation: u8,
-                    request: &mut #root::server::Incoming<'_>,
-                    reply: &mut #root::server::Outgoing,
+                    request: &mut impl #root::server::Request<'r>,
+                    reply: &mut impl #root::wire::Sink,
                 ) -> Result<#root::server::Outcome, #root::status::Cause> {
                     dispatch(self, operation, request, reply)
                 }
@@ -147,11 +148,12 @@ pub(crate) fn user(interface: &Interface) -> TokenStream {
         #declaration
 
         #[doc = #doc]
-        #visibility fn dispatch<S: #name + ?Sized>(
+        #[inline]
+        #visibility fn dispatch<'r, S: #name + ?Sized>(
             #server: &mut S,
             operation: u8,
-            #request: &mut #root::server::Incoming<'_>,
-            #reply: &mut #root::server::Outgoing,
+            #request: &mut impl #root::server::Request<'r>,
+            #reply: &mut impl #root::wire::Sink,
         ) -> Result<#root::server::Outcome, #root::status::Cause> {
             match operation {
                 #(#arms)*

@@ -35,8 +35,11 @@ struct World {
 
 type Measured = Result<(u64, Duration), AnyError>;
 
-/// Each case: its name, and what it measures.
-const CASES: [(&str, fn(&World) -> Measured); 13] = [
+/// A case.
+type Case = fn(&World) -> Measured;
+
+/// All of them, by name.
+const CASES: [(&str, Case); 13] = [
     ("refused", refused),
     ("call_2w", call_2w),
     ("call_2w_fp", call_2w_fp),
@@ -62,6 +65,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         log: start.take("kernel-log")?,
         shutdown: start.take("shutdown")?,
     };
+    // All others have come to rest.
+    libipc::time::sleep(Duration::from_millis(100));
     let wanted = start.arguments().get(1).copied().unwrap_or("all");
     for (name, case) in CASES {
         if wanted == "all" || wanted.split(',').any(|one| one == name) {
@@ -183,18 +188,12 @@ fn signal_wait(_: &World) -> Measured {
     static TAKEN: AtomicU64 = AtomicU64::new(0);
     let endpoint = libipc::task().create_endpoint()?;
     let handle = endpoint.as_ref().handle();
-    let signaller = thread::spawn(move || {
+    let lower = thread::current().info()?.priority - 1;
+    let signaller = thread::spawn_with(lower, thread::STACK, move || {
         let endpoint = Borrowed::<EndpointClient>::new(handle);
-        // The other one waits by now, as it comes first.
-        thread::yield_now();
         let measured = repeat(TIMES, || Ok(endpoint.signal(1)?));
         endpoint.close().map_err(AnyError::from).and(measured)
     })?;
-    let lower = libipc::thread::current().info()?.priority - 1;
-    let thread = signaller.thread();
-    thread
-        .ok_or_else(|| AnyError::new("it has ended"))?
-        .set_priority(lower)?;
     let mut receiver = Receiver::new(&endpoint);
     while let Ok(Event::Signals(_)) = receiver.next() {
         TAKEN.store(TAKEN.load(Relaxed) + 1, Relaxed);
@@ -243,6 +242,7 @@ fn map_page(_: &World) -> Measured {
         // SAFETY: it was mapped, and no reference to it exists.
         unsafe { (PLACE as *mut u64).write_volatile(1) };
         // SAFETY: nothing refers to it.
-        Ok(unsafe { libipc::task().unmap(PLACE, 1)? })
+        unsafe { libipc::task().unmap(PLACE, 1)? };
+        Ok(())
     })
 }

@@ -268,3 +268,8 @@ pub(crate) fn misaligned(address: u64) {
 
 /// Machine code of a function that returns 42.
 pub(crate) const RETURNS_42: [u32; 2] = [0x02a0_0513, 0x0000_8067];
+
+/// Whether a call preserves the floating-point register: `fs0` to `fs11`.
+pub(crate) fn is_preserved(index: usize) -> bool {
+    matches!(index, 8 | 9 | 18..=27)
+}

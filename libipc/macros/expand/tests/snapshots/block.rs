@@ -111,11 +111,12 @@ pub trait Block {
     );
 }
 /// Takes the arguments of an operation of [`Block`], runs it and puts its result into the reply.
-pub fn dispatch<S: Block + ?Sized>(
+#[inline]
+pub fn dispatch<'r, S: Block + ?Sized>(
     server: &mut S,
     operation: u8,
-    request: &mut ::libipc::server::Incoming<'_>,
-    reply: &mut ::libipc::server::Outgoing,
+    request: &mut impl ::libipc::server::Request<'r>,
+    reply: &mut impl ::libipc::wire::Sink,
 ) -> Result<::libipc::server::Outcome, ::libipc::status::Cause> {
     match operation {
         number::CAPACITY => {
@@ -149,22 +150,24 @@ pub fn dispatch<S: Block + ?Sized>(
 }
 impl ::libipc::server::Dispatch for dyn Block + '_ {
     const INTERFACE: ::libipc::operation::Interface = INTERFACE;
-    fn dispatch(
+    #[inline]
+    fn dispatch<'r>(
         &mut self,
         operation: u8,
-        request: &mut ::libipc::server::Incoming<'_>,
-        reply: &mut ::libipc::server::Outgoing,
+        request: &mut impl ::libipc::server::Request<'r>,
+        reply: &mut impl ::libipc::wire::Sink,
     ) -> Result<::libipc::server::Outcome, ::libipc::status::Cause> {
         dispatch(self, operation, request, reply)
     }
 }
 impl ::libipc::server::Dispatch for dyn Block + Send + '_ {
     const INTERFACE: ::libipc::operation::Interface = INTERFACE;
-    fn dispatch(
+    #[inline]
+    fn dispatch<'r>(
         &mut self,
         operation: u8,
-        request: &mut ::libipc::server::Incoming<'_>,
-        reply: &mut ::libipc::server::Outgoing,
+        request: &mut impl ::libipc::server::Request<'r>,
+        reply: &mut impl ::libipc::wire::Sink,
     ) -> Result<::libipc::server::Outcome, ::libipc::status::Cause> {
         dispatch(self, operation, request, reply)
     }
@@ -176,11 +179,13 @@ impl ::libipc::server::Dispatch for dyn Block + Send + '_ {
 pub struct BlockClient(::libipc::client::Connection);
 impl BlockClient {
     /// Size in sectors of 512 bytes.
+    #[inline]
     pub fn capacity(&self) -> Result<u64, ::libipc::CallError<BlockError>> {
         let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 0usize);
         call.finish()
     }
     /// Fills `into` from `sector` on.
+    #[inline]
     pub fn read(
         &self,
         sector: u64,
@@ -192,6 +197,7 @@ impl BlockClient {
         call.finish()
     }
     /// Writes sectors from `sector` on.
+    #[inline]
     pub fn write(
         &self,
         sector: u64,
@@ -203,6 +209,7 @@ impl BlockClient {
         call.finish()
     }
     /// Answers when something changes, and signals `other` too.
+    #[inline]
     pub fn watch(
         &self,
         mine: EndpointClient,

@@ -70,6 +70,7 @@ impl LampClient {
     /// # Errors
     ///
     /// `Broken`, `TooBright`.
+    #[inline]
     pub fn light(
         &self,
         brightness: u8,
@@ -85,6 +86,7 @@ impl LampClient {
     /// # Safety
     ///
     /// The caller may write three bytes at `address`.
+    #[inline]
     pub unsafe fn colour(
         &self,
         address: u64,
