@@ -7,7 +7,7 @@
 
 use crate::{
     CallError,
-    client::{Call, Connection},
+    client::{self, Connection},
     objects::ObjectError,
     operation::{AGREE, Class, Interface, Operation},
     server::Outgoing,
@@ -51,14 +51,14 @@ impl Agreement {
         interface: &'static Interface,
         operations: impl Iterator<Item = (usize, &'static Operation)> + Clone,
     ) -> Result<(), TransportError> {
-        let mut call = Call::agreement(connection, interface, &AGREEMENT);
-        call.word(operations.clone().count() as u64);
-        let mut agreed = 0;
-        for (index, operation) in operations {
-            call.word(u64::from(operation.number) | u64::from(operation.hash) << 32);
-            agreed |= bit(index);
-        }
-        let hash: u32 = call.finish().map_err(|error: CallError<ObjectError>| {
+        let count = operations.clone().count() as u64;
+        let agreed = operations.clone().map(|(index, _)| bit(index));
+        let agreed = agreed.fold(0, |all, bit| all | bit);
+        let asked =
+            operations.map(|(_, asked)| u64::from(asked.number) | u64::from(asked.hash) << 32);
+        let words = core::iter::once(count).chain(asked);
+        let answer = client::ask(connection, interface, &AGREEMENT, words);
+        let hash: u32 = answer.map_err(|error: CallError<ObjectError>| {
             // A server has no error of its own to answer with.
             let malformed = TransportError::delivered(Cause::Malformed);
             error.transport().unwrap_or(malformed)

@@ -1,7 +1,7 @@
 //! The client's side of a call.
 
 use crate::{
-    CallError, Capability,
+    CallError, Capability, FOREVER,
     agreement::Agreement,
     arch,
     handle::Handle,
@@ -12,7 +12,7 @@ use crate::{
     near::{Gate, NearAnswer, NearCall},
     operation::{AGREE, Class, Interface, Operation},
     plain,
-    registers::CallOut,
+    registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::{ErrorCode, Sink, Wire},
@@ -185,38 +185,28 @@ impl<C: fmt::Debug> fmt::Debug for Borrowed<C> {
     }
 }
 
-/// A call being made: arguments are put into it, then it is sent.
+/// A call being made: arguments are put into it, then it is sent. `PLAIN` if its
+/// operation fits in registers ([`Operation::fits_registers`]).
 ///
 /// The methods of clients, which the interface macro makes, use it.
-pub struct Call<'a> {
+pub struct Call<'a, const PLAIN: bool> {
     connection: &'a Connection,
     interface: &'static Interface,
-    operation: &'static Operation,
     /// Of the operation in the interface's table.
     index: usize,
+    flags: Flags,
     writer: Writer,
 }
 
-impl<'a> Call<'a> {
+impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
     /// A call of the operation at `index` of the interface's table.
     #[inline(always)]
     pub fn new(
         connection: &'a Connection,
         interface: &'static Interface,
         index: usize,
-    ) -> Call<'a> {
-        let operation = &interface.operations[index];
-        let mut label = Label::call(operation.number, interface.hash);
-        if !connection.plain.load(Relaxed) {
-            label = connection.label(label, index);
-        }
-        Call {
-            connection,
-            interface,
-            operation,
-            index,
-            writer: Writer::new(connection.capability.handle(), label),
-        }
+    ) -> Call<'a, PLAIN> {
+        Call::flagged(connection, interface, index, Flags::empty())
     }
 
     /// The same, of the kernel object behind an endpoint capability itself.
@@ -225,25 +215,24 @@ impl<'a> Call<'a> {
         connection: &'a Connection,
         interface: &'static Interface,
         index: usize,
-    ) -> Call<'a> {
-        let mut call = Call::new(connection, interface, index);
-        let label = &mut call.writer.input.label;
-        *label = label.with_flags(Flags::OBJECT);
-        call
+    ) -> Call<'a, PLAIN> {
+        Call::flagged(connection, interface, index, Flags::OBJECT)
     }
 
-    /// Asks the server about operations of the interface.
-    pub(crate) fn agreement(
+    #[inline(always)]
+    fn flagged(
         connection: &'a Connection,
         interface: &'static Interface,
-        operation: &'static Operation,
-    ) -> Call<'a> {
-        let label = Label::call(operation.number, interface.name_hash);
+        index: usize,
+        flags: Flags,
+    ) -> Call<'a, PLAIN> {
+        let operation = &interface.operations[index];
+        let label = Label::call(operation.number, interface.hash).with_flags(flags);
         Call {
             connection,
             interface,
-            operation,
-            index: 0,
+            index,
+            flags,
             writer: Writer::new(connection.capability.handle(), label),
         }
     }
@@ -266,104 +255,135 @@ impl<'a> Call<'a> {
     /// Sends the call, waits for the answer and takes the result out of it.
     #[inline(always)]
     pub fn finish<T: Wire, E: ErrorCode>(self) -> Result<T, CallError<E>> {
-        if !self.operation.fits_registers() || !self.connection.plain.load(Relaxed) {
-            return self.finish_any();
+        if !PLAIN {
+            let call = Attempts::new(self.connection, self.interface, self.index, self.flags);
+            return call.finish(self.writer);
         }
-        let output = arch::trap(&self.writer.input);
+        // Nothing of it is in memory, unless something is out of the ordinary.
+        let CallIn {
+            handle,
+            label,
+            words,
+            ..
+        } = self.writer.input;
+        let call = (self.connection, self.interface, self.index, self.flags);
+        if !self.connection.plain.load(Relaxed) {
+            return Attempts::finish_plain(call, words, None);
+        }
+        let output = arch::trap(&CallIn {
+            handle,
+            label,
+            words,
+            deadline: FOREVER,
+            request: Handle::NULL,
+        });
         if !plain::is_plain(&output) || output.label.operation() != Label::OK {
-            return self.finish_with(output);
+            return Attempts::finish_plain(call, words, Some(output));
         }
         let result = T::take(&mut plain::Taken::new(&output.words));
         result.map_err(|_| CallError::Transport(TransportError::delivered(Cause::Malformed)))
     }
+}
 
-    /// The same for a call with anything attached.
-    fn finish_any<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
-        let output = self.send();
-        self.result(output)
+/// What is known of a call while it is tried.
+struct Attempts<'a> {
+    connection: &'a Connection,
+    interface: &'static Interface,
+    operation: &'static Operation,
+    index: usize,
+    flags: Flags,
+}
+
+impl<'a> Attempts<'a> {
+    fn new(
+        connection: &'a Connection,
+        interface: &'static Interface,
+        index: usize,
+        flags: Flags,
+    ) -> Attempts<'a> {
+        Attempts {
+            connection,
+            interface,
+            operation: &interface.operations[index],
+            index,
+            flags,
+        }
     }
 
-    /// The same for a plain call that has ended with this, which is no plain answer.
+    /// Makes a call that is written.
+    fn finish<T: Wire, E: ErrorCode>(&self, mut writer: Writer) -> Result<T, CallError<E>> {
+        let own = writer.input.label;
+        writer.input.label = self.connection.label(own, self.index);
+        result(&self.send(&mut writer))
+    }
+
+    /// The same for one of an operation that fits in registers, which may have
+    /// been tried and ended with `output`.
     #[cold]
-    fn finish_with<T: Wire, E: ErrorCode>(
-        mut self,
-        mut output: CallOut,
+    fn finish_plain<T: Wire, E: ErrorCode>(
+        (connection, interface, index, flags): (&Connection, &'static Interface, usize, Flags),
+        words: [u64; WORDS],
+        output: Option<CallOut>,
     ) -> Result<T, CallError<E>> {
-        if output.status != Status::Message.to_word() {
-            self.recover(&mut output);
+        let call = Attempts::new(connection, interface, index, flags);
+        let label = Label::call(call.operation.number, interface.hash).with_flags(flags);
+        let mut writer = Writer::new(connection.capability.handle(), label);
+        for &word in &words[..call.operation.request_words.into()] {
+            writer.word(word);
         }
-        self.result(output)
+        let Some(mut output) = output else {
+            return call.finish(writer);
+        };
+        if output.status != Status::Message.to_word() {
+            call.recover(&mut writer, &mut output);
+        }
+        result(&output)
     }
 
-    fn result<T: Wire, E: ErrorCode>(&self, output: CallOut) -> Result<T, CallError<E>> {
-        let broken = CallError::Transport(TransportError::delivered(Cause::Malformed));
-        if output.status != Status::Message.to_word() {
-            return Err(failure(&output).into());
-        }
-        match output.label.operation() {
-            Label::OK => {
-                let mut attached = Attached::default();
-                attached.note(output.label);
-                let mut reader = Reader::new(output.label, &output.words, &mut attached);
-                let result = T::take(&mut reader);
-                attached.discard();
-                result.map_err(|_| broken)
-            }
-            Label::SERVER_ERROR => match E::from_code(output.words[0]) {
-                Some(error) => Err(CallError::Server(error)),
-                None => Err(broken),
-            },
-            other => Err(match Cause::from_bits(other) {
-                Some(cause) => TransportError::delivered(cause).into(),
-                None => broken,
-            }),
-        }
-    }
-
-    fn send(&mut self) -> CallOut {
-        if let Err(cause) = self.writer.finish() {
-            self.writer.discard();
+    fn send(&self, writer: &mut Writer) -> CallOut {
+        if let Err(cause) = writer.finish() {
+            writer.discard();
             return failed(TransportError::refused(cause));
         }
-        let mut output = self.attempt();
+        let mut output = self.attempt(writer);
         if output.status != Status::Message.to_word() {
-            self.recover(&mut output);
+            self.recover(writer, &mut output);
         }
         output
     }
 
     #[inline]
-    fn attempt(&mut self) -> CallOut {
-        self.writer.input.deadline = self.connection.deadline().ticks();
+    fn attempt(&self, writer: &mut Writer) -> CallOut {
+        writer.input.deadline = self.connection.deadline().ticks();
         let operation = self.operation;
         let _open = message::open_for(operation.reply_capabilities.into());
         if let Some(gate) = self.connection.gate
             && !operation.deferred
         {
             let mut answer = NearAnswer::new();
-            if gate.call(&NearCall::new(&self.writer.input), &mut answer) {
+            if gate.call(&NearCall::new(&writer.input), &mut answer) {
                 return answer.into_output();
             }
         }
-        arch::trap(&self.writer.input)
+        arch::trap(&writer.input)
     }
 
     /// After a failure: tries again if that is harmless, and deletes what was
     /// to be moved and is still here.
     #[cold]
-    fn recover(&mut self, output: &mut CallOut) {
+    fn recover(&self, writer: &mut Writer, output: &mut CallOut) {
         let error = failure(output);
         if error == TransportError::refused(Cause::VersionMismatch) {
-            if let Some(hash) = self.agreed_hash() {
-                self.writer.input.label = self.writer.input.label.with_hash(hash);
-                *output = self.attempt();
+            if let Some(hash) = self.agreed_hash(writer) {
+                writer.input.label = writer.input.label.with_hash(hash);
+                *output = self.attempt(writer);
             }
-        } else if self.may_retry(error) {
+        } else if self.may_retry(writer, error) {
             let repeats = error.delivered && self.operation.class == Class::Recorded;
             if repeats {
-                self.writer.input.label = self.writer.input.label.with_flags(Flags::REPEAT);
+                writer.input.label = writer.input.label.with_flags(Flags::REPEAT);
             }
-            let again = self.attempt();
+            let again = self.attempt(writer);
             // A server that has no record of the first attempt does not know
             // more than that attempt's error says.
             let unknown = Status::Error(TransportError::delivered(Cause::Dropped)).to_word();
@@ -372,17 +392,17 @@ impl<'a> Call<'a> {
             }
         }
         if output.status != Status::Message.to_word() && !failure(output).delivered {
-            self.writer.discard();
+            writer.discard();
         }
     }
 
     /// The hash by which to call the operation, if the server has it as another
     /// version of the interface. What the call moves is gone with the first
     /// attempt, so such a call is not made again.
-    fn agreed_hash(&self) -> Option<u32> {
+    fn agreed_hash(&self, writer: &Writer) -> Option<u32> {
         let (connection, index) = (self.connection, self.index);
-        let answerable = !self.writer.input.label.flags().contains(Flags::OBJECT);
-        if self.writer.moves() || !answerable || self.operation.number == AGREE {
+        let answerable = !self.flags.contains(Flags::OBJECT);
+        if writer.moves() || !answerable || self.operation.number == AGREE {
             return None;
         }
         let asked = core::iter::once((index, self.operation));
@@ -394,15 +414,61 @@ impl<'a> Call<'a> {
     /// Whether a second attempt is harmless and has a chance: the server died
     /// or dropped the call, which did not run, may run twice, or is recorded.
     /// Once is enough: who fails again has a reason that does not pass.
-    fn may_retry(&self, error: TransportError) -> bool {
+    fn may_retry(&self, writer: &Writer, error: TransportError) -> bool {
         let passing = matches!(error.cause, Cause::Died | Cause::Dropped);
         let harmless = !error.delivered || self.operation.class != Class::Once;
-        let complete = !error.delivered || !self.writer.moves();
+        let complete = !error.delivered || !writer.moves();
         passing && harmless && complete
     }
 }
 
-impl Sink for Call<'_> {
+/// Takes the result out of what a call ended with.
+fn result<T: Wire, E: ErrorCode>(output: &CallOut) -> Result<T, CallError<E>> {
+    let broken = CallError::Transport(TransportError::delivered(Cause::Malformed));
+    if output.status != Status::Message.to_word() {
+        return Err(failure(output).into());
+    }
+    match output.label.operation() {
+        Label::OK => {
+            let mut attached = Attached::default();
+            attached.note(output.label);
+            let mut reader = Reader::new(output.label, &output.words, &mut attached);
+            let result = T::take(&mut reader);
+            attached.discard();
+            result.map_err(|_| broken)
+        }
+        Label::SERVER_ERROR => match E::from_code(output.words[0]) {
+            Some(error) => Err(CallError::Server(error)),
+            None => Err(broken),
+        },
+        other => Err(match Cause::from_bits(other) {
+            Some(cause) => TransportError::delivered(cause).into(),
+            None => broken,
+        }),
+    }
+}
+
+/// Asks the server about operations of the interface.
+pub(crate) fn ask<T: Wire, E: ErrorCode>(
+    connection: &Connection,
+    interface: &'static Interface,
+    operation: &'static Operation,
+    words: impl Iterator<Item = u64>,
+) -> Result<T, CallError<E>> {
+    let label = Label::call(operation.number, interface.name_hash);
+    let mut writer = Writer::new(connection.capability.handle(), label);
+    words.for_each(|word| writer.word(word));
+    let call = Attempts {
+        connection,
+        interface,
+        operation,
+        index: 0,
+        flags: Flags::empty(),
+    };
+    result(&call.send(&mut writer))
+}
+
+impl<const PLAIN: bool> Sink for Call<'_, PLAIN> {
     #[inline(always)]
     fn word(&mut self, word: u64) {
         self.writer.word(word);

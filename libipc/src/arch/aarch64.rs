@@ -34,7 +34,14 @@ pub(crate) fn trap(input: &CallIn) -> CallOut {
             inout("x2") w0, inout("x3") w1, inout("x4") w2, inout("x5") w3,
             inout("x6") w4, inout("x7") w5, inout("x8") w6, inout("x9") w7,
             inout("x10") badge, inout("x11") request_id,
-            clobber_abi("C"),
+            // As a call in C, but that all of v8 to v15 stays.
+            out("x12") _, out("x13") _, out("x14") _, out("x15") _, out("x16") _,
+            out("x17") _, out("x18") _, out("x30") _, out("v0") _, out("v1") _,
+            out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
+            out("v7") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+            out("v20") _, out("v21") _, out("v22") _, out("v23") _, out("v24") _,
+            out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+            out("v30") _, out("v31") _,
             options(nostack),
         );
     }

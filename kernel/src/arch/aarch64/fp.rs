@@ -26,8 +26,8 @@ const ABSENT: u64 = 0;
 const LOADED: u64 = 1;
 /// In `vectors` and `control`.
 const SAVED: u64 = 2;
-/// In the first of them are `d8` to `d15` and the control register, which a call
-/// preserves; all else is zero.
+/// In the first of them are `v8` to `v15` and the control register, which a
+/// call preserves; all else is zero.
 const KEPT: u64 = 3;
 
 global_asm!(
@@ -84,10 +84,10 @@ global_asm!(
     "tessera_fp_keep:",
     "mrs x1, fpcr",
     "str x1, [x0, #8]",
-    "stp d8, d9, [x0, #16]",
-    "stp d10, d11, [x0, #32]",
-    "stp d12, d13, [x0, #48]",
-    "stp d14, d15, [x0, #64]",
+    "stp q8, q9, [x0, #16]",
+    "stp q10, q11, [x0, #48]",
+    "stp q12, q13, [x0, #80]",
+    "stp q14, q15, [x0, #112]",
     "ret",
     // fp_load_kept(x0: whence)
     ".global tessera_fp_load_kept",
@@ -95,10 +95,10 @@ global_asm!(
     "ldr x1, [x0, #8]",
     "msr fpcr, x1",
     "msr fpsr, xzr",
-    "ldp d8, d9, [x0, #16]",
-    "ldp d10, d11, [x0, #32]",
-    "ldp d12, d13, [x0, #48]",
-    "ldp d14, d15, [x0, #64]",
+    "ldp q8, q9, [x0, #16]",
+    "ldp q10, q11, [x0, #48]",
+    "ldp q12, q13, [x0, #80]",
+    "ldp q14, q15, [x0, #112]",
     "movi v0.2d, #0",
     "movi v1.2d, #0",
     "movi v2.2d, #0",
@@ -138,7 +138,10 @@ unsafe extern "C" {
 impl State {
     pub(super) fn load(&self) {
         if self.place.load(Relaxed) == ABSENT {
-            for word in self.vectors.as_flattened()[..8].iter().chain(&self.control) {
+            for word in self.vectors.as_flattened()[..16]
+                .iter()
+                .chain(&self.control)
+            {
                 word.store(0, Relaxed);
             }
         }

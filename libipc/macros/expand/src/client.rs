@@ -143,10 +143,11 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
             }
         }
     }
+    let plain = quote!({ INTERFACE.operations[#index].fits_registers() });
     let start = if object {
-        quote!(#root::client::Call::object(&self.0, &INTERFACE, #index))
+        quote!(#root::client::Call::<#plain>::object(&self.0, &INTERFACE, #index))
     } else {
-        quote!(#root::client::Call::new(&self.0, &INTERFACE, #index))
+        quote!(#root::client::Call::<#plain>::new(&self.0, &INTERFACE, #index))
     };
     quote! {
         #(#attributes)* #many

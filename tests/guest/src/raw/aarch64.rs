@@ -270,7 +270,7 @@ pub(crate) fn misaligned(address: u64) {
 /// Machine code of a function that returns 42.
 pub(crate) const RETURNS_42: [u32; 2] = [0xd280_0540, 0xd65f_03c0];
 
-/// Whether a call preserves the floating-point register: `d8` to `d15` (AAPCS64 6.1.2).
+/// Whether a call preserves the floating-point register: `v8` to `v15`.
 pub(crate) fn is_preserved(index: usize) -> bool {
     (8..16).contains(&index)
 }
