@@ -74,6 +74,12 @@ impl<T: Bits> Word<T> {
         self.0.load(Relaxed)
     }
 
+    /// Replaces the value by one whose word this is.
+    #[inline(always)]
+    pub fn set_bits(&self, bits: u64) {
+        self.0.store(bits, Relaxed);
+    }
+
     /// Replaces the value and returns what was there.
     pub fn replace(&self, value: T) -> T {
         let old = self.get();

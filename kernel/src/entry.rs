@@ -6,9 +6,9 @@
 //! they came. Long operations stop when another core waits ([`Entered::wanted`]),
 //! so that none waits long.
 //!
-//! While nobody has the lock or waits for it, cores go through on the fast path
-//! ([`pass`]), beside one another and without a word that two of them write. Who
-//! gets the lock waits for those that are on their way.
+//! While nobody has the lock, cores go through on the fast path ([`pass`]), beside
+//! one another and without a word that two of them write. Who gets the lock bars the
+//! others and waits for those that are on their way.
 //!
 //! What a core keeps while it is outside is its current thread, which nobody
 //! else ends or moves ([`crate::schedule::ready::stop`]), and the address space
@@ -112,12 +112,6 @@ impl Lock {
         self.next.fetch_add(cores, Relaxed);
     }
 
-    /// Whether nobody has it or waits for it.
-    #[inline(always)]
-    fn is_free(&self) -> bool {
-        self.serving.load(Acquire) == self.next.load(Relaxed)
-    }
-
     /// Whether somebody waits for it; asked by who has it.
     fn wanted(&self) -> bool {
         let tickets = self.next.load(Relaxed);
@@ -135,18 +129,29 @@ impl<'k> Inside<'k> {
     /// Enters, once no other core is inside.
     pub fn enter(kernel: &'k Kernel) -> Self {
         kernel.lock.take();
-        // Ordered with the fence in `pass`: either the core there sees that the
-        // lock is taken, or this one sees that it is on its way.
+        let core = &kernel.cores[Port::core() % CORES];
+        let inside = Inside { kernel, core };
+        for other in inside.others() {
+            other.bar();
+        }
+        // Ordered with the fence in `pass`: either the core there sees that it is
+        // barred, or this one sees that it is on its way.
         fence(SeqCst);
-        for core in kernel.cores() {
-            while core.passing.load(Acquire) {
+        for other in inside.others() {
+            while other.passing.load(Acquire) {
                 core::hint::spin_loop();
             }
         }
-        let core = &kernel.cores[Port::core() % CORES];
-        let inside = Inside { kernel, core };
         core.attend(inside.entered());
         inside
+    }
+
+    fn others(&self) -> impl Iterator<Item = &'k Core> {
+        let own = self.core.number;
+        self.kernel
+            .cores()
+            .iter()
+            .filter(move |core| core.number != own)
     }
 
     /// The proof of being inside, for as long as that lasts.
@@ -161,13 +166,17 @@ impl<'k> Inside<'k> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
+        for other in self.others() {
+            other.unbar();
+        }
         self.kernel.lock.give();
     }
 }
 
-/// Lets `core` through the kernel without its lock, if that is free. What `way`
-/// writes is the core's own: itself, its threads, and endpoints where no other
-/// core's threads receive ([`crate::object::endpoint::Endpoint::home`]).
+/// Lets `core` through the kernel without its lock, unless another core has that
+/// or wants something of this one. What `way` writes is the core's own: itself, its
+/// threads, and endpoints where no other core's threads receive
+/// ([`crate::object::endpoint::Endpoint::home`]).
 #[inline(always)]
 pub fn pass<'k, R>(
     kernel: &'k Kernel,
@@ -176,7 +185,7 @@ pub fn pass<'k, R>(
 ) -> Option<R> {
     core.passing.store(true, Relaxed);
     fence(SeqCst);
-    let result = if kernel.lock.is_free() {
+    let result = if core.is_free() {
         way(Entered {
             kernel,
             core,

@@ -267,8 +267,10 @@ impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
             ..
         } = self.writer.input;
         let call = (self.connection, self.interface, self.index, self.flags);
+        // A copy, so that the original need not be in memory.
+        let apart = || core::array::from_fn(|index| words[index]);
         if !self.connection.plain.load(Relaxed) {
-            return Attempts::finish_plain(call, words, None);
+            return Attempts::finish_plain(call, apart(), None);
         }
         let output = arch::trap(&CallIn {
             handle,
@@ -278,7 +280,7 @@ impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
             request: Handle::NULL,
         });
         if !plain::is_plain(&output) || output.label.operation() != Label::OK {
-            return Attempts::finish_plain(call, words, Some(output));
+            return Attempts::finish_plain(call, apart(), Some(output));
         }
         let result = T::take(&mut plain::Taken::new(&output.words));
         result.map_err(|_| CallError::Transport(TransportError::delivered(Cause::Malformed)))

@@ -98,6 +98,17 @@ pub(crate) fn is_plain(output: &CallOut) -> bool {
     output.status == Status::Message.to_word() && output.label.0 & Label::MIDDLE == 0
 }
 
+/// A copy for what is out of the ordinary, so that the original need not be in
+/// memory.
+#[cold]
+#[inline(always)]
+fn apart(output: &CallOut) -> CallOut {
+    CallOut {
+        words: core::array::from_fn(|index| output.words[index]),
+        ..*output
+    }
+}
+
 /// Receives with `first`, then serves plain requests until something else comes,
 /// which is returned.
 #[inline(always)]
@@ -109,7 +120,7 @@ pub(crate) fn serve<D: Dispatch + ?Sized>(first: &CallIn, server: &mut D) -> Cal
         let number = output.label.operation();
         let is_here = plain[usize::from(number) / 64] >> (number % 64) & 1 != 0;
         if !is_plain(&output) || !is_here || output.label.hash() != D::INTERFACE.hash {
-            return output;
+            return apart(&output);
         }
         let mut answer = Words::default();
         let result = server.dispatch(number, &mut Taken::new(&output.words), &mut answer);

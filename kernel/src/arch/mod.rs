@@ -156,8 +156,12 @@ pub trait Arch {
     /// Entries of a fresh root table that are shared by all address spaces:
     /// index and word. User entries begin at 0.
     fn root_entries() -> impl Iterator<Item = (usize, u64)>;
+    /// What chooses the address space with this root table and identifier.
+    fn space(root: u64, asid: u16) -> u64;
     /// Chooses the address space for user programs.
-    fn switch_space(root: u64, asid: u16);
+    fn switch_space(space: u64);
+    /// The same from one user program to another.
+    fn pass_space(space: u64);
     /// A page has come in where this core found none: nothing need be forgotten
     /// but that it was not there.
     fn page_came(asid: u16, address: u64);
@@ -177,6 +181,8 @@ pub trait Arch {
 
     /// The counter that deadlines are expressed in.
     fn now() -> u64;
+    /// The same, perhaps as it was some instructions ago: for accounting.
+    fn count() -> u64;
     /// Its ticks in a second.
     fn frequency() -> u64;
     /// Interrupts at `deadline`; `u64::MAX` for never.

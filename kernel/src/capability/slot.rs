@@ -98,20 +98,26 @@ impl Slot {
         handle
     }
 
-    /// The endpoint, its badge's session and its epoch, if `handle`, which is an
-    /// endpoint's, is what is here and is not being taken back.
+    /// The endpoint, if `handle`, which is an endpoint's, is what is here and is not
+    /// being taken back.
     #[inline(always)]
-    pub fn endpoint<'k>(
-        &self,
-        k: Entered<'k>,
-        handle: Handle,
-    ) -> Option<(&'k Endpoint, Option<&'k Session>, u64)> {
-        let number = self.number.get();
-        if self.word.get() != handle.0 || number & REVOKING != 0 {
+    pub fn endpoint<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Endpoint> {
+        if self.word.get() != handle.0 || self.is_revoking() {
             return None;
         }
-        let endpoint = follow::<Endpoint>(k, self.object.load(Relaxed))?;
-        Some((endpoint, self.session.get(k), number))
+        follow::<Endpoint>(k, self.object.load(Relaxed))
+    }
+
+    /// The session of an endpoint's badge.
+    #[inline(always)]
+    pub fn session<'k>(&self, k: Entered<'k>) -> Option<&'k Session> {
+        self.session.get(k)
+    }
+
+    /// The endpoint's epoch when this capability of it was made.
+    #[inline(always)]
+    pub fn epoch(&self) -> u64 {
+        self.number.get() & !REVOKING
     }
 
     /// What is here.

@@ -5,7 +5,7 @@ use super::{derivation, object::Target, slot::Slot};
 use crate::{
     Entered,
     arch::{Arch, ENTRIES, Port},
-    cell::Word,
+    cell::{Link, Word},
     ipc::end,
     memory::{frames, quota, slab, space::Progress},
     object::task::Task,
@@ -21,12 +21,17 @@ use libipc_abi::{
 /// Slots in a page.
 const SLOTS: u32 = (PAGE / size_of::<Slot>()) as u32;
 
+/// A page of slots.
+type Page = [Slot; SLOTS as usize];
+
 /// Directories of a table.
 const DIRECTORIES: usize = 1 << (Handle::INDEX_BITS as usize - 9 - SLOTS.trailing_zeros() as usize);
 
 /// A task's capabilities. Written under `lock`, which is the first in the order
 /// of locks.
 pub struct Table {
+    /// The first page, in which most tasks have all that they hold.
+    first: Link<Page>,
     directories: [Word<u64>; DIRECTORIES],
     /// Slots that exist.
     pub slots: Word<u32>,
@@ -47,6 +52,7 @@ impl Table {
     /// No capabilities.
     pub const fn new() -> Table {
         Table {
+            first: Link::none(),
             directories: [const { Word::zeroed() }; DIRECTORIES],
             slots: Word::zeroed(),
             free: Word::zeroed(),
@@ -61,22 +67,23 @@ impl Table {
     }
 
     /// The slot with this index.
+    #[inline(always)]
     pub fn slot<'k>(&self, k: Entered<'k>, index: u32) -> Option<&'k Slot> {
+        if index < SLOTS {
+            return Some(&self.first.get(k)?[index as usize]);
+        }
+        self.far_slot(k, index)
+    }
+
+    #[inline(always)]
+    fn far_slot<'k>(&self, k: Entered<'k>, index: u32) -> Option<&'k Slot> {
         if index >= self.slots.get() {
             return None;
         }
-        let page = index / SLOTS;
-        let directory = self.directories[page as usize / ENTRIES].get();
-        let page = frames::words(k, directory)[page as usize % ENTRIES].load(Relaxed);
-        let pointer = Port::physical(page)
-            .cast::<Slot>()
-            .wrapping_add((index % SLOTS) as usize);
-        // SAFETY: pages of slots below `slots` exist until the task is reaped,
-        // hold nothing but slots, and zeros are a valid slot.
-        #[allow(unsafe_code, reason = "slots live in frames")]
-        unsafe {
-            Some(&*pointer)
-        }
+        let number = index / SLOTS;
+        let directory = self.directories[number as usize / ENTRIES].get();
+        let frame = frames::words(k, directory)[number as usize % ENTRIES].load(Relaxed);
+        Some(&slots(k, frame)[(index % SLOTS) as usize])
     }
 
     /// The slot that `handle` names, if the handle is the one that was given.
@@ -163,6 +170,9 @@ impl Table {
         record.class.set(slab::SLOTS as u32);
         record.payer.set(Some(payer));
         frames::words(k, directory.get())[page % ENTRIES].store(frame, Relaxed);
+        if first == 0 {
+            self.first.set(Some(slots(k, frame)));
+        }
         self.slots.set(first + SLOTS);
         for index in (first.max(1)..first + SLOTS).rev() {
             if let Some(slot) = self.slot(k, index) {
@@ -208,6 +218,9 @@ impl Table {
             let page = (first / SLOTS) as usize;
             let directory = &self.directories[page / ENTRIES];
             self.slots.set(first);
+            if first == 0 {
+                self.first.set(None);
+            }
             let frame = frames::words(k, directory.get())[page % ENTRIES].load(Relaxed);
             quota::free(k, payer, frame);
             if page.is_multiple_of(ENTRIES) {
@@ -226,5 +239,16 @@ impl Table {
         }
         self.free.set(0);
         Progress::Done
+    }
+}
+
+/// The page of slots in a frame.
+fn slots<'k>(_: Entered<'k>, frame: u64) -> &'k Page {
+    let pointer = Port::physical(frame).cast::<Page>();
+    // SAFETY: a page of slots below the table's `slots` exists until the task is
+    // reaped, holds nothing but slots, and zeros are a valid slot.
+    #[allow(unsafe_code, reason = "slots live in frames")]
+    unsafe {
+        &*pointer
     }
 }

@@ -29,8 +29,9 @@ pub struct Passed {
     pub words: *const Context,
 }
 
-/// What a port does first with a system call of the thread with this context,
-/// which the core runs.
+/// What a port does with a system call of the thread with this context, which the
+/// core runs, once it has kept what it keeps of the floating-point state.
+/// This needs no stack worth mentioning: it calls nothing.
 pub extern "C" fn tessera_pass(
     context: &Context,
     handle: Handle,
@@ -59,7 +60,7 @@ pub fn pass<'k>(
     const REPLY_RECEIVE: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
 
     let thread = k.core.current.get(k)?;
-    if deadline != FOREVER || !k.core.is_undisturbed() {
+    if deadline != FOREVER {
         return None;
     }
     match label.0 & Label::MIDDLE {
@@ -89,25 +90,28 @@ fn call<'k>(
         return None;
     }
     let slot = caller.task.get(k)?.table.slot(k, handle.index())?;
-    let (endpoint, session, _) = slot.endpoint(k, handle)?;
+    let endpoint = slot.endpoint(k, handle)?;
     if !endpoint.home.is(k.core) {
         return None;
     }
     let receiver = endpoint.receivers.first(k)?;
 
     // Refuse.
-    let (depth, budget) = (caller.depth.get(), caller.runs_on.get(k));
-    if depth >= DEPTH || receiver.alarm.is_set() {
+    if receiver.alarm.is_set() {
         return None;
     }
-    if let Some(client) = caller.client.get(k)
-        && client.alarm.deadline() != FOREVER
-    {
-        return None;
+    let mut depth = 0;
+    if let Some(client) = caller.client.get(k) {
+        depth = caller.depth.get();
+        if depth >= DEPTH || client.alarm.is_set() {
+            return None;
+        }
     }
+    let budget = caller.runs_on.get(k);
     if budget.is_none() && !receiver.reservation.is_none() {
         return None;
     }
+    let session = slot.session(k);
     let badge = match session {
         Some(session) => {
             let in_flight = session.in_flight.get();
@@ -130,7 +134,6 @@ fn call<'k>(
     caller.label.set(label.0);
     caller.endpoint.set(Some(endpoint));
     caller.session.set(session);
-    caller.alarm.never();
     caller.state.set(State::Waiting);
     caller.server.set(Some(receiver));
 
@@ -140,11 +143,11 @@ fn call<'k>(
     receiver.depth.set(depth + 1);
     receiver.received.add(1);
     receiver.runs_on.set(budget);
-    let priority = receiver.priority.get().max(caller.effective.get());
-    receiver.effective.set(priority);
+    let priority = receiver.priority.bits().max(caller.effective.bits());
+    receiver.effective.set_bits(priority);
     receiver.state.set(State::Ready);
 
-    k.core.pass_to(k, caller, receiver);
+    k.core.pass_to(k, receiver);
     Port::answer(
         &receiver.context,
         label,
@@ -166,17 +169,17 @@ fn reply_receive<'k>(
         return None;
     }
     let slot = server.task.get(k)?.table.slot(k, handle.index())?;
-    let (endpoint, _, epoch) = slot.endpoint(k, handle)?;
+    let endpoint = slot.endpoint(k, handle)?;
     let client = server.client.get(k)?;
 
     // Refuse.
     if !endpoint.home.is(k.core) || !server.serves.is(endpoint) || !client.endpoint.is(endpoint) {
         return None;
     }
-    if epoch != endpoint.epoch.get() || endpoint.has_more() {
+    if slot.epoch() != endpoint.epoch.get() || endpoint.has_more() {
         return None;
     }
-    if !client.is_at(k.core) || client.alarm.is_set() || client.pending_fault().is_some() {
+    if !client.is_at(k.core) || client.alarm.is_set() || client.has_fault() {
         return None;
     }
     let budget = client.runs_on.get(k);
@@ -184,7 +187,7 @@ fn reply_receive<'k>(
         Some(budget) => server.runs_on.is(budget),
         None => server.runs_on.is_none(),
     };
-    if !same_budget || !k.core.comes_next(client.effective.get()) {
+    if !same_budget || !k.core.comes_next(client) {
         return None;
     }
     let session = client.session.get(k);
@@ -205,15 +208,14 @@ fn reply_receive<'k>(
 
     server.client.set(None);
     server.depth.set(0);
-    server.effective.set(server.priority.get());
+    server.effective.set_bits(server.priority.bits());
     server.runs_on.set(server.reservation.get(k));
     server.via.set(handle.0);
     server.endpoint.set(Some(endpoint));
-    server.alarm.never();
     server.state.set(State::Receiving);
     endpoint.receivers.push(k, server);
 
-    k.core.pass_to(k, server, client);
+    k.core.pass_to(k, client);
     let label = label.with_flags(Flags::empty());
     Port::answer(
         &client.context,

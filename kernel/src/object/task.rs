@@ -2,6 +2,7 @@
 
 use crate::{
     Entered,
+    arch::{Arch, Port},
     capability::table::Table,
     cell::{Link, Word},
     list::{List, Node, Through},
@@ -38,6 +39,8 @@ pub struct Task {
     pub root: Word<u64>,
     /// Its address-space identifier.
     pub asid: Word<u16>,
+    /// Both as [`Port::space`] makes one word of them.
+    pub space: Word<u64>,
     /// What is mapped, by address.
     pub regions: List<Region, ByAddress>,
     /// How many regions.
@@ -117,6 +120,7 @@ impl Task {
             slabs: [const { Word::zeroed() }; CLASSES],
             root: Word::zeroed(),
             asid: Word::zeroed(),
+            space: Word::zeroed(),
             regions: List::empty(),
             region_count: Word::zeroed(),
             table: Table::new(),
@@ -143,9 +147,14 @@ impl Task {
         let boot = &k.kernel.boot_task;
         boot.limit.set(k.kernel.frames.free());
         // Its address space is nobody's: what is chosen when no other may be.
-        boot.root.set(space::create_root(k, boot)?);
+        boot.set_root(space::create_root(k, boot)?);
         let frames = boot.limit.get() - boot.used.get() - 1;
         Task::create(k, boot, frames)
+    }
+
+    fn set_root(&self, root: u64) {
+        self.root.set(root);
+        self.space.set(Port::space(root, self.asid.get()));
     }
 
     /// A task with a quota of `frames` of its parent's.
@@ -173,7 +182,7 @@ impl Task {
                 space::create_root(k, task)
             });
         match root {
-            Ok(root) => task.root.set(root),
+            Ok(root) => task.set_root(root),
             Err(error) => {
                 task.dying.set(true);
                 k.kernel.dying_tasks.push(k, task);

@@ -98,8 +98,10 @@ pub struct PendingFault {
 }
 
 /// A thread.
+#[repr(C)]
 pub struct Thread {
-    /// User registers; assembly reads and writes them.
+    /// User registers; assembly reads and writes them. First, so that a pointer
+    /// to them is one to the thread.
     pub context: Context,
     /// Unique number; its low 24 bits are in request ids.
     pub id: Word<u64>,
@@ -311,6 +313,12 @@ impl Thread {
         kinds
             .get((self.fault.kind.get() as usize).checked_sub(1)?)
             .copied()
+    }
+
+    /// Whether a fault waits for its handler.
+    #[inline(always)]
+    pub fn has_fault(&self) -> bool {
+        self.fault.kind.get() != 0
     }
 
     /// The id of its current call: thread 24 bits, number 40. A call that repeats

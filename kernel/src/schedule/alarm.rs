@@ -53,21 +53,19 @@ impl Through<Thread> for InWheel {
 }
 
 impl Alarm {
-    /// When the wait ends; only while it is set.
+    /// When the wait ends; `FOREVER` if it is not set.
     pub fn deadline(&self) -> u64 {
-        self.deadline.get()
+        if self.is_set() {
+            self.deadline.get()
+        } else {
+            FOREVER
+        }
     }
 
     /// Whether it is in a core's wheel.
     #[inline(always)]
     pub fn is_set(&self) -> bool {
         self.place.bits() != 0
-    }
-
-    /// The wait, whose alarm is not set, ends at no time.
-    #[inline(always)]
-    pub fn never(&self) {
-        self.deadline.set(FOREVER);
     }
 }
 
@@ -124,10 +122,10 @@ impl Wheel {
             .set(Place(Some((level as u8, slot as u8))));
     }
 
-    /// Forgets the thread's alarm. Whether it had one.
-    pub fn clear(&self, k: Entered<'_>, thread: &Thread) -> bool {
+    /// Forgets the thread's alarm. When it would have rung, if it had one.
+    pub fn clear(&self, k: Entered<'_>, thread: &Thread) -> Option<u64> {
         let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else {
-            return false;
+            return None;
         };
         let list = &self.slots[level as usize][slot as usize];
         list.remove(k, thread);
@@ -142,7 +140,7 @@ impl Wheel {
                 self.reached.set(Place(None));
             }
         }
-        true
+        Some(thread.alarm.deadline.get())
     }
 
     /// The slot that comes first: level, slot, and when it begins.

@@ -14,7 +14,10 @@ use crate::{
         thread::{State, Thread},
     },
 };
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use libipc_abi::FOREVER;
 
 /// Fraction of a second that a thread runs before others of its priority.
@@ -27,6 +30,8 @@ const LOOKS: u32 = 16;
 const KICKED: u64 = 1 << 0;
 /// In `mail`: the address space that it has chosen is being taken apart.
 const EVICTED: u64 = 1 << 1;
+/// In `mail`: another core has the kernel's lock.
+const BARRED: u64 = 1 << 2;
 
 /// How long a thread runs before others of its priority, in counter ticks.
 pub fn slice() -> u64 {
@@ -41,11 +46,12 @@ pub struct Core {
     pub number: usize,
     /// It is on its way through the kernel without the lock.
     pub passing: AtomicBool,
-    /// What others want it to know when it enters the kernel.
-    mail: Word<u64>,
+    /// What others want it to know when it enters the kernel; written by who has
+    /// the kernel's lock.
+    mail: AtomicU64,
     /// The thread that runs.
     pub current: Link<Thread>,
-    /// The task whose address space is chosen; it may have ended.
+    /// The address space that is chosen ([`Task::space`]).
     space: Word<u64>,
     /// When the current thread has had its slice.
     slice_end: Word<u64>,
@@ -77,7 +83,7 @@ impl Core {
         Core {
             number,
             passing: AtomicBool::new(false),
-            mail: Word::zeroed(),
+            mail: AtomicU64::new(0),
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
             current: Link::none(),
@@ -108,8 +114,8 @@ impl Core {
         if core::ptr::eq(self, k.core) {
             return;
         }
-        let old = self.mail.get();
-        self.mail.set(old | mail | KICKED);
+        let old = self.mail.load(Relaxed);
+        self.mail.store(old | mail | KICKED, Relaxed);
         if old & KICKED == 0 {
             Port::interrupt_core(self.number);
         }
@@ -118,7 +124,7 @@ impl Core {
     /// The core has entered the kernel: reads its mail.
     #[inline]
     pub fn attend(&self, k: Entered<'_>) {
-        if self.mail.get() != 0 {
+        if self.mail.load(Relaxed) != 0 {
             self.read_mail(k);
         }
     }
@@ -126,7 +132,7 @@ impl Core {
     #[cold]
     fn read_mail(&self, k: Entered<'_>) {
         bug::stop_if_ending();
-        if self.mail.replace(0) & EVICTED != 0 {
+        if self.mail.swap(0, Relaxed) & EVICTED != 0 {
             self.choose_space(&k.kernel.boot_task);
         }
     }
@@ -155,10 +161,20 @@ impl Core {
         }
     }
 
-    /// Nobody wants it to know anything.
+    /// Another core has the kernel's lock now.
+    pub fn bar(&self) {
+        self.mail.store(self.mail.load(Relaxed) | BARRED, Relaxed);
+    }
+
+    /// Another core gives the kernel's lock up.
+    pub fn unbar(&self) {
+        self.mail.store(self.mail.load(Relaxed) & !BARRED, Release);
+    }
+
+    /// Nobody has the kernel's lock or wants this core to know anything.
     #[inline(always)]
-    pub fn is_undisturbed(&self) -> bool {
-        self.mail.bits() == 0
+    pub fn is_free(&self) -> bool {
+        self.mail.load(Acquire) == 0
     }
 
     /// `thread`, which is ready, goes on with the current thread's slice, as one
@@ -167,20 +183,19 @@ impl Core {
         self.heir.set(Some(thread));
     }
 
-    /// Whether a thread of this priority may run at once, with the timer as it is
-    /// set: before all that are ready, or among equals that the end of the slice
-    /// interrupts.
+    /// Whether the thread may run at once, with the timer as it is set: before all
+    /// that are ready, or among equals that the end of the slice interrupts.
     #[inline(always)]
-    pub fn comes_next(&self, effective: u8) -> bool {
-        let (top, own) = (self.queue.top(), u64::from(effective) + 1);
-        top < own || top == own && self.alarm.get() <= self.slice_end.get()
+    pub fn comes_next(&self, thread: &Thread) -> bool {
+        let (top, own) = (self.queue.top(), thread.effective.bits());
+        top <= own || top == own + 1 && self.alarm.get() <= self.slice_end.get()
     }
 
     /// Accounts the time of `current`, which runs on `budget`, up to now; not if
     /// that is used up.
     #[inline(always)]
     pub fn spend(&self, current: &Thread, budget: Option<&Reservation>) -> bool {
-        let now = Port::now();
+        let now = Port::count();
         let spent = now.wrapping_sub(self.since.get());
         if let Some(budget) = budget
             && !budget.spend(spent)
@@ -192,14 +207,17 @@ impl Core {
         true
     }
 
-    /// Goes from the current thread to `next`, to which a message went.
+    /// Goes from the current thread, of whose floating-point state a call has left
+    /// what it keeps, to `next`, to which a message went.
     #[inline(always)]
-    pub fn pass_to(&self, k: Entered<'_>, current: &Thread, next: &Thread) {
-        Port::fp_keep(&current.context);
+    pub fn pass_to(&self, k: Entered<'_>, next: &Thread) {
         self.passed.add(1);
         self.current.set(Some(next));
         if let Some(task) = next.task.get(k) {
-            self.choose_space(task);
+            let space = task.space.get();
+            if self.space.replace(space) != space {
+                Port::pass_space(space);
+            }
         }
     }
 
@@ -315,19 +333,17 @@ impl Core {
         }
     }
 
-    #[inline(always)]
     fn choose_space(&self, task: &Task) {
-        // Ids are never used twice, so a successor at the same place differs.
-        if self.space.get() != task.id.get() {
-            self.space.set(task.id.get());
-            Port::switch_space(task.root.get(), task.asid.get());
+        let space = task.space.get();
+        if self.space.replace(space) != space {
+            Port::switch_space(space);
         }
     }
 
     /// Chooses the address space of nobody, if the task's is chosen: the task is
     /// being taken apart. `Again` until the core has done so.
     pub fn leave_space(&self, k: Entered<'_>, task: &Task) -> Progress {
-        if self.space.get() != task.id.get() {
+        if self.space.get() != task.space.get() {
             return Progress::Done;
         }
         if core::ptr::eq(self, k.core) {

@@ -170,8 +170,8 @@ pub(super) fn migrate(k: Entered<'_>, thread: &Thread) {
     if let Some(core) = k.kernel.cores().get(thread.next_core.get()) {
         thread.set_home(core);
     }
-    if alarm {
-        set_alarm(k, thread, thread.alarm.deadline());
+    if let Some(deadline) = alarm {
+        set_alarm(k, thread, deadline);
     }
     if thread.state.get() == State::Ready {
         let core = thread.core(k);

@@ -209,6 +209,7 @@ impl Machine {
     /// Whether the system call of the current thread takes the fast path; done as
     /// a port does it.
     pub(super) fn passes(&self, k: Entered<'static>, thread: &Thread, call: &CallIn) -> bool {
+        Port::fp_keep(&thread.context);
         let next = fast::pass(k, call.handle, call.label, call.deadline, call.request);
         if let Some(next) = next {
             host::pass_words(&thread.context, &next.context);

@@ -17,7 +17,8 @@ use std::{sync::mpsc, time::Duration};
 struct Near {
     book: Book,
     threads: mpsc::Sender<std::thread::ThreadId>,
-    pause: Duration,
+    /// What it waits for before each operation, if anything.
+    go: Option<mpsc::Receiver<()>>,
 }
 
 impl Near {
@@ -25,7 +26,10 @@ impl Near {
         self.threads
             .send(std::thread::current().id())
             .expect("the test listens");
-        std::thread::sleep(self.pause);
+        if let Some(go) = &self.go {
+            // Once nobody can send any more it goes on without.
+            let _ = go.recv();
+        }
         Session {
             book: &mut self.book,
             endpoint: None,
@@ -87,11 +91,12 @@ struct Setting {
     gate: &'static Gate,
     book: NotebookClient,
     threads: mpsc::Receiver<std::thread::ThreadId>,
+    endpoint: EndpointClient,
 }
 
 /// A gate, its service thread, and a client, all in this task. `behind` gets a
 /// client of the server itself.
-fn setting(pause: Duration, loops: bool) -> Setting {
+fn setting(go: Option<mpsc::Receiver<()>>, loops: bool) -> Setting {
     let endpoint = fake::endpoint();
     let (sender, threads) = mpsc::channel();
     let book: NotebookClient = endpoint.mint_client(1).expect("a new endpoint");
@@ -104,16 +109,18 @@ fn setting(pause: Duration, loops: bool) -> Setting {
             ..Book::default()
         },
         threads: sender,
-        pause,
+        go,
     }));
     assert!(cell.set(gate).is_ok());
-    libipc::thread::spawn(move || gate.serve(&endpoint))
+    let served = EndpointClient::from(copy(&endpoint));
+    libipc::thread::spawn(move || gate.serve(&served))
         .expect("the host makes threads")
         .detach();
     Setting {
         gate,
         book: book.with_gate(gate),
         threads,
+        endpoint,
     }
 }
 
@@ -133,7 +140,7 @@ impl libipc::near::Gate for Late {
 
 #[test]
 fn an_idle_gate_runs_the_call_on_the_callers_thread() {
-    let Setting { book, threads, .. } = setting(Duration::ZERO, false);
+    let Setting { book, threads, .. } = setting(None, false);
     assert_eq!(book.write(b"near by"), Ok(7));
     let mut text = [0; 4];
     assert_eq!(book.read(0, &mut text), Ok(4));
@@ -153,7 +160,8 @@ fn a_far_gate_sends_the_same_call_through_the_kernel() {
         gate,
         book,
         threads,
-    } = setting(Duration::ZERO, false);
+        ..
+    } = setting(None, false);
     gate.set_far(Instant::FOREVER).unwrap();
     assert_eq!(book.write(b"far off"), Ok(7));
     assert_ne!(threads.recv(), Ok(std::thread::current().id()));
@@ -164,33 +172,40 @@ fn a_far_gate_sends_the_same_call_through_the_kernel() {
 
 #[test]
 fn a_busy_gate_falls_back_and_one_request_runs_at_a_time() {
+    let (go, permits) = mpsc::channel();
     let Setting {
         gate,
         book,
         threads,
-    } = setting(Duration::from_millis(30), false);
+        endpoint,
+    } = setting(Some(permits), false);
     let second = NotebookClient::from(copy(&book)).with_gate(gate);
     let first = fake::current().spawn(move || book.write(b"one"));
     let inside = threads.recv().unwrap();
-    let begun = Instant::now();
-    assert_eq!(second.cover().map(|cover| cover.bytes), Ok(3));
-    assert!(begun.elapsed() >= Duration::from_millis(25));
+    let second = fake::current().spawn(move || second.cover().map(|cover| cover.bytes));
+    // A near call is in flight nowhere; the second one is, so it went far.
+    while endpoint.session(0).unwrap().in_flight == 0 {
+        std::thread::yield_now();
+    }
+    assert!(threads.try_recv().is_err());
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(second.join().unwrap(), Ok(3));
     let service = threads.recv().unwrap();
-    assert_ne!(service, std::thread::current().id());
     assert_ne!(service, inside);
     assert_eq!(first.join().unwrap(), Ok(3));
 }
 
 #[test]
 fn a_deferred_call_goes_through_the_kernel() {
-    let Setting { book, threads, .. } = setting(Duration::ZERO, false);
+    let Setting { book, threads, .. } = setting(None, false);
     assert_eq!(book.changed(&mut [0; 8]), Ok(5));
     assert_ne!(threads.recv(), Ok(std::thread::current().id()));
 }
 
 #[test]
 fn a_call_past_its_deadline_does_not_enter() {
-    let Setting { book, threads, .. } = setting(Duration::ZERO, false);
+    let Setting { book, threads, .. } = setting(None, false);
     let late = book.with_deadline(Instant::PAST);
     let refused = TransportError::refused(Cause::TimedOut);
     assert_eq!(late.cover(), Err(CallError::Transport(refused)));
@@ -199,7 +214,7 @@ fn a_call_past_its_deadline_does_not_enter() {
 
 #[test]
 fn a_handler_that_calls_its_own_gate_gets_deadlock() {
-    let Setting { book, threads, .. } = setting(Duration::ZERO, true);
+    let Setting { book, threads, .. } = setting(None, true);
     // The notebook passes `cover` on to itself, which fails there.
     assert_eq!(
         book.cover(),
@@ -210,7 +225,7 @@ fn a_handler_that_calls_its_own_gate_gets_deadlock() {
 
 #[test]
 fn copied_capabilities_are_the_servers_own() {
-    let Setting { book, threads, .. } = setting(Duration::ZERO, false);
+    let Setting { book, threads, .. } = setting(None, false);
     let (keep, borrowed) = (fake::endpoint(), fake::endpoint());
     let before = fake::current().capabilities();
     book.watch(EndpointClient::from(copy(&keep)), &borrowed)
@@ -223,11 +238,13 @@ fn copied_capabilities_are_the_servers_own() {
 
 #[test]
 fn a_gate_that_is_not_left_in_time_stays_near() {
+    let (go, permits) = mpsc::channel();
     let Setting {
         gate,
         book,
         threads,
-    } = setting(Duration::from_millis(60), false);
+        ..
+    } = setting(Some(permits), false);
     let inside = fake::current().spawn(move || book.cover().map(|_| ()));
     threads.recv().unwrap();
     let short = Instant::after(Duration::from_millis(5));
@@ -235,6 +252,7 @@ fn a_gate_that_is_not_left_in_time_stays_near() {
         gate.set_far(short),
         Err(TransportError::refused(Cause::TimedOut))
     );
+    go.send(()).unwrap();
     assert_eq!(inside.join().unwrap(), Ok(()));
     assert_eq!(gate.set_far(Instant::FOREVER), Ok(()));
 }

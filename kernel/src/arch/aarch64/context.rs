@@ -46,6 +46,9 @@ global_asm!(
     CALL = const CALL,
     STACK = const offset_of!(cpu::Local, stack),
     CORE = const offset_of!(cpu::Local, core),
+    FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
+    FP_LOADED = const fp::LOADED,
+    fp_keep = sym fp::tessera_keep,
     pass = sym crate::ipc::fast::tessera_pass,
     kernel_trap = sym super::machine::kernel_trap,
 );

@@ -3,8 +3,10 @@
 
 #![allow(unsafe_code, reason = "reads and writes the registers")]
 
+use super::context::Context;
 use core::{
     arch::{asm, global_asm},
+    mem::offset_of,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -20,10 +22,13 @@ pub(super) struct State {
     place: AtomicU64,
 }
 
+/// Where in a state its place is, for `trap.S`.
+pub(super) const PLACE: usize = offset_of!(State, place);
+
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
 /// In the registers of the core.
-const LOADED: u64 = 1;
+pub(super) const LOADED: u64 = 1;
 /// In `vectors` and `control`.
 const SAVED: u64 = 2;
 /// In the first of them are `v8` to `v15` and the control register, which a
@@ -133,6 +138,11 @@ unsafe extern "C" {
     fn tessera_fp_load_kept(state: *const State);
     fn tessera_fp_save(state: *const State);
     fn tessera_fp_load(state: *const State);
+}
+
+/// What `trap.S` does at a system call of a thread whose state is in the registers.
+pub(super) extern "C" fn tessera_keep(context: &Context) {
+    context.fp().keep();
 }
 
 impl State {

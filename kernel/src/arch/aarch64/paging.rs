@@ -117,17 +117,20 @@ pub(super) fn asids() -> u16 {
 }
 
 /// `TTBR0_EL1` (ARM D19.2.152): the identifier above bit 48, the root below.
-pub(super) fn switch_space(root: u64, asid: u16) {
-    let new = u64::from(asid) << 48 | root;
-    let old: u64;
-    // SAFETY: reads a register.
-    unsafe { asm!("mrs {}, ttbr0_el1", out(reg) old, options(nomem, nostack, preserves_flags)) };
-    if old != new {
-        // SAFETY: the kernel lives in the other half, which stays as it is.
-        unsafe {
-            asm!("msr ttbr0_el1, {}", "isb", in(reg) new, options(nostack, preserves_flags));
-        }
-    }
+pub(super) fn space(root: u64, asid: u16) -> u64 {
+    u64::from(asid) << 48 | root
+}
+
+pub(super) fn switch_space(space: u64) {
+    // SAFETY: the kernel lives in the other half, which stays as it is.
+    unsafe { asm!("msr ttbr0_el1, {}", "isb", in(reg) space, options(nostack, preserves_flags)) };
+}
+
+/// The return to user mode is the barrier.
+#[inline(always)]
+pub(super) fn pass_space(space: u64) {
+    // SAFETY: the kernel lives in the other half, which stays as it is.
+    unsafe { asm!("msr ttbr0_el1, {}", in(reg) space, options(nostack, preserves_flags)) };
 }
 
 /// Makes a new entry visible to the table walker (ARM D8.2.8). That nothing was

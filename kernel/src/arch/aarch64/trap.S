@@ -115,6 +115,7 @@ call_trap:
     mrs     x12, sp_el0
     str     x12, [sp, #{SP}]
     mrs     x12, tpidr_el1
+    ldr     x13, [sp, #{FP_PLACE}]
     mov     x4, x11                         // tessera_pass(context, handle,
     mov     x3, x10                         //     label, deadline, request, core)
     mov     x2, x1
@@ -124,7 +125,9 @@ call_trap:
     ldr     x12, [x12, #{STACK}]
     mov     sp, x12
     mov     x29, x12                        // the frame record of tessera_run
-    bl      {pass}
+    cmp     x13, #{FP_LOADED}
+    b.eq    2f
+0:  bl      {pass}
     cbz     x0, 1f
     ldr     x2, [x0, #{PC}]
     msr     elr_el1, x2
@@ -157,6 +160,14 @@ call_trap:
     eret
     dsb     nsh
     isb
+2:  mov     x19, x0                         // floating point was touched
+    mov     x20, x5
+    bl      {fp_keep}
+    mov     x0, x19
+    ldp     x1, x2, [x0]
+    ldp     x3, x4, [x0, #80]
+    mov     x5, x20
+    b       0b
 1:  mrs     x2, spsr_el1                    // to tessera_run's caller
     str     x2, [x1, #{PC} + 8]
     mov     x0, #{SYNCHRONOUS}

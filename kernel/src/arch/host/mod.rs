@@ -223,7 +223,12 @@ impl Arch for Port {
         core::iter::empty()
     }
 
-    fn switch_space(_root: u64, _asid: u16) {}
+    fn space(root: u64, asid: u16) -> u64 {
+        root ^ u64::from(asid).rotate_right(16)
+    }
+
+    fn switch_space(_space: u64) {}
+    fn pass_space(_space: u64) {}
 
     fn page_came(_asid: u16, _address: u64) {}
 
@@ -239,6 +244,10 @@ impl Arch for Port {
 
     fn now() -> u64 {
         NOW.get()
+    }
+
+    fn count() -> u64 {
+        Port::now()
     }
 
     fn frequency() -> u64 {

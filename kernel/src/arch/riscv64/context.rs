@@ -38,6 +38,9 @@ global_asm!(
     KERNEL_SP = const offset_of!(Context, kernel_sp),
     CALL = const CALL,
     CORE = const offset_of!(cpu::Local, core),
+    FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
+    FP_LOADED = const fp::LOADED,
+    fp_keep = sym fp::tessera_keep,
     pass = sym crate::ipc::fast::tessera_pass,
     kernel_trap = sym super::machine::kernel_trap,
 );

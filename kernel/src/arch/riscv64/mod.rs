@@ -104,8 +104,17 @@ impl Arch for Port {
         paging::root_entries()
     }
 
-    fn switch_space(root: u64, asid: u16) {
-        paging::switch_space(root, asid);
+    fn space(root: u64, asid: u16) -> u64 {
+        paging::space(root, asid)
+    }
+
+    fn switch_space(space: u64) {
+        paging::switch_space(space);
+    }
+
+    #[inline(always)]
+    fn pass_space(space: u64) {
+        paging::pass_space(space);
     }
 
     fn page_came(asid: u16, address: u64) {
@@ -130,6 +139,11 @@ impl Arch for Port {
 
     fn now() -> u64 {
         timer::now()
+    }
+
+    #[inline(always)]
+    fn count() -> u64 {
+        timer::count()
     }
 
     fn frequency() -> u64 {

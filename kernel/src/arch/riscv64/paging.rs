@@ -134,23 +134,29 @@ pub(super) fn asids() -> u16 {
     ASIDS.load(Relaxed)
 }
 
-pub(super) fn switch_space(root: u64, asid: u16) {
-    let flush = asids() == 1;
-    let asid = if flush { 0 } else { u64::from(asid) };
-    let new = SV39 | asid << ASID_SHIFT | root >> 12;
+/// `satp` (Priv 4.1.11).
+pub(super) fn space(root: u64, asid: u16) -> u64 {
+    let asid = own_asid(asid).unwrap_or(0);
+    SV39 | asid << ASID_SHIFT | root >> 12
+}
+
+pub(super) fn switch_space(space: u64) {
     let old: u64;
     // SAFETY: reads a register.
     unsafe { asm!("csrr {}, satp", out(reg) old, options(nomem, nostack, preserves_flags)) };
-    if old == new {
-        return;
-    }
-    // SAFETY: the kernel's half is the same in all tables.
-    unsafe { asm!("csrw satp, {}", in(reg) new, options(nostack, preserves_flags)) };
-    if flush {
-        fence_here(None, None);
-    }
+    pass_space(space);
     if old & !SV39 == KERNEL.load(Relaxed) >> 12 {
         USERS.fetch_or(1 << hart(), Relaxed);
+    }
+}
+
+/// Identifier 0 is everybody's, if there are no others.
+#[inline(always)]
+pub(super) fn pass_space(space: u64) {
+    // SAFETY: the kernel's half is the same in all tables.
+    unsafe { asm!("csrw satp, {}", in(reg) space, options(nostack, preserves_flags)) };
+    if space >> ASID_SHIFT & 0xffff == 0 {
+        fence_here(None, None);
     }
 }
 

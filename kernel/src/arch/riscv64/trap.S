@@ -171,12 +171,15 @@ call_trap:
     sd      t4, {PC}(a0)
     ld      sp, {KERNEL_SP}(a0)
     ld      tp, 0(sp)
+    ld      t4, {FP_PLACE}(a0)
+    li      t5, {FP_LOADED}
     mv      a4, t3                          // tessera_pass(context, handle,
     mv      a3, t2                          //     label, deadline, request, core)
     mv      a2, a1
     mv      a1, t0
     addi    s0, sp, 112                     // the frame of tessera_run
-    ld      a5, {CORE}(tp)
+    beq     t4, t5, 2f
+0:  ld      a5, {CORE}(tp)
     call    {pass}
     beqz    a0, run_returns
     ld      t0, {PC}(a0)
@@ -215,6 +218,14 @@ call_trap:
     ld      a1, 80(a0)
     ld      a0, 72(a0)
     sret
+2:  mv      s1, a0                          // floating point was touched
+    call    {fp_keep}
+    mv      a0, s1
+    ld      a1, 72(a0)
+    ld      a2, 80(a0)
+    ld      a3, 48(a0)
+    ld      a4, 216(a0)
+    j       0b
     .size   call_trap, . - call_trap
 
 // sscratch holds a0. Nothing returns from here.
