@@ -223,7 +223,7 @@ fn powers_objects_and_grants() {
     problem(
         "powers = [\"start\"]",
         "powers = [\"start\"]\nsystem = [\"disk\"]",
-        "page.toml:29: `disk` is no kernel object; there are shutdown, kernel-log, counters, archive, time",
+        "page.toml:29: `disk` is no kernel object; there are shutdown, kernel-log, counters, archive, time, devices",
     );
     problem(
         "\"shutdown\", \"log\"",

@@ -339,7 +339,7 @@ fn a_kept_request_lends_on_until_it_is_answered_dropped_or_moved() {
                 m.enter(m.thread(task), answer(kept)).unwrap().status,
                 MESSAGE
             ),
-            1 => _ = task.table.delete(m.k, task.table.find(m.k, kept).unwrap()),
+            1 => task.table.delete(m.k, task.table.find(m.k, kept).unwrap()),
             2 => crate::ipc::end::interrupt(m.k, chain.thread(0), Cause::TimedOut),
             // It goes to another task.
             _ => {
