@@ -20,6 +20,7 @@ use crate::{
     arch::{Arch, Port},
     bug,
     kernel::CORES,
+    memory::slab,
     schedule::core::Core,
 };
 use core::{
@@ -212,9 +213,9 @@ pub struct Entered<'k> {
 
 impl<'k> Entered<'k> {
     /// Whether an operation that can be interrupted should stop: an interrupt
-    /// waits, or another core to enter the kernel.
+    /// waits, or another core to enter the kernel, or much to be freed.
     pub fn wanted(self) -> bool {
-        Port::interrupt_waits() || self.kernel.lock.wanted()
+        Port::interrupt_waits() || self.kernel.lock.wanted() || slab::is_crowded(self)
     }
 
     /// For the report of a bug: the other cores are being stopped, and it does

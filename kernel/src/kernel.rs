@@ -39,8 +39,11 @@ pub struct Kernel {
     pub log: Log,
     /// First frame with retired objects, as index + 1.
     pub retired: Word<u32>,
-    /// Endpoints that were closed and where somebody may still wait.
-    pub closing: List<Endpoint, endpoint::Closing>,
+    /// How many.
+    pub retired_count: Word<u64>,
+    /// Endpoints where somebody waits who need not: they are closed, or have both
+    /// callers and receivers.
+    pub unsettled: List<Endpoint, endpoint::Unsettled>,
     /// Tasks that are being taken apart.
     pub dying_tasks: List<Task, task::Dying>,
     /// Memory that is being given back.
@@ -81,7 +84,8 @@ impl Kernel {
             asids: Asids::new(),
             log: Log::new(),
             retired: Word::zeroed(),
-            closing: List::empty(),
+            retired_count: Word::zeroed(),
+            unsettled: List::empty(),
             dying_tasks: List::empty(),
             dying_memory: List::empty(),
             boot_task: Task::new(),

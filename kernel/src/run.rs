@@ -6,7 +6,7 @@ use crate::{
     arch::{Arch, Context, Line, Port, Trap},
     entry::Inside,
     fault,
-    ipc::{end, signal},
+    ipc::{signal, waits},
     memory::{slab, space::Progress},
     object::thread::{State, Thread},
     syscall,
@@ -94,16 +94,17 @@ fn interrupts(k: Entered<'_>) {
     }
 }
 
-/// Goes on taking apart what was ended, until something else waits.
+/// Goes on with what was put off, until something else waits.
 fn reap(k: Entered<'_>) {
     while reap_first(k) == Some(Progress::Done) && !k.wanted() {}
 }
 
-/// Takes the first thing that was ended apart. What one ends may end others.
+/// Takes the first thing apart that was ended, after what was put off at endpoints.
+/// What one ends may end others.
 fn reap_first(k: Entered<'_>) -> Option<Progress> {
     let kernel = k.kernel;
-    if let Some(endpoint) = kernel.closing.first(k) {
-        return Some(end::disperse(k, endpoint));
+    if let Some(endpoint) = kernel.unsettled.first(k) {
+        return Some(waits::settle(k, endpoint));
     }
     if let Some(task) = kernel.dying_tasks.first(k) {
         return Some(task.reap(k));

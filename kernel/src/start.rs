@@ -4,6 +4,7 @@ use crate::{
     Entered, Kernel,
     arch::{Access, Arch, Port},
     capability::object::Target,
+    cell::Word,
     entry::Inside,
     kernel::CORES,
     logln,
@@ -221,8 +222,8 @@ fn place<'k>(
         pages,
         access,
         most: access,
+        tables: Word::default(),
     };
-    // At boot no interrupt is taken, so trying again ends.
     while space::map(k, task, &mapping)? == Progress::Again {}
     Ok(memory)
 }

@@ -1,25 +1,28 @@
 //! Taking back what came from a capability.
 
-use super::{derivation, slot::Slot};
+use super::{derivation, object::Target, slot::Slot};
 use crate::{
-    Entered,
-    ipc::end,
+    Entered, ipc,
     memory::space::{self, Progress},
-    object::{
-        task::Task,
-        thread::{State, Thread},
-    },
+    object::task::Task,
 };
-use libipc_abi::{PAGE, status::Cause};
+use libipc_abi::PAGE;
 
-/// Takes back all that came from the capability in `root`, one by one. Until
-/// that is done the capability itself allows nothing.
-pub fn revoke(k: Entered<'_>, root: &Slot) -> Progress {
+/// Takes back all that came from the capability in `root`, one by one, and then
+/// ends the waits through what is gone. Until that is done the capability itself
+/// allows nothing. `look` is for [`ipc::waits::revoke`].
+pub fn revoke(k: Entered<'_>, root: &Slot, look: &mut u64) -> Progress {
     root.set_revoking(true);
     while let Some(child) = derivation::child(k, root) {
         if take_back(k, child) == Progress::Again || k.wanted() {
             return Progress::Again;
         }
+    }
+    // All that came from it led to the same endpoint.
+    if let Some(Target::Endpoint(endpoint, ..)) = root.target(k)
+        && ipc::waits::revoke(k, endpoint, look) == Progress::Again
+    {
+        return Progress::Again;
     }
     root.set_revoking(false);
     Progress::Done
@@ -35,14 +38,6 @@ fn take_back(k: Entered<'_>, slot: &Slot) -> Progress {
         };
     }
     if let Some(owner) = owner(k, slot) {
-        let handle = slot.handle();
-        let waits = |thread: &&Thread| {
-            matches!(thread.state.get(), State::Sending | State::Receiving)
-                && thread.via.get() == handle.0
-        };
-        for thread in owner.threads.iter(k).filter(waits) {
-            end::interrupt(k, thread, Cause::Revoked);
-        }
         owner.table.delete(k, slot);
     }
     Progress::Done

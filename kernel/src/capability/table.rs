@@ -201,8 +201,8 @@ impl Table {
         }
     }
 
-    /// Empties a dying task's table, page by page from the end, and gives the
-    /// pages back.
+    /// Empties a dying task's table, from the last page on, and gives the pages
+    /// back.
     pub fn clear(&self, k: Entered<'_>, payer: &Task) -> Progress {
         while self.slots.get() > 0 {
             let first = self.slots.get() - SLOTS;
@@ -210,10 +210,16 @@ impl Table {
                 let Some(slot) = self.slot(k, index) else {
                     continue;
                 };
-                if let Some(Target::Reply(thread, number)) = slot.target(k) {
+                let Some(target) = slot.target(k) else {
+                    continue;
+                };
+                if let Target::Reply(thread, number) = target {
                     end::unanswered(k, thread, number, Cause::Died);
                 }
                 self.delete(k, slot);
+                if k.wanted() {
+                    return Progress::Again;
+                }
             }
             let page = (first / SLOTS) as usize;
             let directory = &self.directories[page / ENTRIES];

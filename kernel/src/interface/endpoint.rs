@@ -4,12 +4,19 @@ use super::Caller;
 use crate::{
     capability::object::Target,
     ipc::{self, end},
-    object::endpoint::{Endpoint, State},
+    memory::{slab, space::Progress},
+    object::{
+        endpoint::{Endpoint, State},
+        session::Session,
+    },
 };
 use libipc_abi::{
     handle::Rights,
     objects::{self, EndpointClient, EndpointInfo, ObjectError, SessionInfo},
 };
+
+/// Receivers that are counted.
+const COUNTED: usize = 64;
 
 /// An endpoint that is called.
 pub(super) struct On<'c, 'k> {
@@ -88,8 +95,11 @@ impl objects::Endpoint for On<'_, '_> {
 
     fn expel(&mut self) -> Result<(), ObjectError> {
         self.caller.need(Rights::CONTROL)?;
-        end::expel(self.caller.k, self.endpoint);
-        self.caller.renew_epoch(self.endpoint.epoch.get());
+        let mut epoch = self.caller.progress();
+        if end::expel(self.caller.k, self.endpoint, &mut epoch) == Progress::Again {
+            return self.caller.interrupted(epoch);
+        }
+        self.caller.renew_epoch(epoch);
         Ok(())
     }
 
@@ -98,25 +108,27 @@ impl objects::Endpoint for On<'_, '_> {
         if !self.caller.rights.intersects(allowed) {
             return Err(ObjectError::Denied);
         }
-        let endpoint = self.endpoint;
+        let (k, endpoint) = (self.caller.k, self.endpoint);
         Ok(EndpointInfo {
             id: endpoint.id.get(),
             state: endpoint.state.get() as u64,
             queued: endpoint.queued.get(),
-            receivers: endpoint.receivers.iter(self.caller.k).count() as u64,
+            receivers: endpoint.receivers.iter(k).take(COUNTED).count() as u64,
             signals: endpoint.signals.get(),
             sessions: endpoint.session_count.get(),
         })
     }
 
-    fn session(&mut self, index: u64) -> Result<SessionInfo, ObjectError> {
+    fn session(&mut self, cursor: u64) -> Result<SessionInfo, ObjectError> {
         self.receiver()?;
         let k = self.caller.k;
-        let session = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.endpoint.sessions.iter(k).nth(index))
-            .ok_or(ObjectError::NotFound)?;
-        let last = index + 1 >= self.endpoint.session_count.get();
+        let sessions = &self.endpoint.sessions;
+        let session = match cursor {
+            0 => sessions.first(k),
+            _ => slab::named(k, cursor).filter(|s: &&Session| s.endpoint.is(self.endpoint)),
+        };
+        let session = session.ok_or(ObjectError::NotFound)?;
+        let next = sessions.after(k, session);
         Ok(SessionInfo {
             badge: session.badge.get(),
             copies: session.copies.get(),
@@ -124,7 +136,7 @@ impl objects::Endpoint for On<'_, '_> {
             limit: session.limit.get(),
             calls: session.calls.get(),
             bytes: session.bytes.get(),
-            next: if last { 0 } else { index + 1 },
+            next: next.map_or(0, |next| slab::name(k, next)),
         })
     }
 }

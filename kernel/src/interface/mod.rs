@@ -30,11 +30,15 @@ use libipc_abi::{
     label::{Flags, Label},
     objects::{self, ObjectError},
     operation::Interface,
-    registers::CallIn,
+    registers::{CallIn, WORDS},
     status::{Cause, Status, TransportError},
     wire::ErrorCode,
 };
 use message::{Answer, Request};
+
+/// The word of its call in which an operation that can be interrupted keeps how far
+/// it has come: the last one, which none has an argument in. It is 0 at first.
+const PROGRESS: usize = WORDS - 1;
 
 /// Who calls an object, and with what right.
 pub struct Caller<'k> {
@@ -105,6 +109,18 @@ impl<'k> Caller<'k> {
     fn finished(&mut self, progress: Progress) -> Result<(), ObjectError> {
         self.again |= progress == Progress::Again;
         Ok(())
+    }
+
+    /// How far the operation has come that was interrupted; 0 at first. The caller
+    /// can write what it likes there.
+    fn progress(&self) -> u64 {
+        Port::call_in(&self.thread.context).words[PROGRESS]
+    }
+
+    /// The operation is to be tried again, and has come so far.
+    fn interrupted(&mut self, progress: u64) -> Result<(), ObjectError> {
+        Port::set_word(&self.thread.context, PROGRESS, progress);
+        self.finished(Progress::Again)
     }
 
     /// The result of a copy. After an interruption the call's words say what is

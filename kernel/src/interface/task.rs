@@ -4,9 +4,11 @@ use super::Caller;
 use crate::{
     arch::{Access, Arch, Port},
     capability::{object::Target, revoke},
+    cell::Word,
     ipc::transfer::weaken,
     memory::{
         copy::{self, Place},
+        slab,
         space::{self, Mapping, Progress},
     },
     object::{
@@ -63,13 +65,14 @@ impl<'k> On<'_, 'k> {
         }
     }
 
-    fn nth_thread(&self, index: u64) -> Result<&'k Thread, ObjectError> {
+    fn thread_at(&self, cursor: u64) -> Result<&'k Thread, ObjectError> {
         self.caller.need(Rights::INSPECT)?;
         let k = self.caller.k;
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| self.task.threads.iter(k).nth(index))
-            .ok_or(ObjectError::NotFound)
+        let thread = match cursor {
+            0 => self.task.threads.first(k),
+            _ => slab::named(k, cursor).filter(|thread: &&Thread| thread.task.is(self.task)),
+        };
+        thread.ok_or(ObjectError::NotFound)
     }
 }
 
@@ -163,9 +166,12 @@ impl objects::Task for On<'_, '_> {
             pages,
             access: wanted,
             most,
+            tables: Word::new(self.caller.progress()),
         };
-        let progress = space::map(self.caller.k, self.task, &mapping)?;
-        self.caller.finished(progress)
+        match space::map(self.caller.k, self.task, &mapping)? {
+            Progress::Done => Ok(()),
+            Progress::Again => self.caller.interrupted(mapping.tables.get()),
+        }
     }
 
     fn unmap(&mut self, address: u64, pages: u64) -> Result<(), ObjectError> {
@@ -289,8 +295,8 @@ impl objects::Task for On<'_, '_> {
         })
     }
 
-    fn thread(&mut self, index: u64) -> Result<ThreadInfo, ObjectError> {
-        let thread = self.nth_thread(index)?;
+    fn thread(&mut self, cursor: u64) -> Result<ThreadInfo, ObjectError> {
+        let thread = self.thread_at(cursor)?;
         Ok(super::thread::info(self.caller.k, thread))
     }
 
@@ -325,8 +331,8 @@ impl objects::Task for On<'_, '_> {
         Err(ObjectError::NotFound)
     }
 
-    fn registers(&mut self, index: u64) -> Result<RegistersInfo, ObjectError> {
-        let thread = self.nth_thread(index)?;
+    fn registers(&mut self, cursor: u64) -> Result<RegistersInfo, ObjectError> {
+        let thread = self.thread_at(cursor)?;
         if core::ptr::eq(thread, self.caller.thread) {
             return Err(ObjectError::WrongState);
         }
@@ -340,8 +346,8 @@ impl objects::Task for On<'_, '_> {
         Ok(registers)
     }
 
-    fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError> {
-        let thread = self.nth_thread(index)?;
+    fn history(&mut self, cursor: u64) -> Result<[u64; 16], ObjectError> {
+        let thread = self.thread_at(cursor)?;
         Ok(core::array::from_fn(|back| thread.remembered(back as u64)))
     }
 
@@ -359,8 +365,11 @@ impl objects::Task for On<'_, '_> {
         self.living(Rights::INSTALL)?;
         let k = self.caller.k;
         let slot = self.task.table.find_any(k, Handle(handle));
-        let progress = revoke::revoke(k, slot.ok_or(ObjectError::Denied)?);
-        self.caller.finished(progress)
+        let mut look = self.caller.progress();
+        match revoke::revoke(k, slot.ok_or(ObjectError::Denied)?, &mut look) {
+            Progress::Done => Ok(()),
+            Progress::Again => self.caller.interrupted(look),
+        }
     }
 }
 

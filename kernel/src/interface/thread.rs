@@ -6,7 +6,7 @@ use crate::{
     arch::{Arch, Port},
     fault,
     ipc::end,
-    memory::space::Progress,
+    memory::{slab, space::Progress},
     object::thread::{State, Thread},
     schedule::ready,
 };
@@ -172,6 +172,8 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
     } else {
         0
     };
+    let task = thread.task.get(k);
+    let next = task.and_then(|task| task.threads.after(k, thread));
     ThreadInfo {
         id: thread.id.get(),
         state,
@@ -189,5 +191,6 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
         deadline: thread.alarm.deadline(),
         pc: Port::registers(&thread.context).pc,
         core: thread.next_core.get() as u64,
+        next: next.map_or(0, |next| slab::name(k, next)),
     }
 }

@@ -1,7 +1,7 @@
 //! Every way in which a wait ends other than by its answer. A call ends in
 //! exactly one way, and nobody is left hanging.
 
-use super::{plain, reply, signal};
+use super::{plain, reply, signal, waits};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -65,9 +65,8 @@ fn leave_queue(k: Entered<'_>, thread: &Thread) {
 }
 
 /// Ends a thread's wait with an error. The thread is in no queue. A fault that
-/// cannot be reported ends its thread, and with it the call that this one
-/// serves: a loop, for threads that handle each other's faults make this as long
-/// as they like, and the kernel's stack is small.
+/// cannot be reported ends its thread, and with it the call that this one serves,
+/// and so on: faults are calls, of which at most `DEPTH` wait for one another.
 fn fail(k: Entered<'_>, thread: &Thread, mut error: TransportError) {
     let mut next = Some(thread);
     while let Some(thread) = next {
@@ -139,21 +138,16 @@ pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
     }
     endpoint.set_state(k, EndpointState::Closed);
     endpoint.signals.set(0);
-    endpoint.uses.add(1);
-    k.kernel.closing.push(k, endpoint);
+    waits::settle_later(k, endpoint);
 }
 
 /// Ends the waits at an endpoint that was closed, until something else waits.
 pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     loop {
         let guard = endpoint.lock.lock();
-        let waiting = match endpoint.senders.pop(k) {
-            Some(sender) => {
-                endpoint.queued.take(1);
-                Some(sender)
-            }
-            None => endpoint.receivers.pop(k),
-        };
+        let sender = endpoint.senders.pop(k);
+        endpoint.queued.take(sender.is_some().into());
+        let waiting = sender.or_else(|| endpoint.receivers.pop(k));
         drop(guard);
         let Some(waiting) = waiting else { break };
         fail(k, waiting, TransportError::refused(Cause::Died));
@@ -169,27 +163,27 @@ pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
         }
     }
     k.kernel.log.forget_reader(k, endpoint);
-    k.kernel.closing.remove(k, endpoint);
-    endpoint.release(k);
     Progress::Done
 }
 
-/// Ends the wait of every receiver, so that a successor can take over.
-pub fn expel(k: Entered<'_>, endpoint: &Endpoint) {
-    endpoint.epoch.add(1);
+/// Ends the wait of every receiver, so that a successor can take over. `epoch` is
+/// 0 at first, and then the endpoint's from which on capabilities are valid.
+pub fn expel(k: Entered<'_>, endpoint: &Endpoint, epoch: &mut u64) -> Progress {
+    if *epoch == 0 || *epoch != endpoint.epoch.get() {
+        *epoch = endpoint.epoch.add(1);
+    }
     while let Some(receiver) = endpoint.receivers.first(k) {
         interrupt(k, receiver, Cause::Cancelled);
+        if k.wanted() {
+            return Progress::Again;
+        }
     }
+    Progress::Done
 }
 
 /// Delivers what waits to whom waits, after a pause.
 pub fn resume(k: Entered<'_>, endpoint: &Endpoint) {
     endpoint.set_state(k, EndpointState::Open);
     signal::raise(k, endpoint, 0);
-    let _guard = endpoint.lock.lock();
-    while let Some(receiver) = endpoint.receivers.first(k) {
-        if !super::receive::take_message(k, endpoint, receiver) {
-            break;
-        }
-    }
+    waits::settle_later(k, endpoint);
 }

@@ -3,7 +3,8 @@
 //! Follow one through: [`call`] finds or awaits a receiver; [`deliver`] carries
 //! the message over, with [`transfer`] for its capabilities; [`receive`] is the
 //! server's side; [`lease`] copies what was lent; [`reply`] answers; [`end`]
-//! holds every other way in which a wait ends, so that nobody is left hanging.
+//! holds every other way in which a wait ends, so that nobody is left hanging, and
+//! [`waits`] goes through the lines of those who wait, step by step.
 //! [`fast`] does what call and reply do in the simplest case.
 //! [`signal`] and [`session`] are what endpoints do besides.
 
@@ -17,6 +18,7 @@ pub mod reply;
 pub mod session;
 pub mod signal;
 pub mod transfer;
+pub mod waits;
 
 use libipc_abi::{
     label::Label,

@@ -1,6 +1,6 @@
 //! The server's side: `receive`.
 
-use super::{Outcome, deliver, end, plain, refused};
+use super::{Outcome, deliver, end, plain, refused, waits};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -51,7 +51,7 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     }
     // As if it had waited already, so that one way of delivering serves both.
     enqueue(k, thread, endpoint);
-    if take_message(k, endpoint, thread) {
+    if take_message(k, endpoint, thread) == Some(true) {
         return Outcome::Blocked;
     }
     if call.deadline != FOREVER && call.deadline <= Port::now() {
@@ -105,19 +105,25 @@ fn enqueue(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) {
 }
 
 /// Gives `receiver`, which waits at the endpoint, the first message that can be
-/// delivered. A caller whose message cannot be gets its error.
-pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> bool {
+/// delivered, and says whether there was one. A caller whose message cannot be
+/// gets its error. `None` if something else waits: the endpoint goes on when the
+/// kernel is left.
+pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> Option<bool> {
     if endpoint.state.get() != EndpointState::Open {
-        return false;
+        return Some(false);
     }
     while let Some(sender) = endpoint.senders.pop(k) {
         endpoint.queued.take(1);
         match deliver::message(k, sender, receiver) {
-            Ok(()) => return true,
+            Ok(()) => return Some(true),
             Err(cause) => end::undeliverable(k, sender, cause),
         }
+        if k.wanted() {
+            waits::settle_later(k, endpoint);
+            return None;
+        }
     }
-    false
+    Some(false)
 }
 
 fn sleep(k: Entered<'_>, thread: &Thread, deadline: u64) -> Outcome {

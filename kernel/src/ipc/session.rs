@@ -20,6 +20,7 @@ pub fn create<'k>(
 ) -> Result<&'k Session, ObjectError> {
     let payer = endpoint.payer.get(k).ok_or(ObjectError::Died)?;
     let session = slab::create(k, payer, Session::default())?;
+    session.id.set(k.kernel.new_id());
     session.badge.set(badge);
     session.limit.set(limit);
     let _guard = endpoint.lock.lock();

@@ -76,6 +76,51 @@ pub fn create<'k, T: Object>(k: Entered<'k>, payer: &Task, value: T) -> Result<&
     }
 }
 
+/// Frames with retired objects at which long operations stop, so that these are
+/// freed: that is done when the kernel is left.
+const MANY: u64 = 16;
+
+/// Whether it is time to leave the kernel, since much waits to be freed.
+pub fn is_crowded(k: Entered<'_>) -> bool {
+    k.kernel.retired_count.get() >= MANY
+}
+
+/// An object that programs can name by where it is.
+pub trait Named: Object {
+    /// The object's unique number.
+    fn id(&self) -> u64;
+}
+
+/// Bits of a name that are the object's number's, so that a successor at the same
+/// place has another name.
+const ID_BITS: u32 = 26;
+
+/// The object's name, which is never 0: the frame, the place there, and what is
+/// left of its number.
+pub fn name<T: Named>(k: Entered<'_>, object: &T) -> u64 {
+    let physical = k.kernel.physical(object);
+    let frame = physical & !(PAGE as u64 - 1);
+    let index = (physical - frame) / size_of::<T>() as u64;
+    let number = u64::from(k.kernel.frames.number(frame));
+    number << 32 | index << ID_BITS | object.id() & ((1 << ID_BITS) - 1)
+}
+
+/// The object with this name, whosever it is, if it lives. A program may ask for
+/// any number.
+pub fn named<T: Named>(k: Entered<'_>, wanted: u64) -> Option<&T> {
+    let (record, physical) = k.kernel.frames.numbered((wanted >> 32) as u32)?;
+    let index = (wanted >> ID_BITS) as usize % 64;
+    let lives = record.used.get() & !record.retired.get();
+    if record.class.get() as usize != T::CLASS || lives >> index & 1 == 0 {
+        return None;
+    }
+    let pointer = Port::physical(physical).cast::<T>().wrapping_add(index);
+    // SAFETY: the record says that a `T` lives there, which nobody has retired.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    let object = unsafe { &*pointer };
+    (name(k, object) == wanted).then_some(object)
+}
+
 /// Gives an object up. Its memory is used again only after the core has left the
 /// kernel; the caller has cleared all links to it.
 pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
@@ -86,15 +131,25 @@ pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
     if record.retired.get() == 0 {
         record.next_retired.set(k.kernel.retired.get());
         k.kernel.retired.set(k.kernel.frames.number(frame));
+        k.kernel.retired_count.add(1);
     }
     record.retired.set(record.retired.get() | 1 << index);
 }
 
 /// Frees what was retired. Called by a core that is about to leave the kernel and
 /// uses nothing any more but the thread that it will run; the others are outside.
+///
+/// A task whose last object goes may be the last of its parent's: as many as are
+/// nested end here one after another, unless something else waits.
 pub fn drain(k: Entered<'_>) {
+    let mut freed = 0;
     while let Some((record, physical)) = k.kernel.frames.numbered(k.kernel.retired.get()) {
+        if freed >= 2 * MANY && k.wanted() {
+            break;
+        }
+        freed += 1;
         k.kernel.retired.set(record.next_retired.replace(0));
+        k.kernel.retired_count.take(1);
         let Some(payer) = record.payer.get(k) else {
             continue;
         };

@@ -10,6 +10,7 @@ use crate::{
     Entered,
     arch::{Access, Arch, ENTRIES, Entry, Port},
     capability::{derivation, slot::Slot},
+    cell::Word,
     memory::{frames, quota, slab},
     object::{memory::Memory, region::Region, task::Task},
 };
@@ -117,6 +118,8 @@ pub struct Mapping<'k> {
     pub access: Access,
     /// What `protect` may allow later.
     pub most: Access,
+    /// How many page tables are known to be there.
+    pub tables: Word<u64>,
 }
 
 /// Maps memory into `task`.
@@ -145,13 +148,21 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
     }
     // One leaf table for each 2 MiB; they stay until the task ends.
     let span = (PAGE * ENTRIES) as u64;
-    let mut address = wanted.address;
-    while address < end {
-        let used = task.used.get();
+    let first = wanted.address & !(span - 1);
+    loop {
+        let known = wanted.tables.get();
+        let Some(address) = known
+            .checked_mul(span)
+            .and_then(|past| past.checked_add(first))
+        else {
+            break;
+        };
+        if address >= end {
+            break;
+        }
         make_leaf(k, task, address)?;
-        address = (address & !(span - 1)) + span;
-        let made = task.used.get() != used;
-        if made && address < end && k.wanted() {
+        wanted.tables.add(1);
+        if address + span < end && k.wanted() {
             return Ok(Progress::Again);
         }
     }
@@ -237,8 +248,8 @@ fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     Progress::Done
 }
 
-/// Takes pages out of the tables; whether any was there.
-fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) -> bool {
+/// Takes pages out of the tables.
+fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) {
     let mut there = false;
     for page in 0..pages {
         let entry = leaf(k, task, address + page * PAGE as u64);
@@ -247,7 +258,6 @@ fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) -> bool {
     if there && !task.left.get() {
         Port::invalidate_pages(task.asid.get(), address, pages);
     }
-    there
 }
 
 /// Changes the access of the region with exactly this range. Its pages come in
@@ -266,12 +276,11 @@ pub fn protect(
     }
     check_access(access, region.most())?;
     region.set_access(access);
-    let mut left = pages;
-    while left > 0 {
-        let piece = (left - 1) % PIECE + 1;
-        left -= piece;
-        // Only after work that need not be done again, so that it ends.
-        if clear(k, task, address + left * PAGE as u64, piece) && left > 0 && k.wanted() {
+    while region.stale.get() > 0 {
+        let piece = (region.stale.get() - 1) % PIECE + 1;
+        let left = region.stale.take(piece);
+        clear(k, task, address + left * PAGE as u64, piece);
+        if left > 0 && k.wanted() {
             return Ok(Progress::Again);
         }
     }
@@ -326,6 +335,9 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
         }
         top.store(0, Relaxed);
         quota::free(k, task, middle);
+        if k.wanted() {
+            return Progress::Again;
+        }
     }
     task.root.set(0);
     quota::free(k, task, root);

@@ -6,9 +6,10 @@ use crate::{
     list::{List, Node, Through},
     memory::slab::{self, Object},
     object::{
+        line::Line,
         session::{All, Closed, Session},
         task::Task,
-        thread::{InQueue, Thread},
+        thread::Thread,
     },
     schedule::core::Core,
 };
@@ -44,16 +45,21 @@ pub struct Endpoint {
     /// Who pays for sessions.
     pub payer: Link<Task>,
     /// Threads whose calls wait for a receiver.
-    pub senders: List<Thread, InQueue>,
+    pub senders: Line,
     /// How many.
     pub queued: Word<u64>,
     /// Threads that wait for messages.
-    pub receivers: List<Thread, InQueue>,
+    pub receivers: Line,
     /// The core that all of them belong to, if it is one.
     core: Link<Core>,
-    /// The same while the endpoint is open: the core whose fast path may deliver
-    /// here. Everybody else takes the kernel's lock.
+    /// The same while the endpoint is open and no look at who waits is going on: the
+    /// core whose fast path may deliver here. Everybody else takes the kernel's lock.
     pub home: Link<Core>,
+    /// Looks for waits through capabilities that are gone: how many began, and how
+    /// many of them have ended ([`crate::ipc::waits::revoke`]).
+    pub looks_begun: Word<u64>,
+    /// See `looks_begun`; one less while one is going on.
+    pub looks_ended: Word<u64>,
     /// Threads that last received here.
     pub servers: Word<u64>,
     /// Signal bits that nobody has taken.
@@ -70,6 +76,8 @@ pub struct Endpoint {
     pub uses: Word<u64>,
     /// Those of them that can receive.
     pub receive_uses: Word<u64>,
+    /// It is in the kernel's list of those.
+    pub unsettled: Word<bool>,
     node: Node<Endpoint>,
 }
 
@@ -77,11 +85,11 @@ impl Object for Endpoint {
     const CLASS: usize = 4;
 }
 
-/// Endpoints that were closed and where somebody may still wait.
+/// Endpoints where somebody waits who need not.
 #[derive(Debug)]
-pub struct Closing;
+pub struct Unsettled;
 
-impl Through<Endpoint> for Closing {
+impl Through<Endpoint> for Unsettled {
     fn node(object: &Endpoint) -> &Node<Endpoint> {
         &object.node
     }
@@ -101,11 +109,13 @@ impl Endpoint {
                 id: Word::new(k.kernel.new_id()),
                 state: Word::new(State::Open),
                 payer: Link::none(),
-                senders: List::empty(),
+                senders: Line::default(),
                 queued: Word::default(),
-                receivers: List::empty(),
+                receivers: Line::default(),
                 core: Link::none(),
                 home: Link::none(),
+                looks_begun: Word::default(),
+                looks_ended: Word::default(),
                 servers: Word::default(),
                 signals: Word::default(),
                 sessions: List::empty(),
@@ -114,6 +124,7 @@ impl Endpoint {
                 epoch: Word::default(),
                 uses: Word::default(),
                 receive_uses: Word::default(),
+                unsettled: Word::default(),
                 node: Node::default(),
             },
         )?;
@@ -151,8 +162,34 @@ impl Endpoint {
         self.home.set(None);
     }
 
+    /// Whether a look at who waits here is going on.
+    pub fn is_looked_at(&self) -> bool {
+        self.looks_begun.get() != self.looks_ended.get()
+    }
+
+    /// A look at who waits here begins, unless one is going on.
+    pub fn begin_look(&self, k: Entered<'_>) {
+        if !self.is_looked_at() {
+            self.looks_begun.add(1);
+            self.find_home(k);
+            self.receivers.begin_look(k);
+            self.senders.begin_look(k);
+        }
+    }
+
+    /// The next one of those who wait; `None` if that was the last, which ends the
+    /// look.
+    pub fn look<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
+        let next = self.receivers.look(k).or_else(|| self.senders.look(k));
+        if next.is_none() {
+            self.looks_ended.set(self.looks_begun.get());
+            self.find_home(k);
+        }
+        next
+    }
+
     fn find_home(&self, k: Entered<'_>) {
-        let open = self.state.get() == State::Open && k.kernel.fast.get();
+        let open = self.state.get() == State::Open && k.kernel.fast.get() && !self.is_looked_at();
         self.home.set(self.core.get(k).filter(|_| open));
     }
 

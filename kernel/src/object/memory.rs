@@ -148,7 +148,7 @@ impl Memory {
         }
     }
 
-    /// Gives frames back, at most a directory of them at once.
+    /// Gives frames back, a few at once.
     pub fn reap(&self, k: Entered<'_>) -> Progress {
         if let Some(payer) = self.payer.get(k) {
             for direct in &self.direct {
@@ -175,29 +175,30 @@ impl Memory {
     }
 }
 
+/// Frames that are given back at once.
+const PIECE: u64 = 64;
+
 /// Puts what a directory of this depth names back into the free list. Depth is
 /// at most 3, so the recursion is too.
 fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
     if depth == 0 {
         return Progress::Done;
     }
-    let mut freed = false;
+    let mut freed = 0;
     for entry in frames::words(k, directory) {
         let frame = entry.load(Relaxed);
         if frame == 0 {
             continue;
         }
-        freed = true;
         if empty(k, frame, depth - 1) == Progress::Again {
             return Progress::Again;
         }
         entry.store(0, Relaxed);
         k.kernel.frames.push(frame);
+        freed += 1;
+        if freed % PIECE == 0 && k.wanted() {
+            return Progress::Again;
+        }
     }
-    // The frames of a last-level directory went back together: look up now.
-    if depth == 1 && freed && k.wanted() {
-        Progress::Again
-    } else {
-        Progress::Done
-    }
+    Progress::Done
 }

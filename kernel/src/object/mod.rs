@@ -3,6 +3,7 @@
 
 pub mod endpoint;
 pub mod interrupt;
+pub mod line;
 pub mod memory;
 pub mod region;
 pub mod reservation;

@@ -24,6 +24,9 @@ pub struct Region {
     pub pages: Word<u64>,
     /// First page of the memory.
     pub offset: Word<u64>,
+    /// Pages, from the first on, that the tables may still have with another
+    /// access.
+    pub stale: Word<u64>,
     access: Word<u8>,
     most: Word<u8>,
     node: Node<Region>,
@@ -60,6 +63,7 @@ impl Region {
             address: Word::new(wanted.address),
             pages: Word::new(wanted.pages),
             offset: Word::new(wanted.offset),
+            stale: Word::default(),
             access: Word::new((wanted.access | device).bits()),
             most: Word::new((wanted.most | device).bits()),
             node: Node::default(),
@@ -88,7 +92,10 @@ impl Region {
 
     /// Changes what may be done; the kind of memory stays.
     pub fn set_access(&self, access: Access) {
-        self.access
-            .set((access | self.access() & Access::DEVICE).bits());
+        let access = access | self.access() & Access::DEVICE;
+        if self.access() != access {
+            self.access.set(access.bits());
+            self.stale.set(self.pages.get());
+        }
     }
 }

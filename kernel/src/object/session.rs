@@ -4,13 +4,15 @@ use crate::{
     Entered,
     cell::{Link, Word},
     list::{Node, Through},
-    memory::slab::{self, Object},
+    memory::slab::{self, Named, Object},
     object::endpoint::Endpoint,
 };
 
 /// A badge of an endpoint. Written under the endpoint's lock.
 #[derive(Default)]
 pub struct Session {
+    /// Unique number.
+    pub id: Word<u64>,
     /// The endpoint; the session is in its list.
     pub endpoint: Link<Endpoint>,
     /// What the server sees.
@@ -33,6 +35,12 @@ pub struct Session {
 
 impl Object for Session {
     const CLASS: usize = 1;
+}
+
+impl Named for Session {
+    fn id(&self) -> u64 {
+        self.id.get()
+    }
 }
 
 /// All sessions of an endpoint.

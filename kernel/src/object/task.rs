@@ -51,8 +51,11 @@ pub struct Task {
     pub threads: List<Thread, InTask>,
     /// Threads that have not ended.
     pub alive: Word<u64>,
-    /// Where to look first for a free message-buffer address.
-    pub buffer_hint: Word<u64>,
+    /// Number + 1 of a free place for a message buffer that was used before; its
+    /// table entry names the next such place.
+    pub free_place: Word<u64>,
+    /// The first place for a message buffer that was never used.
+    pub new_place: Word<u64>,
     /// Called when a thread faults; counted in [`Endpoint::uses`].
     pub fault_handler: Link<Endpoint>,
     /// The session of that capability; counted in [`Session::copies`].
@@ -126,7 +129,8 @@ impl Task {
             table: Table::new(),
             threads: List::empty(),
             alive: Word::zeroed(),
-            buffer_hint: Word::zeroed(),
+            free_place: Word::zeroed(),
+            new_place: Word::zeroed(),
             fault_handler: Link::none(),
             fault_session: Link::none(),
             uses: Word::zeroed(),

@@ -7,13 +7,16 @@ use crate::{
     list::{Node, Through},
     memory::{
         frames, quota,
-        slab::{self, Object},
+        slab::{self, Named, Object},
         space,
     },
     object::{endpoint::Endpoint, reservation::Reservation, session::Session, task::Task},
     schedule::{alarm::Alarm, budget, core::Core},
 };
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use libipc_abi::{
     PAGE,
     buffer::{LEASES, LeaseDescriptor},
@@ -182,6 +185,12 @@ impl Object for Thread {
     const CLASS: usize = 6;
 }
 
+impl Named for Thread {
+    fn id(&self) -> u64 {
+        self.id.get()
+    }
+}
+
 /// The run queue, or a queue of an endpoint.
 #[derive(Debug)]
 pub struct InQueue;
@@ -221,7 +230,8 @@ impl Thread {
         task: &'k Task,
         start: &Start,
     ) -> Result<&'k Thread, ObjectError> {
-        let address = free_buffer_address(k, task)?;
+        let place = free_place(task)?;
+        let address = space::BUFFERS + place * PLACE;
         let entry = space::make_leaf(k, task, address)?;
         let buffer = quota::allocate(k, task)?;
         let made = slab::create(
@@ -268,13 +278,12 @@ impl Thread {
         );
         let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
         use crate::arch::Access;
+        take_place(task, entry);
         // After the zeros in the frame, which its other threads may see at once.
         entry.store(
             Port::page_entry(buffer, Access::READ | Access::WRITE),
             Release,
         );
-        task.buffer_hint
-            .set((address - space::BUFFERS) / (2 * PAGE as u64) + 1);
         thread.set_home(k.core);
         thread.task.set(Some(task));
         task.threads.push(k, thread);
@@ -394,12 +403,11 @@ impl Thread {
         if let Some(task) = self.task.get(k) {
             self.tell_task(task);
             task.alive.take(1);
-            if let Some(entry) = space::leaf(k, task, self.buffer_address.get()) {
-                entry.store(0, Relaxed);
-                Port::invalidate_pages(task.asid.get(), self.buffer_address.get(), 1);
+            let address = self.buffer_address.get();
+            if let Some(entry) = space::leaf(k, task, address) {
+                give_place(task, (address - space::BUFFERS) / PLACE, entry);
+                Port::invalidate_pages(task.asid.get(), address, 1);
             }
-            task.buffer_hint
-                .set((self.buffer_address.get() - space::BUFFERS) / (2 * PAGE as u64));
             quota::free(k, task, self.buffer.replace(0));
         }
     }
@@ -435,18 +443,33 @@ impl Thread {
     }
 }
 
-/// An address for a message buffer, with an absent page behind it as a guard.
-fn free_buffer_address(k: Entered<'_>, task: &Task) -> Result<u64, ObjectError> {
-    let step = 2 * PAGE as u64;
-    let places = (1 << 30) / step;
-    // Occupied places are no more than threads alive, so the search is short.
-    for number in 0..=task.alive.get() {
-        let place = (task.buffer_hint.get() + number) % places;
-        let address = space::BUFFERS + place * step;
-        let taken = space::leaf(k, task, address).is_some_and(|entry| entry.load(Relaxed) != 0);
-        if !taken {
-            return Ok(address);
-        }
+/// From one message buffer to the next, with an absent page as a guard between.
+const PLACE: u64 = 2 * PAGE as u64;
+
+/// How many message buffers fit.
+const PLACES: u64 = (1 << 30) / PLACE;
+
+/// A free place for a message buffer.
+fn free_place(task: &Task) -> Result<u64, ObjectError> {
+    match task.free_place.get() {
+        0 if task.new_place.get() < PLACES => Ok(task.new_place.get()),
+        0 => Err(ObjectError::QuotaExceeded),
+        place => Ok(place - 1),
     }
-    Err(ObjectError::QuotaExceeded)
+}
+
+/// The place that [`free_place`] found, whose table entry this is, is in use.
+fn take_place(task: &Task, entry: &AtomicU64) {
+    if task.free_place.get() == 0 {
+        task.new_place.add(1);
+    } else {
+        task.free_place.set(entry.load(Relaxed) / PAGE as u64);
+    }
+}
+
+/// A place is free. Free places are a list through their table entries: what is
+/// in an absent page's bits above those of its kind is nothing to the processor.
+fn give_place(task: &Task, place: u64, entry: &AtomicU64) {
+    entry.store(task.free_place.get() * PAGE as u64, Relaxed);
+    task.free_place.set(place + 1);
 }

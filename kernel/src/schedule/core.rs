@@ -7,7 +7,7 @@ use crate::{
     bug,
     cell::{Link, Word},
     ipc,
-    memory::space::Progress,
+    memory::{slab, space::Progress},
     object::{
         reservation::Reservation,
         task::Task,
@@ -281,7 +281,8 @@ impl Core {
         {
             ready::migrate(k, current);
         }
-        self.arm(k, next, looks == 0, now);
+        // What was put off because much is to be freed goes on at once.
+        self.arm(k, next, looks == 0 || slab::is_crowded(k), now);
         next
     }
 

@@ -188,7 +188,7 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         uses.link(k, &reservation.watcher);
     }
     uses.link(k, &k.kernel.log.reader);
-    for endpoint in k.kernel.closing.iter(k) {
+    for endpoint in k.kernel.unsettled.iter(k) {
         uses.add(endpoint);
     }
 
@@ -256,22 +256,24 @@ fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpo
     assert_eq!(receivers, waits(State::Receiving), "queue of receivers");
     let sessions = endpoint.sessions.iter(k).count();
     assert_eq!(endpoint.session_count.get(), sessions as u64, "sessions");
-    let closing = k
-        .kernel
-        .closing
-        .iter(k)
-        .any(|other| core::ptr::eq(other, endpoint));
+    let mut unsettled = k.kernel.unsettled.iter(k);
+    let unsettled = unsettled.any(|other| core::ptr::eq(other, endpoint));
+    assert_eq!(endpoint.unsettled.get(), unsettled, "unsettled");
+    assert!(unsettled || !endpoint.is_looked_at(), "a look goes on");
     match endpoint.state.get() {
         EndpointState::Open => {
             assert!(
-                senders == 0 || receivers == 0,
+                unsettled || senders == 0 || receivers == 0,
                 "a message was not delivered"
             );
         }
         EndpointState::Paused => {}
         EndpointState::Closed => {
             assert_eq!(endpoint.signals.get(), 0);
-            assert!(closing || (senders, receivers) == (0, 0), "somebody hangs");
+            assert!(
+                unsettled || (senders, receivers) == (0, 0),
+                "somebody hangs"
+            );
         }
     }
     if endpoint.state.get() != EndpointState::Closed && receivers > 0 {

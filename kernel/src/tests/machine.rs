@@ -5,6 +5,7 @@ use crate::{
     Entered, Kernel,
     arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
+    cell::Word,
     ipc::fast,
     memory::{
         copy::{self, Place},
@@ -148,6 +149,7 @@ impl Machine {
             pages,
             access,
             most: access,
+            tables: Word::default(),
         };
         assert_eq!(space::map(self.k, task, &mapping), Ok(Progress::Done));
     }

@@ -4,6 +4,7 @@ use super::{invariants, machine::*};
 use crate::{
     arch::{Access, Arch, Entry, Port, host},
     capability::object::Target,
+    cell::Word,
     memory::{fill, space},
     object::{memory::Memory, task::Task},
 };
@@ -468,6 +469,7 @@ fn long_operations_end_though_an_interrupt_always_waits() {
         access: Access::READ,
         most: Access::READ,
         source: None,
+        tables: Word::default(),
     };
     tries = 0;
     while space::map(m.k, task, &mapping) != Ok(space::Progress::Done) {

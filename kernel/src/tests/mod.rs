@@ -22,3 +22,4 @@ mod reservations;
 mod revoke;
 mod scheduling;
 mod sessions;
+mod steps;

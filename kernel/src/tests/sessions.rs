@@ -114,15 +114,27 @@ fn sessions_are_listed() {
     let pair = Pair::new();
     let m = &pair.machine;
     let badged = mint(&pair, 11, 3);
-    mint(&pair, 12, 5);
+    let gone = mint(&pair, 12, 5);
     m.call(pair.client, badged, LABEL.with_bytes(16), &[]);
     let hash = endpoint::INTERFACE.hash;
     let out = m.object(pair.server, pair.serve, 6, hash, &[0]);
-    assert_eq!(out.words[..7], [11, 1, 1, 3, 1, 16, 1]);
-    let out = m.object(pair.server, pair.serve, 6, hash, &[1]);
-    assert_eq!(out.words[..7], [12, 1, 0, 5, 0, 0, 0]);
-    let out = m.object(pair.server, pair.serve, 6, hash, &[2]);
-    assert_eq!(out.words[0], ObjectError::NotFound.to_code());
+    assert_eq!(out.words[..6], [11, 1, 1, 3, 1, 16]);
+    let second = out.words[6];
+    let ask = |cursor| m.object(pair.server, pair.serve, 6, hash, &[cursor]);
+    assert_eq!(ask(second).words[..7], [12, 1, 0, 5, 0, 0, 0]);
+    let missing = ObjectError::NotFound.to_code();
+    for bit in 0..64 {
+        let out = ask(second ^ 1 << bit);
+        assert_eq!(out.words[0], missing, "bit {bit}");
+    }
+    // Whoever is there after it has ended is another one.
+    let slot = pair.client_task.table.find(m.k, gone).unwrap();
+    pair.client_task.table.delete(m.k, slot);
+    assert_eq!(m.receive(pair.server, pair.serve).unwrap().status, CLOSED);
+    assert_eq!(ask(second).words[0], missing);
+    mint(&pair, 13, 5);
+    assert_eq!(ask(second).words[0], missing);
+    assert_eq!(ask(ask(0).words[6]).words[0], 13);
 }
 
 #[test]

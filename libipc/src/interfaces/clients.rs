@@ -91,12 +91,12 @@ impl core::fmt::Display for DeviceArgument<'_> {
 }
 
 /// The sessions at a server's endpoint. A restarted server meets those of its
-/// predecessor.
+/// predecessor. None ends while nobody receives its end, so all are met.
 pub fn sessions(endpoint: &EndpointClient) -> impl Iterator<Item = SessionInfo> {
-    let mut index = Some(0);
+    let mut cursor = Some(0);
     core::iter::from_fn(move || {
-        let session = endpoint.session(index?).ok()?;
-        index = (session.next != 0).then_some(session.next);
+        let session = endpoint.session(cursor?).ok()?;
+        cursor = (session.next != 0).then_some(session.next);
         Some(session)
     })
 }

@@ -37,9 +37,10 @@ pub trait Endpoint {
     #[op(5, idempotent)]
     fn info(&mut self) -> Result<EndpointInfo, ObjectError>;
 
-    /// The session with this index, from 0 on; `NotFound` past the last. Needs
-    /// `RECEIVE`.
+    /// The first session with cursor 0, then the one whose cursor the last answer
+    /// gave as `next`. `NotFound` if there is none, or that one has ended since:
+    /// begin again. Needs `RECEIVE`.
     #[op(6, idempotent)]
     #[errors(NotFound)]
-    fn session(&mut self, index: u64) -> Result<SessionInfo, ObjectError>;
+    fn session(&mut self, cursor: u64) -> Result<SessionInfo, ObjectError>;
 }

@@ -124,11 +124,12 @@ pub trait Task {
     #[op(12, idempotent)]
     fn info(&mut self) -> Result<TaskInfo, ObjectError>;
 
-    /// The thread with this index, from 0 on; `NotFound` past the last. Needs
-    /// `INSPECT`.
+    /// The first thread with cursor 0, then the one whose cursor the last answer
+    /// gave as `next`. `NotFound` if there is none, or that one has ended since:
+    /// begin again. Needs `INSPECT`.
     #[op(13, idempotent)]
     #[errors(NotFound)]
-    fn thread(&mut self, index: u64) -> Result<ThreadInfo, ObjectError>;
+    fn thread(&mut self, cursor: u64) -> Result<ThreadInfo, ObjectError>;
 
     /// The first capability in the table at slot `index` or later; `NotFound`
     /// past the last. Needs `INSPECT`.
@@ -136,16 +137,17 @@ pub trait Task {
     #[errors(NotFound)]
     fn capability(&mut self, index: u64) -> Result<CapabilityInfo, ObjectError>;
 
-    /// Registers of the thread with this index, which must not be running.
+    /// Registers of the thread with this cursor, which must not be running.
     /// Needs `INSPECT`.
     #[op(15, idempotent)]
     #[errors(WrongState, NotFound)]
-    fn registers(&mut self, index: u64) -> Result<RegistersInfo, ObjectError>;
+    fn registers(&mut self, cursor: u64) -> Result<RegistersInfo, ObjectError>;
 
-    /// Labels of the thread's last 16 calls, the latest first. Needs `INSPECT`.
+    /// Labels of the last 16 calls of the thread with this cursor, the latest first.
+    /// Needs `INSPECT`.
     #[op(16, idempotent)]
     #[errors(NotFound)]
-    fn history(&mut self, index: u64) -> Result<[u64; 16], ObjectError>;
+    fn history(&mut self, cursor: u64) -> Result<[u64; 16], ObjectError>;
 
     /// Copies from this task's memory into the caller's, at `into`. Needs
     /// `INSPECT`.

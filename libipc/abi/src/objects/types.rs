@@ -171,6 +171,8 @@ pub struct ThreadInfo {
     pub pc: u64,
     /// The core that it runs on, 0 for the one that booted.
     pub core: u64,
+    /// Cursor of the next thread of its task, or 0 at the end.
+    pub next: u64,
 }
 
 /// A capability, as seen by whoever may inspect the task that holds it.
@@ -235,7 +237,7 @@ pub struct SessionInfo {
     pub calls: u64,
     /// Bytes that those calls carried beyond registers.
     pub bytes: u64,
-    /// Next index to ask for, or 0 at the end.
+    /// Cursor of the next session, or 0 at the end.
     pub next: u64,
 }
 
@@ -248,7 +250,7 @@ pub struct EndpointInfo {
     pub state: u64,
     /// Calls that wait for a receiver.
     pub queued: u64,
-    /// Threads that wait for messages.
+    /// Threads that wait for messages; no more than 64 are counted.
     pub receivers: u64,
     /// Signal bits that nobody has taken.
     pub signals: u64,

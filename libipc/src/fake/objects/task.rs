@@ -154,6 +154,7 @@ impl abi::Thread for Called<'_> {
             deadline: crate::FOREVER,
             pc: 0,
             core: 0,
+            next: 0,
         })
     }
     fn panic(&mut self, _: u64, _: u64) -> Answer<()> {

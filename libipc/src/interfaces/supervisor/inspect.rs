@@ -12,10 +12,11 @@ pub trait Inspect {
     #[op(0, idempotent)]
     fn task(&mut self, index: u64) -> Result<TaskLine, SupervisorError>;
 
-    /// The thread with this index, from 0 on, of a task, and what it waits for;
-    /// `NotFound` past the last.
+    /// The first thread of a task with cursor 0, then the one whose cursor the last
+    /// answer gave as `info.next`, and what it waits for. `NotFound` if there is
+    /// none, or that one has ended since.
     #[op(1, idempotent)]
-    fn thread(&mut self, task: Name, index: u64) -> Result<ThreadLine, SupervisorError>;
+    fn thread(&mut self, task: Name, cursor: u64) -> Result<ThreadLine, SupervisorError>;
 
     /// The machine's numbers.
     #[op(2, idempotent)]

@@ -87,9 +87,9 @@ impl Supervisor {
             return report::headline(&slot.name, fault);
         };
         let task = &running.task;
-        let index = thread_index(task, fault.thread);
-        let registers = index.and_then(|index| task.registers(index).ok());
-        let history = index.and_then(|index| task.history(index).ok());
+        let cursor = cursor(task, fault.thread);
+        let registers = cursor.and_then(|cursor| task.registers(cursor).ok());
+        let history = cursor.and_then(|cursor| task.history(cursor).ok());
         let read = |at| words(task, at);
         let trace = match &registers {
             Some(registers) if fault.kind == FaultKind::Execute => {
@@ -115,11 +115,21 @@ impl Supervisor {
     }
 }
 
-/// Index of the thread with this number.
-fn thread_index(task: &TaskClient, thread: u64) -> Option<u64> {
-    let known = (0..).map_while(|index| Some((index, task.thread(index).ok()?)));
-    let mut found = known.filter(|(_, info)| info.id == thread);
-    found.next().map(|(index, _)| index)
+/// How often the threads of a task are looked through whose others end meanwhile.
+const LOOKS: u32 = 8;
+
+/// Cursor of the thread with this number.
+fn cursor(task: &TaskClient, thread: u64) -> Option<u64> {
+    (0..LOOKS).find_map(|_| {
+        let mut cursor = 0;
+        loop {
+            let info = task.thread(cursor).ok()?;
+            if info.id == thread {
+                return Some(cursor);
+            }
+            cursor = (info.next != 0).then_some(info.next)?;
+        }
+    })
 }
 
 /// Two words of a task's memory.

@@ -47,10 +47,10 @@ impl Inspect for Session<'_> {
         })
     }
 
-    fn thread(&mut self, task: Name, index: u64) -> Result<ThreadLine, SupervisorError> {
+    fn thread(&mut self, task: Name, cursor: u64) -> Result<ThreadLine, SupervisorError> {
         let number = self.supervisor.named(task.as_str())?;
         self.supervisor.with_task(number, |task| {
-            let info = task.thread(index).map_err(|_| SupervisorError::NotFound)?;
+            let info = task.thread(cursor).map_err(|_| SupervisorError::NotFound)?;
             let called = info.label != 0;
             let label = Label(info.label);
             let (interface, operation) = report::names(label, self.supervisor.interfaces());

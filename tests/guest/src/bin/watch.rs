@@ -28,8 +28,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
 
 /// A line for each thread of the task.
 fn tell(inspect: &InspectClient, task: &TaskLine) {
-    let mut index = 0;
-    while let Ok(thread) = inspect.thread(task.name, index) {
+    let (mut index, mut cursor) = (0, 0);
+    while let Ok(thread) = inspect.thread(task.name, cursor) {
         println!(
             "[watch] {} thread {index}: {:?} {} {}.{} of {}",
             task.name.as_str(),
@@ -39,6 +39,9 @@ fn tell(inspect: &InspectClient, task: &TaskLine) {
             thread.operation.as_str(),
             thread.server.as_str(),
         );
-        index += 1;
+        (index, cursor) = (index + 1, thread.info.next);
+        if cursor == 0 {
+            break;
+        }
     }
 }

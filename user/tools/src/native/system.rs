@@ -101,6 +101,25 @@ fn by_index<T>(
     }
 }
 
+/// The threads of a task. One that ends meanwhile cuts the list off.
+fn threads(inspect: &InspectClient, task: Name) -> Result<Vec<ThreadLine>, IoError> {
+    let mut found = Vec::new();
+    let mut cursor = 0;
+    loop {
+        match inspect.thread(task, cursor) {
+            Ok(thread) => {
+                cursor = thread.info.next;
+                found.push(thread);
+            }
+            Err(CallError::Server(SupervisorError::NotFound)) => return Ok(found),
+            Err(error) => return Err(supervisor_error(error)),
+        }
+        if cursor == 0 {
+            return Ok(found);
+        }
+    }
+}
+
 fn microseconds(ticks: u64) -> u64 {
     time::from_ticks(ticks).as_micros() as u64
 }
@@ -129,7 +148,7 @@ impl System for NativeSystem {
 
     fn waits(&mut self, task: &str) -> Result<Vec<String>, IoError> {
         let (inspect, name) = (self.inspect()?, task_name(task)?);
-        let threads = by_index(|index| inspect.thread(name, index))?;
+        let threads = threads(inspect, name)?;
         if threads.is_empty() {
             // A task without threads, or none at all: asking for it tells.
             let known = self.task_lines()?;

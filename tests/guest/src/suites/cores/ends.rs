@@ -214,12 +214,17 @@ pub(super) fn suspending_loses_and_repeats_no_call(world: &mut World) -> Verdict
 /// Registers of the thread of this task with that number.
 fn registers(id: u64) -> Result<RegistersInfo, Failure> {
     let task = libipc::task();
-    for index in 0.. {
-        if task.thread(index)?.id == id {
-            return Ok(task.registers(index)?);
+    let mut cursor = 0;
+    loop {
+        let info = task.thread(cursor)?;
+        if info.id == id {
+            return Ok(task.registers(cursor)?);
+        }
+        cursor = info.next;
+        if cursor == 0 {
+            return Err(Failure::new("there is no such thread"));
         }
     }
-    Err(Failure::new("there is no such thread"))
 }
 
 pub(super) fn registers_of_a_running_thread_are_whole(world: &mut World) -> Verdict {

@@ -189,9 +189,9 @@ pub(super) fn live_sessions_can_be_listed(_: &mut World) -> Verdict {
     let (first, second, third) = (first?, EchoClient::from(second?), third?);
     second.add(1, 1)?;
     second.reverse([0; 100])?;
-    let (mut index, mut badges, mut calls) = (0, alloc::vec::Vec::new(), 0);
+    let (mut cursor, mut badges, mut calls) = (0, alloc::vec::Vec::new(), 0);
     loop {
-        let session = server.endpoint.session(index)?;
+        let session = server.endpoint.session(cursor)?;
         badges.push(session.badge);
         calls += session.calls;
         if session.badge == 20 {
@@ -200,18 +200,20 @@ pub(super) fn live_sessions_can_be_listed(_: &mut World) -> Verdict {
                 (2, 92 * 8, 16)
             );
         }
-        index = session.next;
-        if index == 0 {
+        cursor = session.next;
+        if cursor == 0 {
             break;
         }
     }
     badges.sort_unstable();
     check_eq!(badges, [10, 20, 30]);
     check_eq!(calls, 2);
-    check_eq!(
-        server.endpoint.session(3),
-        Err(libipc::CallError::Server(ObjectError::NotFound))
-    );
+    let missing = Err(libipc::CallError::Server(ObjectError::NotFound));
+    check_eq!(server.endpoint.session(3), missing);
+    // A cursor is of one endpoint, and ends with its session.
+    let second = server.endpoint.session(0)?.next;
+    check_eq!(Server::echo()?.endpoint.session(second), missing);
+    check_eq!(server.endpoint.session(second)?.badge, badges[1]);
     drop((first, third));
     Ok(())
 }
