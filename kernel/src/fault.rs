@@ -38,8 +38,8 @@ pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, co
     thread.lease_count.set(0);
     thread.via.set(0);
     let handler = thread.task.get(k).and_then(|task| {
-        let endpoint = task.fault_handler.get(k)?;
-        let session = task.fault_session.get(k);
+        let endpoint = task.fault_handler.endpoint(k)?;
+        let session = task.fault_handler.session(k);
         call::send(
             k,
             thread,

@@ -4,9 +4,8 @@
 use crate::{
     Entered,
     arch::{Arch, Port},
-    cell::{Link, Word},
-    ipc::signal,
-    object::endpoint::Endpoint,
+    cell::Word,
+    object::{binding::Binding, endpoint::Endpoint},
 };
 use core::{
     fmt::{self, Write},
@@ -23,10 +22,8 @@ pub struct Log {
     end: Word<u64>,
     /// The console driver prints now.
     released: Word<bool>,
-    /// Endpoint to signal when the log grows; counted in its uses.
-    pub reader: Link<Endpoint>,
-    /// Bits to set there.
-    pub signals: Word<u64>,
+    /// Whom it signals when it grows.
+    pub reader: Binding,
     /// The reader has to be told.
     grown: Word<bool>,
 }
@@ -37,8 +34,7 @@ impl Log {
             ring: [const { AtomicU8::new(0) }; SIZE],
             end: Word::zeroed(),
             released: Word::zeroed(),
-            reader: Link::none(),
-            signals: Word::zeroed(),
+            reader: Binding::none(),
             grown: Word::zeroed(),
         }
     }
@@ -81,18 +77,15 @@ impl Log {
 
     /// The endpoint answers nobody any more, so it is not told either.
     pub fn forget_reader(&self, k: Entered<'_>, endpoint: &Endpoint) {
-        if self.reader.is(endpoint) {
-            self.reader.set(None);
-            endpoint.release(k);
+        if self.reader.leads_to(endpoint) {
+            self.reader.end(k);
         }
     }
 
     /// Tells the reader, if the log has grown since it was told.
     pub fn tell(&self, k: Entered<'_>) {
-        if self.grown.replace(false)
-            && let Some(reader) = self.reader.get(k)
-        {
-            signal::raise(k, reader, self.signals.get());
+        if self.grown.replace(false) {
+            self.reader.signal(k);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     arch::{Arch, Context, Line, Port, Trap},
     entry::Inside,
     fault,
-    ipc::{signal, waits},
+    ipc::waits,
     memory::{slab, space::Progress},
     object::thread::{State, Thread},
     syscall,
@@ -84,10 +84,8 @@ fn interrupts(k: Entered<'_>) {
             // It has entered the kernel, which is all that was wanted.
             Line::Core => {}
             Line::Device(line) => {
-                if let Some(interrupt) = k.kernel.line(k, line)
-                    && let Some(endpoint) = interrupt.endpoint.get(k)
-                {
-                    signal::raise(k, endpoint, interrupt.signals.get());
+                if let Some(interrupt) = k.kernel.line(k, line) {
+                    interrupt.binding.signal(k);
                 }
             }
         }

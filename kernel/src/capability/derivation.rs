@@ -19,6 +19,18 @@ pub struct Place {
     previous: Link<Slot>,
 }
 
+impl Place {
+    /// In no tree.
+    pub const fn none() -> Place {
+        Place {
+            parent: Link::none(),
+            child: Link::none(),
+            next: Link::none(),
+            previous: Link::none(),
+        }
+    }
+}
+
 /// Notes that `slot`, which is in no ring, comes from `parent`.
 pub fn add(k: Entered<'_>, parent: &Slot, slot: &Slot) {
     match parent.place.child.take(k) {

@@ -28,7 +28,7 @@ pub fn revoke(k: Entered<'_>, root: &Slot, look: &mut u64) -> Progress {
     Progress::Done
 }
 
-/// Takes one capability or mapping back. What came from it comes from its
+/// Takes one capability, mapping or binding back. What came from it comes from its
 /// parent then, so the tree shrinks by one each time.
 fn take_back(k: Entered<'_>, slot: &Slot) -> Progress {
     if let Some(region) = slot.mapping(k) {
@@ -36,6 +36,10 @@ fn take_back(k: Entered<'_>, slot: &Slot) -> Progress {
             Some(task) => space::remove(k, task, region),
             None => Progress::Done,
         };
+    }
+    if let Some(binding) = slot.binding(k) {
+        binding.end(k);
+        return Progress::Done;
     }
     if let Some(owner) = owner(k, slot) {
         owner.table.delete(k, slot);

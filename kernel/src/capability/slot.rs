@@ -5,7 +5,7 @@ use crate::{
     Entered,
     cell::{Link, Word},
     object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
+        binding::Binding, endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
         reservation::Reservation, session::Session, task::Task, thread::Thread,
     },
 };
@@ -36,16 +36,46 @@ const _: () = assert!(size_of::<Slot>() == 64);
 /// Type of the slot of a mapping, which is no capability and has no handle.
 const MAPPING: u64 = 15 << 28;
 
+/// Type of the slot of a binding, which is none either.
+const BINDING: u64 = 14 << 28;
+
 /// In `number`: what comes from this capability is being taken back.
 const REVOKING: u64 = 1 << 63;
 
 impl Slot {
+    /// An empty slot, never used.
+    pub const fn new() -> Slot {
+        Slot {
+            word: Word::zeroed(),
+            object: AtomicPtr::new(core::ptr::null_mut()),
+            session: Link::none(),
+            number: Word::zeroed(),
+            place: Place::none(),
+        }
+    }
+
     /// Makes this the slot of a mapping, as which it comes from its memory's
     /// capability.
     pub fn fill_mapping(&self, region: &Region) {
         self.object
             .store((&raw const *region).cast::<()>().cast_mut(), Relaxed);
         self.word.set(MAPPING);
+    }
+
+    /// Makes this the slot of a binding, as which it comes from its endpoint's
+    /// capability.
+    pub fn fill_binding(&self, binding: &Binding) {
+        self.object
+            .store((&raw const *binding).cast::<()>().cast_mut(), Relaxed);
+        self.word.set(BINDING);
+    }
+
+    /// The binding, if this is the slot of one.
+    pub fn binding<'k>(&self, k: Entered<'k>) -> Option<&'k Binding> {
+        if self.word.get() != BINDING {
+            return None;
+        }
+        follow::<Binding>(k, self.object.load(Relaxed))
     }
 
     /// The region, if this is the slot of a mapping.
@@ -174,8 +204,9 @@ impl Slot {
 
 #[inline(always)]
 fn follow<'k, T>(_: Entered<'k>, object: *mut ()) -> Option<&'k T> {
-    // SAFETY: the slot's word says that the pointer was made from a `&T`, and a
-    // capability is counted in its object's uses, so the object lives.
+    // SAFETY: the slot's word says that the pointer was made from a `&T`. A
+    // capability is counted in its object's uses, and the slots of regions and
+    // bindings are parts of them, so the object lives.
     #[allow(unsafe_code, reason = "a slot holds objects of all types")]
     unsafe {
         object.cast::<T>().as_ref()

@@ -19,18 +19,15 @@ pub(super) struct On<'c, 'k> {
 impl objects::Interrupt for On<'_, '_> {
     fn bind(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::BIND)?;
-        let k = self.caller.k;
-        let endpoint = self.caller.signalled(endpoint.0)?;
-        self.interrupt.unbind(k);
-        self.interrupt.endpoint.set(Some(endpoint));
-        self.interrupt.signals.set(signals);
+        let binding = &self.interrupt.binding;
+        self.caller.bind(binding, endpoint.0, signals)?;
         Port::unmask(self.interrupt.line.get());
         Ok(())
     }
 
     fn acknowledge(&mut self) -> Result<(), ObjectError> {
         self.caller.need(Rights::BIND)?;
-        if self.interrupt.endpoint.is_none() {
+        if self.interrupt.binding.endpoint(self.caller.k).is_none() {
             return Err(ObjectError::WrongState);
         }
         Port::unmask(self.interrupt.line.get());

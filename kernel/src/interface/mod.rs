@@ -20,7 +20,8 @@ use crate::{
     ipc::{self, Outcome, plain, refused},
     memory::{copy::Stop, space::Progress},
     object::{
-        endpoint::{Endpoint, State as EndpointState},
+        binding::Binding,
+        endpoint::State as EndpointState,
         task::Task,
         thread::{State, Thread},
     },
@@ -69,8 +70,8 @@ impl<'k> Caller<'k> {
         self.task.table.get(self.k, handle, kind, rights)
     }
 
-    /// The endpoint of an argument that is to be signalled, with a use of it more.
-    fn signalled(&self, handle: Handle) -> Result<&'k Endpoint, ObjectError> {
+    /// Binds to the endpoint of an argument, which is to be signalled.
+    fn bind(&self, binding: &Binding, handle: Handle, signals: u64) -> Result<(), ObjectError> {
         let target = self.argument(handle, ObjectType::Endpoint, Rights::SIGNAL)?;
         let Target::Endpoint(endpoint, ..) = target else {
             return Err(ObjectError::Denied);
@@ -78,8 +79,8 @@ impl<'k> Caller<'k> {
         if endpoint.state.get() == EndpointState::Closed {
             return Err(ObjectError::Died);
         }
-        endpoint.uses.add(1);
-        Ok(endpoint)
+        binding.bind(self.k, self.slot(handle)?, endpoint, None, signals);
+        Ok(())
     }
 
     /// The handle that the call was made with.

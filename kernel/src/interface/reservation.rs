@@ -68,11 +68,8 @@ impl objects::Reservation for On<'_, '_> {
 
     fn watch(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::CONTROL)?;
-        let endpoint = self.caller.signalled(endpoint.0)?;
-        self.reservation.forget_watcher(self.caller.k);
-        self.reservation.watcher.set(Some(endpoint));
-        self.reservation.signals.set(signals);
-        Ok(())
+        let watcher = &self.reservation.watcher;
+        self.caller.bind(watcher, endpoint.0, signals)
     }
 
     fn info(&mut self) -> Result<ReservationInfo, ObjectError> {

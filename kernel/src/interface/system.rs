@@ -85,15 +85,8 @@ impl objects::System for On<'_, '_> {
 
     fn bind_log(&mut self, endpoint: &EndpointClient, signals: u64) -> Result<(), ObjectError> {
         self.caller.need(Rights::LOG)?;
-        let k = self.caller.k;
-        let endpoint = self.caller.signalled(endpoint.0)?;
-        let log = &k.kernel.log;
-        if let Some(old) = log.reader.take(k) {
-            old.release(k);
-        }
-        log.reader.set(Some(endpoint));
-        log.signals.set(signals);
-        Ok(())
+        let reader = &self.caller.k.kernel.log.reader;
+        self.caller.bind(reader, endpoint.0, signals)
     }
 
     fn release_console(&mut self) -> Result<(), ObjectError> {

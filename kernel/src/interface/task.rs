@@ -244,14 +244,9 @@ impl objects::Task for On<'_, '_> {
         let Target::Endpoint(endpoint, session, _) = target else {
             return Err(ObjectError::Denied);
         };
-        target.acquire(Rights::empty());
-        let old = self.task.fault_handler.take(k);
-        let old_session = self.task.fault_session.take(k);
-        self.task.fault_handler.set(Some(endpoint));
-        self.task.fault_session.set(session);
-        if let Some(old) = old {
-            Target::Endpoint(old, old_session, 0).release(k, Rights::empty());
-        }
+        let source = self.caller.slot(handler.0)?;
+        let binding = &self.task.fault_handler;
+        binding.bind(k, source, endpoint, session, 0);
         Ok(())
     }
 

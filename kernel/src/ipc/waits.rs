@@ -90,7 +90,7 @@ fn may_wait(k: Entered<'_>, thread: &Thread, endpoint: &Endpoint) -> bool {
         return true;
     };
     match thread.pending_fault() {
-        Some(_) => task.fault_handler.is(endpoint),
+        Some(_) => task.fault_handler.leads_to(endpoint),
         None => task.table.find_any(k, Handle(thread.via.get())).is_some(),
     }
 }

@@ -3,9 +3,9 @@
 use crate::{
     Entered,
     arch::{Arch, Port},
-    cell::{Link, Word},
+    cell::Word,
     memory::slab::{self, Object},
-    object::endpoint::Endpoint,
+    object::binding::Binding,
 };
 
 /// An interrupt line of a device.
@@ -15,10 +15,8 @@ pub struct Interrupt {
     pub id: Word<u64>,
     /// The line, in the numbering of the interrupt controller.
     pub line: Word<u32>,
-    /// Endpoint to signal; counted in [`Endpoint::uses`].
-    pub endpoint: Link<Endpoint>,
-    /// Bits to set there.
-    pub signals: Word<u64>,
+    /// Whom it signals.
+    pub binding: Binding,
     /// Capabilities that lead here.
     pub uses: Word<u64>,
 }
@@ -31,9 +29,7 @@ impl Interrupt {
     /// Masks the line and forgets the endpoint.
     pub fn unbind(&self, k: Entered<'_>) {
         Port::mask(self.line.get());
-        if let Some(endpoint) = self.endpoint.take(k) {
-            endpoint.release(k);
-        }
+        self.binding.end(k);
     }
 
     /// One capability less; the last one ends the object.

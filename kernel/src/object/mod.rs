@@ -1,6 +1,7 @@
 //! The kernel's objects: what each is made of. What can be done with them
 //! through their interfaces is in [`crate::interface`].
 
+pub mod binding;
 pub mod endpoint;
 pub mod interrupt;
 pub mod line;

@@ -4,7 +4,7 @@ use crate::{
     Entered,
     cell::{Link, Word},
     memory::slab::{self, Object},
-    object::{endpoint::Endpoint, task::Task, thread::Thread},
+    object::{binding::Binding, task::Task, thread::Thread},
 };
 use libipc_abi::objects::ObjectError;
 
@@ -29,10 +29,8 @@ pub struct Reservation {
     pub overruns: Word<u64>,
     /// The thread that it is for; counted in `uses`.
     pub thread: Link<Thread>,
-    /// Endpoint to signal when it is used up; counted in its uses.
-    pub watcher: Link<Endpoint>,
-    /// Bits to set there.
-    pub signals: Word<u64>,
+    /// Whom it signals when it is used up.
+    pub watcher: Binding,
     /// Capabilities that lead here, and the thread.
     pub uses: Word<u64>,
 }
@@ -83,17 +81,10 @@ impl Reservation {
         true
     }
 
-    /// Nobody is told any more when it is used up.
-    pub fn forget_watcher(&self, k: Entered<'_>) {
-        if let Some(endpoint) = self.watcher.take(k) {
-            endpoint.release(k);
-        }
-    }
-
     /// One use less; the last one ends the object. By then no thread runs on it.
     pub fn release(&self, k: Entered<'_>) {
         if self.uses.take(1) == 0 {
-            self.forget_watcher(k);
+            self.watcher.end(k);
             slab::retire(k, self);
         }
     }

@@ -12,9 +12,8 @@ use crate::{
         space::{self, Progress},
     },
     object::{
-        endpoint::Endpoint,
+        binding::Binding,
         region::{ByAddress, Region},
-        session::Session,
         thread::{InTask, Thread},
     },
     schedule::ready,
@@ -56,10 +55,8 @@ pub struct Task {
     pub free_place: Word<u64>,
     /// The first place for a message buffer that was never used.
     pub new_place: Word<u64>,
-    /// Called when a thread faults; counted in [`Endpoint::uses`].
-    pub fault_handler: Link<Endpoint>,
-    /// The session of that capability; counted in [`Session::copies`].
-    pub fault_session: Link<Session>,
+    /// Called when a thread faults.
+    pub fault_handler: Binding,
     /// Capabilities that lead here.
     pub uses: Word<u64>,
     /// It was killed: nothing in it runs any more.
@@ -131,8 +128,7 @@ impl Task {
             alive: Word::zeroed(),
             free_place: Word::zeroed(),
             new_place: Word::zeroed(),
-            fault_handler: Link::none(),
-            fault_session: Link::none(),
+            fault_handler: Binding::none(),
             uses: Word::zeroed(),
             dying: Word::zeroed(),
             left: Word::zeroed(),
@@ -233,12 +229,7 @@ impl Task {
         if space::leave(k, self) == Progress::Again {
             return Progress::Again;
         }
-        if let Some(handler) = self.fault_handler.take(k) {
-            if let Some(session) = self.fault_session.take(k) {
-                crate::ipc::session::drop_copy(k, session);
-            }
-            handler.release(k);
-        }
+        self.fault_handler.end(k);
         while let Some(region) = self.regions.first(k) {
             if space::remove(k, self, region) == Progress::Again || k.wanted() {
                 return Progress::Again;

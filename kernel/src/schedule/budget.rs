@@ -15,7 +15,7 @@ use super::ready;
 use crate::{
     Entered,
     arch::{Arch, Port},
-    ipc::{call::DEPTH, signal},
+    ipc::call::DEPTH,
     object::{
         reservation::Reservation,
         thread::{State, Thread},
@@ -58,9 +58,7 @@ pub fn charge(k: Entered<'_>, thread: &Thread, spent: u64) {
     reservation.left.set(left.saturating_sub(spent));
     if left > 0 && spent >= left {
         reservation.overruns.add(1);
-        if let Some(watcher) = reservation.watcher.get(k) {
-            signal::raise(k, watcher, reservation.signals.get());
-        }
+        reservation.watcher.signal(k);
     }
 }
 

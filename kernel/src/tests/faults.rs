@@ -21,9 +21,8 @@ const LABEL: Label = Label::call(0, HASH);
 /// its handler has a badge.
 fn handled() -> Pair {
     let pair = Pair::new();
-    let target = Target::Endpoint(pair.endpoint, None, 0);
-    target.acquire(Rights::empty());
-    pair.client_task.fault_handler.set(Some(pair.endpoint));
+    let m = &pair.machine;
+    m.handle_faults(pair.client_task, pair.server_task, pair.serve);
     pair
 }
 
@@ -230,8 +229,7 @@ fn threads_that_handle_each_other_s_faults_end_together() {
     let task = m.task(200);
     let (endpoint, receive) = m.endpoint(task);
     let target = Target::Endpoint(endpoint, None, 0);
-    target.acquire(Rights::empty());
-    task.fault_handler.set(Some(endpoint));
+    m.handle_faults(task, task, receive);
     // A client outside waits for the first of them.
     let call = m.give(pair.client_task, target, Rights::CALL);
     let mut thread = m.thread(task);

@@ -15,6 +15,7 @@ use crate::{
         slab::{Object, SLOTS},
     },
     object::{
+        binding::Binding,
         endpoint::{Endpoint, State as EndpointState},
         interrupt::Interrupt,
         memory::Memory,
@@ -96,6 +97,16 @@ impl Census {
         census
     }
 
+    /// Bindings that lead somewhere.
+    fn bindings(&self, k: Entered<'static>) -> impl Iterator<Item = &'static Binding> {
+        let of_tasks = self.tasks.iter().map(|task| &task.fault_handler);
+        let of_lines = self.interrupts.iter().map(|line| &line.binding);
+        let of_time = self.reservations.iter().map(|time| &time.watcher);
+        let all = of_tasks.chain(of_lines).chain(of_time);
+        all.chain([&k.kernel.log.reader])
+            .filter(move |binding| binding.endpoint(k).is_some())
+    }
+
     fn slots(&self, k: Entered<'static>) -> Vec<(&'static Task, &'static Slot)> {
         let slots = |task: &'static Task| {
             (0..task.table.slots.get())
@@ -160,8 +171,6 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         }
     }
     for task in &census.tasks {
-        uses.link(k, &task.fault_handler);
-        copies.link(k, &task.fault_session);
         let held_slots = slots.iter().filter(|(of, _)| core::ptr::eq(*of, *task));
         assert_eq!(task.table.count.get(), held_slots.count() as u64);
         assert_eq!(task.region_count.get(), task.regions.iter(k).count() as u64);
@@ -181,13 +190,12 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
     for session in &census.sessions {
         uses.link(k, &session.endpoint);
     }
-    for interrupt in &census.interrupts {
-        uses.link(k, &interrupt.endpoint);
+    for binding in census.bindings(k) {
+        uses.add(binding.endpoint(k).unwrap());
+        if let Some(session) = binding.session(k) {
+            copies.add(session);
+        }
     }
-    for reservation in &census.reservations {
-        uses.link(k, &reservation.watcher);
-    }
-    uses.link(k, &k.kernel.log.reader);
     for endpoint in k.kernel.unsettled.iter(k) {
         uses.add(endpoint);
     }
@@ -348,6 +356,7 @@ fn check_derivations(k: Entered<'static>, census: &Census) {
     let slots = census.slots(k).into_iter().map(|(_, slot)| slot);
     let live: Vec<&Slot> = slots
         .chain(census.regions.iter().map(|region| &region.slot))
+        .chain(census.bindings(k).map(Binding::slot))
         .collect();
     let mut parents: HashMap<usize, u64> =
         live.iter().map(|slot| (address::<Slot>(slot), 0)).collect();

@@ -186,6 +186,15 @@ impl Machine {
         )
     }
 
+    /// Faults of `task` are told at the endpoint of this capability of `holder`'s.
+    pub(super) fn handle_faults(&self, task: &Task, holder: &Task, handle: Handle) {
+        let slot = holder.table.find(self.k, handle).unwrap();
+        let Some(Target::Endpoint(endpoint, session, _)) = slot.target(self.k) else {
+            panic!("no endpoint");
+        };
+        task.fault_handler.bind(self.k, slot, endpoint, session, 0);
+    }
+
     /// Makes a ready thread the one that runs.
     pub(super) fn run(&self, thread: &'static Thread) {
         let k = self.on(self.core_of(thread));

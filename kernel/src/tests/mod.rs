@@ -2,6 +2,7 @@
 //! would make.
 
 mod alarms;
+mod bindings;
 mod capabilities;
 mod cores;
 mod cycles;

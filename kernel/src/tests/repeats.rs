@@ -78,9 +78,7 @@ fn a_late_answer_to_the_first_attempt_is_not_the_second_s() {
 fn a_fault_between_two_attempts_changes_nothing() {
     let pair = Pair::new();
     let m = &pair.machine;
-    let target = Target::Endpoint(pair.endpoint, None, 0);
-    target.acquire(Rights::empty());
-    pair.client_task.fault_handler.set(Some(pair.endpoint));
+    m.handle_faults(pair.client_task, pair.server_task, pair.serve);
     let first = request(&pair, LABEL, FOREVER);
     m.reply(pair.server, &[]);
     m.run(pair.client);

@@ -293,9 +293,8 @@ fn who_watches_is_told_of_an_overrun() {
     let (thread, watcher) = (m.thread(task), m.thread_of(m.root, 250));
     let (endpoint, handle) = m.endpoint(m.root);
     let time = reserve(&m, thread);
-    endpoint.uses.add(1);
-    time.watcher.set(Some(endpoint));
-    time.signals.set(6);
+    let source = m.root.table.find(m.k, handle).unwrap();
+    time.watcher.bind(m.k, source, endpoint, None, 6);
     assert_eq!(m.receive_until(watcher, handle, FOREVER), None);
     assert!(is(next(&m, 1000), thread));
     assert!(is(next(&m, 1000 + BUDGET), watcher));

@@ -202,7 +202,7 @@ fn revoking_ends_the_waits_through_what_is_gone_and_no_other() {
         ended.push(thread);
     }
     let call = revoke(&pair, root);
-    assert!(tries(m, pair.server, &call) > 2 * MANY as u32);
+    assert!(tries(m, pair.server, &call) >= MANY as u32);
     for thread in ended {
         assert_eq!(m.result(thread).status, refused(Cause::Revoked));
     }

@@ -208,11 +208,12 @@ pub(super) fn registers(_: &mut World, row: &Row) -> Verdict {
     of_a_thread(row)?;
     // Nobody stands still for himself.
     let (task, this) = (libipc::task(), current().info()?.id);
-    let mut index = 0;
-    while task.thread(index)?.id != this {
-        index += 1;
+    let (mut cursor, mut info) = (0, task.thread(0)?);
+    while info.id != this {
+        cursor = info.next;
+        info = task.thread(cursor)?;
     }
-    row.expect(ObjectError::WrongState, &*task, &[index])
+    row.expect(ObjectError::WrongState, &*task, &[cursor])
 }
 
 pub(super) fn capability(_: &mut World, row: &Row) -> Verdict {
