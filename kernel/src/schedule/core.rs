@@ -324,11 +324,11 @@ impl Core {
             }
             self.switches.add(1);
             self.current.set(next);
-            let heir = self.heir.take(k);
-            if !next.is_some_and(|next| heir.is_some_and(|heir| core::ptr::eq(heir, next))) {
+            if !next.is_some_and(|next| self.heir.is(next)) {
                 self.begin_slice(now);
             }
         }
+        self.heir.set(None);
         if let Some(task) = next.and_then(|next| next.task.get(k)) {
             self.choose_space(task);
         }

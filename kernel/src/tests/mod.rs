@@ -6,6 +6,7 @@ mod bindings;
 mod capabilities;
 mod cores;
 mod cycles;
+mod differential;
 mod ends;
 mod exploration;
 mod faults;

@@ -1,0 +1,407 @@
+//! The fast path means what the slow one does: two machines, one without it, are
+//! driven through the same random steps and must look the same after each.
+
+use super::machine::*;
+use crate::{
+    arch::{Arch, Port, host},
+    capability::object::Target,
+    ipc::{end, session},
+    object::{
+        endpoint::{Endpoint, State as EndpointState},
+        reservation::Reservation,
+        task::Task,
+        thread::{State, Thread},
+    },
+    schedule::ready,
+};
+use libipc_abi::{
+    FOREVER,
+    handle::{Handle, Rights},
+    label::{Flags, Label},
+    registers::CallIn,
+    status::Cause,
+};
+use std::{env, format, string::String, vec::Vec};
+
+/// Steps of a sequence, each of which begins with a new pair of machines.
+const STEPS: u64 = 48;
+
+/// One of the two machines, with all that a step can name.
+struct Side {
+    m: Machine,
+    tasks: Vec<&'static Task>,
+    threads: Vec<&'static Thread>,
+    endpoints: Vec<&'static Endpoint>,
+    /// By task and endpoint: to call with a badge, to call without, to receive.
+    handles: Vec<[Handle; 3]>,
+    passed: u64,
+}
+
+const TASKS: usize = 3;
+const ENDPOINTS: usize = 2;
+
+impl Side {
+    /// Three tasks with two threads each, all of which can call and receive at two
+    /// endpoints; one thread has a reservation.
+    fn new(fast: bool, priorities: &[u8; 2 * TASKS]) -> Side {
+        let m = Machine::new(220);
+        m.k.kernel.fast.set(fast);
+        let tasks: Vec<_> = (0..TASKS).map(|_| m.task(60)).collect();
+        let endpoints: Vec<_> = (0..ENDPOINTS)
+            .map(|index| Endpoint::create(m.k, tasks[index]).unwrap())
+            .collect();
+        let mut handles = Vec::new();
+        for (number, task) in tasks.iter().enumerate() {
+            for endpoint in &endpoints {
+                let limit = 1 + number as u64;
+                let session = session::create(m.k, endpoint, 0xb0 + number as u64, limit).unwrap();
+                let badged = Target::Endpoint(endpoint, Some(session), 0);
+                let plain = Target::Endpoint(endpoint, None, 0);
+                handles.push([
+                    m.give(task, badged, Rights::CALL | Rights::GRANT),
+                    m.give(task, plain, Rights::CALL),
+                    m.give(task, plain, Rights::RECEIVE | Rights::SIGNAL),
+                ]);
+            }
+        }
+        let threads: Vec<_> = priorities
+            .iter()
+            .enumerate()
+            .map(|(index, priority)| m.thread_of(tasks[index / 2], *priority))
+            .collect();
+        let time = Reservation::create(m.k, tasks[0], 300, 1000).unwrap();
+        threads[0].set_reservation(m.k, Some(time));
+        m.leave();
+        Side {
+            m,
+            tasks,
+            threads,
+            endpoints,
+            handles,
+            passed: 0,
+        }
+    }
+
+    fn enter(&mut self, thread: &'static Thread, call: CallIn) {
+        let k = self.m.k;
+        host::set_call(&thread.context, &call);
+        if self.m.passes(k, thread, &call) {
+            self.passed += 1;
+        } else {
+            crate::syscall::syscall(k, thread);
+            self.m.leave();
+        }
+    }
+
+    /// All that anybody can observe: of which object, what, and the value.
+    fn facts(&self, fact: &mut dyn FnMut(u64, &'static str, u64)) {
+        let k = self.m.k;
+        let id = |thread: Option<&Thread>| thread.map_or(0, |thread| thread.id.get());
+        let place = |endpoint: Option<&Endpoint>| endpoint.map_or(0, |endpoint| endpoint.id.get());
+        let core = k.core;
+        fact(0, "current", id(core.current.get(k)));
+        fact(0, "calls", core.counts().0);
+        fact(0, "top", core.queue.top());
+        for priority in 98..=102 {
+            for thread in core.queue.of(priority).iter(k) {
+                fact(0, "ready", thread.id.get());
+            }
+        }
+        for thread in &self.threads {
+            let of = thread.id.get();
+            fact(of, "state", thread.state.bits());
+            if thread.state.get() == State::Ready {
+                let out = host::results(&thread.context);
+                fact(of, "status", out.status);
+                fact(of, "label out", out.label.0);
+                fact(of, "badge", out.badge);
+                fact(of, "request out", out.request_id);
+                out.words.iter().for_each(|word| fact(of, "word", *word));
+            }
+            fact(of, "pc", Port::registers(&thread.context).pc);
+            fact(of, "effective", thread.effective.bits());
+            fact(of, "server", id(thread.server.get(k)));
+            fact(of, "client", id(thread.client.get(k)));
+            fact(
+                of,
+                "depth",
+                thread.client.get(k).map_or(0, |_| thread.depth.get()),
+            );
+            fact(
+                of,
+                "runs on",
+                thread.runs_on.get(k).map_or(0, |time| time.id.get()),
+            );
+            fact(of, "serves", place(thread.serves.get(k)));
+            fact(of, "endpoint", place(thread.endpoint.get(k)));
+            fact(of, "label", thread.label.get());
+            fact(of, "via", thread.via.get());
+            fact(of, "request", thread.request_id());
+            fact(of, "alarm", thread.alarm.deadline());
+            fact(of, "last", thread.remembered(0));
+            fact(of, "time", thread.time.get());
+            let badge = thread
+                .session
+                .get(k)
+                .map_or(0, |session| session.badge.get());
+            fact(of, "session", badge);
+            fact(of, "fp", host::fp(&thread.context).into());
+        }
+        for endpoint in &self.endpoints {
+            let of = endpoint.id.get();
+            fact(of, "state", endpoint.state.bits());
+            for thread in endpoint.senders.iter(k) {
+                fact(of, "sender", thread.id.get());
+            }
+            for thread in endpoint.receivers.iter(k) {
+                fact(of, "receiver", thread.id.get());
+            }
+            fact(of, "servers", endpoint.servers.get());
+            fact(of, "signals", endpoint.signals.get());
+            fact(of, "uses", endpoint.uses.get());
+            fact(of, "receive uses", endpoint.receive_uses.get());
+            fact(of, "closed", endpoint.closed.iter(k).count() as u64);
+            for session in endpoint.sessions.iter(k) {
+                fact(of, "badge", session.badge.get());
+                fact(of, "copies", session.copies.get());
+                fact(of, "in flight", session.in_flight.get());
+                fact(of, "session calls", session.calls.get());
+                fact(of, "bytes", session.bytes.get());
+            }
+        }
+        for task in &self.tasks {
+            let of = task.id.get();
+            fact(of, "used", task.used.get());
+            fact(of, "dying", task.dying.bits());
+            let threads = self.threads.iter().filter(|thread| thread.task.is(task));
+            let untold: u64 = threads.map(|thread| thread.received.get()).sum();
+            fact(of, "received", task.received.get() + untold);
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let mut digest = 0_u64;
+        self.facts(&mut |of, _, value| {
+            for word in [of, value] {
+                digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+            }
+        });
+        digest
+    }
+
+    fn list(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        self.facts(&mut |of, what, value| list.push(format!("{of} {what} {value:#x}")));
+        list
+    }
+}
+
+/// What happens to both machines.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// By the thread that runs; so is the next one.
+    Enter(Way, usize, u64),
+    Touch,
+    Yield,
+    Later(u64),
+    Cancel(usize),
+    Priority(usize, u8),
+    Pause(usize),
+    Resume(usize),
+    Expel(usize),
+    Close(usize),
+    Delete(usize, usize),
+    Kill(usize),
+}
+
+/// A system call.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Call,
+    CallUnbadged,
+    CallUntil(u64),
+    CallWithBytes,
+    ReplyReceive,
+    ReplyReceiveUntil(u64),
+    Refuse,
+    Receive,
+    Reply,
+    Signal,
+    Repeat,
+}
+
+impl Way {
+    /// The call, of which handle.
+    fn call(self, handles: &[Handle; 3], word: u64, now: u64) -> CallIn {
+        let [badged, plain, receive] = *handles;
+        let label = Label::call(3, HASH);
+        let answer = |flags: Flags, operation| Label::control(flags, operation);
+        let both = Flags::REPLY | Flags::RECEIVE;
+        let (handle, label, deadline) = match self {
+            Way::Call => (badged, label, FOREVER),
+            Way::CallUnbadged => (plain, label, FOREVER),
+            Way::CallUntil(later) => (badged, label, now + later),
+            Way::CallWithBytes => (badged, label.with_bytes(64), FOREVER),
+            Way::Repeat => (badged, label.with_flags(Flags::REPEAT), FOREVER),
+            Way::ReplyReceive => (receive, answer(both, Label::OK), FOREVER),
+            Way::ReplyReceiveUntil(later) => (receive, answer(both, Label::OK), now + later),
+            Way::Refuse => (receive, answer(both, Label::SERVER_ERROR), FOREVER),
+            Way::Receive => (receive, answer(Flags::RECEIVE, 0), FOREVER),
+            Way::Reply => (receive, answer(Flags::REPLY, Label::OK), FOREVER),
+            Way::Signal => (receive, answer(Flags::SIGNAL, 0), FOREVER),
+        };
+        call_in(
+            handle,
+            label,
+            &[word, word ^ 0x55, 3, 4, 5, 6, 7, 8],
+            deadline,
+        )
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
+    }
+
+    fn step(&mut self) -> Step {
+        let thread = self.below(2 * TASKS);
+        let endpoint = self.below(ENDPOINTS);
+        match self.below(100) {
+            0..=1 => Step::Cancel(thread),
+            2..=4 => Step::Priority(thread, self.below(4) as u8 + 98),
+            5..=8 => Step::Later(self.below(400) as u64),
+            9 => Step::Pause(endpoint),
+            10..=11 => Step::Resume(endpoint),
+            12 => Step::Expel(endpoint),
+            13 if self.below(4) == 0 => Step::Close(endpoint),
+            14 => Step::Delete(self.below(TASKS), self.below(3 * ENDPOINTS)),
+            15 if self.below(4) == 0 => Step::Kill(self.below(TASKS)),
+            16..=17 => Step::Touch,
+            18..=25 => Step::Yield,
+            _ => {
+                let way = match self.below(40) {
+                    0..=10 => Way::Call,
+                    11..=12 => Way::CallUnbadged,
+                    13 => Way::CallUntil(self.below(300) as u64),
+                    14 => Way::CallWithBytes,
+                    15..=27 => Way::ReplyReceive,
+                    28 => Way::ReplyReceiveUntil(self.below(300) as u64),
+                    29..=30 => Way::Refuse,
+                    31..=36 => Way::Receive,
+                    37 => Way::Reply,
+                    38 => Way::Repeat,
+                    _ => Way::Signal,
+                };
+                Step::Enter(way, endpoint, self.below(1 << 20) as u64)
+            }
+        }
+    }
+}
+
+impl Side {
+    /// Does the step, if it is possible.
+    fn take(&mut self, step: Step, now: u64) {
+        let k = self.m.k;
+        match step {
+            Step::Enter(way, endpoint, word) => {
+                if let Some(thread) = k.core.current.get(k) {
+                    let own = |task: &&'static Task| thread.task.is(task);
+                    let task = self.tasks.iter().position(own).unwrap();
+                    let handles = self.handles[task * ENDPOINTS + endpoint];
+                    self.enter(thread, way.call(&handles, word, now));
+                }
+            }
+            Step::Touch => {
+                if let Some(thread) = k.core.current.get(k) {
+                    Port::fp_load(&thread.context);
+                }
+            }
+            Step::Yield => k.core.yield_now(),
+            Step::Cancel(thread) => end::interrupt(k, self.threads[thread], Cause::Cancelled),
+            Step::Priority(thread, priority) if self.threads[thread].state.get() != State::Dead => {
+                let thread = self.threads[thread];
+                thread.priority.set(priority);
+                let served = thread.client.get(k);
+                let served = served.map_or(0, |client| client.effective.get());
+                ready::set_effective(k, thread, priority.max(served));
+            }
+            Step::Pause(endpoint) if self.is(endpoint, EndpointState::Open) => {
+                self.endpoints[endpoint].set_state(k, EndpointState::Paused);
+            }
+            Step::Resume(endpoint) if self.is(endpoint, EndpointState::Paused) => {
+                end::resume(k, self.endpoints[endpoint]);
+            }
+            Step::Expel(endpoint) if !self.is(endpoint, EndpointState::Closed) => {
+                end::expel(k, self.endpoints[endpoint]);
+            }
+            Step::Close(endpoint) => end::close(k, self.endpoints[endpoint]),
+            Step::Delete(task, index) => {
+                let handle = self.handles[task * ENDPOINTS + index / 3][index % 3];
+                let table = &self.tasks[task].table;
+                if let Some(slot) = table.find(k, handle) {
+                    table.delete(k, slot);
+                }
+            }
+            Step::Kill(task) if !self.tasks[task].dying.get() => self.m.kill(self.tasks[task]),
+            _ => {}
+        }
+        if !matches!(step, Step::Enter(..)) {
+            self.m.leave();
+        }
+    }
+
+    fn is(&self, endpoint: usize, state: EndpointState) -> bool {
+        self.endpoints[endpoint].state.get() == state
+    }
+}
+
+/// Plays one sequence on both; how often it took the fast path.
+fn play(seed: u64) -> u64 {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let priorities = core::array::from_fn(|_| random.below(3) as u8 + 99);
+    let (mut fast, mut slow) = (Side::new(true, &priorities), Side::new(false, &priorities));
+    let mut now = 1000;
+    let mut done = Vec::new();
+    for _ in 0..STEPS {
+        let step = random.step();
+        done.push(step);
+        if let Step::Later(ticks) = step {
+            now += ticks;
+            host::set_now(now);
+        }
+        fast.take(step, now);
+        slow.take(step, now);
+        if fast.digest() != slow.digest() {
+            let (fast, slow) = (fast.list(), slow.list());
+            let differing = fast.iter().zip(&slow).filter(|(fast, slow)| fast != slow);
+            let shown: Vec<_> = differing
+                .map(|(fast, slow)| format!("fast {fast}, slow {slow}"))
+                .collect();
+            panic!("seed {seed}, after {done:?}:\n{}", shown.join("\n"));
+        }
+    }
+    assert_eq!(slow.passed, 0);
+    fast.passed
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn the_fast_path_means_what_the_slow_one_does() {
+    let count = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = count("TESSERA_FUZZ_SEED").unwrap_or(1);
+    let sequences = count("TESSERA_FUZZ_SEQUENCES").unwrap_or(2000);
+    let passed: u64 = (seed..seed + sequences).map(play).sum();
+    assert!(
+        sequences < 100 || passed > sequences,
+        "{passed} messages took the fast path in {sequences} sequences"
+    );
+    if sequences > 2000 {
+        std::println!("{sequences} sequences, {passed} messages on the fast path");
+    }
+}
