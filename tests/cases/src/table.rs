@@ -291,7 +291,6 @@ pub const SUITES: &[Suite] = &[
             "the_highest_priority_runs_first",
             "a_woken_thread_of_higher_priority_runs_at_once",
             "a_lower_priority_waits_for_a_higher",
-            "equal_priorities_take_turns_without_yielding",
             "yielding_goes_round",
             "yielding_does_not_let_lower_priorities_run",
             "deadlines_come_in_their_order",
@@ -357,6 +356,8 @@ pub const SUITES: &[Suite] = &[
             "who_watches_is_told_of_an_overrun",
             "a_reservation_ends_with_its_thread",
             "every_call_has_one_outcome",
+            "equal_priorities_take_turns_without_yielding",
+            "callers_take_turns_with_their_equals",
         ],
     },
     Suite {

@@ -16,7 +16,7 @@ use libipc::{
     FOREVER, Start,
     handle::Handle,
     label::Label,
-    objects::{ThreadClient, ThreadState},
+    objects::ThreadState,
     status::Cause,
     sync::Mutex,
     thread::{self, JoinHandle},
@@ -27,7 +27,6 @@ pub(crate) const CASES: &[Case] = cases![
     the_highest_priority_runs_first,
     a_woken_thread_of_higher_priority_runs_at_once,
     a_lower_priority_waits_for_a_higher,
-    equal_priorities_take_turns_without_yielding,
     yielding_goes_round,
     yielding_does_not_let_lower_priorities_run,
     deadlines_come_in_their_order,
@@ -117,39 +116,6 @@ fn a_lower_priority_waits_for_a_higher(_: &mut World) -> Verdict {
     check_eq!(count.load(Relaxed), 0);
     low.join();
     check_eq!(count.load(Relaxed), 1);
-    Ok(())
-}
-
-fn equal_priorities_take_turns_without_yielding(_: &mut World) -> Verdict {
-    const LENGTH: Duration = Duration::from_millis(150);
-    let end = Instant::after(LENGTH);
-    let spinner = move || {
-        let mut turns = 0;
-        let mut last = Instant::now();
-        while !end.passed() {
-            let now = Instant::now();
-            if now.since(last) > Duration::from_millis(2) {
-                turns += 1;
-            }
-            last = now;
-        }
-        turns
-    };
-    let threads: [_; 3] = core::array::from_fn(|_| thread::spawn_with(50, SMALL, spinner));
-    let mut times = Vec::new();
-    let mut turns = 0;
-    for thread in threads {
-        let thread = thread?;
-        let client = thread.thread().ok_or_else(|| Failure::new("no thread"))?;
-        let client = ThreadClient::from(client.as_ref().copy()?);
-        turns += thread.join().ok_or_else(|| Failure::new("no result"))?;
-        times.push(time::from_ticks(client.info()?.time));
-    }
-    // Each lost the processor a few times, and each had a fair share of it.
-    check!(turns >= 6);
-    let (least, most) = (times.iter().min().copied(), times.iter().max().copied());
-    check!(least > Some(LENGTH / 6));
-    check!(most < Some(LENGTH * 2 / 3));
     Ok(())
 }
 

@@ -5,12 +5,12 @@ mod hogs;
 
 use crate::{
     check::{Failure, Verdict},
-    echo::Server,
+    echo::{EchoClient, Server},
     raw,
     run::{Case, PRIORITY, World, cases},
     wait,
 };
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
@@ -37,6 +37,8 @@ pub(crate) const CASES: &[Case] = cases![
     who_watches_is_told_of_an_overrun,
     a_reservation_ends_with_its_thread,
     every_call_has_one_outcome,
+    equal_priorities_take_turns_without_yielding,
+    callers_take_turns_with_their_equals,
 ];
 
 const SMALL: usize = 16 * 1024;
@@ -348,4 +350,64 @@ fn a_reservation_ends_with_its_thread(world: &mut World) -> Verdict {
 /// The short version of `cargo xtask fuzz calls`.
 fn every_call_has_one_outcome(world: &mut World) -> Verdict {
     crate::outcomes::run(world, 10_000, 1)
+}
+
+fn equal_priorities_take_turns_without_yielding(_: &mut World) -> Verdict {
+    const LENGTH: Duration = Duration::from_millis(150);
+    let end = Instant::after(LENGTH);
+    let spinner = move || {
+        let mut turns = 0;
+        let mut last = Instant::now();
+        while !end.passed() {
+            let now = Instant::now();
+            if now.since(last) > Duration::from_millis(2) {
+                turns += 1;
+            }
+            last = now;
+        }
+        turns
+    };
+    let threads: [_; 3] = core::array::from_fn(|_| thread::spawn_with(50, SMALL, spinner));
+    let mut times = Vec::new();
+    let mut turns = 0;
+    for thread in threads {
+        let thread = thread?;
+        let client = thread.thread().ok_or_else(|| Failure::new("no thread"))?;
+        let client = ThreadClient::from(client.as_ref().copy()?);
+        turns += thread.join().ok_or_else(|| Failure::new("no result"))?;
+        times.push(time::from_ticks(client.info()?.time));
+    }
+    // Each lost the processor a few times, and each had a fair share of it.
+    check!(turns >= 6);
+    let (least, most) = (times.iter().min().copied(), times.iter().max().copied());
+    check!(least > Some(LENGTH / 6));
+    check!(most < Some(LENGTH * 2 / 3));
+    Ok(())
+}
+
+/// Who is called goes on with its caller's slice, so that two who call each other
+/// keep nobody of their priority waiting.
+fn callers_take_turns_with_their_equals(_: &mut World) -> Verdict {
+    const LENGTH: Duration = Duration::from_millis(150);
+    let server = Server::echo()?;
+    let echo: EchoClient = server.endpoint.mint_client(1)?;
+    let end = Instant::after(LENGTH);
+    let caller = thread::spawn_with(PRIORITY, SMALL, move || {
+        let mut calls = 0;
+        while !end.passed() && echo.add(1, 2).is_ok() {
+            calls += 1;
+        }
+        calls
+    })?;
+    let spinner = thread::spawn_with(PRIORITY, SMALL, move || {
+        while !end.passed() {}
+        thread::current().info()
+    })?;
+    let calls = caller.join().ok_or_else(|| Failure::new("no caller"))?;
+    let info = spinner.join().ok_or_else(|| Failure::new("no spinner"))?;
+    let spun = time::from_ticks(info?.time);
+    check!(calls > 100);
+    check!(spun > LENGTH / 4);
+    check!(spun < LENGTH * 3 / 4);
+    Ok(())
 }
