@@ -6,6 +6,7 @@ use crate::{
     arch::{Arch, Port, host},
     capability::object::Target,
     ipc::{end, session},
+    memory::space::Progress,
     object::{
         endpoint::{Endpoint, State as EndpointState},
         reservation::Reservation,
@@ -338,7 +339,8 @@ impl Side {
                 end::resume(k, self.endpoints[endpoint]);
             }
             Step::Expel(endpoint) if !self.is(endpoint, EndpointState::Closed) => {
-                end::expel(k, self.endpoints[endpoint]);
+                let done = end::expel(k, self.endpoints[endpoint], &mut 0);
+                assert_eq!(done, Progress::Done);
             }
             Step::Close(endpoint) => end::close(k, self.endpoints[endpoint]),
             Step::Delete(task, index) => {

@@ -307,18 +307,19 @@ fn write_parcel(parcel: &Parcel) -> [u64; WORDS] {
 
 fn receive(caller: Caller, input: &CallIn) -> Outcome {
     let mut world = lock();
-    // Who waits again without an answer has thrown the request away.
-    if let Some(thread) = world.threads.get_mut(&caller.thread)
-        && let Some(call) = thread.serving.take()
-    {
-        world.fail(call, TransportError::delivered(Cause::Dropped));
-    }
+    // Who only sleeps goes on serving its request: locks and gates sleep too.
     if input.handle.is_null() {
         let mut timed_out = false;
         while !timed_out {
             (world, timed_out) = wait(world, input.deadline);
         }
         return refused(Cause::TimedOut);
+    }
+    // Who waits again without an answer has thrown the request away.
+    if let Some(thread) = world.threads.get_mut(&caller.thread)
+        && let Some(call) = thread.serving.take()
+    {
+        world.fail(call, TransportError::delivered(Cause::Dropped));
     }
     let Some((endpoint, _)) = endpoint_with(&world, caller, input.handle, Rights::RECEIVE) else {
         return refused(Cause::Denied);
