@@ -1,12 +1,16 @@
 //! Capabilities: the table, the rights, and how they travel.
 
 use super::{invariants, machine::*};
-use crate::{capability::object::Target, object::task::Task};
+use crate::{
+    capability::object::Target,
+    cell::Word,
+    object::{memory::Memory, task::Task},
+};
 use libipc_abi::{
     buffer::word,
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
-    objects::{ObjectError, endpoint},
+    objects::{ObjectError, endpoint, system, task},
     status::Cause,
 };
 use std::{collections::HashSet, vec::Vec};
@@ -501,4 +505,43 @@ fn a_capability_s_type_is_checked() {
         refused(Cause::Denied)
     );
     check(&pair);
+}
+
+#[test]
+fn a_listing_names_what_each_capability_leads_to() {
+    let m = Machine::new(256);
+    let task = m.task(100);
+    let thread = m.thread(task);
+    let (endpoint, first) = m.endpoint(task);
+    let all = Rights::all();
+    let memory = Memory::create(m.k, task, 1).unwrap();
+    m.give(task, Target::Thread(thread), all);
+    m.give(task, Target::Memory(memory), all);
+    let own = m.give(task, Target::Task(task), all);
+    let mut objects = Vec::new();
+    let mut next = u64::from(first.index());
+    while let Answer::Ok(words) = m.task_call(thread, own, task::number::CAPABILITY, &[], &[next]) {
+        objects.push(words[1]);
+        next = words[3];
+    }
+    let ids = [&endpoint.id, &thread.id, &memory.id, &task.id].map(Word::get);
+    assert_eq!(objects, ids);
+    assert!(ids.iter().all(|id| *id != 0));
+}
+
+#[test]
+fn an_interrupt_is_the_line_that_was_asked_for() {
+    let m = Machine::new(256);
+    let thread = m.thread(m.root);
+    let machine = m.give(m.root, Target::System, Rights::DEVICES);
+    m.open(thread, 1);
+    let (number, hash) = (system::number::INTERRUPT, system::INTERFACE.hash);
+    let out = m.object(thread, machine, number, hash, &[5]);
+    assert!(Answer::of(&out).is_ok());
+    let line =
+        m.k.kernel
+            .line(m.k, 5)
+            .expect("it is noted under its number");
+    assert_eq!(line.line.get(), 5);
+    assert_ne!(line.id.get(), 0);
 }

@@ -6,7 +6,10 @@ use crate::{
     arch::{Arch, Port, Trap, host},
     capability::object::Target,
     entry::Inside,
-    object::thread::{State, Thread},
+    object::{
+        reservation::Reservation,
+        thread::{State, Thread},
+    },
     schedule::ready,
     syscall,
 };
@@ -376,4 +379,50 @@ fn the_lock_lets_one_core_in_at_a_time() {
         thread.join().unwrap();
     }
     assert_eq!(kernel.boot_task.calls.get(), (CORES * rounds) as u64);
+}
+
+#[test]
+fn an_idle_core_leaves_a_dying_task_s_address_space() {
+    for kicked in [false, true] {
+        let m = Machine::with_cores(512, 2);
+        let boss = boss(&m);
+        let task = m.task(60);
+        task.uses.add(1);
+        let thread = m.thread(task);
+        ready::set_core(m.k, thread, 1);
+        assert!(is(m.trap(1, Trap::Interrupt), thread));
+        // It sleeps; the core has its address space still chosen.
+        assert!(m.receive(thread, Handle::NULL).is_none());
+        assert!(m.trap(1, Trap::Interrupt).is_none());
+        let switches = m.on(1).core.switches.get();
+        assert!(m.trap(1, Trap::Interrupt).is_none());
+        assert_eq!(m.on(1).core.switches.get(), switches, "idle as before");
+        if kicked {
+            m.on(1).core.kick(m.k);
+        }
+        task.kill(m.k);
+        // It is asked more than once.
+        for _ in 0..2 {
+            m.trap(0, Trap::Interrupt);
+        }
+        assert!(!task.reaped.get());
+        m.trap(1, Trap::Interrupt);
+        m.trap(0, Trap::Interrupt);
+        assert!(task.reaped.get(), "kicked before: {kicked}");
+        let _ = boss;
+    }
+}
+
+#[test]
+fn who_is_given_spent_time_is_stopped_by_its_own_core() {
+    let m = Machine::with_cores(512, 2);
+    let thread = running(&m);
+    let spent = Reservation::create(m.k, m.root, 300, 1000).unwrap();
+    spent.left.set(0);
+    spent.refill.set(5000);
+    thread.set_reservation(m.k, Some(spent));
+    assert_eq!(thread.state.get(), State::Ready, "the core still runs it");
+    assert_eq!(host::interrupted(), 1 << 1);
+    assert!(m.trap(1, Trap::Interrupt).is_none());
+    assert_eq!(thread.state.get(), State::Throttled);
 }

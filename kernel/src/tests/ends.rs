@@ -46,6 +46,13 @@ fn a_deadline_that_has_passed_refuses_at_once() {
     assert!(pair.endpoint.receivers.is_empty());
     let out = m.receive_until(pair.server, Handle::NULL, 5).unwrap();
     assert_eq!(out.status, refused(Cause::TimedOut));
+    // Though somebody waits who would take it.
+    m.receive(pair.server, pair.serve);
+    let out = m
+        .enter(pair.client, call_in(pair.use_, LABEL, &[], 5))
+        .unwrap();
+    assert_eq!(out.status, refused(Cause::TimedOut));
+    assert_eq!(pair.server.state.get(), State::Receiving);
 }
 
 #[test]
@@ -233,6 +240,20 @@ fn a_deadline_is_inherited() {
     m.at(3000);
     assert_eq!(m.result(pair.client).status, delivered(Cause::TimedOut));
     assert_eq!(m.result(pair.server).status, refused(Cause::TimedOut));
+}
+
+#[test]
+fn a_server_may_give_a_nested_call_a_deadline_of_its_own() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    let (_, third) = m.endpoint(pair.server_task);
+    m.receive(pair.server, pair.serve);
+    m.enter(pair.client, call_in(pair.use_, LABEL, &[], 3000));
+    m.enter(pair.server, call_in(third, LABEL, &[], 5000));
+    assert_eq!(pair.server.alarm.deadline(), 5000);
+    m.at(3000);
+    assert_eq!(m.result(pair.client).status, delivered(Cause::TimedOut));
+    assert_eq!(pair.server.state.get(), State::Sending);
 }
 
 #[test]

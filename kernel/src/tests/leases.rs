@@ -9,6 +9,7 @@ use libipc_abi::{
     status::Cause,
     wire::ErrorCode,
 };
+use std::vec::Vec;
 
 const READ: u64 = 1;
 const WRITE: u64 = 2;
@@ -213,4 +214,26 @@ fn an_interrupted_copy_goes_on_where_it_stopped() {
         m.peek(pair.server_task, 0x40_0000, &mut got);
         assert!(got == bytes, "interrupted after {pieces} pieces");
     }
+}
+
+#[test]
+fn each_lease_is_as_it_was_lent() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    let lent = [[DATA, 8, READ], [DATA + 100, 20, WRITE]];
+    for (index, value) in lent.as_flattened().iter().enumerate() {
+        m.set_buffer(pair.client, word::LEASE + index, *value);
+    }
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    let label = LABEL.with_leases(2);
+    assert_eq!(m.call(pair.client, pair.use_, label, &[]), None);
+    let seen: Vec<u64> = (0..6)
+        .map(|index| m.buffer(pair.server, word::LEASE + index))
+        .collect();
+    assert_eq!(seen, [0, 8, READ, 0, 20, WRITE]);
+    m.poke(pair.server_task, DATA, b"second");
+    assert_eq!(copy(&pair, 2, 1, 14, DATA, 6), MESSAGE);
+    let mut got = [0; 6];
+    m.peek(pair.client_task, DATA + 114, &mut got);
+    assert_eq!(&got, b"second");
 }

@@ -5,7 +5,12 @@ use crate::{
     arch::{Access, Arch, Entry, Port, host},
     capability::object::Target,
     cell::Word,
-    memory::{fill, space},
+    memory::{
+        copy::{self, Place, Stop},
+        fill,
+        frames::Frames,
+        space,
+    },
     object::{memory::Memory, task::Task},
 };
 use core::sync::atomic::Ordering::Relaxed;
@@ -16,7 +21,10 @@ use libipc_abi::{
     objects::{ObjectError, memory, system},
     status::Cause,
 };
-use std::vec::Vec;
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    vec::Vec,
+};
 
 const READ: u64 = 1;
 const WRITE: u64 = 2;
@@ -454,7 +462,7 @@ fn long_operations_end_though_an_interrupt_always_waits() {
         tries += 1;
         assert!(tries < PAGES);
     }
-    assert!(tries > 0, "it was interrupted");
+    assert!(tries >= PAGES / 64, "it was interrupted between pieces");
     tries = 0;
     while space::unmap(m.k, task, AT, PAGES) != Ok(space::Progress::Done) {
         tries += 1;
@@ -536,4 +544,118 @@ fn a_task_s_message_buffers_are_its_own_pages() {
     assert_eq!(buffer.unwrap().0, pair.client.buffer.get());
     let no = fill::resolve(m.k, pair.client_task, at(pair.client), Access::EXECUTE);
     assert!(no.is_err());
+}
+
+#[test]
+fn a_copy_ends_where_it_should_on_both_sides_of_a_page() {
+    let m = Machine::new(256);
+    let task = m.task(100);
+    let edge = AT + PAGE_ - 5;
+    m.map(task, AT, 2, Access::READ | Access::WRITE);
+    m.poke(task, edge, &[7; 40]);
+    m.poke(task, edge, b"0123456789");
+    let mut got = [0; 20];
+    m.peek(task, edge, &mut got[..12]);
+    assert_eq!(&got, b"0123456789\x07\x07\0\0\0\0\0\0\0\0");
+    // From and to memory objects, at other offsets in their pages.
+    let memory = Memory::create(m.k, task, 2).unwrap();
+    let stored = Place::Memory(memory, PAGE_ - 3);
+    assert_eq!(copy::copy(m.k, Place::Task(task, edge), stored, 10), Ok(()));
+    m.poke(task, edge, &[8; 40]);
+    assert_eq!(copy::copy(m.k, stored, Place::Task(task, edge), 10), Ok(()));
+    let mut got = [0; 20];
+    m.peek(task, edge, &mut got);
+    assert_eq!(&got[..10], b"0123456789");
+    assert_eq!(got[10..], [8; 10], "nothing beyond its end");
+}
+
+#[test]
+fn a_copy_lets_interrupts_in_after_each_page_but_the_last() {
+    let m = Machine::new(256);
+    let task = m.task(100);
+    m.map(task, AT, 6, Access::READ | Access::WRITE);
+    let copy = |length| {
+        host::interrupt_after(0);
+        let (from, to) = (Place::Task(task, AT), Place::Task(task, AT + 3 * PAGE_));
+        let result = copy::copy(m.k, from, to, length);
+        host::interrupt_after(u32::MAX);
+        result
+    };
+    assert_eq!(copy(PAGE_), Ok(()));
+    assert_eq!(copy(2 * PAGE_), Err(Stop::Interrupt(PAGE_)));
+    assert_eq!(copy(PAGE_ + 1), Err(Stop::Interrupt(PAGE_)));
+}
+
+#[test]
+fn mapping_makes_one_table_for_each_two_mebibytes() {
+    const SPAN: u64 = 2 << 20;
+    let m = Machine::new(2048);
+    let task = m.task(1800);
+    let memory = Memory::create(m.k, task, 1536).unwrap();
+    let map = |address, pages| {
+        let mapping = space::Mapping {
+            memory,
+            source: None,
+            address,
+            offset: 0,
+            pages,
+            access: Access::READ,
+            most: Access::READ,
+        };
+        let (used, mut tries) = (task.used.get(), 0);
+        host::interrupt_after(0);
+        while space::map(m.k, task, &mapping) == Ok(space::Progress::Again) {
+            tries += 1;
+            assert!(tries < 10);
+        }
+        host::interrupt_after(u32::MAX);
+        (task.used.get() - used, tries)
+    };
+    // The first brings the middle table, and a frame of regions is there.
+    let first = map(1 << 30, 1).0;
+    assert!((2..=3).contains(&first));
+    assert_eq!(map((1 << 30) + SPAN, 512), (1, 0));
+    assert_eq!(map((1 << 30) + 2 * SPAN, 1536), (3, 2));
+    assert_eq!(map((1 << 30) + PAGE_, 1), (0, 0), "its table is there");
+}
+
+#[test]
+fn what_is_reserved_is_never_handed_out() {
+    const FRAMES: u64 = 64;
+    let layout = Layout::from_size_align(FRAMES as usize * PAGE, PAGE).unwrap();
+    // SAFETY: the layout's size is not zero.
+    #[allow(unsafe_code, reason = "the RAM of a test")]
+    let ram = unsafe { alloc_zeroed(layout) };
+    let start = ram.expose_provenance() as u64;
+    let frames = Frames::none();
+    // The first frame and, by a byte, the fourth; from the middle of one to that
+    // of another; the last.
+    let reserved = [
+        start..start + 3 * PAGE_ + 1,
+        start + 20 * PAGE_ + 8..start + 22 * PAGE_ + 8,
+        start + 63 * PAGE_..start + 64 * PAGE_,
+    ];
+    assert!(frames.take_over(start..start + FRAMES * PAGE_, &reserved));
+    assert_eq!(frames.total(), FRAMES);
+    let (free, mut seen) = (frames.free(), Vec::new());
+    while frames.free() > 0 {
+        seen.push((frames.pop() - start) / PAGE_);
+    }
+    // The records are in the first free frame.
+    let taken = [0, 1, 2, 3, 4, 20, 21, 22, 63];
+    assert_eq!(free, FRAMES - taken.len() as u64);
+    assert!(seen.is_sorted(), "the lowest first");
+    assert!(!seen.iter().any(|frame| taken.contains(frame)));
+    for (range, holds) in [
+        (start - 1..start, false),
+        (start - 1..start + 1, true),
+        (start + FRAMES * PAGE_..start + FRAMES * PAGE_ + 1, false),
+    ] {
+        assert_eq!(frames.holds(&range), holds);
+    }
+    // SAFETY: allocated above with this layout; nothing refers to it any more.
+    #[allow(unsafe_code, reason = "the RAM of a test")]
+    unsafe {
+        dealloc(ram, layout);
+    }
 }

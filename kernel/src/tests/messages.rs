@@ -139,3 +139,14 @@ fn a_signal_wakes_who_waits() {
     assert_eq!((out.status, out.words[0]), (SIGNALS, 4));
     assert_eq!(pair.endpoint.signals.get(), 0);
 }
+
+#[test]
+fn a_bit_that_is_set_twice_is_set() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    for bits in [0b11, 0b110] {
+        assert_eq!(m.signal(pair.client, pair.use_, bits).status, MESSAGE);
+    }
+    let out = m.receive(pair.server, pair.serve).unwrap();
+    assert_eq!((out.status, out.words[0]), (SIGNALS, 0b111));
+}

@@ -4,6 +4,7 @@ use super::machine::*;
 use crate::capability::object::Target;
 use libipc_abi::{
     FOREVER,
+    buffer::word,
     handle::{Handle, Rights},
     label::{Flags, Label},
     objects::{ObjectError, reply},
@@ -131,11 +132,38 @@ fn only_a_dispatch_s_own_causes_are_accepted_without_proxy() {
 }
 
 #[test]
+fn a_proxy_says_whether_it_ran_and_passes_nothing_with_an_error() {
+    for (bit, status) in [
+        (0, refused(Cause::Unreachable)),
+        (2, refused(Cause::Unreachable)),
+        (3, delivered(Cause::Unreachable)),
+    ] {
+        let pair = Pair::called(LABEL, &[]);
+        let m = &pair.machine;
+        // Nobody looks at what is attached, which is no capability.
+        let label = Label::control(Flags::REPLY, Cause::Unreachable as u8).with_capabilities(1);
+        m.set_buffer(pair.server, word::CAPABILITIES, 99);
+        let out = m
+            .enter(pair.server, call_in(pair.serve, label, &[bit], FOREVER))
+            .unwrap();
+        assert_eq!(out.status, MESSAGE);
+        assert_eq!(m.result(pair.client).status, status);
+    }
+}
+
+#[test]
 fn an_answer_of_no_meaning_is_malformed_and_leaves_the_request() {
     let pair = Pair::called(LABEL, &[]);
     let m = &pair.machine;
     for operation in [2, 15, 30, 255] {
         let label = Label::control(Flags::REPLY, operation);
+        let out = m
+            .enter(pair.server, call_in(Handle::NULL, label, &[], FOREVER))
+            .unwrap();
+        assert_eq!(out.status, refused(Cause::Malformed));
+    }
+    let ok = Label::control(Flags::REPLY, Label::OK);
+    for label in [ok.with_capabilities(5), ok.with_leases(1)] {
         let out = m
             .enter(pair.server, call_in(Handle::NULL, label, &[], FOREVER))
             .unwrap();

@@ -248,6 +248,12 @@ fn reservations_are_made_with_the_right_and_sensible_numbers() {
     );
     assert!(create(&m, boss, Rights::TIME, &[BUDGET, PERIOD]).is_ok());
     let handle = m.received(boss);
+    let slot = m.root.table.find(m.k, handle).unwrap();
+    let Some(Target::Reservation(made)) = slot.target(m.k) else {
+        panic!("it is a reservation");
+    };
+    assert_eq!(made.left.get(), BUDGET, "full from the first");
+    assert_ne!(made.id.get(), 0);
     let task = m.task(50);
     let thread = m.thread(task);
     let call = |handle: Handle, operation: u8, argument: Option<Handle>, words: &[u64]| {

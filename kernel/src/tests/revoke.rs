@@ -3,8 +3,8 @@
 use super::machine::*;
 use crate::{
     arch::{Access, host},
-    capability::{derivation, object::Target, slot::Slot},
-    memory::fill,
+    capability::{derivation, object::Target, revoke, slot::Slot},
+    memory::{fill, space::Progress},
     object::{memory::Memory, task::Task, thread::State},
 };
 use libipc_abi::{
@@ -314,4 +314,31 @@ fn the_tree_agrees_with_a_model() {
             assert_eq!(found, expected);
         }
     }
+}
+
+#[test]
+fn a_revoke_stops_for_what_waits_and_only_then() {
+    let m = Machine::new(256);
+    let task = m.task(100);
+    let (_, handle) = m.endpoint(task);
+    let root = task.table.find(m.k, handle).unwrap();
+    let derive = |count: usize| {
+        for _ in 0..count {
+            let target = root.target(m.k).unwrap();
+            let rights = handle.rights();
+            task.table
+                .insert_from(m.k, task, &target, rights, root)
+                .unwrap();
+        }
+    };
+    derive(20);
+    assert_eq!(revoke::revoke(m.k, root), Progress::Done);
+    derive(20);
+    host::interrupt_after(0);
+    let mut tries = 0;
+    while revoke::revoke(m.k, root) == Progress::Again {
+        tries += 1;
+    }
+    host::interrupt_after(u32::MAX);
+    assert_eq!(tries, 20, "one at a time");
 }
