@@ -3,9 +3,11 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
 /// An architecture that Tessera runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Arch {
     /// 64-bit ARM.
     Aarch64,

@@ -40,6 +40,8 @@ pub enum Command {
     /// Measure what things cost in guest instructions, and compare with the figures
     /// that are kept
     Bench(Bench),
+    /// Seed faults in the kernel and look which tests in the guest notice
+    Faults(Faults),
     /// Start a new server or app from a template
     New(New),
     /// Print what the interface macro makes of an interface
@@ -207,6 +209,16 @@ pub struct Bench {
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,
+}
+
+/// `faults`
+#[derive(Args, Debug)]
+pub struct Faults {
+    /// Only faults whose names contain this, of those in tests/faults.toml
+    pub name: Option<String>,
+    /// Only faults of this architecture [default: both]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
 }
 
 /// `new`

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod build;
 pub mod expand;
+pub mod faults;
 pub mod fuzz;
 pub mod lint;
 pub mod miri;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Miri(options) => miri::miri(&options),
         Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),
+        Command::Faults(options) => faults::faults(&options),
         Command::Expand(options) => expand::expand(options),
         Command::New(options) => new::new(options),
     }
