@@ -3,6 +3,7 @@
 
 use core::arch::{asm, naked_asm};
 use libipc::{
+    FOREVER,
     handle::Handle,
     label::Label,
     registers::{CallIn, CallOut},
@@ -65,11 +66,12 @@ pub(crate) const SCRATCH: usize = 8;
 /// Registers that a call keeps: `x20` to `x28`.
 pub(crate) const SAVED: usize = 9;
 
-/// Puts `value` into each scratch register, makes a call that is refused, and
-/// returns what is in them then.
-pub(crate) fn scratch_after_call(value: u64) -> [u64; SCRATCH] {
+/// Puts `value` into each scratch register, makes a call, and returns what is in
+/// them then.
+pub(crate) fn scratch_after_call(value: u64, handle: Handle, label: Label) -> [u64; SCRATCH] {
     let mut after = [value; SCRATCH];
-    // SAFETY: the call names no capability, so nothing but registers changes.
+    // SAFETY: the call lends nothing, so nothing but registers and the message
+    // buffer changes.
     unsafe {
         asm!(
             "mov x12, x20", "mov x13, x20", "mov x14, x20", "mov x15, x20",
@@ -78,7 +80,7 @@ pub(crate) fn scratch_after_call(value: u64) -> [u64; SCRATCH] {
             "stp x12, x13, [x21]", "stp x14, x15, [x21, #16]",
             "stp x16, x17, [x21, #32]", "stp x18, x30, [x21, #48]",
             in("x20") value, in("x21") after.as_mut_ptr(),
-            in("x0") 0, in("x1") 0,
+            in("x0") handle.0, in("x1") label.0, in("x10") FOREVER, in("x11") 0,
             clobber_abi("C"),
         );
     }

@@ -3,6 +3,7 @@
 
 use core::arch::{asm, naked_asm};
 use libipc::{
+    FOREVER,
     handle::Handle,
     label::Label,
     registers::{CallIn, CallOut},
@@ -66,18 +67,19 @@ pub(crate) const SCRATCH: usize = 4;
 /// Registers that a call keeps: `s2` to `s11`.
 pub(crate) const SAVED: usize = 10;
 
-/// Puts `value` into each scratch register, makes a call that is refused, and
-/// returns what is in them then.
-pub(crate) fn scratch_after_call(value: u64) -> [u64; SCRATCH] {
+/// Puts `value` into each scratch register, makes a call, and returns what is in
+/// them then.
+pub(crate) fn scratch_after_call(value: u64, handle: Handle, label: Label) -> [u64; SCRATCH] {
     let mut after = [value; SCRATCH];
-    // SAFETY: the call names no capability, so nothing but registers changes.
+    // SAFETY: the call lends nothing, so nothing but registers and the message
+    // buffer changes.
     unsafe {
         asm!(
             "mv ra, s2", "mv t4, s2", "mv t5, s2", "mv t6, s2",
             "ecall",
             "sd ra, 0(s3)", "sd t4, 8(s3)", "sd t5, 16(s3)", "sd t6, 24(s3)",
             in("s2") value, in("s3") after.as_mut_ptr(),
-            in("a0") 0, in("a1") 0,
+            in("a0") handle.0, in("a1") label.0, in("t2") FOREVER, in("t3") 0,
             clobber_abi("C"),
         );
     }

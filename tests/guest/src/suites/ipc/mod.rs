@@ -66,6 +66,7 @@ pub(crate) const CASES: &[Case] = cases![
     expelling_hands_the_endpoint_to_a_successor,
     a_closed_endpoint_stays_closed,
     caller_saved_registers_are_cleared,
+    a_message_leaves_no_more_in_registers,
     callee_saved_registers_are_kept,
     floating_point_is_dropped_by_a_call,
     floating_point_survives_preemption,
