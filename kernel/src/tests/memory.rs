@@ -601,6 +601,7 @@ fn mapping_makes_one_table_for_each_two_mebibytes() {
             pages,
             access: Access::READ,
             most: Access::READ,
+            tables: Word::default(),
         };
         let (used, mut tries) = (task.used.get(), 0);
         host::interrupt_after(0);

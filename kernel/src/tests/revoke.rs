@@ -332,11 +332,11 @@ fn a_revoke_stops_for_what_waits_and_only_then() {
         }
     };
     derive(20);
-    assert_eq!(revoke::revoke(m.k, root), Progress::Done);
+    assert_eq!(revoke::revoke(m.k, root, &mut 0), Progress::Done);
     derive(20);
     host::interrupt_after(0);
-    let mut tries = 0;
-    while revoke::revoke(m.k, root) == Progress::Again {
+    let (mut tries, mut look) = (0, 0);
+    while revoke::revoke(m.k, root, &mut look) == Progress::Again {
         tries += 1;
     }
     host::interrupt_after(u32::MAX);

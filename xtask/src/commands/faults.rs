@@ -1,6 +1,7 @@
 //! `cargo xtask faults`: seeds faults in the kernel, one by one, and looks which
 //! case in the guest notices each.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,13 @@ fn copy_tree(to: &Path) -> Result<()> {
         "--others",
         "--exclude-standard",
     ]))?;
-    for file in files.split_terminator('\0') {
+    let files: BTreeSet<_> = files.split_terminator('\0').collect();
+    let stays = |path: &Path| {
+        let file = path.strip_prefix(to).unwrap_or(path);
+        files.contains(&*file.to_string_lossy()) && root().join(file).exists()
+    };
+    remove_files(to, &stays)?;
+    for &file in &files {
         let (from, to) = (root().join(file), to.join(file));
         // One that was deleted is still in the index.
         let Ok(mut text) = std::fs::read(&from) else {
@@ -136,6 +143,23 @@ fn copy_tree(to: &Path) -> Result<()> {
             std::fs::create_dir_all(folder)?;
         }
         std::fs::write(&to, text)?;
+    }
+    Ok(())
+}
+
+/// Removes the files that do not stay; what was built does.
+fn remove_files(folder: &Path, stays: &impl Fn(&Path) -> bool) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry?.path();
+        match path.is_dir() {
+            true if path.ends_with("target") => {}
+            true => remove_files(&path, stays)?,
+            false if stays(&path) => {}
+            false => std::fs::remove_file(&path)?,
+        }
     }
     Ok(())
 }
@@ -200,7 +224,6 @@ fn failed_test(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn every_fault_can_still_be_seeded() {
