@@ -1,6 +1,7 @@
 //! The message of a call on a kernel object, as a source of arguments and a
 //! sink for results.
 
+use super::INTERFACES;
 use crate::{
     Entered,
     ipc::{call::well_formed, plain},
@@ -9,7 +10,7 @@ use crate::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
-    buffer::{BYTES, CAPABILITIES, LeaseDescriptor, word},
+    buffer::{CAPABILITIES, LeaseDescriptor, word},
     handle::Handle,
     label::Label,
     registers::{CallIn, CallOut, WORDS},
@@ -17,13 +18,33 @@ use libipc_abi::{
     wire::{Malformed, Sink, Source},
 };
 
+/// Most words of a result.
+const RESULT: usize = {
+    let (mut most, mut index) = (WORDS, 0);
+    while index < INTERFACES.len() {
+        let operations = INTERFACES[index].operations;
+        let mut number = 0;
+        while number < operations.len() {
+            let operation = &operations[number];
+            assert!(
+                operation.request_words as usize <= WORDS,
+                "arguments for a kernel object fit into registers"
+            );
+            if operation.reply_words as usize > most {
+                most = operation.reply_words as usize;
+            }
+            number += 1;
+        }
+        index += 1;
+    }
+    most
+};
+
 /// The arguments.
 pub(super) struct Request<'k> {
     words: [u64; WORDS],
     buffer: &'k Words,
     word: usize,
-    /// Words altogether.
-    length: usize,
     capability: usize,
     capabilities: usize,
 }
@@ -39,7 +60,6 @@ impl<'k> Request<'k> {
             words: call.words,
             buffer: thread.buffer(k),
             word: 0,
-            length: WORDS + label.bytes() / 8,
             capability: 0,
             capabilities: label.capabilities(),
         })
@@ -48,15 +68,9 @@ impl<'k> Request<'k> {
 
 impl Source for Request<'_> {
     fn word(&mut self) -> Result<u64, Malformed> {
-        let index = self.word;
-        if index >= self.length {
-            return Err(Malformed);
-        }
+        let word = self.words.get(self.word).ok_or(Malformed)?;
         self.word += 1;
-        Ok(match self.words.get(index) {
-            Some(word) => *word,
-            None => self.buffer[word::BYTES + index - WORDS].load(Relaxed),
-        })
+        Ok(*word)
     }
 
     fn capability(&mut self) -> Result<Handle, Malformed> {
@@ -75,9 +89,9 @@ impl Source for Request<'_> {
 
 /// The results.
 pub(super) struct Answer<'k> {
-    out: CallOut,
+    words: [u64; RESULT],
     buffer: &'k Words,
-    words: usize,
+    count: usize,
     capabilities: usize,
 }
 
@@ -85,9 +99,9 @@ impl<'k> Answer<'k> {
     /// An empty answer to a call of this thread.
     pub(super) fn new(k: Entered<'k>, thread: &Thread) -> Self {
         Answer {
-            out: plain(Status::Message),
+            words: [0; RESULT],
             buffer: thread.buffer(k),
-            words: 0,
+            count: 0,
             capabilities: 0,
         }
     }
@@ -97,26 +111,28 @@ impl<'k> Answer<'k> {
         self.buffer[word::OPEN].load(Relaxed)
     }
 
-    /// The registers.
-    pub(super) fn finish(mut self) -> CallOut {
-        self.out.label = Label(Label::OK.into())
-            .with_bytes(self.words.saturating_sub(WORDS) * 8)
+    /// The registers. Words that do not fit there go to the buffer.
+    pub(super) fn finish(self) -> CallOut {
+        let (first, others) = self.words.split_at(WORDS);
+        let others = &others[..self.count.saturating_sub(WORDS)];
+        for (place, word) in self.buffer[word::BYTES..].iter().zip(others) {
+            place.store(*word, Relaxed);
+        }
+        let mut out = plain(Status::Message);
+        out.words.copy_from_slice(first);
+        out.label = Label(Label::OK.into())
+            .with_bytes(others.len() * 8)
             .with_capabilities(self.capabilities);
-        self.out
+        out
     }
 }
 
 impl Sink for Answer<'_> {
     fn word(&mut self, word: u64) {
-        match self.out.words.get_mut(self.words) {
-            Some(place) => *place = word,
-            // Results are small, fixed types: they fit.
-            None if self.words < WORDS + BYTES / 8 => {
-                self.buffer[word::BYTES + self.words - WORDS].store(word, Relaxed);
-            }
-            None => return,
+        if let Some(place) = self.words.get_mut(self.count) {
+            *place = word;
+            self.count += 1;
         }
-        self.words += 1;
     }
 
     fn capability(&mut self, handle: Handle, _copy: bool) {

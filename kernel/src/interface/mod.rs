@@ -245,6 +245,18 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
     })
 }
 
+/// All of them.
+const INTERFACES: [&Interface; 8] = [
+    &objects::task::INTERFACE,
+    &objects::thread::INTERFACE,
+    &objects::endpoint::INTERFACE,
+    &objects::memory::INTERFACE,
+    &objects::interrupt::INTERFACE,
+    &objects::reservation::INTERFACE,
+    &objects::system::INTERFACE,
+    &objects::reply::INTERFACE,
+];
+
 fn interface(target: &Target<'_>) -> &'static Interface {
     match target {
         Target::Task(_) => &objects::task::INTERFACE,
