@@ -167,10 +167,24 @@ pub struct Fuzz {
 #[derive(Debug, Subcommand)]
 pub enum FuzzTarget {
     /// System calls, from tasks that hold real capabilities of each type
-    Syscalls(FuzzOptions),
+    Syscalls(FuzzSyscalls),
     /// Calls to servers that answer, answer late or never, drop the request or die:
     /// each must have one outcome, in time
     Calls(FuzzOptions),
+}
+
+/// `fuzz syscalls`
+#[derive(Args, Debug)]
+pub struct FuzzSyscalls {
+    /// The campaign.
+    #[command(flatten)]
+    pub campaign: FuzzOptions,
+    /// Count which of the kernel's conditional branches are reached
+    #[arg(long)]
+    pub branches: bool,
+    /// Write the branches that are not, or that go one way only, to a file, or - for here
+    #[arg(long, value_name = "FILE", requires = "branches")]
+    pub gaps: Option<PathBuf>,
 }
 
 /// Options of each campaign.

@@ -7,9 +7,10 @@
 //! 3. [`image`]: builds what a page names and packs one bootable image.
 //! 4. [`machine`]: the QEMU machine that an image boots on.
 //! 5. [`guest`]: such a machine while it runs.
-//! 6. [`setup`]: brings what this needs to the machine it runs on.
-//! 7. [`lines`]: counts lines of code.
-//! 8. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//! 6. [`branches`]: which of the kernel's branches it reaches.
+//! 7. [`setup`]: brings what this needs to the machine it runs on.
+//! 8. [`lines`]: counts lines of code.
+//! 9. [`arch`], [`workspace`], [`process`]: what the others stand on.
 //!
 //! It is a library too, so that the harness in `tests/harness` builds its images
 //! with the same code.
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod branches;
 pub mod cli;
 pub mod commands;
 pub mod guest;

@@ -1,11 +1,13 @@
 //! `cargo xtask fuzz`: campaigns in the guest.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::build_system;
+use crate::branches::{Plugin, report};
 use crate::cli::{Fuzz, FuzzOptions, FuzzTarget};
 use crate::guest::{Event, Guest};
 use crate::machine::Machine;
@@ -51,12 +53,33 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the command.
 pub fn fuzz(options: Fuzz) -> Result<ExitCode> {
     match options.target {
-        FuzzTarget::Syscalls(options) => run(&SYSCALLS, &options),
-        FuzzTarget::Calls(options) => run(&CALLS, &options),
+        FuzzTarget::Syscalls(options) => {
+            let plugin = run(&SYSCALLS, &options.campaign, options.branches)?;
+            if let Some(plugin) = plugin {
+                show(&plugin, options.gaps.as_deref())?;
+            }
+        }
+        FuzzTarget::Calls(options) => _ = run(&CALLS, &options, false)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run(campaign: &Campaign, options: &FuzzOptions) -> Result<ExitCode> {
+/// Prints which branches were reached, and writes down which were not.
+fn show(plugin: &Plugin, gaps: Option<&Path>) -> Result<()> {
+    let counted = plugin.counted()?;
+    print!("{}", report::table(&counted));
+    match gaps {
+        None => {}
+        Some(path) if path == "-" => print!("{}", report::gaps(&counted)),
+        Some(path) => std::fs::write(path, report::gaps(&counted))
+            .with_context(|| format!("cannot write {}", path.display()))?,
+    }
+    Ok(())
+}
+
+/// Runs the campaign to its good end; with the counts of the branches that it
+/// reached, if they are wanted.
+fn run(campaign: &Campaign, options: &FuzzOptions, branches: bool) -> Result<Option<Plugin>> {
     let arch = options.machine.arch;
     let qemu = qemu::ensure(arch, options.setup.yes)?;
     let parts = build_system(&root().join(SYSTEM).to_string_lossy(), arch)?;
@@ -71,6 +94,9 @@ fn run(campaign: &Campaign, options: &FuzzOptions) -> Result<ExitCode> {
     }
     let image = target().join(format!("tessera/{}-{arch}.bin", campaign.argument));
     parts.write_to(&image, &page)?;
+    let plugin = branches
+        .then(|| Plugin::new(arch, &parts.built().kernel_path))
+        .transpose()?;
     let machine = Machine::new(&options.machine, page.ram);
     machine.check_fit(std::fs::metadata(&image)?.len())?;
 
@@ -86,6 +112,9 @@ fn run(campaign: &Campaign, options: &FuzzOptions) -> Result<ExitCode> {
     command.arg("-no-reboot");
     if campaign.counted {
         command.args(["-icount", "shift=0,sleep=off"]);
+    }
+    if let Some(plugin) = &plugin {
+        plugin.load(&mut command);
     }
     let mut guest = Guest::start(command)?;
     let mut whole = false;
@@ -111,7 +140,7 @@ fn run(campaign: &Campaign, options: &FuzzOptions) -> Result<ExitCode> {
                 "Finished",
                 format!("after {} s", started.elapsed().as_secs()),
             );
-            Ok(ExitCode::SUCCESS)
+            Ok(plugin)
         }
         Some(status) => bail!("the machine ended with {status}"),
         None => bail!("the machine closed its console but did not end"),

@@ -22,11 +22,16 @@ pub struct Built {
     pub programs: BTreeMap<String, Vec<u8>>,
 }
 
+/// For the counts of branches; nothing of it is loaded.
+const LINE_TABLES: &str = "profile.release.debug=\"line-tables-only\"";
+
 /// Builds all that `page` names.
 pub fn build(arch: Arch, page: &CheckedPage, programs: &Programs) -> Result<Built> {
     step("Building", format!("the kernel for {arch}"));
-    run(guest_cargo(arch.kernel_target()).args(["--package", "tessera-boot"]))
-        .context("the kernel does not build")?;
+    run(guest_cargo(arch.kernel_target())
+        .args(["--config", LINE_TABLES])
+        .args(["--package", "tessera-boot"]))
+    .context("the kernel does not build")?;
     let kernel_path = target()
         .join(arch.kernel_target())
         .join("release/tessera-boot");
