@@ -157,7 +157,7 @@ impl Hostile {
     fn for_task(&mut self, number: u8, own: bool) -> [u64; 5] {
         use objects::task::number::*;
         match number {
-            CREATE_TASK => [self.random.below(12), 0, 0, 0, 0],
+            CREATE_TASK => [self.random.below(48), 0, 0, 0, 0],
             CREATE_THREAD => {
                 let park = raw::park as *const () as u64;
                 let entry = if self.random.chance(60) {

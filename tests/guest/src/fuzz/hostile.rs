@@ -19,14 +19,15 @@ use libipc::{
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
     message_buffer::{Access, Outer, word},
-    objects,
+    objects::{self, MemoryClient},
     operation::Interface,
     registers::{CallIn, CallOut},
     status::{Cause, Status},
+    thread,
     time::Instant,
 };
 
-/// The task's state of mind.
+/// A thread's state of mind.
 pub(super) struct Hostile {
     pub(super) random: Random,
     pub(super) pool: Pool,
@@ -38,41 +39,57 @@ pub(super) struct Hostile {
     endpoint: Handle,
     /// Where the neighbour receives: plain and with a badge.
     neighbour: [Handle; 2],
+    /// Where its own server answers.
+    pub(super) echo: Handle,
+    /// Where its neighbour's does.
+    peer: Handle,
     /// Endpoints that it made, the latest ones.
     own_endpoints: [Handle; 8],
-    counts: &'static Counts,
+    pub(super) counts: &'static Counts,
 }
 
-/// What a hostile task runs.
+/// Threads of a hostile task that make calls, besides its first.
+const WORKERS: u64 = 2;
+/// Threads that may call a hostile task's server.
+const CALLERS: u64 = (WORKERS + 1) * super::TASKS as u64;
+/// Bytes of their stacks.
+const STACK: usize = 48 << 10;
+
+/// What a hostile task runs: a server that answers, and some threads that do
+/// their worst to it, to each other and to everybody else.
 pub(super) fn program(mut start: Start) -> Verdict {
     let (seed, task, life) = (number(&start, 0)?, number(&start, 1)?, number(&start, 2)?);
-    let own = libipc::task().as_ref().handle();
-    let mut given = alloc::vec![own];
+    let mut given = alloc::vec![libipc::task().as_ref().handle()];
     let names: Vec<_> = start.names().collect();
     for name in names {
         given.push(start.take::<Capability>(name)?.into_handle());
     }
-    let (endpoint, neighbour) = (given[1], [given[2], given[3]]);
+    let memory = make_arena()?;
+    given.push(Capability::from(memory).into_handle());
+    let mut number = task * (WORKERS + 2);
+    for worker in 0..=WORKERS {
+        let mut hostile = Hostile::new(seed, number, &given);
+        let work = move || match worker {
+            0 => hostile.serve(life * CALLERS),
+            _ => hostile.live(life),
+        };
+        let thread = thread::spawn_with(super::PRIORITY, STACK, work)?;
+        given.extend(thread.thread().map(|thread| thread.as_ref().handle()));
+        thread.detach();
+        number += 1;
+    }
+    Hostile::new(seed, number, &given).live(life);
+    Ok(())
+}
+
+/// Maps memory to read from and write to, and the same again to read only.
+fn make_arena() -> Result<MemoryClient, Failure> {
     let memory = libipc::task().create_memory(ARENA_PAGES)?;
     let read = u64::from(Rights::READ.bits());
     let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
     libipc::task().map_at(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
     libipc::task().map_at(&memory, READ_ONLY, 0, 1, read)?;
-    given.push(Capability::from(memory).into_handle());
-    let mut hostile = Hostile {
-        random: Random::new(seed, task),
-        pool: Pool::new(given),
-        own,
-        endpoint,
-        neighbour,
-        own_endpoints: [Handle::NULL; 8],
-        mapped: Vec::with_capacity(64),
-        counts: Counts::at(COUNTS as usize),
-    };
-    for _ in 0..life {
-        hostile.step();
-    }
-    Ok(())
+    Ok(memory)
 }
 
 /// The fuzzer itself, as it calls the objects that it cannot pass on.
@@ -85,11 +102,7 @@ impl Machine {
         counts: &'static Counts,
         seed: u64,
     ) -> Result<Machine, Failure> {
-        let memory = libipc::task().create_memory(ARENA_PAGES)?;
-        let read = u64::from(Rights::READ.bits());
-        let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
-        libipc::task().map_at(&memory, ARENA, 0, ARENA_PAGES, read_write)?;
-        libipc::task().map_at(&memory, READ_ONLY, 0, 1, read)?;
+        let memory = make_arena()?;
         // Its frames are there from now on, for they will be counted.
         memory.write_from(0, &[1; (ARENA_PAGES as usize) * libipc::PAGE])?;
         let endpoint = libipc::task().create_endpoint()?;
@@ -107,6 +120,8 @@ impl Machine {
             own: Handle::NULL,
             endpoint: Handle::NULL,
             neighbour: [Handle::NULL; 2],
+            echo: Handle::NULL,
+            peer: Handle::NULL,
             own_endpoints: [Handle::NULL; 8],
             mapped: Vec::new(),
             counts,
@@ -146,9 +161,89 @@ fn kind(interface: &Interface) -> ObjectType {
     found.map_or(ObjectType::Reply, |(_, kind)| *kind)
 }
 
+/// The row of one of the system calls.
+pub(super) fn system_call_row(number: u8) -> usize {
+    ROWS.len() - system_call::NAMES.len() + usize::from(number)
+}
+
 impl Hostile {
+    fn new(seed: u64, number: u64, given: &[Handle]) -> Hostile {
+        Hostile {
+            random: Random::new(seed, number),
+            pool: Pool::new(given.to_vec()),
+            own: given[0],
+            endpoint: given[1],
+            neighbour: [given[2], given[3]],
+            echo: given[4],
+            peer: given[5],
+            own_endpoints: [Handle::NULL; 8],
+            mapped: Vec::with_capacity(64),
+            counts: Counts::at(COUNTS as usize),
+        }
+    }
+
+    fn live(&mut self, life: u64) {
+        for _ in 0..life {
+            self.step();
+        }
+    }
+
+    /// Answers calls, mostly at once. Ends with its endpoint at the latest.
+    fn serve(&mut self, calls: u64) {
+        let row = system_call_row(system_call::REPLY_RECEIVE);
+        let label = Label::control(Flags::REPLY | Flags::RECEIVE, Label::OK);
+        for _ in 0..calls {
+            raw::open(4);
+            let out = raw::call(self.echo, label, &[1]);
+            self.counts.note(row, &out);
+            match raw::status(&out) {
+                Some(Status::Message) => {
+                    self.take(&out);
+                    self.before_answer();
+                }
+                Some(Status::Error(error)) if error.cause != Cause::Cancelled => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn before_answer(&mut self) {
+        match self.random.below(100) {
+            0..70 => {}
+            70..80 => self.call_simply(),
+            80..88 => self.use_request(3),
+            88..96 => self.step(),
+            // Its client may not wait so long.
+            _ => _ = raw::receive(Handle::NULL, self.deadline()),
+        }
+    }
+
+    /// A call that fits into registers, to a server that answers.
+    fn call_simply(&mut self) {
+        let handle = self.random.one(&[self.echo, self.peer, self.peer]);
+        let label = Label::call(self.random.below(8) as u8, 0);
+        let out = match self.random.below(10) {
+            0..4 => raw::call_until(handle, label, &[], self.deadline()),
+            _ => raw::call(handle, label, &[]),
+        };
+        self.counts.note(system_call_row(system_call::CALL), &out);
+    }
+
+    /// Does something with the request that it serves, or kept.
+    fn use_request(&mut self, most: u64) {
+        let reply = |row: &Row| row.interface.map(kind) == Some(ObjectType::Reply);
+        let first = ROWS.iter().position(reply).unwrap_or(0);
+        for _ in 0..self.random.below(most + 1) {
+            let row = first + self.random.below(4) as usize;
+            self.call_row(row);
+        }
+    }
+
     /// One call, or a few that belong together.
     fn step(&mut self) {
+        if self.random.below(1000) == 0 {
+            return self.starve();
+        }
         let calls = ROWS.len() - system_call::NAMES.len();
         let row = if self.random.chance(35) {
             calls + self.random.below(system_call::NAMES.len() as u64) as usize
@@ -158,7 +253,7 @@ impl Hostile {
         self.call_row(row);
     }
 
-    fn call_row(&mut self, index: usize) {
+    pub(super) fn call_row(&mut self, index: usize) {
         let row = &ROWS[index];
         match (row.interface, row.number) {
             (Some(interface), _) => self.object(index, row, interface),
@@ -228,6 +323,11 @@ impl Hostile {
             {
                 handle = Handle::THREAD;
             }
+            // Threads of its own go on, mostly.
+            (
+                ObjectType::Thread,
+                thread::number::EXIT | thread::number::SUSPEND | thread::number::SET_PASSIVE,
+            ) if self.pool.is_given(handle) && !self.random.chance(15) => handle = Handle::NULL,
             // Copies of those that all talk through are seldom ended.
             (ObjectType::Endpoint, endpoint::number::CLOSE | endpoint::number::EXPEL)
                 if self.random.chance(90) =>
@@ -332,10 +432,10 @@ impl Hostile {
         }
     }
 
-    fn deadline(&mut self) -> u64 {
+    pub(super) fn deadline(&mut self) -> u64 {
         match self.random.below(10) {
             0 => 0,
-            _ => Instant::after(Duration::from_micros(50 + self.random.below(600))).ticks(),
+            _ => Instant::after(Duration::from_micros(30 + self.random.below(300))).ticks(),
         }
     }
 
@@ -360,17 +460,23 @@ impl Hostile {
 
     /// A call to a server: mostly the hostile task beside this one.
     fn call(&mut self, index: usize) {
+        if self.random.chance(40) {
+            return self.call_simply();
+        }
         let mut handle = self.handle(ObjectType::Endpoint);
-        if self.random.chance(65) {
-            handle = self.random.one(&self.neighbour);
+        match self.random.below(100) {
+            0..50 => handle = self.random.one(&self.neighbour),
+            50..65 => handle = self.random.one(&[self.echo, self.peer]),
+            _ => {}
         }
         let mut label = Label::call(self.random.below(8) as u8, self.random.below(4) as u32);
         label = self.attach(label);
         if self.random.chance(50) {
-            for lease in 0..2 {
+            let count = self.random.one(&[1, 2, 2, 4]);
+            for lease in 0..count {
                 self.lend(lease);
             }
-            label = label.with_leases(2);
+            label = label.with_leases(count);
         }
         if self.random.chance(2) {
             label = label.with_capabilities(5 + self.random.below(3) as usize);
@@ -432,22 +538,12 @@ impl Hostile {
             return;
         }
         self.take(&out);
-        let reply = |row: &Row| {
-            row.interface
-                .is_some_and(|of| kind(of) == ObjectType::Reply)
-        };
-        let first = ROWS.iter().position(reply).unwrap_or(0);
-        for _ in 0..self.random.below(9) {
-            let row = first + self.random.below(4) as usize;
-            self.call_row(row);
-        }
+        self.use_request(8);
         if self.random.chance(25) {
-            let is_call = |row: &Row| row.interface.is_none() && row.number == system_call::CALL;
-            self.call(ROWS.iter().position(is_call).unwrap_or(0));
+            self.call(system_call_row(system_call::CALL));
         }
         if self.random.chance(80) {
-            let is_reply = |row: &Row| row.interface.is_none() && row.number == system_call::REPLY;
-            self.reply(ROWS.iter().position(is_reply).unwrap_or(0));
+            self.reply(system_call_row(system_call::REPLY));
         }
     }
 

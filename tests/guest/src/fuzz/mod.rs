@@ -3,7 +3,7 @@
 //!
 //! 1. [`mod@table`]: which operations there are, which outcomes each can have.
 //! 2. [`hostile`]: the task that makes the calls; [`arguments`] and [`pool`] are
-//!    what they are made of. `System` and `Interrupt`, which no page lets its
+//!    what they are made of, [`starving`] is what it does to its own quota. `System` and `Interrupt`, which no page lets its
 //!    holder pass on, are called by the fuzzer itself.
 //! 3. This file: makes generations of hostile tasks, watches a task that has
 //!    nothing to do with them, counts, and looks whether every frame is back.
@@ -15,6 +15,7 @@ mod arguments;
 mod bystander;
 mod hostile;
 mod pool;
+mod starving;
 mod table;
 
 use crate::{
@@ -36,8 +37,8 @@ use libipc::{
 pub(crate) use pool::Random;
 use table::{Counts, PAGES};
 
-/// Calls of a hostile task in its life, if it lives that long.
-const LIFE: u64 = 1500;
+/// Calls of each thread of a hostile task, if it lives that long.
+const LIFE: u64 = 500;
 /// Hostile tasks of a generation; they talk to each other.
 const TASKS: usize = 2;
 /// Calls on the machine's own objects for each generation.
@@ -49,6 +50,8 @@ const STACK: usize = 40 << 10;
 const QUOTA: u64 = 512;
 /// Priority of hostile tasks: the bystander's too, so that they share.
 const PRIORITY: u64 = 50;
+/// Rights of those that call a hostile task's server.
+const CALLER: Rights = Rights::CALL.union(Rights::GRANT);
 /// From so many calls on, an empty cell of the table is a failure.
 const ENOUGH: u64 = 100_000;
 
@@ -66,7 +69,7 @@ pub(crate) fn run(world: &World, count: u64, seed: u64) -> Verdict {
     let mut machine = hostile::Machine::new(world, table, seed)?;
     // Whatever of this task is filled in at first touch is touched first.
     drop(alloc::vec![1_u8; HEAP]);
-    core::hint::black_box([1_u8; STACK]);
+    touch_stack();
     generation(world, &counts, table, seed, 0)?;
     let before = settled(world)?;
     let mut number = 1;
@@ -112,6 +115,12 @@ pub(crate) fn run(world: &World, count: u64, seed: u64) -> Verdict {
     }
 }
 
+/// Below the caller's frame, where those of all that it calls will be.
+#[inline(never)]
+fn touch_stack() {
+    core::hint::black_box([1_u8; STACK]);
+}
+
 /// Frames that this task uses, and that the machine has free, once all that
 /// died has been taken apart.
 fn settled(world: &World) -> Result<(u64, u64), Failure> {
@@ -148,10 +157,15 @@ fn generation(
 /// Waits until all have ended, or nothing moves any more.
 fn watch(children: &[Child], table: &Counts) -> Verdict {
     const STEP: Duration = Duration::from_millis(2);
-    const PATIENCE: u32 = 40;
+    const PATIENCE: u32 = 20;
+    /// However little it is that still moves.
+    const LONGEST: u32 = 2000;
     let (mut seen, mut quiet) = (table.total(), 0);
     let mut alive = [true; TASKS];
-    while quiet < PATIENCE && alive.contains(&true) {
+    for _ in 0..LONGEST {
+        if quiet >= PATIENCE || !alive.contains(&true) {
+            break;
+        }
         time::sleep(STEP);
         for (child, alive) in children.iter().zip(&mut alive) {
             let mut faults = Receiver::new(&child.faults);
@@ -170,7 +184,10 @@ fn watch(children: &[Child], table: &Counts) -> Verdict {
 
 /// What the hostile tasks of a generation have in common.
 struct Shared {
-    endpoints: [libipc::objects::EndpointClient; 2],
+    endpoints: [libipc::objects::EndpointClient; TASKS],
+    /// Where each one's server answers; the others can do no more than call.
+    servers: [libipc::objects::EndpointClient; TASKS],
+    peers: [Capability; TASKS],
     memory: MemoryClient,
     code: Capability,
     victim: libipc::objects::TaskClient,
@@ -184,6 +201,9 @@ impl Shared {
     fn new(world: &World) -> Result<Shared, Failure> {
         let task = libipc::task();
         let endpoints = [task.create_endpoint()?, task.create_endpoint()?];
+        let servers = [task.create_endpoint()?, task.create_endpoint()?];
+        let call = |server: &libipc::objects::EndpointClient| server.as_ref().derive(CALLER);
+        let peers = [call(&servers[0])?, call(&servers[1])?];
         let memory = task.create_memory(12)?;
         let code = memory
             .as_ref()
@@ -205,6 +225,8 @@ impl Shared {
         let times = [reserve()?, reserve()?];
         Ok(Shared {
             endpoints,
+            servers,
+            peers,
             memory,
             code,
             victim,
@@ -228,6 +250,8 @@ impl Shared {
                 given("endpoint", &self.endpoints[index]),
                 given("other", &self.endpoints[1 - index]),
                 given("badged", &self.badged[1 - index]),
+                given("echo", &self.servers[index]),
+                given("peer", &self.peers[1 - index]),
                 given("memory", &self.memory),
                 given("code", &self.code),
                 given("victim", &self.victim),
@@ -242,7 +266,8 @@ impl Shared {
             }
             .give(&given)
             .tell(&[seed, number * TASKS as u64 + index as u64, LIFE])
-            .on((number + index as u64) % cores)
+            // On one core and on two, in turn.
+            .on((number / 2 + index as u64 * (number % 2)) % cores)
             .make(&world.image)?;
             let access = Rights::READ | Rights::WRITE;
             child
@@ -256,7 +281,7 @@ impl Shared {
     fn end(&mut self) {
         // The hostile tasks may have ended it before.
         let _ = self.victim.kill();
-        for endpoint in &self.endpoints {
+        for endpoint in self.endpoints.iter().chain(&self.servers) {
             let _ = endpoint.close();
         }
     }
