@@ -132,6 +132,18 @@ pub fn main(
         platform.cores,
         if platform.cores == 1 { "" } else { "s" },
     );
+    let [first, second] = Port::guards().map(|(name, state)| {
+        let state = state.map_or("absent", |on| if on { "on" } else { "off" });
+        (name, state)
+    });
+    logln!(
+        KERNEL,
+        "guards: {} {}, {} {}",
+        first.0,
+        first.1,
+        second.0,
+        second.1
+    );
     {
         let inside = Inside::enter(&KERNEL);
         let k = inside.entered();

@@ -216,6 +216,9 @@ pub trait Arch {
     /// Whether the kernel itself drives a device whose registers are here, so
     /// that no task may have them.
     fn keeps(range: &Range<u64>) -> bool;
+    /// What the processor does to keep the kernel out of user memory, and user
+    /// programs from learning about the kernel's: `None` where it cannot.
+    fn guards() -> [(&'static str, Option<bool>); 2];
     /// The calling function's frame pointer.
     fn frame_pointer() -> usize;
     /// The return address and the caller's frame pointer saved at `frame`, if

@@ -232,6 +232,7 @@ pub const SUITES: &[Suite] = &[
         system: "suite",
         counted: false,
         cases: &[
+            "the_processors_guards_are_on",
             "writable_and_executable_is_refused",
             "protecting_cannot_make_it_writable_and_executable",
             "text_cannot_be_written",

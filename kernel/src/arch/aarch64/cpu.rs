@@ -151,6 +151,25 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     }
 }
 
+/// Privileged access never, at a trap too, and E0PD.
+pub(super) fn guards() -> [(&'static str, Option<bool>); 2] {
+    let pan = (feature_1() >> 20 & 0xf != 0).then(|| {
+        let (state, control): (u64, u64);
+        // SAFETY: reads PSTATE.PAN (ARM C5.2.19), by its number.
+        unsafe { asm!("mrs {}, s3_0_c4_c2_3", out(reg) state, options(nomem, nostack)) };
+        // SAFETY: reads a register.
+        unsafe { asm!("mrs {}, sctlr_el1", out(reg) control, options(nomem, nostack)) };
+        state & 1 << 22 != 0 && control & SPAN == 0
+    });
+    let e0pd = (feature_2() >> 60 != 0).then(|| {
+        let control: u64;
+        // SAFETY: reads a register.
+        unsafe { asm!("mrs {}, tcr_el1", out(reg) control, options(nomem, nostack)) };
+        control & E0PD1 != 0
+    });
+    [("PAN", pan), ("E0PD", e0pd)]
+}
+
 /// `ID_AA64MMFR1_EL1`.
 fn feature_1() -> u64 {
     let features: u64;

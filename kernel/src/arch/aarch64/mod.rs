@@ -205,6 +205,10 @@ impl Arch for Port {
         machine::keeps(range)
     }
 
+    fn guards() -> [(&'static str, Option<bool>); 2] {
+        cpu::guards()
+    }
+
     #[inline(always)]
     fn frame_pointer() -> usize {
         cpu::frame_pointer()

@@ -309,6 +309,10 @@ impl Arch for Port {
         false
     }
 
+    fn guards() -> [(&'static str, Option<bool>); 2] {
+        [("none", None); 2]
+    }
+
     fn frame_pointer() -> usize {
         0
     }

@@ -63,6 +63,15 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     }
 }
 
+/// SUM and MXR, which let the kernel into user memory, are off.
+pub(super) fn guards() -> [(&'static str, Option<bool>); 2] {
+    let status: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nomem, nostack)) };
+    let off = |bit: u32| Some(status & 1 << bit == 0);
+    [("no SUM", off(18)), ("no MXR", off(19))]
+}
+
 /// The calling core's; that of the core that boots until `up`.
 fn local() -> &'static Local {
     let local: *const Local;

@@ -17,6 +17,7 @@ use libipc::{
 };
 
 pub(crate) const CASES: &[Case] = cases![
+    the_processors_guards_are_on,
     writable_and_executable_is_refused,
     protecting_cannot_make_it_writable_and_executable,
     text_cannot_be_written,
@@ -206,6 +207,27 @@ fn the_guard_below_the_stack_is_not_there(world: &mut World) -> Verdict {
     let report = Plan::new(deeper).start(&world.image)?.fault(false)?;
     check_eq!(report.kind, FaultKind::Write);
     check!(report.address < STACK && report.address >= STACK - 2 * PAGE_SIZE);
+    Ok(())
+}
+
+/// What the kernel says about itself when it begins: a guard that the processor
+/// has is on.
+fn the_processors_guards_are_on(world: &mut World) -> Verdict {
+    let mut bytes = [0; 512];
+    let (_, count) = world.log.read_log_into(0, &mut bytes)?;
+    let text = alloc::string::String::from_utf8_lossy(&bytes[..count as usize]);
+    let line = text.lines().find_map(|line| line.split_once("guards: "));
+    let (_, guards) = line.ok_or_else(|| Failure::new(format_args!("not told:\n{text}")))?;
+    let states: Vec<_> = guards
+        .split(", ")
+        .filter_map(|guard| guard.rsplit_once(' '))
+        .collect();
+    check_eq!(states.len(), 2);
+    for (name, state) in states {
+        if state != "on" && state != "absent" {
+            return Err(Failure::new(format_args!("{name} is {state}")));
+        }
+    }
     Ok(())
 }
 
