@@ -59,6 +59,17 @@ impl Arch {
         }
     }
 
+    /// What QEMU calls the model that people know by this name. `max`, a CPU with
+    /// all that the emulator has, is no model of riscv64 before QEMU 8.2.
+    pub fn cpu(self, name: &str) -> &str {
+        match (self, name) {
+            (Self::Riscv64, "max") => {
+                "rv64,v=true,svinval=true,svnapot=true,svpbmt=true,sscofpmf=true,Zfh=true,zk=true"
+            }
+            _ => name,
+        }
+    }
+
     /// Where RAM begins on QEMU's `virt` machine.
     pub const fn ram_base(self) -> u64 {
         match self {

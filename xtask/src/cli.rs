@@ -35,7 +35,7 @@ pub enum Command {
     Size(Sizes),
     /// Run the host tests of the kernel's logic under Miri
     Miri(Miri),
-    /// Make random system calls from hostile tasks and show what came of them
+    /// Attack the kernel: random system calls, calls to bad servers, many boots
     Fuzz(Fuzz),
     /// Measure what things cost in guest instructions, and compare with the figures
     /// that are kept
@@ -67,7 +67,7 @@ pub struct MachineOptions {
     /// Memory, such as 8M [default: what the system is made for]
     #[arg(short, value_name = "SIZE")]
     pub memory: Option<Size>,
-    /// CPU model of QEMU [default: cortex-a72 or rv64]
+    /// CPU model of QEMU, or max for one with all that it has [default: cortex-a72 or rv64]
     #[arg(long, value_name = "MODEL")]
     pub cpu: Option<String>,
 }
@@ -133,6 +133,9 @@ pub struct Test {
     /// Print which outcomes of each operation the suite `conformance` saw
     #[arg(long, conflicts_with_all = ["host", "list"])]
     pub matrix: bool,
+    /// CPU model of guest tests, as in `run`
+    #[arg(long, value_name = "MODEL")]
+    pub cpu: Option<String>,
     /// Only the host's tests
     #[arg(long, conflicts_with = "guest")]
     pub host: bool,
@@ -171,6 +174,22 @@ pub enum FuzzTarget {
     /// Calls to servers that answer, answer late or never, drop the request or die:
     /// each must have one outcome, in time
     Calls(FuzzOptions),
+    /// Starting: boots the smallest system many times, from reset to its end
+    Boots(FuzzBoots),
+}
+
+/// `fuzz boots`
+#[derive(Args, Debug)]
+pub struct FuzzBoots {
+    /// Which machine.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Number of boots
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub count: u64,
+    /// What may be installed.
+    #[command(flatten)]
+    pub setup: SetupOptions,
 }
 
 /// `fuzz syscalls`
@@ -182,6 +201,9 @@ pub struct FuzzSyscalls {
     /// Count which of the kernel's conditional branches are reached
     #[arg(long)]
     pub branches: bool,
+    /// Fail if less than so many per cent of those in the syscall layer are
+    #[arg(long, value_name = "PERCENT", requires = "branches")]
+    pub at_least: Option<f64>,
     /// Write the branches that are not, or that go one way only, to a file, or - for here
     #[arg(long, value_name = "FILE", requires = "branches")]
     pub gaps: Option<PathBuf>,

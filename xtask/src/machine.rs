@@ -37,10 +37,7 @@ impl Machine {
             arch: options.arch,
             smp: options.smp,
             memory: options.memory.map_or(memory, |size| size.0),
-            cpu: options
-                .cpu
-                .clone()
-                .unwrap_or_else(|| options.arch.default_cpu().into()),
+            cpu: cpu(options.arch, options.cpu.as_deref()),
         }
     }
 
@@ -50,8 +47,14 @@ impl Machine {
             arch,
             smp,
             memory,
-            cpu: arch.default_cpu().into(),
+            cpu: cpu(arch, None),
         }
+    }
+
+    /// The same with another CPU.
+    pub fn with_cpu(mut self, name: Option<&str>) -> Self {
+        self.cpu = cpu(self.arch, name);
+        self
     }
 
     /// Refuses an image that would not fit below QEMU's device tree, or leave
@@ -123,6 +126,11 @@ impl Machine {
     }
 }
 
+/// QEMU's name of the CPU model that is asked for.
+fn cpu(arch: Arch, name: Option<&str>) -> String {
+    arch.cpu(name.unwrap_or(arch.default_cpu())).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +179,14 @@ mod tests {
             error.ends_with("the image of 1024 KiB leaves 5120 KiB"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn cpus_have_the_emulators_names() {
+        let cpu = |arch, name| Machine::plain(arch, 1, MIB).with_cpu(name).cpu;
+        assert_eq!(cpu(Arch::Riscv64, None), "rv64");
+        assert_eq!(cpu(Arch::Aarch64, Some("max")), "max");
+        assert!(cpu(Arch::Riscv64, Some("max")).starts_with("rv64,v=true"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::Result;
 use tessera_page::Page;
 use xtask::arch::Arch;
 use xtask::commands::build_system;
+use xtask::commands::test::GUEST_CPU;
 use xtask::image::Parts;
 use xtask::machine::Machine;
 use xtask::workspace::target;
@@ -35,7 +36,8 @@ impl Images {
         let parts = self.parts(arch, system)?;
         let mut page = parts.page().clone();
         change(&mut page);
-        let machine = Machine::plain(arch, smp, page.ram);
+        let cpu = std::env::var(GUEST_CPU).ok();
+        let machine = Machine::plain(arch, smp, page.ram).with_cpu(cpu.as_deref());
         let path = target().join("tessera/tests").join(format!("{name}.bin"));
         parts.write_to(&path, &page)?;
         machine.check_fit(std::fs::metadata(&path)?.len())?;

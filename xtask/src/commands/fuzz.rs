@@ -1,14 +1,13 @@
 //! `cargo xtask fuzz`: campaigns in the guest.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::build_system;
+use super::{boots, build_system};
 use crate::branches::{Plugin, report};
-use crate::cli::{Fuzz, FuzzOptions, FuzzTarget};
+use crate::cli::{Fuzz, FuzzOptions, FuzzSyscalls, FuzzTarget};
 use crate::guest::{Event, Guest};
 use crate::machine::Machine;
 use crate::process::step;
@@ -56,23 +55,28 @@ pub fn fuzz(options: Fuzz) -> Result<ExitCode> {
         FuzzTarget::Syscalls(options) => {
             let plugin = run(&SYSCALLS, &options.campaign, options.branches)?;
             if let Some(plugin) = plugin {
-                show(&plugin, options.gaps.as_deref())?;
+                show(&plugin, &options)?;
             }
         }
+        FuzzTarget::Boots(options) => boots::boots(&options)?,
         FuzzTarget::Calls(options) => _ = run(&CALLS, &options, false)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints which branches were reached, and writes down which were not.
-fn show(plugin: &Plugin, gaps: Option<&Path>) -> Result<()> {
+fn show(plugin: &Plugin, options: &FuzzSyscalls) -> Result<()> {
     let counted = plugin.counted()?;
     print!("{}", report::table(&counted));
-    match gaps {
+    match options.gaps.as_deref() {
         None => {}
         Some(path) if path == "-" => print!("{}", report::gaps(&counted)),
         Some(path) => std::fs::write(path, report::gaps(&counted))
             .with_context(|| format!("cannot write {}", path.display()))?,
+    }
+    let (reached, wanted) = (report::layer(&counted).percent(), options.at_least);
+    if let Some(wanted) = wanted.filter(|wanted| reached < *wanted) {
+        bail!("{reached:.1} % of the syscall layer's branches were reached, not {wanted} %");
     }
     Ok(())
 }

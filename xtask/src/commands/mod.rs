@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod bench;
+pub mod boots;
 pub mod build;
 pub mod expand;
 pub mod faults;

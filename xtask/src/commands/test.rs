@@ -22,6 +22,9 @@ pub const GUEST_SMP: &str = "TESSERA_GUEST_SMP";
 /// Whether to print the outcome matrix, if set.
 pub const GUEST_MATRIX: &str = "TESSERA_GUEST_MATRIX";
 
+/// The CPU model to test on, if set.
+pub const GUEST_CPU: &str = "TESSERA_GUEST_CPU";
+
 /// What came of some tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Totals {
@@ -59,6 +62,9 @@ pub fn test(options: Test) -> Result<ExitCode> {
         }
         if let Some(smp) = options.smp {
             command.env(GUEST_SMP, smp.to_string());
+        }
+        if let Some(cpu) = &options.cpu {
+            command.env(GUEST_CPU, cpu);
         }
         good &= run(&mut command, &options, &mut totals)?;
     }
