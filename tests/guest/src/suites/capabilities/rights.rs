@@ -2,8 +2,10 @@
 
 use crate::{
     check::{Failure, Verdict},
+    echo::{INTERFACE, Server, number},
     raw::{self, PlaceAt},
     run::World,
+    wait,
 };
 use libipc::{
     CallError, Capability,
@@ -11,7 +13,7 @@ use libipc::{
     label::{Flags, Label},
     objects::{
         self, EndpointClient, InterruptClient, MemoryClient, ObjectError, ReservationClient,
-        SystemClient, TaskClient, ThreadClient,
+        SystemClient, TaskClient, ThreadClient, ThreadState,
     },
     operation::Interface,
     status::Cause,
@@ -113,6 +115,30 @@ pub(super) fn rights_of_endpoints(_: &mut World) -> Verdict {
         denied
     );
     check_eq!(task.set_fault_handler(&endpoint), Ok(()));
+    Ok(())
+}
+
+pub(super) fn calling_needs_its_right_though_a_server_waits(_: &mut World) -> Verdict {
+    let server = Server::echo()?;
+    let all = Rights::all() - Rights::FAR_ONLY;
+    let weak = server.endpoint.as_ref().derive(all - Rights::CALL)?;
+    let add = Label::call(number::ADD, INTERFACE.hash);
+    for (client, allowed) in [(server.endpoint.as_ref(), true), (&weak, false)] {
+        wait::for_state(server.thread(), ThreadState::Receiving)?;
+        let out = raw::call(client.handle(), add, &[1, 2]);
+        check_eq!(raw::refused(&out, Cause::Denied), !allowed);
+    }
+    Ok(())
+}
+
+pub(super) fn minted_badges_are_taken_back(_: &mut World) -> Verdict {
+    let endpoint = libipc::task().create_endpoint()?;
+    let minted = endpoint.mint(7, Rights::CALL.bits().into(), 1)?;
+    let handle = minted.as_ref().handle();
+    libipc::task().revoke(endpoint.as_ref().handle().0)?;
+    let out = raw::call_until(handle, Label::call(1, 1), &[], 1);
+    check!(raw::refused(&out, Cause::Denied));
+    check_eq!(endpoint.info()?.state, 0);
     Ok(())
 }
 

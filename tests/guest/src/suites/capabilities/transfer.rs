@@ -2,13 +2,14 @@
 
 use crate::{
     check::{Failure, Verdict},
+    child::{Plan, given},
     raw,
     run::World,
     wait,
 };
 use alloc::vec::Vec;
 use libipc::{
-    CallError, Capability, FOREVER,
+    CallError, Capability, FOREVER, Start,
     handle::{Handle, Rights},
     label::Label,
     message_buffer::word,
@@ -135,6 +136,42 @@ pub(super) fn transfer_is_all_or_nothing(_: &mut World) -> Verdict {
     for memory in memories {
         Capability::from(memory).into_handle();
     }
+    Ok(())
+}
+
+/// What a child runs that receives once, with all slots open.
+fn receiver(mut start: Start) -> Verdict {
+    let endpoint: EndpointClient = start.take("endpoint")?;
+    raw::open(4);
+    raw::receive(endpoint.as_ref().handle(), FOREVER);
+    Ok(())
+}
+
+pub(super) fn what_found_room_leaves_with_what_found_none(world: &mut World) -> Verdict {
+    let endpoint = libipc::task().create_endpoint()?;
+    let child = Plan::new(receiver)
+        .give(&[given("endpoint", &endpoint)])
+        .start(&world.image)?;
+    wait::for_state(Some(&child.thread), ThreadState::Receiving)?;
+    // No frame is left for the receiver's table, and one slot in it.
+    let mut taken = Vec::new();
+    while let Ok(memory) = child.task.create_memory(1) {
+        taken.push(memory);
+    }
+    let mut last = 0;
+    while let Ok(handle) = child.task.install(taken[0].as_ref(), 255) {
+        last = handle;
+    }
+    child.task.delete(last)?;
+    let before = child.task.info()?.capabilities;
+    let memories = memories()?;
+    for (index, memory) in memories[..2].iter().enumerate() {
+        raw::attach(index, memory.as_ref().handle());
+    }
+    raw::passing(3);
+    let out = raw::call(endpoint.as_ref().handle(), CALL.with_capabilities(2), &[]);
+    check!(raw::refused(&out, Cause::QuotaExceeded));
+    check_eq!(child.task.info()?.capabilities, before);
     Ok(())
 }
 
