@@ -110,6 +110,9 @@ pub const SUITES: &[Suite] = &[
             "a_table_grows_and_uses_its_slots_again",
             "a_table_is_listed_as_it_is",
             "a_table_that_cannot_grow_refuses_and_gives_all_back",
+            "revoking_ends_what_was_bound_with_it",
+            "deleting_leaves_what_was_bound_with_it",
+            "revoking_ends_a_fault_handler",
         ],
     },
     Suite {

@@ -1,11 +1,13 @@
 //! Capabilities: what no handle gives that was not given.
 
+mod bindings;
 mod forged;
 mod rights;
 mod table;
 mod transfer;
 
 use crate::run::{Case, cases};
+use bindings::*;
 use forged::*;
 use rights::*;
 use table::*;
@@ -40,4 +42,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_table_grows_and_uses_its_slots_again,
     a_table_is_listed_as_it_is,
     a_table_that_cannot_grow_refuses_and_gives_all_back,
+    revoking_ends_what_was_bound_with_it,
+    deleting_leaves_what_was_bound_with_it,
+    revoking_ends_a_fault_handler,
 ];
