@@ -70,9 +70,19 @@ impl<T, N: Through<T>> List<T, N> {
         self.first.get(k)
     }
 
+    /// The last object.
+    pub fn last<'k>(&self, k: Entered<'k>) -> Option<&'k T> {
+        self.last.get(k)
+    }
+
     /// The object after `object`.
     pub fn after<'k>(&self, k: Entered<'k>, object: &T) -> Option<&'k T> {
         N::node(object).next.get(k)
+    }
+
+    /// The object before `object`.
+    pub fn before<'k>(&self, k: Entered<'k>, object: &T) -> Option<&'k T> {
+        N::node(object).previous.get(k)
     }
 
     /// All objects, from the first on. The current one may be removed.

@@ -112,7 +112,7 @@ impl objects::Endpoint for On<'_, '_> {
         Ok(EndpointInfo {
             id: endpoint.id.get(),
             state: endpoint.state.get() as u64,
-            queued: endpoint.queued.get(),
+            queued: endpoint.senders.length(),
             receivers: endpoint.receivers.iter(k).take(COUNTED).count() as u64,
             signals: endpoint.signals.get(),
             sessions: endpoint.session_count.get(),

@@ -9,7 +9,7 @@ use crate::{
     },
     memory::copy::Stop,
     object::thread::Thread,
-    schedule::{budget, ready},
+    schedule::{budget, inherit},
 };
 use libipc_abi::{
     handle::Rights,
@@ -63,7 +63,7 @@ impl objects::Reply for On<'_, '_> {
         server.client.set(None);
         server.depth.set(0);
         // Donation ends where a reply is kept.
-        ready::set_effective(k, server, server.priority.get());
+        inherit::settle(k, server);
         budget::settle(k, server);
         Ok(ReplyClient(handle))
     }

@@ -8,7 +8,7 @@ use crate::{
     ipc::end,
     memory::{slab, space::Progress},
     object::thread::{State, Thread},
-    schedule::ready,
+    schedule::{inherit, ready},
 };
 use libipc_abi::{
     handle::Rights,
@@ -93,12 +93,7 @@ impl objects::Thread for On<'_, '_> {
         let priority = checked_priority(self.caller, priority)?;
         let k = self.caller.k;
         self.thread.priority.set(priority);
-        let served = self
-            .thread
-            .client
-            .get(k)
-            .map_or(0, |client| client.effective.get());
-        ready::set_effective(k, self.thread, priority.max(served));
+        inherit::settle(k, self.thread);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::{
         session::Session,
         thread::{State, Thread},
     },
-    schedule::ready,
+    schedule::{inherit, ready},
 };
 use libipc_abi::{
     FOREVER,
@@ -98,9 +98,9 @@ pub fn send(
         ready::unready(k, caller);
     } else {
         ready::unready(k, caller);
-        endpoint.senders.push(k, caller);
-        endpoint.queued.add(1);
         caller.state.set(State::Sending);
+        endpoint.senders.push(k, caller, inherit::rank(k, caller));
+        inherit::press(k, endpoint);
     }
     ready::set_alarm(k, caller, deadline);
     Ok(())

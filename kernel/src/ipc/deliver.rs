@@ -9,7 +9,7 @@ use crate::{
         session::Session,
         thread::{State, Thread},
     },
-    schedule::{budget, ready},
+    schedule::{budget, inherit, ready},
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
@@ -58,9 +58,8 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     receiver.depth.set(sender.depth.get() + 1);
     receiver.received.add(1);
     // The receiver runs at no less than the priority of whom it serves.
-    let priority = receiver.priority.get().max(sender.effective.get());
     budget::donate(k, sender, receiver);
-    ready::set_effective(k, receiver, priority);
+    inherit::settle(k, receiver);
     ready::hand_over(k, receiver);
     Ok(())
 }

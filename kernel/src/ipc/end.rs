@@ -10,7 +10,7 @@ use crate::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
     },
-    schedule::{budget, ready},
+    schedule::{budget, inherit, ready},
 };
 use libipc_abi::status::{Cause, Status, TransportError};
 
@@ -23,7 +23,7 @@ pub fn finish_call(k: Entered<'_>, client: &Thread) {
     if let Some(server) = client.server.take(k) {
         server.client.set(None);
         server.depth.set(0);
-        ready::set_effective(k, server, server.priority.get());
+        inherit::settle(k, server);
         budget::settle(k, server);
     }
     if let Some(session) = client.session.take(k) {
@@ -58,7 +58,7 @@ fn leave_queue(k: Entered<'_>, thread: &Thread) {
     let _guard = endpoint.lock.lock();
     if thread.state.get() == State::Sending {
         endpoint.senders.remove(k, thread);
-        endpoint.queued.take(1);
+        inherit::press(k, endpoint);
     } else {
         endpoint.receivers.remove(k, thread);
     }
@@ -146,7 +146,6 @@ pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     loop {
         let guard = endpoint.lock.lock();
         let sender = endpoint.senders.pop(k);
-        endpoint.queued.take(sender.is_some().into());
         let waiting = sender.or_else(|| endpoint.receivers.pop(k));
         drop(guard);
         let Some(waiting) = waiting else { break };

@@ -9,7 +9,7 @@ use crate::{
         endpoint::{Endpoint, State as EndpointState},
         thread::{State, Thread},
     },
-    schedule::ready,
+    schedule::{inherit, ready},
 };
 use libipc_abi::{
     FOREVER,
@@ -90,6 +90,7 @@ pub fn serve(k: Entered<'_>, thread: &Thread, endpoint: Option<&Endpoint>) {
     }
     let old = thread.serves.take(k);
     thread.serves.set(endpoint);
+    inherit::serve(k, thread, old, endpoint);
     if let Some(old) = old {
         old.servers.take(1);
         old.release(k);
@@ -113,7 +114,7 @@ pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> O
         return Some(false);
     }
     while let Some(sender) = endpoint.senders.pop(k) {
-        endpoint.queued.take(1);
+        inherit::press(k, endpoint);
         match deliver::message(k, sender, receiver) {
             Ok(()) => return Some(true),
             Err(cause) => end::undeliverable(k, sender, cause),

@@ -15,7 +15,8 @@ use libipc_abi::{handle::Handle, status::Cause};
 /// Sees to it that nobody waits at the endpoint who need not: soon, when the kernel
 /// is left.
 pub fn settle_later(k: Entered<'_>, endpoint: &Endpoint) {
-    if !endpoint.unsettled.replace(true) {
+    if !endpoint.unsettled.get() {
+        endpoint.set_unsettled(k, true);
         endpoint.uses.add(1);
         k.kernel.unsettled.push(k, endpoint);
     }
@@ -30,7 +31,7 @@ pub fn settle(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     if met == Progress::Again || look(k, endpoint) == Progress::Again {
         return Progress::Again;
     }
-    endpoint.unsettled.set(false);
+    endpoint.set_unsettled(k, false);
     k.kernel.unsettled.remove(k, endpoint);
     endpoint.release(k);
     Progress::Done
@@ -74,14 +75,20 @@ fn look(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     while endpoint.is_looked_at()
         && let Some(thread) = endpoint.look(k)
     {
-        if !may_wait(k, thread, endpoint) {
-            end::interrupt(k, thread, Cause::Revoked);
-        }
+        look_at(k, endpoint, thread);
         if k.wanted() {
             return Progress::Again;
         }
     }
     Progress::Done
+}
+
+/// Ends the thread's wait at the endpoint if a look is going on there and what it
+/// waits through is gone.
+pub fn look_at(k: Entered<'_>, endpoint: &Endpoint, thread: &Thread) {
+    if endpoint.is_looked_at() && !may_wait(k, thread, endpoint) {
+        end::interrupt(k, thread, Cause::Revoked);
+    }
 }
 
 /// Whether what the thread waits through is still there.

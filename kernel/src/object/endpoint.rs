@@ -6,12 +6,15 @@ use crate::{
     list::{List, Node, Through},
     memory::slab::{self, Object},
     object::{
-        line::Line,
+        line::{Line, Senders},
         session::{All, Closed, Session},
         task::Task,
         thread::Thread,
     },
-    schedule::core::Core,
+    schedule::{
+        core::Core,
+        inherit::{self, PRESSED},
+    },
 };
 
 /// Whether calls get through.
@@ -45,15 +48,13 @@ pub struct Endpoint {
     /// Who pays for sessions.
     pub payer: Link<Task>,
     /// Threads whose calls wait for a receiver.
-    pub senders: Line,
-    /// How many.
-    pub queued: Word<u64>,
+    pub senders: Senders,
     /// Threads that wait for messages.
     pub receivers: Line,
     /// The core that all of them belong to, if it is one.
     core: Link<Core>,
-    /// The same while the endpoint is open and no look at who waits is going on: the
-    /// core whose fast path may deliver here. Everybody else takes the kernel's lock.
+    /// The same while the endpoint is open and settled: the core whose fast path may
+    /// deliver here. Everybody else takes the kernel's lock.
     pub home: Link<Core>,
     /// Looks for waits through capabilities that are gone: how many began, and how
     /// many of them have ended ([`crate::ipc::waits::revoke`]).
@@ -62,6 +63,8 @@ pub struct Endpoint {
     pub looks_ended: Word<u64>,
     /// Threads that last received here.
     pub servers: Word<u64>,
+    /// Those of them that callers in line press.
+    pub pressed: [Link<Thread>; PRESSED],
     /// Signal bits that nobody has taken.
     pub signals: Word<u64>,
     /// All sessions.
@@ -109,14 +112,14 @@ impl Endpoint {
                 id: Word::new(k.kernel.new_id()),
                 state: Word::new(State::Open),
                 payer: Link::none(),
-                senders: Line::default(),
-                queued: Word::default(),
+                senders: Senders::default(),
                 receivers: Line::default(),
                 core: Link::none(),
                 home: Link::none(),
                 looks_begun: Word::default(),
                 looks_ended: Word::default(),
                 servers: Word::default(),
+                pressed: Default::default(),
                 signals: Word::default(),
                 sessions: List::empty(),
                 session_count: Word::default(),
@@ -142,6 +145,7 @@ impl Endpoint {
     pub fn set_state(&self, k: Entered<'_>, state: State) {
         self.state.set(state);
         self.find_home(k);
+        inherit::press(k, self);
     }
 
     /// `receiver`, which belongs to that core, waits here from now on.
@@ -188,8 +192,15 @@ impl Endpoint {
         next
     }
 
+    /// Whether somebody may wait here who need not.
+    pub fn set_unsettled(&self, k: Entered<'_>, unsettled: bool) {
+        self.unsettled.set(unsettled);
+        self.find_home(k);
+    }
+
     fn find_home(&self, k: Entered<'_>) {
-        let open = self.state.get() == State::Open && k.kernel.fast.get() && !self.is_looked_at();
+        let open = self.state.get() == State::Open && k.kernel.fast.get();
+        let open = open && !self.unsettled.get();
         self.home.set(self.core.get(k).filter(|_| open));
     }
 

@@ -119,8 +119,14 @@ pub struct Thread {
     pub next_core: Word<usize>,
     /// 0 to 255.
     pub priority: Word<u8>,
-    /// The same, or its client's if that is higher.
+    /// The same, or its client's or what presses it if that is higher.
     pub effective: Word<u8>,
+    /// The rank of the first in line at the endpoint that it serves, if it is one
+    /// of those that are pressed ([`crate::schedule::inherit`]).
+    pub press: Word<u8>,
+    /// By what it has its place in line, while its call waits in one.
+    pub rank: Word<u8>,
+    first_of_rank: Node<Thread>,
     /// Its own time; counted in the reservation's uses.
     pub reservation: Link<Reservation>,
     /// The time that it runs on: its own, or its client's while it serves. None
@@ -201,6 +207,16 @@ impl Through<Thread> for InQueue {
     }
 }
 
+/// The first of each rank in an endpoint's line.
+#[derive(Debug)]
+pub struct FirstOfRank;
+
+impl Through<Thread> for FirstOfRank {
+    fn node(object: &Thread) -> &Node<Thread> {
+        &object.first_of_rank
+    }
+}
+
 /// The threads of a task.
 #[derive(Debug)]
 pub struct InTask;
@@ -246,6 +262,9 @@ impl Thread {
                 next_core: Word::new(k.core.number),
                 priority: Word::new(start.priority),
                 effective: Word::new(start.priority),
+                press: Word::default(),
+                rank: Word::default(),
+                first_of_rank: Node::default(),
                 reservation: Link::none(),
                 runs_on: Link::none(),
                 passive: Word::default(),

@@ -13,7 +13,7 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
-    schedule::ready,
+    schedule::inherit,
 };
 use libipc_abi::{
     FOREVER,
@@ -328,9 +328,7 @@ impl Side {
             Step::Priority(thread, priority) if self.threads[thread].state.get() != State::Dead => {
                 let thread = self.threads[thread];
                 thread.priority.set(priority);
-                let served = thread.client.get(k);
-                let served = served.map_or(0, |client| client.effective.get());
-                ready::set_effective(k, thread, priority.max(served));
+                inherit::settle(k, thread);
             }
             Step::Pause(endpoint) if self.is(endpoint, EndpointState::Open) => {
                 self.endpoints[endpoint].set_state(k, EndpointState::Paused);

@@ -22,7 +22,7 @@ fn time_runs_out_in_the_queue_and_with_the_server() {
     m.at(1500);
     assert_eq!(m.result(pair.client).status, refused(Cause::TimedOut));
     assert_eq!(
-        (pair.endpoint.queued.get(), pair.endpoint.uses.get()),
+        (pair.endpoint.senders.length(), pair.endpoint.uses.get()),
         (0, 2)
     );
 

@@ -25,6 +25,7 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
+    schedule::inherit,
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::handle::Rights;
@@ -256,8 +257,20 @@ fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpo
     };
     let senders = endpoint.senders.iter(k).count();
     assert_eq!(senders, waits(State::Sending), "queue of senders");
-    assert_eq!(endpoint.queued.get(), senders as u64, "queued");
+    assert_eq!(endpoint.senders.length(), senders as u64, "queued");
     let receivers = endpoint.receivers.iter(k).count();
+    let line: Vec<_> = endpoint.senders.iter(k).collect();
+    assert!(line.is_sorted_by_key(|thread| core::cmp::Reverse(thread.rank.get())));
+    let mut firsts: Vec<_> = line.clone();
+    firsts.dedup_by_key(|thread| thread.rank.get());
+    let known: Vec<_> = endpoint.senders.firsts(k).map(address::<Thread>).collect();
+    let firsts: Vec<_> = firsts.into_iter().map(address::<Thread>).collect();
+    assert_eq!(known, firsts, "first of each rank");
+    let mut pressed = endpoint.pressed.iter().filter_map(|one| one.get(k));
+    assert!(
+        pressed.all(|one| one.serves.is(endpoint)),
+        "it presses its servers"
+    );
     let serve = |thread: &&&Thread| thread.serves.is(endpoint);
     let servers = census.threads.iter().filter(serve).count();
     assert_eq!(endpoint.servers.get(), servers as u64, "servers");
@@ -297,7 +310,19 @@ fn check_thread(k: Entered<'static>, census: &Census, thread: &'static Thread) {
     }
     if let Some(client) = thread.client.get(k) {
         assert!(client.server.is(thread), "a client is served by its server");
-        assert!(thread.effective.get() >= thread.priority.get());
+    }
+    let client = thread
+        .client
+        .get(k)
+        .map_or(0, |client| client.effective.get());
+    let priority = thread.priority.get().max(client).max(thread.press.get());
+    assert_eq!(thread.effective.get(), priority, "priority");
+    let serves = thread.serves.get(k);
+    let pressed = serves.filter(|endpoint| endpoint.pressed.iter().any(|one| one.is(thread)));
+    let press = pressed.map_or(0, |endpoint| inherit::pressing(k, endpoint));
+    assert_eq!(thread.press.get(), press, "pressed");
+    if thread.state.get() == State::Sending {
+        assert_eq!(thread.rank.get(), inherit::rank(k, thread), "rank");
     }
     let state = thread.state.get();
     let task = thread.task.get(k);

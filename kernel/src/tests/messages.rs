@@ -29,10 +29,10 @@ fn words_travel_both_ways() {
 fn a_caller_waits_for_a_receiver() {
     let pair = Pair::new();
     assert_eq!(pair.machine.call(pair.client, pair.use_, LABEL, &[7]), None);
-    assert_eq!(pair.endpoint.queued.get(), 1);
+    assert_eq!(pair.endpoint.senders.length(), 1);
     let request = pair.machine.receive(pair.server, pair.serve).unwrap();
     assert_eq!((request.status, request.words[0]), (MESSAGE, 7));
-    assert_eq!(pair.endpoint.queued.get(), 0);
+    assert_eq!(pair.endpoint.senders.length(), 0);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn impossible_labels_are_malformed() {
         let out = m.call(pair.client, pair.use_, label, &[]).unwrap();
         assert_eq!(out.status, refused(Cause::Malformed), "{label:?}");
     }
-    assert_eq!(pair.endpoint.queued.get(), 0);
+    assert_eq!(pair.endpoint.senders.length(), 0);
 }
 
 #[test]

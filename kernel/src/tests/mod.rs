@@ -10,6 +10,7 @@ mod differential;
 mod ends;
 mod exploration;
 mod faults;
+mod inherit;
 mod invariants;
 mod leases;
 mod machine;

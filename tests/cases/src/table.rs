@@ -366,6 +366,8 @@ pub const SUITES: &[Suite] = &[
             "every_call_has_one_outcome",
             "equal_priorities_take_turns_without_yielding",
             "callers_take_turns_with_their_equals",
+            "who_is_in_line_is_not_held_up_by_those_between",
+            "a_raised_priority_travels_down_the_chain",
         ],
     },
     Suite {

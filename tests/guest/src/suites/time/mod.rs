@@ -2,6 +2,7 @@
 //! clock counts instructions, so what is measured here is the same on any host.
 
 mod hogs;
+mod inversion;
 
 use crate::{
     check::{Failure, Verdict},
@@ -15,6 +16,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
+use inversion::*;
 use libipc::{
     CallError, FOREVER,
     handle::Rights,
@@ -39,6 +41,8 @@ pub(crate) const CASES: &[Case] = cases![
     every_call_has_one_outcome,
     equal_priorities_take_turns_without_yielding,
     callers_take_turns_with_their_equals,
+    who_is_in_line_is_not_held_up_by_those_between,
+    a_raised_priority_travels_down_the_chain,
 ];
 
 const SMALL: usize = 16 * 1024;
