@@ -213,9 +213,11 @@ pub struct Entered<'k> {
 
 impl<'k> Entered<'k> {
     /// Whether an operation that can be interrupted should stop: an interrupt
-    /// waits, or another core to enter the kernel, or much to be freed.
+    /// waits, or another core to enter the kernel, or much to be freed, or somebody
+    /// to run.
     pub fn wanted(self) -> bool {
-        Port::interrupt_waits() || self.kernel.lock.wanted() || slab::is_crowded(self)
+        let waits = Port::interrupt_waits() || self.kernel.lock.wanted();
+        waits || slab::is_crowded(self) || self.core.loses_patience()
     }
 
     /// For the report of a bug: the other cores are being stopped, and it does

@@ -48,6 +48,8 @@ pub struct Kernel {
     pub dying_tasks: List<Task, task::Dying>,
     /// Memory that is being given back.
     pub dying_memory: List<Memory, memory::Dying>,
+    /// The highest priority of who put off any of these; they go on with it.
+    pub urgency: Word<u8>,
     /// Pays for the first task.
     pub boot_task: Task,
     /// How many of the cores there are.
@@ -88,6 +90,7 @@ impl Kernel {
             unsettled: List::empty(),
             dying_tasks: List::empty(),
             dying_memory: List::empty(),
+            urgency: Word::zeroed(),
             boot_task: Task::new(),
             core_count: Word::zeroed(),
             fast: Word::zeroed(),
@@ -116,6 +119,19 @@ impl Kernel {
     /// Whether `begin` was called.
     pub fn has_begun(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// Something is put off until the kernel is left, with the priority of who runs.
+    pub fn put_off(&self, k: Entered<'_>) {
+        let current = k.core.current.get(k);
+        let priority = current.map_or(u8::MAX, |thread| thread.effective.get());
+        self.urgency.set(self.urgency.get().max(priority));
+    }
+
+    /// Whether something was put off and is not done.
+    pub fn has_put_off(&self) -> bool {
+        let settled = self.unsettled.is_empty();
+        !(settled && self.dying_tasks.is_empty() && self.dying_memory.is_empty())
     }
 
     /// A number that no other object of this boot has.

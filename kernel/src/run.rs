@@ -92,9 +92,30 @@ fn interrupts(k: Entered<'_>) {
     }
 }
 
-/// Goes on with what was put off, until something else waits.
+/// Steps of what was put off that somebody who is to run waits for.
+const STEPS: u64 = 4;
+
+/// Goes on with what was put off, until something else waits. It is done with the
+/// priority of who put it off: who is to run and has a higher one waits for a few
+/// steps only, and the timer sees to the rest.
 fn reap(k: Entered<'_>) {
+    let kernel = k.kernel;
+    if !kernel.has_put_off() {
+        return;
+    }
+    // Its interrupt is what stops this.
+    k.core.expect_alarms();
+    let urgency = kernel.urgency.get();
+    if k.core.claim(k) > u64::from(urgency) + 1 {
+        k.core.set_patience(Some(STEPS));
+    }
     while reap_first(k) == Some(Progress::Done) && !k.wanted() {}
+    k.core.set_patience(None);
+    // What this puts off itself is no more urgent.
+    kernel.urgency.set(match kernel.has_put_off() {
+        true => urgency,
+        false => 0,
+    });
 }
 
 /// Takes the first thing apart that was ended, after what was put off at endpoints.

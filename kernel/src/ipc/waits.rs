@@ -19,6 +19,7 @@ pub fn settle_later(k: Entered<'_>, endpoint: &Endpoint) {
         endpoint.set_unsettled(k, true);
         endpoint.uses.add(1);
         k.kernel.unsettled.push(k, endpoint);
+        k.kernel.put_off(k);
     }
 }
 

@@ -145,6 +145,7 @@ impl Memory {
     pub fn release(&self, k: Entered<'_>) {
         if self.uses.take(1) == 0 {
             k.kernel.dying_memory.push(k, self);
+            k.kernel.put_off(k);
         }
     }
 

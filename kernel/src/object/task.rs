@@ -186,6 +186,7 @@ impl Task {
             Err(error) => {
                 task.dying.set(true);
                 k.kernel.dying_tasks.push(k, task);
+                k.kernel.put_off(k);
                 return Err(error);
             }
         }
@@ -202,6 +203,7 @@ impl Task {
             parent.children.remove(k, self);
         }
         k.kernel.dying_tasks.push(k, self);
+        k.kernel.put_off(k);
     }
 
     /// Takes a step in taking a dying task apart: a child, a thread, a region, a

@@ -38,6 +38,11 @@ pub fn slice() -> u64 {
     Port::frequency() / SLICES_PER_SECOND
 }
 
+/// How long a thread runs before what was put off with a lower priority goes on.
+pub fn pause() -> u64 {
+    slice() / 200
+}
+
 /// A core. Written by who is inside the kernel. The large fields come last, so
 /// that the others are near its address.
 #[repr(C)]
@@ -69,6 +74,8 @@ pub struct Core {
     pub switches: Word<u64>,
     /// Messages on the fast path so far: each is a system call and a switch.
     passed: Word<u64>,
+    /// Steps that are left for what was put off, + 1; 0 if there is no hurry.
+    patience: Word<u64>,
     /// The thread that goes on with the current one's slice.
     heir: Link<Thread>,
     /// Ready threads.
@@ -96,6 +103,7 @@ impl Core {
             interrupts: Word::zeroed(),
             switches: Word::zeroed(),
             passed: Word::zeroed(),
+            patience: Word::zeroed(),
             heir: Link::none(),
         }
     }
@@ -227,6 +235,44 @@ impl Core {
         (self.calls.get() + passed, self.switches.get() + passed)
     }
 
+    /// The priority of who is to run now, + 1; 0 if nobody is.
+    pub fn claim(&self, k: Entered<'_>) -> u64 {
+        if self.alarms.next() <= Port::now() {
+            // Whoever wakes then.
+            return 1 << 8;
+        }
+        let ready = |thread: &&Thread| thread.state.get() == State::Ready;
+        let current = self.current.get(k).filter(ready);
+        let own = current.map_or(0, |thread| u64::from(thread.effective.get()) + 1);
+        own.max(self.queue.top())
+    }
+
+    /// So many steps more, if at all, until somebody is to run.
+    pub fn set_patience(&self, steps: Option<u64>) {
+        self.patience.set(steps.map_or(0, |steps| steps + 1));
+    }
+
+    /// One step less; whether none is left.
+    pub fn loses_patience(&self) -> bool {
+        match self.patience.get() {
+            0 => false,
+            1 => true,
+            left => {
+                self.patience.set(left - 1);
+                false
+            }
+        }
+    }
+
+    /// Sees to it that the timer rings no later than when the next wait ends.
+    pub fn expect_alarms(&self) {
+        let next = self.alarms.next();
+        if next < self.alarm.get() {
+            self.alarm.set(next);
+            Port::set_alarm(next);
+        }
+    }
+
     /// The current thread lets others of its priority run.
     pub fn yield_now(&self) {
         self.slice_end.set(0);
@@ -281,8 +327,7 @@ impl Core {
         {
             ready::migrate(k, current);
         }
-        // What was put off because much is to be freed goes on at once.
-        self.arm(k, next, looks == 0 || slab::is_crowded(k), now);
+        self.arm(k, next, looks == 0, now);
         next
     }
 
@@ -369,7 +414,16 @@ impl Core {
     /// Sets the timer for the next wait that ends, or slice or budget that is
     /// over.
     fn arm(&self, k: Entered<'_>, next: Option<&Thread>, more: bool, now: u64) {
-        let mut alarm = if more { 0 } else { self.alarms.next() };
+        // What was put off because much is to be freed goes on at once, and because
+        // somebody is to run after a while.
+        let mut alarm = if more || slab::is_crowded(k) {
+            0
+        } else {
+            self.alarms.next()
+        };
+        if k.kernel.has_put_off() {
+            alarm = alarm.min(now.saturating_add(pause()));
+        }
         if let Some(time) = next.and_then(|next| next.runs_on.get(k)) {
             alarm = alarm.min(now.saturating_add(time.left.get()));
         }

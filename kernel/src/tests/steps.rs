@@ -307,6 +307,61 @@ fn a_look_goes_on_when_who_began_it_has_ended() {
     invariants::check(m, |_| 1);
 }
 
+/// A task with so many capabilities, killed by a thread of this priority.
+fn dying(m: &Machine, capabilities: usize, priority: u8) -> &'static Task {
+    let task = m.task(100);
+    let (endpoint, _) = m.endpoint(m.root);
+    for _ in 0..capabilities {
+        m.give(task, Target::Endpoint(endpoint, None, 0), Rights::CALL);
+    }
+    let killer = m.thread_of(m.root, priority);
+    m.run(killer);
+    task.kill(m.k);
+    killer.end(m.k);
+    killer.detach(m.k);
+    task
+}
+
+#[test]
+fn what_is_put_off_has_the_priority_of_who_put_it_off() {
+    const CAPABILITIES: usize = 500;
+    let m = Machine::new(1024);
+    let task = dying(&m, CAPABILITIES, 50);
+    let left = || task.table.count.get() as usize;
+    // Who has a higher one waits for some steps, and then a while runs.
+    let high = m.thread_of(m.root, 60);
+    host::set_now(5000);
+    for round in 1..10 {
+        m.leave();
+        assert!(m.k.core.current.is(high));
+        assert!(left() + 8 * round >= CAPABILITIES, "{} left", left());
+        assert_eq!(host::alarm(), 5000 + crate::schedule::core::pause());
+    }
+    assert!(left() < CAPABILITIES);
+    // One of the same waits until it is done.
+    high.priority.set(50);
+    crate::schedule::inherit::settle(m.k, high);
+    m.leave();
+    assert!(task.reaped.get());
+    assert_eq!(m.k.kernel.urgency.get(), 0);
+    invariants::check(&m, |_| 1);
+}
+
+#[test]
+fn nobody_who_wakes_waits_for_what_is_put_off() {
+    let m = Machine::new(1024);
+    let sleeper = m.thread_of(m.root, 1);
+    assert_eq!(m.receive_until(sleeper, Handle::NULL, 9000), None);
+    let task = dying(&m, 500, 254);
+    host::set_now(9000);
+    m.leave();
+    assert!(m.k.core.current.is(sleeper));
+    assert!(!task.reaped.get());
+    m.receive(sleeper, Handle::NULL);
+    assert!(task.reaped.get());
+    invariants::check(&m, |_| 1);
+}
+
 #[test]
 fn message_buffers_use_their_places_again() {
     let m = Machine::new(512);

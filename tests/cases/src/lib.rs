@@ -13,7 +13,8 @@ pub use report::Line;
 pub use selection::{MAX_CASES, Selection};
 pub use table::{SUITES, Suite};
 
-/// Begins each line of the outcome matrix, which the suite `conformance` prints.
+/// Begins each line of the outcome matrix, which the suite `conformance` prints, and
+/// of what other cases measured.
 pub const MATRIX: &str = "[matrix] ";
 
 /// Stands in a test system's page for the argument that selects the cases:

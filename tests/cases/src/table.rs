@@ -368,6 +368,9 @@ pub const SUITES: &[Suite] = &[
             "callers_take_turns_with_their_equals",
             "who_is_in_line_is_not_held_up_by_those_between",
             "a_raised_priority_travels_down_the_chain",
+            "revoking_a_wide_tree_delays_nobody",
+            "revoking_a_deep_tree_delays_nobody",
+            "taking_a_full_task_apart_delays_nobody",
         ],
     },
     Suite {

@@ -3,6 +3,7 @@
 
 mod hogs;
 mod inversion;
+mod latency;
 
 use crate::{
     check::{Failure, Verdict},
@@ -17,6 +18,7 @@ use core::{
     time::Duration,
 };
 use inversion::*;
+use latency::*;
 use libipc::{
     CallError, FOREVER,
     handle::Rights,
@@ -43,6 +45,9 @@ pub(crate) const CASES: &[Case] = cases![
     callers_take_turns_with_their_equals,
     who_is_in_line_is_not_held_up_by_those_between,
     a_raised_priority_travels_down_the_chain,
+    revoking_a_wide_tree_delays_nobody,
+    revoking_a_deep_tree_delays_nobody,
+    taking_a_full_task_apart_delays_nobody,
 ];
 
 const SMALL: usize = 16 * 1024;
