@@ -60,23 +60,27 @@ impl<T: Bits> Word<T> {
 
     /// The value.
     pub fn get(&self) -> T {
-        T::from_bits(self.0.load(Relaxed))
+        T::from_bits(self.bits())
     }
 
     /// Replaces the value.
     pub fn set(&self, value: T) {
-        self.0.store(value.to_bits(), Relaxed);
+        self.set_bits(value.to_bits());
     }
 
     /// The value as a word.
     #[inline(always)]
     pub fn bits(&self) -> u64 {
+        #[cfg(test)]
+        touched::note(&self.0, false);
         self.0.load(Relaxed)
     }
 
     /// Replaces the value by one whose word this is.
     #[inline(always)]
     pub fn set_bits(&self, bits: u64) {
+        #[cfg(test)]
+        touched::note(&self.0, true);
         self.0.store(bits, Relaxed);
     }
 
@@ -126,6 +130,8 @@ impl<T> Link<T> {
 
     /// The object.
     pub fn get<'k>(&self, _: Entered<'k>) -> Option<&'k T> {
+        #[cfg(test)]
+        touched::note(&self.0, false);
         let pointer = self.0.load(Relaxed);
         // SAFETY: the pointer is null or was made from a reference by `set`, and
         // the two rules above keep it valid while this core is in the kernel.
@@ -138,6 +144,8 @@ impl<T> Link<T> {
     /// Leads to `target` from now on.
     pub fn set(&self, target: Option<&T>) {
         let pointer = target.map_or(ptr::null_mut(), |object| ptr::from_ref(object).cast_mut());
+        #[cfg(test)]
+        touched::note(&self.0, true);
         self.0.store(pointer, Relaxed);
     }
 
@@ -162,5 +170,44 @@ impl<T> Link<T> {
 impl<T> Default for Link<T> {
     fn default() -> Self {
         Self::none()
+    }
+}
+
+/// Which cache lines a test reads and writes through [`Word`]s and [`Link`]s.
+#[cfg(test)]
+pub(crate) mod touched {
+    use std::{cell::RefCell, collections::BTreeSet, thread_local};
+
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+
+    /// Numbers of lines.
+    #[derive(Default)]
+    pub(crate) struct Lines {
+        pub(crate) read: BTreeSet<usize>,
+        pub(crate) written: BTreeSet<usize>,
+    }
+
+    thread_local! {
+        static LINES: RefCell<Option<Lines>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn note<T>(place: &T, written: bool) {
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                let line = core::ptr::from_ref(place).addr() / LINE;
+                match written {
+                    true => lines.written.insert(line),
+                    false => lines.read.insert(line),
+                };
+            }
+        });
+    }
+
+    /// The lines that `what` touches.
+    pub(crate) fn by(what: impl FnOnce()) -> Lines {
+        LINES.set(Some(Lines::default()));
+        what();
+        LINES.take().expect("it was set")
     }
 }

@@ -38,6 +38,7 @@ impl Bits for State {
 }
 
 /// An endpoint. Its queues and sessions are written under `lock`.
+#[repr(align(64))]
 pub struct Endpoint {
     /// Guards everything here; taken before a session's and a core's.
     pub lock: spin::Mutex<()>,

@@ -10,6 +10,7 @@ use crate::{
 
 /// A badge of an endpoint. Written under the endpoint's lock.
 #[derive(Default)]
+#[repr(align(64))]
 pub struct Session {
     /// Unique number.
     pub id: Word<u64>,

@@ -101,7 +101,7 @@ pub struct PendingFault {
 }
 
 /// A thread.
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Thread {
     /// User registers; assembly reads and writes them. First, so that a pointer
     /// to them is one to the thread.

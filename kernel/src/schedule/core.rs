@@ -45,7 +45,7 @@ pub fn pause() -> u64 {
 
 /// A core. Written by who is inside the kernel. The large fields come last, so
 /// that the others are near its address.
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Core {
     /// Its number, 0 for the one that booted.
     pub number: usize,

@@ -16,6 +16,7 @@ mod leases;
 mod machine;
 mod memory;
 mod messages;
+mod pairs;
 mod quotas;
 mod random;
 mod relending;
