@@ -136,6 +136,9 @@ pub struct Test {
     /// CPU model of guest tests, as in `run`
     #[arg(long, value_name = "MODEL")]
     pub cpu: Option<String>,
+    /// Guest tests without the kernel's fast path for messages
+    #[arg(long)]
+    pub slow_path: bool,
     /// Only the host's tests
     #[arg(long, conflicts_with = "guest")]
     pub host: bool,

@@ -28,6 +28,8 @@ pub struct Machine {
     pub memory: u64,
     /// CPU model.
     pub cpu: String,
+    /// The kernel is to have no fast path for messages.
+    pub slow_path: bool,
 }
 
 impl Machine {
@@ -38,6 +40,7 @@ impl Machine {
             smp: options.smp,
             memory: options.memory.map_or(memory, |size| size.0),
             cpu: cpu(options.arch, options.cpu.as_deref()),
+            slow_path: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Machine {
             smp,
             memory,
             cpu: cpu(arch, None),
+            slow_path: false,
         }
     }
 
@@ -122,6 +126,9 @@ impl Machine {
             command.arg("-semihosting");
         }
         command.arg("-kernel").arg(image);
+        if self.slow_path {
+            command.args(["-append", "slow-path"]);
+        }
         command
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use tessera_page::Page;
 use xtask::arch::Arch;
 use xtask::commands::build_system;
-use xtask::commands::test::GUEST_CPU;
+use xtask::commands::test::{GUEST_CPU, GUEST_SLOW_PATH};
 use xtask::image::Parts;
 use xtask::machine::Machine;
 use xtask::workspace::target;
@@ -37,7 +37,8 @@ impl Images {
         let mut page = parts.page().clone();
         change(&mut page);
         let cpu = std::env::var(GUEST_CPU).ok();
-        let machine = Machine::plain(arch, smp, page.ram).with_cpu(cpu.as_deref());
+        let mut machine = Machine::plain(arch, smp, page.ram).with_cpu(cpu.as_deref());
+        machine.slow_path = std::env::var_os(GUEST_SLOW_PATH).is_some();
         let path = target().join("tessera/tests").join(format!("{name}.bin"));
         parts.write_to(&path, &page)?;
         machine.check_fit(std::fs::metadata(&path)?.len())?;

@@ -18,6 +18,8 @@ pub const GUEST_TESTS: &str = "TESSERA_GUEST_TESTS";
 pub const GUEST_ARCH: &str = "TESSERA_GUEST_ARCH";
 /// The one number of cores to test on, if set.
 pub const GUEST_SMP: &str = "TESSERA_GUEST_SMP";
+/// Set if the guest's kernel is to have no fast path.
+pub const GUEST_SLOW_PATH: &str = "TESSERA_GUEST_SLOW_PATH";
 
 /// Whether to print the outcome matrix, if set.
 pub const GUEST_MATRIX: &str = "TESSERA_GUEST_MATRIX";
@@ -65,6 +67,9 @@ pub fn test(options: Test) -> Result<ExitCode> {
         }
         if let Some(cpu) = &options.cpu {
             command.env(GUEST_CPU, cpu);
+        }
+        if options.slow_path {
+            command.env(GUEST_SLOW_PATH, "yes");
         }
         good &= run(&mut command, &options, &mut totals)?;
     }
