@@ -132,19 +132,26 @@ impl<'k> Inside<'k> {
         kernel.lock.take();
         let core = &kernel.cores[Port::core() % CORES];
         let inside = Inside { kernel, core };
-        for other in inside.others() {
+        if kernel.core_count.get() > 1 {
+            inside.bar_others();
+        }
+        core.attend(inside.entered());
+        inside
+    }
+
+    /// From now on no other core is on its way either.
+    fn bar_others(&self) {
+        for other in self.others() {
             other.bar();
         }
         // Ordered with the fence in `pass`: either the core there sees that it is
         // barred, or this one sees that it is on its way.
         fence(SeqCst);
-        for other in inside.others() {
+        for other in self.others() {
             while other.passing.load(Acquire) {
                 core::hint::spin_loop();
             }
         }
-        core.attend(inside.entered());
-        inside
     }
 
     fn others(&self) -> impl Iterator<Item = &'k Core> {
@@ -167,8 +174,8 @@ impl<'k> Inside<'k> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        for other in self.others() {
-            other.unbar();
+        if self.kernel.core_count.get() > 1 {
+            self.others().for_each(Core::unbar);
         }
         self.kernel.lock.give();
     }

@@ -10,8 +10,9 @@
 //! | deadline | badge | x10 | t2 |
 //! | kept reply, or the request acted for | request id | x11 | t3 |
 //!
-//! All other caller-saved registers, and the floating-point and vector
-//! registers, are cleared by a call.
+//! All other caller-saved registers are cleared by a call. Of the floating-point
+//! and vector registers `v8` to `v15` and `FPCR`, or `fs0` to `fs11` and `fcsr`, are
+//! kept; all others are cleared.
 
 use crate::{handle::Handle, label::Label};
 

@@ -172,15 +172,19 @@ fn call_timeout(world: &World) -> Measured {
     let client = endpoint
         .mint_client::<TargetClient>(1)?
         .with_timeout(timeout);
-    let idle = || Ok::<_, AnyError>(world.counters.counters()?.idle);
-    let before = idle()?;
-    let times = TIMES / 8;
-    let (_, taken) = repeat(times, || match client.add(1, 2) {
+    let idle = || Ok::<_, AnyError>(libipc::time::from_ticks(world.counters.counters()?.idle));
+    let wait = || match client.add(1, 2) {
         Err(_) => Ok(()),
         Ok(_) => Err(AnyError::new("somebody answered")),
-    })?;
-    let idle = libipc::time::from_ticks(idle()? - before);
-    Ok((times, taken.saturating_sub(idle)))
+    };
+    let times = TIMES / 8;
+    repeat(1, wait)?;
+    let (idle_before, begin) = (idle()?, Instant::now());
+    for _ in 0..times {
+        wait()?;
+    }
+    let taken = begin.elapsed();
+    Ok((times, taken.saturating_sub(idle()? - idle_before)))
 }
 
 /// From a thread of lower priority than the one that waits.
