@@ -185,6 +185,9 @@ impl Drop for Inside<'_> {
 /// or wants something of this one. What `way` writes is the core's own: itself, its
 /// threads, and endpoints where no other core's threads receive
 /// ([`crate::object::endpoint::Endpoint::home`]).
+///
+/// If it gets anywhere, the core is on its way until [`Core::passing`] is cleared:
+/// a port does that once it has loaded the registers, which others may write then.
 #[inline(always)]
 pub fn pass<'k, R>(
     kernel: &'k Kernel,
@@ -202,7 +205,9 @@ pub fn pass<'k, R>(
     } else {
         None
     };
-    core.passing.store(false, Release);
+    if result.is_none() {
+        core.passing.store(false, Release);
+    }
     result
 }
 

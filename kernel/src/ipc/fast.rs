@@ -20,7 +20,9 @@ use libipc_abi::{
     label::{Flags, Label},
 };
 
-/// Whose registers a port loads to leave the kernel by the fast path.
+/// Whose registers a port loads to leave the kernel by the fast path. Once it has
+/// the words it clears the core's [`Core::passing`], not before: their owner may be
+/// given another message by another core then.
 #[repr(C)]
 pub struct Passed {
     /// The thread that runs now; null if the slow path is to do the call.

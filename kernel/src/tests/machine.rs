@@ -21,7 +21,7 @@ use crate::{
     schedule::ready,
     syscall,
 };
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use libipc_abi::{
     FOREVER, PAGE,
     buffer::word,
@@ -224,6 +224,7 @@ impl Machine {
         let next = fast::pass(k, call.handle, call.label, call.deadline, call.request);
         if let Some(next) = next {
             host::pass_words(&thread.context, &next.context);
+            k.core.passing.store(false, Release);
         }
         next.is_some()
     }

@@ -125,6 +125,7 @@ call_trap:
     ldr     x12, [x12, #{STACK}]
     mov     sp, x12
     mov     x29, x12                        // the frame record of tessera_run
+    mov     x19, x5
     cmp     x13, #{FP_LOADED}
     b.eq    2f
 0:  bl      {pass}
@@ -140,6 +141,8 @@ call_trap:
     ldp     x4, x5, [x1, #32]
     ldp     x6, x7, [x1, #48]
     ldp     x8, x9, [x1, #64]
+    add     x1, x19, #{PASSING}             // it has passed: from here on others
+    stlrb   wzr, [x1]                       // may write what the words came from
     mov     sp, x0
     ldp     x10, x11, [x0, #80]
     mov     x12, xzr
@@ -160,13 +163,12 @@ call_trap:
     eret
     dsb     nsh
     isb
-2:  mov     x19, x0                         // floating point was touched
-    mov     x20, x5
+2:  mov     x20, x0                         // floating point was touched
     bl      {fp_keep}
-    mov     x0, x19
+    mov     x0, x20
     ldp     x1, x2, [x0]
     ldp     x3, x4, [x0, #80]
-    mov     x5, x20
+    mov     x5, x19
     b       0b
 1:  mrs     x2, spsr_el1                    // to tessera_run's caller
     str     x2, [x1, #{PC} + 8]

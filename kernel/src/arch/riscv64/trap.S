@@ -180,6 +180,7 @@ call_trap:
     addi    s0, sp, 112                     // the frame of tessera_run
     beq     t4, t5, 2f
 0:  ld      a5, {CORE}(tp)
+    mv      s1, a5
     call    {pass}
     beqz    a0, run_returns
     ld      t0, {PC}(a0)
@@ -194,6 +195,8 @@ call_trap:
     ld      a7, 128(a1)
     ld      t0, 32(a1)
     ld      t1, 40(a1)
+    fence   rw, w                           // it has passed: from here on others
+    sb      zero, {PASSING}(s1)             // may write what the words came from
     li      ra, 0
     li      t4, 0
     li      t5, 0
