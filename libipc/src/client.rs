@@ -4,7 +4,7 @@ use crate::{
     CallError, Capability, FOREVER,
     agreement::Agreement,
     arch,
-    handle::Handle,
+    handle::{Handle, Rights},
     label::{Flags, Label},
     lease::{Lend, LendMut},
     message::{self, Attached, Reader, Writer, failed, failure},
@@ -64,11 +64,16 @@ impl Connection {
         self
     }
 
-    /// Calls go through `gate` while it is idle.
+    /// Calls go through `gate` while it is idle, unless the capability has the
+    /// mark `FAR_ONLY`.
     #[must_use]
     pub fn with_gate(mut self, gate: &'static dyn Gate) -> Self {
-        self.gate = Some(gate);
-        self.plain = AtomicBool::new(false);
+        // Such a capability demands a server in a task of its own, which the kernel
+        // sees to.
+        if !self.capability.rights().contains(Rights::FAR_ONLY) {
+            self.gate = Some(gate);
+            self.plain = AtomicBool::new(false);
+        }
         self
     }
 

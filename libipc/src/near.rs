@@ -5,6 +5,9 @@
 //! kernel to the endpoint, where the gate's service thread takes it up. So one
 //! request runs at a time, as it does far, and the client's code is the same.
 //!
+//! A capability with the mark `FAR_ONLY` demands a server that stands alone: calls
+//! through it do not enter, and end in `FarOnly` if the task is said to be shared.
+//!
 //! ```text
 //!   Idle --- a caller enters ---> Busy(its thread) --- it leaves ---> Idle
 //!   Idle --- set_far ---> Far: every call goes through the kernel

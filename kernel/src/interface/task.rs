@@ -356,6 +356,15 @@ impl objects::Task for On<'_, '_> {
         self.caller.copied(result, [0, 1], 2)
     }
 
+    fn set_shared(&mut self) -> Result<(), ObjectError> {
+        self.living(Rights::CONTROL)?;
+        if self.task.alone.get() {
+            return Err(ObjectError::FarOnly);
+        }
+        self.task.shared.set(true);
+        Ok(())
+    }
+
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError> {
         self.living(Rights::INSTALL)?;
         let k = self.caller.k;

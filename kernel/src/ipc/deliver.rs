@@ -14,6 +14,7 @@ use crate::{
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     buffer::word,
+    handle::{Handle, Rights},
     label::{Flags, Label},
     objects,
     registers::{CallOut, WORDS},
@@ -34,6 +35,10 @@ pub fn copy_bytes(from: &Words, to: &Words, bytes: usize) {
 /// The endpoint's lock is held.
 pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Cause> {
     let label = Label(sender.label.get());
+    let alone = demands_alone(sender);
+    if alone && receiver.task.get(k).is_none_or(|task| task.shared.get()) {
+        return Err(Cause::FarOnly);
+    }
     transfer::capabilities(k, sender, receiver, label.capabilities())
         .map_err(|failure| failure.cause())?;
     copy_bytes(sender.buffer(k), receiver.buffer(k), label.bytes());
@@ -56,12 +61,22 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     sender.server.set(Some(receiver));
     receiver.client.set(Some(sender));
     receiver.depth.set(sender.depth.get() + 1);
+    if alone && let Some(task) = receiver.task.get(k) {
+        task.alone.set(true);
+    }
     receiver.received.add(1);
     // The receiver runs at no less than the priority of whom it serves.
     budget::donate(k, sender, receiver);
     inherit::settle(k, receiver);
     ready::hand_over(k, receiver);
     Ok(())
+}
+
+/// Whether the capability that the sender calls through has the mark `FAR_ONLY`. A
+/// fault is reported through none.
+fn demands_alone(sender: &Thread) -> bool {
+    let via = Handle(sender.via.get());
+    via.rights().contains(Rights::FAR_ONLY)
 }
 
 /// The first words of the sender's message.

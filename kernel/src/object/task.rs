@@ -61,6 +61,10 @@ pub struct Task {
     pub uses: Word<u64>,
     /// It was killed: nothing in it runs any more.
     pub dying: Word<bool>,
+    /// Several programs share it.
+    pub shared: Word<bool>,
+    /// It was called through a capability whose server is to stand alone.
+    pub alone: Word<bool>,
     /// No core has its address space chosen, or anything of it in a translation
     /// buffer.
     pub left: Word<bool>,
@@ -131,6 +135,8 @@ impl Task {
             fault_handler: Binding::none(),
             uses: Word::zeroed(),
             dying: Word::zeroed(),
+            shared: Word::zeroed(),
+            alone: Word::zeroed(),
             left: Word::zeroed(),
             reaped: Word::zeroed(),
             ended: Word::zeroed(),

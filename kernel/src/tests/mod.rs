@@ -9,6 +9,7 @@ mod cycles;
 mod differential;
 mod ends;
 mod exploration;
+mod far_only;
 mod faults;
 mod inherit;
 mod invariants;

@@ -39,6 +39,7 @@ pub const SYSTEM_CALLS: [SystemCall; 5] = [
         endings: &[
             Status::Message,
             no(Cause::Denied),
+            no(Cause::FarOnly),
             no(Cause::Deadlock),
             no(Cause::Died),
             yes(Cause::Died),

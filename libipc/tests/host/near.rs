@@ -6,6 +6,7 @@ use crate::{
 };
 use libipc::{
     CallError, fake,
+    handle::Rights,
     near::NearGate,
     objects::EndpointClient,
     status::{Cause, TransportError},
@@ -168,6 +169,21 @@ fn a_far_gate_sends_the_same_call_through_the_kernel() {
     gate.set_near(Instant::FOREVER).unwrap();
     assert_eq!(book.cover().map(|cover| cover.bytes), Ok(7));
     assert_eq!(threads.recv(), Ok(std::thread::current().id()));
+}
+
+#[test]
+fn a_marked_capability_does_not_enter() {
+    let Setting {
+        gate,
+        book,
+        threads,
+        ..
+    } = setting(None, false);
+    let marked = Rights::CALL | Rights::FAR_ONLY;
+    let marked = book.as_ref().derive(marked).expect("it can be derived");
+    let marked = NotebookClient::from(marked).with_gate(gate);
+    assert_eq!(marked.write(b"far off"), Ok(7));
+    assert_ne!(threads.recv(), Ok(std::thread::current().id()));
 }
 
 #[test]

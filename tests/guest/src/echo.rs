@@ -1,10 +1,10 @@
 //! A small interface with one operation for each way in which something
 //! travels, and a server of it.
 
-use crate::check::Failure;
+use crate::check::{Failure, Verdict};
 use core::sync::atomic::{AtomicU64, Ordering};
 use libipc::{
-    Capability, ErrorCode, Lease, LeaseMut,
+    Capability, ErrorCode, Lease, LeaseMut, Start,
     client::Borrowed,
     interface,
     objects::{EndpointClient, ThreadClient},
@@ -117,6 +117,13 @@ impl Echo for Echoing {
         let result = sum(&reply.lease(from));
         reply.answer(result);
     }
+}
+
+/// A child that serves [`Echo`] at its `endpoint` until that is closed.
+pub(crate) fn serve(mut start: Start) -> Verdict {
+    let endpoint: EndpointClient = start.take("endpoint")?;
+    libipc::serve::<dyn Echo>(&endpoint, &mut Echoing);
+    Ok(())
 }
 
 fn sum(from: &Lease<'_>) -> Result<u64, EchoError> {

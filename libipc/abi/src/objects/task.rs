@@ -166,4 +166,11 @@ pub trait Task {
     #[op(18)]
     #[errors(Died)]
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError>;
+
+    /// Says that several programs share this task: from now on it receives no call
+    /// through a capability with the mark `FAR_ONLY`. `FarOnly` if it has received
+    /// one, for that demanded that no other program comes. Needs `CONTROL`.
+    #[op(19, idempotent)]
+    #[errors(FarOnly, Died)]
+    fn set_shared(&mut self) -> Result<(), ObjectError>;
 }

@@ -36,6 +36,8 @@ pub enum ObjectError {
     Malformed = 67,
     /// Transport error: the object is being destroyed.
     Died = 68,
+    /// Transport error: a program must stand alone in its task.
+    FarOnly = 69,
 }
 
 impl ObjectError {
@@ -47,6 +49,7 @@ impl ObjectError {
             ObjectError::LeaseFault => Some(Cause::LeaseFault),
             ObjectError::Malformed => Some(Cause::Malformed),
             ObjectError::Died => Some(Cause::Died),
+            ObjectError::FarOnly => Some(Cause::FarOnly),
             _ => None,
         }
     }
@@ -70,6 +73,7 @@ impl core::fmt::Display for ObjectError {
             ObjectError::LeaseFault => "memory that the call names cannot be read or written",
             ObjectError::Malformed => "the message is malformed",
             ObjectError::Died => "the object is being destroyed",
+            ObjectError::FarOnly => "a program must stand alone in its task",
         })
     }
 }

@@ -111,6 +111,9 @@ impl abi::Task for Called<'_> {
     fn peek(&mut self, _: u64, _: u64, _: u64) -> Answer<()> {
         Err(ObjectError::WrongState)
     }
+    fn set_shared(&mut self) -> Answer<()> {
+        Err(ObjectError::WrongState)
+    }
     fn revoke(&mut self, _: u64) -> Answer<()> {
         // The fake kernel does not remember what came from what.
         Err(ObjectError::WrongState)

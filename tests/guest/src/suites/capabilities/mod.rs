@@ -1,6 +1,7 @@
 //! Capabilities: what no handle gives that was not given.
 
 mod bindings;
+mod far_only;
 mod forged;
 mod rights;
 mod table;
@@ -8,6 +9,7 @@ mod transfer;
 
 use crate::run::{Case, cases};
 use bindings::*;
+use far_only::*;
 use forged::*;
 use rights::*;
 use table::*;
@@ -31,6 +33,8 @@ pub(crate) const CASES: &[Case] = cases![
     rights_of_reservations,
     derivation_never_adds_rights,
     far_only_is_added_and_kept,
+    far_only_is_not_delivered_to_a_shared_task,
+    who_received_far_only_stays_alone,
     nobody_makes_what_outranks_him,
     passing_on_needs_grant,
     rights_can_be_lost_on_the_way,

@@ -47,7 +47,11 @@ fn cancel(thread: &JoinHandle<CallOut>, state: ThreadState) -> Verdict {
     Ok(thread.cancel()?)
 }
 
-pub(super) fn call(_: &mut World, row: &Row) -> Verdict {
+pub(super) fn call(world: &mut World, row: &Row) -> Verdict {
+    let (child, marked) = super::task::serving(world)?;
+    child.task.set_shared()?;
+    let handle = marked.as_ref().handle();
+    row.saw(Cause::FarOnly, &raw::call(handle, CALL, &[]))?;
     understood(row)?;
     refused(row)?;
     queued(row)?;

@@ -369,6 +369,7 @@ const OBJECTS: &[Column] = &[
     Column::Refused(ObjectError::NotFound),
     Column::Refused(ObjectError::WriteExecute),
     Column::Failed(Cause::Denied),
+    Column::Failed(Cause::FarOnly),
     Column::Failed(Cause::QuotaExceeded),
     Column::Failed(Cause::LeaseFault),
     Column::Failed(Cause::Died),

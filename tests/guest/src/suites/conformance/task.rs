@@ -1,7 +1,13 @@
 //! Operations of tasks.
 
 use super::row::{OK, Row};
-use crate::{check::Verdict, raw::PlaceAt, run::World};
+use crate::{
+    check::Verdict,
+    child::{Child, Plan, given},
+    echo::{self, EchoClient},
+    raw::PlaceAt,
+    run::World,
+};
 use libipc::{
     handle::Rights,
     objects::{MemoryClient, ObjectError, TaskClient, ThreadClient},
@@ -29,6 +35,16 @@ fn dead() -> Result<TaskClient, crate::check::Failure> {
     let task = idle(16)?;
     task.kill()?;
     Ok(task)
+}
+
+/// A child that serves, and a client whose capability has the mark `FAR_ONLY`.
+pub(super) fn serving(world: &World) -> Result<(Child, EchoClient), crate::check::Failure> {
+    let endpoint = libipc::task().create_endpoint()?;
+    let child = Plan::new(echo::serve)
+        .give(&[given("endpoint", &endpoint)])
+        .start(&world.image)?;
+    let marked = endpoint.as_ref().derive(Rights::CALL | Rights::FAR_ONLY)?;
+    Ok((child, marked.into()))
 }
 
 /// A thread of it that never ran.
@@ -235,6 +251,16 @@ pub(super) fn peek(_: &mut World, row: &Row) -> Verdict {
     row.expect(ObjectError::LeaseFault, &task, &[2 * PLACE, here, 11])?;
     row.expect(ObjectError::LeaseFault, &task, &[PLACE, 0, 11])?;
     row.expect(ObjectError::Died, &dead()?, &[PLACE, here, 11])
+}
+
+pub(super) fn set_shared(world: &mut World, row: &Row) -> Verdict {
+    let task = idle(8)?;
+    row.object(&task, Rights::CONTROL)?;
+    row.expect(OK, &task, &[])?;
+    row.expect(ObjectError::Died, &dead()?, &[])?;
+    let (child, marked) = serving(world)?;
+    check_eq!(marked.add(1, 2)?, 3);
+    row.expect(ObjectError::FarOnly, &*child.task, &[])
 }
 
 pub(super) fn revoke(_: &mut World, row: &Row) -> Verdict {

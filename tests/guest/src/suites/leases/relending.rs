@@ -4,7 +4,7 @@ use super::{CALL, LENDER, OUTSIDE, check_message, finish, lend, read, request, w
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, given, patience},
-    echo::{Echo, EchoClient, EchoError, Echoing, Server},
+    echo::{self, Echo, EchoClient, EchoError, Server},
     raw::{self, ReadTo},
     run::World,
     wait,
@@ -65,12 +65,6 @@ impl Echo for Passing {
     }
 }
 
-fn serve_last(mut start: Start) -> Verdict {
-    let endpoint: EndpointClient = start.take("endpoint")?;
-    libipc::serve::<dyn Echo>(&endpoint, &mut Echoing);
-    Ok(())
-}
-
 fn serve_between(mut start: Start) -> Verdict {
     let endpoint: EndpointClient = start.take("endpoint")?;
     let mut passing = Passing(start.take("next")?);
@@ -83,7 +77,7 @@ pub(super) fn a_lease_reaches_a_third_task(world: &mut World) -> Verdict {
         libipc::task().create_endpoint()?,
         libipc::task().create_endpoint()?,
     ];
-    let last = Plan::new(serve_last)
+    let last = Plan::new(echo::serve)
         .give(&[given("endpoint", &endpoints[1])])
         .start(&world.image)?;
     let between = Plan::new(serve_between)
