@@ -292,6 +292,12 @@ pub const SUITES: &[Suite] = &[
             "a_crash_leaves_other_tasks_unharmed",
             "a_task_without_a_handler_just_ends",
             "every_frame_of_a_crashed_task_comes_back",
+            "a_pager_brings_what_is_touched",
+            "a_pager_that_brings_nothing_is_asked_again",
+            "a_pager_that_dies_ends_who_waits_for_it",
+            "a_pager_that_never_answers_holds_up_no_other",
+            "a_pager_is_paged_itself",
+            "what_a_pager_would_bring_is_absent_for_a_lease",
         ],
     },
     Suite {

@@ -1,4 +1,8 @@
 //! Faults are messages: the handler is told the truth, and its answer counts.
+//!
+//! `pagers`: handlers that bring the memory that was touched.
+
+mod pagers;
 
 use crate::{
     check::{Failure, Verdict},
@@ -14,6 +18,8 @@ use libipc::{
     thread,
     time::Instant,
 };
+
+use pagers::*;
 
 pub(crate) const CASES: &[Case] = cases![
     a_read_fault_names_address_and_instruction,
@@ -35,6 +41,12 @@ pub(crate) const CASES: &[Case] = cases![
     a_crash_leaves_other_tasks_unharmed,
     a_task_without_a_handler_just_ends,
     every_frame_of_a_crashed_task_comes_back,
+    a_pager_brings_what_is_touched,
+    a_pager_that_brings_nothing_is_asked_again,
+    a_pager_that_dies_ends_who_waits_for_it,
+    a_pager_that_never_answers_holds_up_no_other,
+    a_pager_is_paged_itself,
+    what_a_pager_would_bring_is_absent_for_a_lease,
 ];
 
 const PAGE_SIZE: u64 = PAGE as u64;
@@ -146,7 +158,7 @@ fn a_panic_is_told_with_its_text(world: &mut World) -> Verdict {
     check_eq!(report.kind, FaultKind::Panic);
     let text = child.text(report.address, report.code);
     check!(text.contains("a case wanted this of it"));
-    check!(text.contains("faults.rs"));
+    check!(text.contains("faults/mod.rs"));
     wait::until(|| Ok(child.task.info()?.threads == 0))
 }
 
