@@ -22,8 +22,9 @@
 //! interrupt or another core waits ([`memory::space::Progress`],
 //! [`ipc::Outcome::Retry`]).
 //!
-//! One core at a time is inside ([`entry`]). Locks are taken in this order: the
-//! kernel's, table, derivation root, endpoint, session.
+//! One core at a time is inside, but for those on the fast path, which write nothing
+//! that is not their own ([`entry`]). The kernel's lock is the only one that orders
+//! objects; what is left of others guards what no object is.
 #![no_std]
 
 #[cfg(test)]

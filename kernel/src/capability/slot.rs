@@ -12,7 +12,7 @@ use crate::{
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use libipc_abi::handle::{Handle, ObjectType, Rights};
 
-/// A place for a capability. Written under its table's lock.
+/// A place for a capability. Written by who is inside alone.
 ///
 /// An empty slot's word has the generation that the next capability gets, and
 /// type 0, so it equals no handle.

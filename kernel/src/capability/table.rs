@@ -27,8 +27,7 @@ type Page = [Slot; SLOTS as usize];
 /// Directories of a table.
 const DIRECTORIES: usize = 1 << (Handle::INDEX_BITS as usize - 9 - SLOTS.trailing_zeros() as usize);
 
-/// A task's capabilities. Written under `lock`, which is the first in the order
-/// of locks.
+/// A task's capabilities. Written by who is inside alone.
 pub struct Table {
     /// The first page, in which most tasks have all that they hold.
     first: Link<Page>,
@@ -39,7 +38,6 @@ pub struct Table {
     free: Word<u32>,
     /// Capabilities.
     pub count: Word<u64>,
-    lock: spin::Mutex<()>,
 }
 
 impl Default for Table {
@@ -57,7 +55,6 @@ impl Table {
             slots: Word::zeroed(),
             free: Word::zeroed(),
             count: Word::zeroed(),
-            lock: spin::Mutex::new(()),
         }
     }
 
@@ -125,7 +122,6 @@ impl Table {
         if payer.dying.get() {
             return Err(ObjectError::Died);
         }
-        let _guard = self.lock.lock();
         if self.free.get() == 0 {
             self.grow(k, payer)?;
         }
@@ -184,7 +180,6 @@ impl Table {
 
     /// Empties a slot of this table and returns what was there, still counted.
     pub fn take<'k>(&self, k: Entered<'k>, slot: &Slot) -> Option<(Target<'k>, Rights)> {
-        let _guard = self.lock.lock();
         let (target, handle) = (slot.target(k)?, slot.handle());
         self.count.take(1);
         derivation::remove(k, slot);

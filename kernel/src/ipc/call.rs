@@ -73,7 +73,6 @@ pub fn send(
     label: Label,
     deadline: u64,
 ) -> Result<(), Cause> {
-    let _guard = endpoint.lock.lock();
     if endpoint.state.get() == EndpointState::Closed {
         return Err(Cause::Died);
     }

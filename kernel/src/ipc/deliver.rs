@@ -31,8 +31,6 @@ pub fn copy_bytes(from: &Words, to: &Words, bytes: usize) {
 
 /// Takes `receiver` out of its wait and gives it the message of `sender`, whose
 /// call has begun. On an error both are as before.
-///
-/// The endpoint's lock is held.
 pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Cause> {
     let label = Label(sender.label.get());
     let alone = demands_alone(sender);

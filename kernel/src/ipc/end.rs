@@ -55,7 +55,6 @@ fn leave_queue(k: Entered<'_>, thread: &Thread) {
     let Some(endpoint) = thread.endpoint.get(k) else {
         return;
     };
-    let _guard = endpoint.lock.lock();
     if thread.state.get() == State::Sending {
         endpoint.senders.remove(k, thread);
         inherit::press(k, endpoint);
@@ -108,7 +107,7 @@ pub fn timed_out(k: Entered<'_>, thread: &Thread) {
 }
 
 /// A message could not be delivered to the receiver that there was. Its sender
-/// was taken out of the queue; the endpoint's lock is held, and its receiver
+/// was taken out of the queue, and the endpoint's receiver
 /// uses the endpoint, so nothing ends here but the call.
 pub fn undeliverable(k: Entered<'_>, sender: &Thread, cause: Cause) {
     fail(k, sender, TransportError::refused(cause));
@@ -130,7 +129,7 @@ pub fn unanswered(k: Entered<'_>, client: &Thread, number: u64, cause: Cause) {
 }
 
 /// The endpoint answers nobody any more. Who waits there is told when the kernel
-/// is left: the endpoint's lock may be held now, by a message that carries the
+/// is left: a message may be on its way there now that carries the
 /// last capability to receive away.
 pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
     if endpoint.state.get() == EndpointState::Closed {
@@ -144,10 +143,8 @@ pub fn close(k: Entered<'_>, endpoint: &Endpoint) {
 /// Ends the waits at an endpoint that was closed, until something else waits.
 pub fn disperse(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
     loop {
-        let guard = endpoint.lock.lock();
         let sender = endpoint.senders.pop(k);
         let waiting = sender.or_else(|| endpoint.receivers.pop(k));
-        drop(guard);
         let Some(waiting) = waiting else { break };
         fail(k, waiting, TransportError::refused(Cause::Died));
         if k.wanted() {

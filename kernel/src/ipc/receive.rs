@@ -38,7 +38,6 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
     let Ok(Target::Endpoint(endpoint, _, epoch)) = target else {
         return Outcome::Done(refused(Cause::Denied));
     };
-    let _guard = endpoint.lock.lock();
     if endpoint.state.get() == EndpointState::Closed {
         return Outcome::Done(refused(Cause::Died));
     }

@@ -23,7 +23,6 @@ pub fn create<'k>(
     session.id.set(k.kernel.new_id());
     session.badge.set(badge);
     session.limit.set(limit);
-    let _guard = endpoint.lock.lock();
     session.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);
     endpoint.sessions.push(k, session);
@@ -40,7 +39,6 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
     let Some(endpoint) = session.endpoint.get(k) else {
         return;
     };
-    let guard = endpoint.lock.lock();
     if endpoint.state.get() == State::Closed {
         session.told.set(true);
     } else if let Some(receiver) = endpoint.receivers.first(k) {
@@ -49,6 +47,5 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
     } else {
         endpoint.closed.push(k, session);
     }
-    drop(guard);
     session.end_if_unused(k);
 }

@@ -35,7 +35,6 @@ pub fn signal(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
 
 /// Sets bits and wakes a receiver with all that are set.
 pub fn raise(k: Entered<'_>, endpoint: &Endpoint, bits: u64) {
-    let _guard = endpoint.lock.lock();
     let bits = bits | endpoint.signals.get();
     if bits == 0 || endpoint.state.get() == State::Closed {
         return;

@@ -40,7 +40,6 @@ pub fn settle(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
 
 /// Delivers messages that wait to receivers that wait.
 fn deliver(k: Entered<'_>, endpoint: &Endpoint) -> Progress {
-    let _guard = endpoint.lock.lock();
     while let Some(receiver) = endpoint.receivers.first(k) {
         match receive::take_message(k, endpoint, receiver) {
             None => return Progress::Again,

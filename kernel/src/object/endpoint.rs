@@ -37,11 +37,9 @@ impl Bits for State {
     }
 }
 
-/// An endpoint. Its queues and sessions are written under `lock`.
+/// An endpoint. On the fast path its home's core writes it, else who is inside alone.
 #[repr(align(64))]
 pub struct Endpoint {
-    /// Guards everything here; taken before a session's and a core's.
-    pub lock: spin::Mutex<()>,
     /// Unique number.
     pub id: Word<u64>,
     /// Whether calls get through.
@@ -109,7 +107,6 @@ impl Endpoint {
             k,
             payer,
             Endpoint {
-                lock: spin::Mutex::new(()),
                 id: Word::new(k.kernel.new_id()),
                 state: Word::new(State::Open),
                 payer: Link::none(),

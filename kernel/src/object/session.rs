@@ -8,7 +8,7 @@ use crate::{
     object::endpoint::Endpoint,
 };
 
-/// A badge of an endpoint. Written under the endpoint's lock.
+/// A badge of an endpoint. Written as its endpoint is.
 #[derive(Default)]
 #[repr(align(64))]
 pub struct Session {

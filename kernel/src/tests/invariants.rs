@@ -249,7 +249,6 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
 }
 
 fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpoint) {
-    assert!(!endpoint.lock.is_locked(), "the kernel left with a lock");
     let waits = |state| {
         let there =
             move |thread: &&&Thread| thread.state.get() == state && thread.endpoint.is(endpoint);
