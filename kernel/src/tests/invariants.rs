@@ -300,6 +300,15 @@ fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpo
         assert_eq!(endpoint.signals.get(), 0, "signals were not delivered");
         assert!(endpoint.closed.is_empty(), "an end was not delivered");
     }
+    if let Some(home) = endpoint.home.get(k) {
+        assert_eq!(endpoint.state.get(), EndpointState::Open);
+        assert!(
+            !endpoint.is_looked_at(),
+            "a look goes on beside the fast path"
+        );
+        let mut receivers = endpoint.receivers.iter(k);
+        assert!(receivers.all(|thread| thread.is_at(home)), "at home");
+    }
 }
 
 fn check_thread(k: Entered<'static>, census: &Census, thread: &'static Thread) {
@@ -396,7 +405,11 @@ fn check_derivations(k: Entered<'static>, census: &Census) {
 fn check_queue(k: Entered<'static>, census: &Census) {
     let mut queued = Counts::default();
     for core in k.kernel.cores() {
+        let mut highest = None;
         for priority in 0..=255 {
+            if !core.queue.of(priority).is_empty() {
+                highest = Some(priority);
+            }
             for thread in core.queue.of(priority).iter(k) {
                 assert_eq!(thread.effective.get(), priority, "in the right list");
                 assert_eq!(thread.state.get(), State::Ready);
@@ -404,6 +417,7 @@ fn check_queue(k: Entered<'static>, census: &Census) {
                 queued.add::<Thread>(thread);
             }
         }
+        assert_eq!(core.queue.highest(), highest, "the highest that is ready");
         if let Some(current) = core.current.get(k) {
             assert_eq!(current.core(k).number, core.number, "on its own core");
             assert!(census.threads.iter().any(|t| core::ptr::eq(*t, current)));
