@@ -228,9 +228,19 @@ fn many_sleepers_all_wake(_: &mut World) -> Verdict {
 
 /// More threads than the heap has room for, one after the other.
 fn make_threads(_: Start) -> Verdict {
-    // Most of it is taken, so that a little for each thread is soon too much.
-    let taken = core::hint::black_box(alloc::vec![0_u8; 110 << 10]);
-    for number in 0..1200_u64 {
+    // All of it is taken but for some pieces, so that a little for each thread is
+    // soon too much.
+    let mut taken: Vec<Vec<u8>> = Vec::with_capacity(256);
+    loop {
+        let mut piece = Vec::new();
+        if taken.len() == taken.capacity() || piece.try_reserve_exact(1 << 10).is_err() {
+            break;
+        }
+        taken.push(piece);
+    }
+    check!(taken.len() > 64);
+    taken.truncate(taken.len() - 4);
+    for number in 0..400_u64 {
         let thread = thread::spawn_with(PRIORITY - 10, 4096, move || number)?;
         check_eq!(thread.join(), Some(number));
     }
