@@ -23,8 +23,8 @@
 //! [`ipc::Outcome::Retry`]).
 //!
 //! One core at a time is inside, but for those on the fast path, which write nothing
-//! that is not their own ([`entry`]). The kernel's lock is the only one that orders
-//! objects; what is left of others guards what no object is.
+//! that is not their own ([`entry`]). The kernel's lock is the only one that guards
+//! objects; the list of free frames has one of its own.
 #![no_std]
 
 #[cfg(test)]

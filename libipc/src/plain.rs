@@ -124,31 +124,26 @@ pub(crate) fn serve<D: Dispatch + ?Sized>(first: &CallIn, server: &mut D) -> Cal
         }
         let mut answer = Words::default();
         let result = server.dispatch(number, &mut Taken::new(&output.words), &mut answer);
-        let (operation, words) = match result {
-            Ok(Outcome::Answered(Ok(()))) if !answer.overflow => (Label::OK, answer.words),
+        const ANSWER: Flags = Flags::RECEIVE.union(Flags::REPLY);
+        let nothing = [0; WORDS];
+        let (flags, operation, words) = match result {
+            Ok(Outcome::Answered(Ok(()))) if !answer.overflow => (ANSWER, Label::OK, answer.words),
             Ok(Outcome::Answered(Err(code))) => {
-                let mut words = [0; WORDS];
+                let mut words = nothing;
                 words[0] = code;
-                (Label::SERVER_ERROR, words)
+                (ANSWER, Label::SERVER_ERROR, words)
             }
             // A value whose type says that it is shorter than it is.
-            Ok(Outcome::Answered(Ok(()))) => (Cause::Malformed as u8, [0; WORDS]),
-            Err(cause @ (Cause::Malformed | Cause::VersionMismatch)) => (cause as u8, [0; WORDS]),
-            // It is answered later, or as `Dropped` now.
-            Ok(Outcome::Deferred) | Err(_) => {
-                output = arch::trap(&CallIn {
-                    handle,
-                    label: Label::control(Flags::RECEIVE, 0),
-                    words: [0; WORDS],
-                    deadline: FOREVER,
-                    request: Handle::NULL,
-                });
-                continue;
+            Ok(Outcome::Answered(Ok(()))) => (ANSWER, Cause::Malformed as u8, nothing),
+            Err(cause @ (Cause::Malformed | Cause::VersionMismatch)) => {
+                (ANSWER, cause as u8, nothing)
             }
+            // It is answered later, or as `Dropped` now.
+            Ok(Outcome::Deferred) | Err(_) => (Flags::RECEIVE, 0, nothing),
         };
         output = arch::trap(&CallIn {
             handle,
-            label: Label::control(Flags::RECEIVE.union(Flags::REPLY), operation),
+            label: Label::control(flags, operation),
             words,
             deadline: FOREVER,
             request: Handle::NULL,
