@@ -1,9 +1,11 @@
 //! Waiting for other threads, with an end.
 
-use crate::{check::Failure, child::patience};
+use crate::{check::Failure, child::patience, raw};
 use core::time::Duration;
 use libipc::{
     objects::{ThreadClient, ThreadState},
+    registers::CallOut,
+    status::{Cause, TransportError},
     time::{self, Instant},
 };
 
@@ -30,4 +32,16 @@ pub(crate) fn for_state(thread: Option<&ThreadClient>, state: ThreadState) -> Re
 /// A deadline that comes soon, but not before another thread has run.
 pub(crate) fn soon() -> Instant {
     Instant::after(Duration::from_millis(20))
+}
+
+/// Makes a call whose deadline comes [`soon`], again until some server has
+/// received it: on a busy host the deadline can pass before one does.
+pub(crate) fn once_received(mut call: impl FnMut(u64) -> CallOut) -> CallOut {
+    let early = TransportError::refused(Cause::TimedOut);
+    loop {
+        let out = call(soon().ticks());
+        if raw::error(&out) != Some(early) {
+            return out;
+        }
+    }
 }

@@ -140,7 +140,7 @@ fn received(row: &Row) -> Verdict {
             thread::yield_now();
         }
     })?;
-    let late = call(&sleeps, wait::soon().ticks());
+    let late = wait::once_received(|deadline| call(&sleeps, deadline));
     row.saw(delivered(Cause::TimedOut), &late)?;
 
     let caller = beside(handle, CALL)?;

@@ -139,7 +139,7 @@ pub(super) fn a_pager_that_never_answers_holds_up_no_other(world: &mut World) ->
     let over = Arc::new(AtomicBool::new(false));
     let tell = Arc::clone(&over);
     let client = libipc::thread::spawn(move || {
-        let out = raw::call_until(handle, CALL, &[], wait::soon().ticks());
+        let out = wait::once_received(|deadline| raw::call_until(handle, CALL, &[], deadline));
         tell.store(true, Relaxed);
         out
     })?;

@@ -73,8 +73,8 @@ pub(super) fn a_deadline_after_delivery_is_timed_out_delivered(_: &mut World) ->
         time::sleep(Duration::from_millis(40));
         raw::reply(&[])
     })?;
-    let deadline = wait::soon().ticks();
-    let out = raw::call_until(server.endpoint.as_ref().handle(), CALL, &[], deadline);
+    let handle = server.endpoint.as_ref().handle();
+    let out = wait::once_received(|deadline| raw::call_until(handle, CALL, &[], deadline));
     check_eq!(raw::error(&out), delivered(Cause::TimedOut));
     // Sleeping did not drop the request; it was too late to answer it.
     check!(raw::refused(&server.join()?, Cause::Cancelled));
@@ -105,8 +105,8 @@ pub(super) fn a_late_answer_is_refused(_: &mut World) -> Verdict {
         }
         raw::reply(&[7])
     })?;
-    let deadline = wait::soon().ticks();
-    let out = raw::call_until(server.endpoint.as_ref().handle(), CALL, &[], deadline);
+    let handle = server.endpoint.as_ref().handle();
+    let out = wait::once_received(|deadline| raw::call_until(handle, CALL, &[], deadline));
     check_eq!(raw::error(&out), delivered(Cause::TimedOut));
     check!(raw::refused(&server.join()?, Cause::Cancelled));
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     wait,
 };
 use alloc::{vec, vec::Vec};
+use core::time::Duration;
 use libipc::{
     CallError, Capability, FOREVER, Lease, LeaseMut, Start,
     client::Borrowed,
@@ -20,6 +21,7 @@ use libipc::{
     server::{LeaseId, Reply},
     status::{Cause, TransportError},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 const READ: Access = Access::READ;
@@ -289,7 +291,8 @@ pub(super) fn the_end_of_the_first_call_ends_the_lease(world: &mut World) -> Ver
         let address = memory.as_ptr() as u64;
         let handle = first.as_ref().handle();
         let deadline = if end == 0 {
-            wait::soon().ticks()
+            // Long enough for all that is to be seen before.
+            Instant::after(Duration::from_secs(1)).ticks()
         } else {
             FOREVER
         };
