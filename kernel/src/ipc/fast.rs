@@ -21,7 +21,7 @@ use libipc_abi::{
 };
 
 /// Whose registers a port loads to leave the kernel by the fast path. Once it has
-/// the words it clears the core's [`Core::passing`], not before: their owner may be
+/// the words it leaves the core's gate, not before: their owner may be
 /// given another message by another core then.
 #[repr(C)]
 pub struct Passed {

@@ -6,6 +6,7 @@ use crate::{
     arch::{Arch, Port},
     bug,
     cell::{Link, Word},
+    entry::{Gate, Mail},
     ipc,
     memory::{slab, space::Progress},
     object::{
@@ -14,10 +15,6 @@ use crate::{
         thread::{State, Thread},
     },
 };
-use core::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
 use libipc_abi::FOREVER;
 
 /// Fraction of a second that a thread runs before others of its priority.
@@ -25,13 +22,6 @@ const SLICES_PER_SECOND: u64 = 100;
 
 /// Alarms that one entry into the kernel looks at.
 const LOOKS: u32 = 16;
-
-/// In `mail`: the core was interrupted and has not entered the kernel since.
-const KICKED: u64 = 1 << 0;
-/// In `mail`: the address space that it has chosen is being taken apart.
-const EVICTED: u64 = 1 << 1;
-/// In `mail`: another core has the kernel's lock.
-const BARRED: u64 = 1 << 2;
 
 /// How long a thread runs before others of its priority, in counter ticks.
 pub fn slice() -> u64 {
@@ -49,11 +39,8 @@ pub fn pause() -> u64 {
 pub struct Core {
     /// Its number, 0 for the one that booted.
     pub number: usize,
-    /// It is on its way through the kernel without the lock.
-    pub passing: AtomicBool,
-    /// What others want it to know when it enters the kernel; written by who has
-    /// the kernel's lock.
-    mail: AtomicU64,
+    /// By which it gets through the kernel without the lock.
+    pub gate: Gate,
     /// The thread that runs.
     pub current: Link<Thread>,
     /// The address space that is chosen ([`Task::space`]).
@@ -89,8 +76,7 @@ impl Core {
     pub const fn new(number: usize) -> Core {
         Core {
             number,
-            passing: AtomicBool::new(false),
-            mail: AtomicU64::new(0),
+            gate: Gate::new(),
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
             current: Link::none(),
@@ -115,16 +101,15 @@ impl Core {
 
     /// Makes the core enter the kernel soon, if it is not the calling one.
     pub fn kick(&self, k: Entered<'_>) {
-        self.post(k, KICKED);
+        self.post(k, Mail::KICKED);
     }
 
-    fn post(&self, k: Entered<'_>, mail: u64) {
+    fn post(&self, k: Entered<'_>, mail: Mail) {
         if core::ptr::eq(self, k.core) {
             return;
         }
-        let old = self.mail.load(Relaxed);
-        self.mail.store(old | mail | KICKED, Relaxed);
-        if old & KICKED == 0 {
+        let old = self.gate.post(mail | Mail::KICKED);
+        if !old.contains(Mail::KICKED) {
             Port::interrupt_core(self.number);
         }
     }
@@ -132,7 +117,7 @@ impl Core {
     /// The core has entered the kernel: reads its mail.
     #[inline]
     pub fn attend(&self, k: Entered<'_>) {
-        if self.mail.load(Relaxed) != 0 {
+        if self.gate.has_mail() {
             self.read_mail(k);
         }
     }
@@ -140,7 +125,7 @@ impl Core {
     #[cold]
     fn read_mail(&self, k: Entered<'_>) {
         bug::stop_if_ending();
-        if self.mail.swap(0, Relaxed) & EVICTED != 0 {
+        if self.gate.take_mail().contains(Mail::EVICTED) {
             self.choose_space(&k.kernel.boot_task);
         }
     }
@@ -167,22 +152,6 @@ impl Core {
         if self.alarms.next() < self.alarm.get() {
             self.kick(k);
         }
-    }
-
-    /// Another core has the kernel's lock now.
-    pub fn bar(&self) {
-        self.mail.store(self.mail.load(Relaxed) | BARRED, Relaxed);
-    }
-
-    /// Another core gives the kernel's lock up.
-    pub fn unbar(&self) {
-        self.mail.store(self.mail.load(Relaxed) & !BARRED, Release);
-    }
-
-    /// Nobody has the kernel's lock or wants this core to know anything.
-    #[inline(always)]
-    pub fn is_free(&self) -> bool {
-        self.mail.load(Acquire) == 0
     }
 
     /// `thread`, which is ready, goes on with the current thread's slice, as one
@@ -396,7 +365,7 @@ impl Core {
             self.choose_space(&k.kernel.boot_task);
             return Progress::Done;
         }
-        self.post(k, EVICTED);
+        self.post(k, Mail::EVICTED);
         Progress::Again
     }
 

@@ -21,7 +21,7 @@ use crate::{
     schedule::ready,
     syscall,
 };
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     FOREVER, PAGE,
     buffer::word,
@@ -224,7 +224,7 @@ impl Machine {
         let next = fast::pass(k, call.handle, call.label, call.deadline, call.request);
         if let Some(next) = next {
             host::pass_words(&thread.context, &next.context);
-            k.core.passing.store(false, Release);
+            k.core.gate.leave();
         }
         next.is_some()
     }

@@ -6,6 +6,7 @@ use crate::{
     arch::{Trap, host},
     capability::object::Target,
     cell::touched::{self, Lines},
+    entry::Mail,
     ipc::session,
     object::{endpoint::Endpoint, task::Task, thread::Thread},
     schedule::ready,
@@ -125,10 +126,11 @@ fn the_fast_path_is_barred_while_another_core_is_inside() {
     let two = Two::on(&m, 1, [m.task(64), m.task(64)]);
     m.run(two.caller);
     two.turn(&m);
-    let core = m.on(1).core;
-    core.bar();
-    assert!(!core.is_free());
-    core.unbar();
-    assert!(core.is_free());
+    let gate = &m.on(1).core.gate;
+    gate.post(Mail::BARRED);
+    assert!(!gate.enter());
+    gate.unbar();
+    assert!(gate.enter());
+    gate.leave();
     two.turn(&m);
 }

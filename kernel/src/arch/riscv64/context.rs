@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
 use super::{cpu, fp};
-use crate::{arch::Trap, schedule::core::Core};
+use crate::{arch::Trap, entry::Gate, schedule::core::Core};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -38,7 +38,7 @@ global_asm!(
     KERNEL_SP = const offset_of!(Context, kernel_sp),
     CALL = const CALL,
     CORE = const offset_of!(cpu::Local, core),
-    PASSING = const offset_of!(Core, passing),
+    PASSING = const offset_of!(Core, gate) + Gate::PASSING,
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,

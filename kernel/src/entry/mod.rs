@@ -15,109 +15,25 @@
 //! that it has chosen, which nobody takes apart before it has left it
 //! ([`Core::leave_space`]). So whoever is inside may free what was retired.
 
+mod gate;
+mod lock;
+
+pub use gate::{Gate, Mail};
+pub use lock::Lock;
+
 use crate::{
     Kernel,
     arch::{Arch, Port},
-    bug,
     kernel::CORES,
     memory::slab,
     schedule::core::Core,
 };
-use core::{
-    marker::PhantomData,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{Acquire, Relaxed, Release, SeqCst},
-        fence,
-    },
-};
+use core::marker::PhantomData;
 
-/// Looks at the lock before a core that waits for it sleeps.
-const LOOKS: u32 = 256;
-
-/// A fair lock: who takes a ticket first is served first. Who waits long sleeps,
-/// and is interrupted when it is its turn.
-///
-/// Who gives the lock up and who is about to sleep each write one word and then
-/// read the other's, with a fence in between: so one of them sees it. (QEMU does
-/// not keep a sequentially consistent store and load of aarch64 in this order.)
-pub struct Lock {
-    next: AtomicU32,
-    serving: AtomicU32,
-    /// Number + 1 of the core that sleeps until a ticket's turn, by the ticket's
-    /// last bits; no more tickets are out than there are cores.
-    sleepers: [AtomicU32; CORES],
-}
-
-impl Lock {
-    /// Nobody's.
-    pub const fn new() -> Lock {
-        Lock {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            sleepers: [const { AtomicU32::new(0) }; CORES],
-        }
-    }
-
-    fn take(&self) {
-        let ticket = self.next.fetch_add(1, Relaxed);
-        if self.serving.load(Acquire) != ticket {
-            self.wait(ticket);
-        }
-    }
-
-    #[cold]
-    fn wait(&self, ticket: u32) {
-        for _ in 0..LOOKS {
-            core::hint::spin_loop();
-            if self.serving.load(Acquire) == ticket {
-                return;
-            }
-        }
-        let sleeper = &self.sleepers[ticket as usize % CORES];
-        sleeper.store(Port::core() as u32 + 1, Relaxed);
-        fence(SeqCst);
-        while self.serving.load(Acquire) != ticket {
-            Port::idle();
-            // Whatever it was sent for, this core is about to enter. What was
-            // written before it was sent is seen after.
-            Port::clear_core_interrupt();
-            fence(SeqCst);
-            bug::stop_if_ending();
-        }
-        sleeper.store(0, Relaxed);
-    }
-
-    fn give(&self) {
-        let ticket = self.serving.load(Relaxed).wrapping_add(1);
-        self.serving.store(ticket, Release);
-        fence(SeqCst);
-        if self.next.load(Relaxed) != ticket {
-            self.rouse(ticket);
-        }
-    }
-
-    /// It is the turn of a ticket that is out. If its core has woken by itself,
-    /// an interrupt too many does no harm.
-    #[cold]
-    fn rouse(&self, ticket: u32) {
-        let sleeper = self.sleepers[ticket as usize % CORES].load(Relaxed);
-        if sleeper != 0 {
-            Port::interrupt_core(sleeper as usize - 1);
-        }
-    }
-
-    /// As if so many cores came.
-    #[cfg(test)]
-    pub(crate) fn crowd(&self, cores: u32) {
-        self.next.fetch_add(cores, Relaxed);
-    }
-
-    /// Whether somebody waits for it; asked by who has it.
-    fn wanted(&self) -> bool {
-        let tickets = self.next.load(Relaxed);
-        tickets.wrapping_sub(self.serving.load(Relaxed)) > 1
-    }
+/// What the two protocols between cores are made of; `tests/models` has another,
+/// which tries each order of events.
+mod sync {
+    pub(super) use core::{hint::spin_loop, sync::atomic::*};
 }
 
 /// The calling core is inside the kernel, until this is dropped.
@@ -141,20 +57,10 @@ impl<'k> Inside<'k> {
 
     /// From now on no other core is on its way either.
     fn bar_others(&self) {
-        for other in self.others() {
-            other.bar();
-        }
-        // Ordered with the fence in `pass`: either the core there sees that it is
-        // barred, or this one sees that it is on its way.
-        fence(SeqCst);
-        for other in self.others() {
-            while other.passing.load(Acquire) {
-                core::hint::spin_loop();
-            }
-        }
+        Gate::bar(self.others().map(|core| &core.gate));
     }
 
-    fn others(&self) -> impl Iterator<Item = &'k Core> {
+    fn others(&self) -> impl Iterator<Item = &'k Core> + Clone + use<'k> {
         let own = self.core.number;
         self.kernel
             .cores()
@@ -175,7 +81,7 @@ impl<'k> Inside<'k> {
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if self.kernel.core_count.get() > 1 {
-            self.others().for_each(Core::unbar);
+            self.others().for_each(|core| core.gate.unbar());
         }
         self.kernel.lock.give();
     }
@@ -186,27 +92,24 @@ impl Drop for Inside<'_> {
 /// threads, and endpoints where no other core's threads receive
 /// ([`crate::object::endpoint::Endpoint::home`]).
 ///
-/// If it gets anywhere, the core is on its way until [`Core::passing`] is cleared:
-/// a port does that once it has loaded the registers, which others may write then.
+/// If it gets anywhere, the core is on its way until it leaves the gate: a port
+/// does that once it has loaded the registers, which others may write then.
 #[inline(always)]
 pub fn pass<'k, R>(
     kernel: &'k Kernel,
     core: &'k Core,
     way: impl FnOnce(Entered<'k>) -> Option<R>,
 ) -> Option<R> {
-    core.passing.store(true, Relaxed);
-    fence(SeqCst);
-    let result = if core.is_free() {
-        way(Entered {
-            kernel,
-            core,
-            inside: PhantomData,
-        })
-    } else {
-        None
-    };
+    if !core.gate.enter() {
+        return None;
+    }
+    let result = way(Entered {
+        kernel,
+        core,
+        inside: PhantomData,
+    });
     if result.is_none() {
-        core.passing.store(false, Release);
+        core.gate.leave();
     }
     result
 }
