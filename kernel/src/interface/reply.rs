@@ -35,6 +35,7 @@ impl On<'_, '_> {
     }
 
     fn copy(&mut self, wanted: &Wanted) -> Result<(), ObjectError> {
+        self.caller.need(Rights::ANSWER)?;
         if !self.waits() {
             return Err(ObjectError::WrongState);
         }
@@ -51,6 +52,7 @@ impl On<'_, '_> {
 
 impl objects::Reply for On<'_, '_> {
     fn keep(&mut self) -> Result<ReplyClient, ObjectError> {
+        self.caller.need(Rights::ANSWER)?;
         // A passive server has no time of its own to answer later with.
         if !self.is_current() || self.caller.thread.passive.get() {
             return Err(ObjectError::WrongState);
@@ -95,6 +97,7 @@ impl objects::Reply for On<'_, '_> {
     }
 
     fn cancelled(&mut self) -> Result<bool, ObjectError> {
+        self.caller.need(Rights::ANSWER)?;
         Ok(!self.waits())
     }
 }

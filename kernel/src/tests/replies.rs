@@ -12,6 +12,7 @@ use libipc_abi::{
     status::Cause,
     wire::ErrorCode,
 };
+use std::vec;
 
 const LABEL: Label = Label::call(0, HASH);
 
@@ -56,6 +57,28 @@ fn a_kept_reply_is_answered_later_and_once() {
     // The request being served was not touched.
     assert_eq!(m.reply(pair.server, &[6]).status, MESSAGE);
     assert_eq!(m.result(other).words[0], 6);
+}
+
+#[test]
+fn a_reply_without_its_right_can_be_carried_only() {
+    let pair = Pair::called(LABEL, &[]);
+    let m = &pair.machine;
+    let kept = keep(&pair);
+    let slot = pair.server_task.table.find(m.k, kept).unwrap();
+    let target = slot.target(m.k).unwrap();
+    let weak = m.give(pair.server_task, target, Rights::GRANT);
+    let hash = reply::INTERFACE.hash;
+    for (operation, words) in [(0, vec![]), (1, vec![0; 4]), (2, vec![0; 4]), (3, vec![])] {
+        m.open(pair.server, 1);
+        let out = m.object(pair.server, weak, operation, hash, &words);
+        assert_eq!(out.status, refused(Cause::Denied), "operation {operation}");
+        let out = m.object(pair.server, kept, operation, hash, &words);
+        assert_ne!(out.status, refused(Cause::Denied), "operation {operation}");
+    }
+    assert_eq!(
+        m.enter(pair.server, answer(weak, &[])).unwrap().status,
+        refused(Cause::Denied)
+    );
 }
 
 #[test]

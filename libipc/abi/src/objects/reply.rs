@@ -3,7 +3,8 @@
 use super::*;
 
 /// The duty to answer one request: the one being served
-/// ([`crate::handle::Handle::REQUEST`]), or one that was kept.
+/// ([`crate::handle::Handle::REQUEST`]), or one that was kept. All of it needs
+/// `ANSWER`.
 #[interface]
 pub trait Reply {
     /// Turns the request being served into a capability that can be answered
