@@ -134,6 +134,13 @@ impl Kernel {
         !(settled && self.dying_tasks.is_empty() && self.dying_memory.is_empty())
     }
 
+    /// Nothing was put off, nothing waits to be freed, and the log's reader knows
+    /// all.
+    #[inline]
+    pub fn is_tidy(&self) -> bool {
+        !self.has_put_off() && self.retired.get() == 0 && !self.log.has_grown()
+    }
+
     /// A number that no other object of this boot has.
     pub fn new_id(&self) -> u64 {
         self.ids.add(1)

@@ -82,6 +82,11 @@ impl Log {
         }
     }
 
+    /// Whether the log has grown since its reader was told.
+    pub fn has_grown(&self) -> bool {
+        self.grown.get()
+    }
+
     /// Tells the reader, if the log has grown since it was told.
     pub fn tell(&self, k: Entered<'_>) {
         if self.grown.replace(false) {

@@ -2,47 +2,59 @@
 //! what it was, choose who runs next.
 
 use crate::{
-    Entered, Kernel,
+    Entered,
     arch::{Arch, Context, Line, Port, Trap},
     entry::Inside,
     fault,
     ipc::waits,
     memory::{slab, space::Progress},
     object::thread::{State, Thread},
+    start::KERNEL,
     syscall,
 };
 
 /// Runs threads on the calling core for ever.
-pub fn run(kernel: &Kernel) -> ! {
-    let mut trap = Trap::Interrupt;
+pub fn run() -> ! {
+    let context = trapped(Trap::Interrupt);
+    // SAFETY: the context of the current thread, which lives until this core has
+    // entered the kernel again: no other core ends a thread that is current
+    // somewhere (`ready::stop`). A context is changed through atomics only.
+    #[allow(unsafe_code, reason = "no proof of being inside the kernel covers it")]
+    Port::leave(unsafe { &*context })
+}
+
+/// What a port does when the calling core's thread has trapped: sees to that, and
+/// returns the context of the thread that runs next, as in [`run`].
+pub fn trapped(mut trap: Trap) -> *const Context {
     loop {
-        let inside = Inside::enter(kernel);
+        let inside = Inside::enter(&KERNEL);
         handle(inside.entered(), trap);
-        let next = leave(inside.entered()).map(|thread| &raw const thread.context);
+        let next = leave(inside.entered(), trap).map(|thread| &raw const thread.context);
         drop(inside);
-        trap = match next {
-            Some(context) => run_outside(context),
-            // What happened since the lock was given up has interrupted: the
-            // interrupt waits, and this ends at once.
-            None => {
-                Port::idle();
-                Trap::Interrupt
-            }
-        };
+        if let Some(context) = next {
+            return context;
+        }
+        // What happened since the lock was given up has interrupted: the
+        // interrupt waits, and this ends at once.
+        Port::idle();
+        trap = Trap::Interrupt;
     }
 }
 
-/// Runs the user program of the thread that is this core's current one.
-fn run_outside(context: *const Context) -> Trap {
-    // SAFETY: the context of the current thread, which lives until this core
-    // has entered the kernel again: no other core ends a thread that is current
-    // somewhere (`ready::stop`). A context is changed through atomics only.
-    #[allow(unsafe_code, reason = "no proof of being inside the kernel covers it")]
-    Port::run(unsafe { &*context })
+/// Chooses who runs next: mostly who trapped, as nothing has changed.
+pub fn leave<'k>(k: Entered<'k>, trap: Trap) -> Option<&'k Thread> {
+    if trap != Trap::Interrupt
+        && k.kernel.is_tidy()
+        && let Some(thread) = k.core.goes_on(k)
+    {
+        return Some(thread);
+    }
+    tidy_and_choose(k)
 }
 
 /// Does what was put off and chooses who runs next.
-pub fn leave<'k>(k: Entered<'k>) -> Option<&'k Thread> {
+#[inline(never)]
+fn tidy_and_choose<'k>(k: Entered<'k>) -> Option<&'k Thread> {
     reap(k);
     k.kernel.log.tell(k);
     let next = k.core.schedule(k);
@@ -133,12 +145,11 @@ fn reap_first(k: Entered<'_>) -> Option<Progress> {
 
 /// What the other cores do: wait until there is something to run, then run it.
 pub fn secondary_main() -> ! {
-    let kernel = &crate::start::KERNEL;
-    while !kernel.has_begun() {
+    while !KERNEL.has_begun() {
         Port::idle();
     }
-    if Port::core() < kernel.core_count.get() {
-        run(kernel)
+    if Port::core() < KERNEL.core_count.get() {
+        run()
     }
     // It came too late to be counted.
     loop {

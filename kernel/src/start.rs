@@ -150,7 +150,7 @@ pub fn main(
         first_task(k, platform, program).map_err(StartError::FirstTask)?;
         KERNEL.begin(k);
     }
-    crate::run::run(&KERNEL)
+    crate::run::run()
 }
 
 /// Makes the first task and its thread.

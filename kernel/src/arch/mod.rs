@@ -65,7 +65,7 @@ pub enum Entry {
     Page(u64, Access),
 }
 
-/// Why a user program's run came to an end.
+/// Why a user program stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trap {
     /// System call: see [`Arch::call_in`].
@@ -114,9 +114,10 @@ pub trait Arch {
     /// Makes a thread start at `entry` with this stack pointer, the two
     /// argument registers, and the thread register. Everything else is zero.
     fn start(context: &Self::Context, entry: u64, stack: u64, arguments: [u64; 2], thread: u64);
-    /// Runs the user program until something happens. The address space must
-    /// have been chosen.
-    fn run(context: &Self::Context) -> Trap;
+    /// Runs the user program, whose address space must have been chosen. When it
+    /// traps the port calls [`crate::run::trapped`], with the core's stack empty,
+    /// and goes on with the context that this returns.
+    fn leave(context: &Self::Context) -> !;
     /// The registers of a system call.
     fn call_in(context: &Self::Context) -> CallIn;
     /// Writes a system call's results and clears every caller-saved register

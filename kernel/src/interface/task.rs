@@ -17,7 +17,7 @@ use crate::{
         task::Task,
         thread::{Start, State, Thread},
     },
-    schedule::{core::Core, ready},
+    schedule::ready,
 };
 use libipc_abi::{
     USER_END,
@@ -272,16 +272,19 @@ impl objects::Task for On<'_, '_> {
         let task = self.task;
         let k = self.caller.k;
         let now = Port::now();
-        let runs = |core: &&Core| {
+        let mut running = 0;
+        for core in k.kernel.cores() {
             let current = core.current.get(k);
-            current.is_some_and(|thread| thread.task.is(task))
-        };
-        let running = k.kernel.cores().iter().filter(runs);
+            if let Some(thread) = current.filter(|thread| thread.task.is(task)) {
+                thread.tell_task(task);
+                running += core.passing(now);
+            }
+        }
         Ok(TaskInfo {
             id: task.id.get(),
             quota: task.limit.get(),
             used: task.used.get(),
-            time: task.time.get() + running.map(|core| core.passing(now)).sum::<u64>(),
+            time: task.time.get() + running,
             calls: task.calls.get(),
             received: task.received.get(),
             capabilities: task.table.count.get(),

@@ -247,6 +247,20 @@ impl Core {
         self.slice_end.set(0);
     }
 
+    /// The current thread, if nothing has happened since it was chosen that could
+    /// make another one run or the timer ring earlier. Who runs on a reservation is
+    /// not looked at here: what is left of it may have changed.
+    #[inline]
+    pub fn goes_on<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
+        let thread = self.current.get(k)?;
+        let stays = thread.state.get() == State::Ready
+            && thread.next_core.get() == self.number
+            && thread.runs_on.is_none()
+            && self.heir.is_none();
+        let in_time = self.alarm.get() <= self.alarms.next();
+        (stays && in_time && self.comes_next(thread)).then_some(thread)
+    }
+
     /// Ends waits whose time has come and chooses the thread to run, `None` if
     /// there is nothing to do.
     pub fn schedule<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
@@ -412,5 +426,13 @@ impl Core {
     /// The timer interrupted: it is off now.
     pub fn alarm_rang(&self) {
         self.alarm.set(FOREVER);
+    }
+
+    /// As the timer does that interrupts at its time.
+    #[cfg(test)]
+    pub(crate) fn ring_if_due(&self) {
+        if self.alarm.get() <= Port::now() {
+            self.alarm_rang();
+        }
     }
 }

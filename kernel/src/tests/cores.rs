@@ -60,7 +60,7 @@ fn once(
     host::set_call(&by.context, &call_in(handle, label, words, FOREVER));
     syscall::syscall(m.on(m.core_of(by)), by);
     let again = Port::registers(&by.context).pc == before;
-    crate::run::leave(m.on(m.core_of(by)));
+    leave(m.on(m.core_of(by)), Trap::Call);
     (!again).then(|| host::results(&by.context))
 }
 

@@ -121,7 +121,7 @@ impl Machine {
         let k = self.on(core);
         k.core.attend(k);
         run::handle(k, trap);
-        run::leave(k)
+        leave(k, trap)
     }
 
     /// All cores but this one are interrupted.
@@ -240,7 +240,7 @@ impl Machine {
         }
         loop {
             syscall::syscall(k, thread);
-            run::leave(k);
+            leave(k, Trap::Call);
             if Port::registers(&thread.context).pc == before {
                 break;
             }
@@ -375,20 +375,26 @@ impl Machine {
 
     /// Leaves the kernel as after an interrupt.
     pub(super) fn leave(&self) {
-        run::leave(self.k);
+        leave(self.k, Trap::Interrupt);
     }
 
     /// Lets time pass.
     pub(super) fn at(&self, now: u64) {
         host::set_now(now);
-        run::leave(self.k);
+        leave(self.k, Trap::Interrupt);
     }
 
     /// Kills a task and takes it apart.
     pub(super) fn kill(&self, task: &Task) {
         task.kill(self.k);
-        run::leave(self.k);
+        leave(self.k, Trap::Interrupt);
     }
+}
+
+/// Leaves the kernel. A timer that is due has interrupted before.
+pub(super) fn leave(k: Entered<'static>, trap: Trap) -> Option<&'static Thread> {
+    k.core.ring_if_due();
+    run::leave(k, trap)
 }
 
 pub(super) fn call_in(handle: Handle, label: Label, words: &[u64], deadline: u64) -> CallIn {

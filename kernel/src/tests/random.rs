@@ -15,7 +15,6 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
-    run,
     schedule::ready,
     syscall,
 };
@@ -412,7 +411,7 @@ impl Fuzz {
             }
             host::interrupt_after(u32::MAX);
         }
-        self.leave(core);
+        self.leave(core, Trap::Call);
     }
 
     /// A thread is moved, whether it runs or waits.
@@ -448,12 +447,12 @@ impl Fuzz {
         self.now += 1 + self.random.below(2000);
         host::set_now(self.now);
         let core = self.random.below(self.cores as u64) as usize;
-        self.leave(core);
+        self.leave(core, Trap::Interrupt);
     }
 
-    fn leave(&mut self, core: usize) {
+    fn leave(&mut self, core: usize, trap: Trap) {
         let k = self.m.on(core);
-        run::leave(k);
+        leave(k, trap);
         if self.cores > 1 {
             if self.random.one_in(8) {
                 self.shuffle();
@@ -465,7 +464,7 @@ impl Fuzz {
         if self.random.one_in(20) {
             self.now += self.random.below(500);
             host::set_now(self.now);
-            run::leave(k);
+            leave(k, Trap::Interrupt);
         }
         let census = invariants::check(&self.m, |of| held(&self.m, of));
         // A call that ended, ended once: who waited for it has its outcome.

@@ -2,7 +2,7 @@
 
 use super::{invariants, machine::*};
 use crate::{
-    arch::{Arch, Port, host},
+    arch::{Arch, Port, Trap, host},
     capability::object::Target,
     object::{
         reservation::Reservation,
@@ -25,7 +25,7 @@ const BUDGET: u64 = 300;
 /// Who runs next at this time.
 fn next(m: &Machine, now: u64) -> Option<&'static Thread> {
     host::set_now(now);
-    crate::run::leave(m.k)
+    leave(m.k, Trap::Interrupt)
 }
 
 fn is(next: Option<&'static Thread>, thread: &Thread) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{invariants, machine::*};
 use crate::{
-    arch::host,
+    arch::{Trap, host},
     capability::object::Target,
     object::thread::{State, Thread},
 };
@@ -21,7 +21,7 @@ const SLICE: u64 = 10_000;
 /// Who runs next at this time.
 fn next(m: &Machine, now: u64) -> Option<&'static Thread> {
     host::set_now(now);
-    crate::run::leave(m.k)
+    leave(m.k, Trap::Interrupt)
 }
 
 fn is(next: Option<&'static Thread>, thread: &'static Thread) -> bool {

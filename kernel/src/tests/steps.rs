@@ -3,7 +3,7 @@
 
 use super::{invariants, machine::*};
 use crate::{
-    arch::{Access, Arch, Port, host},
+    arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
     memory::{
         slab,
@@ -13,7 +13,7 @@ use crate::{
         task::Task,
         thread::{State, Thread},
     },
-    run, syscall,
+    syscall,
 };
 use libipc_abi::{
     FOREVER,
@@ -39,7 +39,7 @@ fn tries(m: &Machine, thread: &'static Thread, call: &CallIn) -> u32 {
     host::interrupt_after(0);
     loop {
         syscall::syscall(m.k, thread);
-        run::leave(m.k);
+        leave(m.k, Trap::Call);
         if Port::registers(&thread.context).pc == before {
             break;
         }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
 use super::{cpu, fp};
-use crate::{arch::Trap, entry::Gate, schedule::core::Core};
+use crate::{arch::Trap, entry::Gate, run, schedule::core::Core};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -51,10 +51,11 @@ global_asm!(
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,
     pass = sym crate::ipc::fast::tessera_pass,
+    trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
 );
 
-/// What `tessera_run` returns: which vector was taken (ARM D1.4.1).
+/// What `tessera_trapped` gets: which vector was taken (ARM D1.4.1).
 const SYNCHRONOUS: u64 = 0;
 const INTERRUPT: u64 = 1;
 const ERROR: u64 = 2;
@@ -63,9 +64,18 @@ const ERROR: u64 = 2;
 const CALL: u64 = 0x15;
 
 unsafe extern "C" {
-    /// Enters user mode with these registers; returns at the next trap, with
-    /// the registers saved and one of the numbers above.
-    fn tessera_run(context: *const Context) -> u64;
+    /// Enters user mode with these registers.
+    fn tessera_leave(context: *const Context) -> !;
+}
+
+/// A trap from user mode, the registers saved: whose are loaded next.
+extern "C" fn tessera_trapped(vector: u64) -> *const Context {
+    run::trapped(match vector {
+        SYNCHRONOUS => decode(),
+        INTERRUPT => Trap::Interrupt,
+        // An access to a device's registers that the bus refused, late.
+        _ => fault(FaultKind::Read, 0, syndrome()),
+    })
 }
 
 /// Registers that a call clears because they are caller-saved and carry no
@@ -90,15 +100,10 @@ impl Context {
         self.fp.forget();
     }
 
-    pub(super) fn run(&self) -> Trap {
+    pub(super) fn leave(&self) -> ! {
         // SAFETY: the context belongs to the thread that the kernel chose; what
         // user mode does with it cannot touch the kernel.
-        match unsafe { tessera_run(self) } {
-            SYNCHRONOUS => decode(),
-            INTERRUPT => Trap::Interrupt,
-            // An access to a device's registers that the bus refused, late.
-            _ => fault(FaultKind::Read, 0, syndrome()),
-        }
+        unsafe { tessera_leave(self) }
     }
 
     pub(super) fn call_in(&self) -> CallIn {

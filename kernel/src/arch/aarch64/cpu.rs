@@ -84,7 +84,7 @@ unsafe extern "C" {
 pub(super) struct Local {
     /// The core's number.
     number: AtomicUsize,
-    /// The kernel's stack pointer while a user program runs.
+    /// Where the kernel's stack begins when a trap comes from a user program.
     pub(super) stack: AtomicUsize,
     /// The kernel's own.
     pub(super) core: AtomicPtr<Core>,
@@ -118,6 +118,7 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     local.number.store(core, Relaxed);
     let own = &raw const KERNEL.cores[core];
     local.core.store(own.cast_mut(), Relaxed);
+    local.stack.store(stack.end, Relaxed);
     local.bounds[0].store(stack.start, Relaxed);
     local.bounds[1].store(stack.end, Relaxed);
     let vectors = &raw const tessera_vectors;

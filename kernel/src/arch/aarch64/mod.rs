@@ -16,7 +16,7 @@ mod machine;
 mod paging;
 mod timer;
 
-use super::{Access, Arch, Boot, Entry, Line, Trap};
+use super::{Access, Arch, Boot, Entry, Line};
 use crate::platform::Platform;
 use core::ops::Range;
 use libipc_abi::{
@@ -41,8 +41,8 @@ impl Arch for Port {
         context.start(entry, stack, arguments, thread);
     }
 
-    fn run(context: &Self::Context) -> Trap {
-        context.run()
+    fn leave(context: &Self::Context) -> ! {
+        context.leave()
     }
 
     fn call_in(context: &Self::Context) -> CallIn {

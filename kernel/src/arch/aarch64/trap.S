@@ -1,32 +1,21 @@
 // Entry to user mode and every way back.
 //
-// tessera_run is a call: it saves the registers that a call preserves on the
-// kernel stack, notes that in the core's locals (TPIDR_EL1), loads the user's
-// registers and leaves by eret with SP_EL1 at the context. A trap from EL0 saves
-// into it and ends as tessera_run's return, in x0 the vector's number.
+// While a user program runs, SP_EL1 is at its context and TPIDR_EL1 at the core's
+// locals. A trap from EL0 saves into the context and calls tessera_trapped on the
+// core's stack, which is empty then; that says whose context is loaded next.
 //
 // A system call saves only what a call preserves and the call's own registers,
-// and asks tessera_pass first: it may leave by another thread's context, and
-// tessera_run has not returned yet.
+// and asks tessera_pass first, which may name another thread's context.
 //
 // A trap from EL1 is a bug: its registers go to an emergency stack, as the
 // stack itself may be what broke, and from there to kernel_trap.
 
     .text
 
-    .global tessera_run
-    .type   tessera_run, %function
-tessera_run:
-    stp     x29, x30, [sp, #-96]!
-    mov     x29, sp
-    stp     x19, x20, [sp, #16]
-    stp     x21, x22, [sp, #32]
-    stp     x23, x24, [sp, #48]
-    stp     x25, x26, [sp, #64]
-    stp     x27, x28, [sp, #80]
-    mrs     x1, tpidr_el1
-    mov     x2, sp
-    str     x2, [x1, #{STACK}]
+// tessera_leave(x0: whose registers to load). Nothing returns from here.
+    .global tessera_leave
+    .type   tessera_leave, %function
+tessera_leave:
     mov     sp, x0
     ldp     x1, x2, [x0, #{PC}]             // pc, pstate
     msr     elr_el1, x1
@@ -54,7 +43,7 @@ tessera_run:
     eret
     dsb     nsh                             // no speculation past eret
     isb
-    .size   tessera_run, . - tessera_run
+    .size   tessera_leave, . - tessera_leave
 
 // From a vector: sp is the context, x0 and x1 are saved, x1 is the result.
     .type   user_trap, %function
@@ -83,14 +72,9 @@ user_trap:
     mrs     x2, tpidr_el1
     ldr     x2, [x2, #{STACK}]
     mov     sp, x2
-run_returns:
-    ldp     x19, x20, [sp, #16]
-    ldp     x21, x22, [sp, #32]
-    ldp     x23, x24, [sp, #48]
-    ldp     x25, x26, [sp, #64]
-    ldp     x27, x28, [sp, #80]
-    ldp     x29, x30, [sp], #96
-    ret
+    mov     x29, xzr                        // backtraces end here
+    bl      {trapped}
+    b       tessera_leave
     .size   user_trap, . - user_trap
 
 // From the vector, of a system call: sp is the context, x12 and x13 are saved.
@@ -124,7 +108,7 @@ call_trap:
     ldr     x5, [x12, #{CORE}]
     ldr     x12, [x12, #{STACK}]
     mov     sp, x12
-    mov     x29, x12                        // the frame record of tessera_run
+    mov     x29, xzr
     mov     x19, x5
     cmp     x13, #{FP_LOADED}
     b.eq    2f
@@ -170,10 +154,10 @@ call_trap:
     ldp     x3, x4, [x0, #80]
     mov     x5, x19
     b       0b
-1:  mrs     x2, spsr_el1                    // to tessera_run's caller
-    str     x2, [x1, #{PC} + 8]
+1:  str     xzr, [x1, #{PC} + 8]            // EL0, no flags (ARM C5.2.19)
     mov     x0, #{SYNCHRONOUS}
-    b       run_returns
+    bl      {trapped}
+    b       tessera_leave
     .size   call_trap, . - call_trap
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
 use super::{cpu, fp};
-use crate::{arch::Trap, entry::Gate, schedule::core::Core};
+use crate::{arch::Trap, entry::Gate, run, schedule::core::Core};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -26,8 +26,8 @@ pub struct Context {
     general: [AtomicU64; 31],
     /// `sepc`: where it goes on.
     pc: AtomicU64,
-    /// The kernel's stack pointer while the thread runs.
-    kernel_sp: AtomicU64,
+    /// The locals of the core that runs it.
+    local: AtomicU64,
     /// Floating point. Last, as most traps leave it alone.
     fp: fp::State,
 }
@@ -35,7 +35,8 @@ pub struct Context {
 global_asm!(
     include_str!("trap.S"),
     PC = const offset_of!(Context, pc),
-    KERNEL_SP = const offset_of!(Context, kernel_sp),
+    LOCAL = const offset_of!(Context, local),
+    STACK = const offset_of!(cpu::Local, stack),
     CALL = const CALL,
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
@@ -43,13 +44,18 @@ global_asm!(
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,
     pass = sym crate::ipc::fast::tessera_pass,
+    trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
 );
 
 unsafe extern "C" {
-    /// Enters user mode with these registers; returns at the next trap with the
-    /// registers saved.
-    fn tessera_run(context: *const Context);
+    /// Enters user mode with these registers.
+    fn tessera_leave(context: *const Context) -> !;
+}
+
+/// A trap from user mode, the registers saved: whose are loaded next.
+extern "C" fn tessera_trapped() -> *const Context {
+    run::trapped(decode())
 }
 
 /// `scause` of `ecall` from user mode (Priv 4.1.8). `trap.S` steps over it.
@@ -87,11 +93,10 @@ impl Context {
         self.fp.forget();
     }
 
-    pub(super) fn run(&self) -> Trap {
+    pub(super) fn leave(&self) -> ! {
         // SAFETY: the context belongs to the thread that the kernel chose; what
         // user mode does with it cannot touch the kernel.
-        unsafe { tessera_run(self) };
-        self.decode()
+        unsafe { tessera_leave(self) }
     }
 
     pub(super) fn call_in(&self) -> CallIn {
@@ -145,42 +150,42 @@ impl Context {
         }
     }
 
-    /// Says what the trap means that ended a run: `scause` and `stval` (Priv
-    /// 4.1.8, 4.1.9).
-    fn decode(&self) -> Trap {
-        const INTERRUPT: u64 = 1 << 63;
-
-        let (code, address): (u64, u64);
-        // SAFETY: reads registers.
-        unsafe {
-            asm!("csrr {}, scause", "csrr {}, stval", out(reg) code, out(reg) address,
-                options(nomem, nostack, preserves_flags));
-        }
-        let fault = |kind, address| Trap::Fault {
-            kind,
-            address,
-            code,
-        };
-        match code {
-            _ if code & INTERRUPT != 0 => Trap::Interrupt,
-            CALL => Trap::Call,
-            // Nothing says that it was about floating point, but with the state
-            // loaded a truly illegal instruction comes back here.
-            2 if !fp::allowed() => Trap::FloatingPoint,
-            1 | 12 => fault(FaultKind::Execute, address),
-            5 | 13 => fault(FaultKind::Read, address),
-            7 | 15 => fault(FaultKind::Write, address),
-            0 | 4 | 6 => fault(FaultKind::Alignment, address),
-            3 => fault(FaultKind::Breakpoint, 0),
-            _ => fault(FaultKind::Illegal, 0),
-        }
-    }
-
     fn get(&self, register: usize) -> u64 {
         self.general[register - 1].load(Relaxed)
     }
 
     fn set(&self, register: usize, value: u64) {
         self.general[register - 1].store(value, Relaxed);
+    }
+}
+
+/// Says what the trap means that came: `scause` and `stval` (Priv
+/// 4.1.8, 4.1.9).
+fn decode() -> Trap {
+    const INTERRUPT: u64 = 1 << 63;
+
+    let (code, address): (u64, u64);
+    // SAFETY: reads registers.
+    unsafe {
+        asm!("csrr {}, scause", "csrr {}, stval", out(reg) code, out(reg) address,
+            options(nomem, nostack, preserves_flags));
+    }
+    let fault = |kind, address| Trap::Fault {
+        kind,
+        address,
+        code,
+    };
+    match code {
+        _ if code & INTERRUPT != 0 => Trap::Interrupt,
+        CALL => Trap::Call,
+        // Nothing says that it was about floating point, but with the state
+        // loaded a truly illegal instruction comes back here.
+        2 if !fp::allowed() => Trap::FloatingPoint,
+        1 | 12 => fault(FaultKind::Execute, address),
+        5 | 13 => fault(FaultKind::Read, address),
+        7 | 15 => fault(FaultKind::Write, address),
+        0 | 4 | 6 => fault(FaultKind::Alignment, address),
+        3 => fault(FaultKind::Breakpoint, 0),
+        _ => fault(FaultKind::Illegal, 0),
     }
 }

@@ -29,6 +29,8 @@ unsafe extern "C" {
 pub(super) struct Local {
     /// The core's number.
     number: AtomicUsize,
+    /// Where the kernel's stack begins when a trap comes from a user program.
+    pub(super) stack: AtomicUsize,
     /// The kernel's own.
     pub(super) core: AtomicPtr<Core>,
     /// Where the kernel's stack begins and ends.
@@ -38,6 +40,7 @@ pub(super) struct Local {
 static LOCALS: [Local; CORES] = [const {
     Local {
         number: AtomicUsize::new(0),
+        stack: AtomicUsize::new(0),
         core: AtomicPtr::new(core::ptr::null_mut()),
         bounds: [const { AtomicUsize::new(0) }; 2],
     }
@@ -48,6 +51,7 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     local.number.store(core, Relaxed);
     let own = &raw const KERNEL.cores[core];
     local.core.store(own.cast_mut(), Relaxed);
+    local.stack.store(stack.end, Relaxed);
     local.bounds[0].store(stack.start, Relaxed);
     local.bounds[1].store(stack.end, Relaxed);
     let trap = &raw const tessera_trap;

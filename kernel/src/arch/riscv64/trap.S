@@ -1,40 +1,24 @@
 // Entry to user mode and every way back.
 //
-// tessera_run is a call: it saves the registers that a call preserves, and tp,
-// where the core's locals are, on the kernel stack, loads the user's registers
-// and leaves by sret, with the context's address in sscratch. A trap from user
-// mode finds the context there and ends as tessera_run's return.
+// While a user program runs, sscratch is at its context, where its core's locals
+// are noted. A trap from user mode saves into the context and calls
+// tessera_trapped on the core's stack, which is empty then; that says whose
+// context is loaded next.
 //
 // A system call saves only what a call preserves and the call's own registers,
-// and asks tessera_pass first: it may leave by another thread's context, and
-// tessera_run has not returned yet.
+// and asks tessera_pass first, which may name another thread's context.
 //
-// While the kernel runs, sscratch is 0: so a trap from the kernel is told apart,
-// which is a bug. Its registers go to an emergency stack, as the stack itself
-// may be what broke, and from there to kernel_trap.
+// While the kernel runs, tp leads to the locals and sscratch is 0: so a trap from
+// the kernel is told apart, which is a bug. Its registers go to an emergency
+// stack, as the stack itself may be what broke, and from there to kernel_trap.
 
     .text
 
-    .global tessera_run
-    .type   tessera_run, @function
-tessera_run:
-    addi    sp, sp, -112
-    sd      ra, 104(sp)
-    sd      s0, 96(sp)
-    addi    s0, sp, 112
-    sd      s1, 88(sp)
-    sd      s2, 80(sp)
-    sd      s3, 72(sp)
-    sd      s4, 64(sp)
-    sd      s5, 56(sp)
-    sd      s6, 48(sp)
-    sd      s7, 40(sp)
-    sd      s8, 32(sp)
-    sd      s9, 24(sp)
-    sd      s10, 16(sp)
-    sd      s11, 8(sp)
-    sd      tp, 0(sp)
-    sd      sp, {KERNEL_SP}(a0)
+// tessera_leave(a0: whose registers to load). Nothing returns from here.
+    .global tessera_leave
+    .type   tessera_leave, @function
+tessera_leave:
+    sd      tp, {LOCAL}(a0)
     ld      t0, {PC}(a0)
     csrw    sepc, t0
     csrw    sscratch, a0
@@ -70,7 +54,7 @@ tessera_run:
     ld      t6, 240(a0)
     ld      a0, 72(a0)
     sret
-    .size   tessera_run, . - tessera_run
+    .size   tessera_leave, . - tessera_leave
 
 // stvec (Priv 4.1.2), direct mode: aligned to four bytes.
     .balign 4
@@ -115,24 +99,11 @@ tessera_trap:
     sd      t0, 72(a0)
     csrr    t0, sepc
     sd      t0, {PC}(a0)
-    ld      sp, {KERNEL_SP}(a0)
-    ld      tp, 0(sp)
-run_returns:
-    ld      s1, 88(sp)
-    ld      s2, 80(sp)
-    ld      s3, 72(sp)
-    ld      s4, 64(sp)
-    ld      s5, 56(sp)
-    ld      s6, 48(sp)
-    ld      s7, 40(sp)
-    ld      s8, 32(sp)
-    ld      s9, 24(sp)
-    ld      s10, 16(sp)
-    ld      s11, 8(sp)
-    ld      s0, 96(sp)
-    ld      ra, 104(sp)
-    addi    sp, sp, 112
-    ret
+    ld      tp, {LOCAL}(a0)
+    ld      sp, {STACK}(tp)
+    li      s0, 0                           // backtraces end here
+    call    {trapped}
+    j       tessera_leave
     .size   tessera_trap, . - tessera_trap
 
 // Of a system call: a0 is the context, t0 is saved, sscratch has the user's a0.
@@ -169,24 +140,24 @@ call_trap:
     csrr    t4, sepc
     addi    t4, t4, 4
     sd      t4, {PC}(a0)
-    ld      sp, {KERNEL_SP}(a0)
-    ld      tp, 0(sp)
+    ld      tp, {LOCAL}(a0)
+    ld      sp, {STACK}(tp)
     ld      t4, {FP_PLACE}(a0)
     li      t5, {FP_LOADED}
     mv      a4, t3                          // tessera_pass(context, handle,
     mv      a3, t2                          //     label, deadline, request, core)
     mv      a2, a1
     mv      a1, t0
-    addi    s0, sp, 112                     // the frame of tessera_run
+    li      s0, 0
     beq     t4, t5, 2f
 0:  ld      a5, {CORE}(tp)
     mv      s1, a5
     call    {pass}
-    beqz    a0, run_returns
+    beqz    a0, 1f
     ld      t0, {PC}(a0)
     csrw    sepc, t0
     csrw    sscratch, a0
-    sd      sp, {KERNEL_SP}(a0)
+    sd      tp, {LOCAL}(a0)
     ld      a2, 88(a1)
     ld      a3, 96(a1)
     ld      a4, 104(a1)
@@ -221,6 +192,8 @@ call_trap:
     ld      a1, 80(a0)
     ld      a0, 72(a0)
     sret
+1:  call    {trapped}
+    j       tessera_leave
 2:  mv      s1, a0                          // floating point was touched
     call    {fp_keep}
     mv      a0, s1
