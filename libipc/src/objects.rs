@@ -13,6 +13,8 @@ pub use libipc_abi::objects::{
     SessionInfo, Shutdown, TaskInfo, ThreadInfo, ThreadState,
 };
 
+#[path = "../abi/src/objects/dma.rs"]
+pub mod dma;
 #[path = "../abi/src/objects/endpoint.rs"]
 pub mod endpoint;
 #[path = "../abi/src/objects/interrupt.rs"]
@@ -30,6 +32,7 @@ pub mod task;
 #[path = "../abi/src/objects/thread.rs"]
 pub mod thread;
 
+pub use dma::DmaClient;
 pub use endpoint::EndpointClient;
 pub use interrupt::InterruptClient;
 pub use memory::MemoryClient;

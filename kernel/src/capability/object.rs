@@ -3,8 +3,8 @@
 use crate::{
     Entered, ipc,
     object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, reservation::Reservation,
-        session::Session, task::Task, thread::Thread,
+        dma::Dma, endpoint::Endpoint, interrupt::Interrupt, memory::Memory,
+        reservation::Reservation, session::Session, task::Task, thread::Thread,
     },
 };
 use libipc_abi::{
@@ -31,6 +31,8 @@ pub enum Target<'k> {
     System,
     /// The duty to answer this call of this thread.
     Reply(&'k Thread, u64),
+    /// Memory that a device may reach.
+    Dma(&'k Dma),
 }
 
 impl<'k> Target<'k> {
@@ -43,6 +45,7 @@ impl<'k> Target<'k> {
             Target::Memory(_) => ObjectType::Memory,
             Target::Interrupt(_) => ObjectType::Interrupt,
             Target::Reservation(_) => ObjectType::Reservation,
+            Target::Dma(_) => ObjectType::Dma,
             Target::System => ObjectType::System,
             Target::Reply(..) => ObjectType::Reply,
         }
@@ -57,6 +60,7 @@ impl<'k> Target<'k> {
             Target::Memory(memory) => memory.id.get(),
             Target::Interrupt(interrupt) => interrupt.id.get(),
             Target::Reservation(reservation) => reservation.id.get(),
+            Target::Dma(dma) => dma.id.get(),
             Target::System => 0,
         }
     }
@@ -69,6 +73,7 @@ impl<'k> Target<'k> {
             Target::Memory(memory) => _ = memory.uses.add(1),
             Target::Interrupt(interrupt) => _ = interrupt.uses.add(1),
             Target::Reservation(reservation) => _ = reservation.uses.add(1),
+            Target::Dma(dma) => _ = dma.uses.add(1),
             Target::System => {}
             Target::Endpoint(endpoint, session, _) => {
                 endpoint.uses.add(1);
@@ -90,6 +95,7 @@ impl<'k> Target<'k> {
             Target::Memory(memory) => memory.release(k),
             Target::Interrupt(interrupt) => interrupt.release(k),
             Target::Reservation(reservation) => reservation.release(k),
+            Target::Dma(dma) => dma.release(k),
             Target::System => {}
             Target::Reply(thread, number) => {
                 ipc::end::unanswered(k, thread, *number, Cause::Dropped);

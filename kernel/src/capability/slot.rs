@@ -5,8 +5,8 @@ use crate::{
     Entered,
     cell::{Link, Word},
     object::{
-        binding::Binding, endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
-        reservation::Reservation, session::Session, task::Task, thread::Thread,
+        binding::Binding, dma::Dma, endpoint::Endpoint, interrupt::Interrupt, memory::Memory,
+        region::Region, reservation::Reservation, session::Session, task::Task, thread::Thread,
     },
 };
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -118,6 +118,7 @@ impl Slot {
             Target::Memory(memory) => ((&raw const **memory).cast(), None, 0),
             Target::Interrupt(interrupt) => ((&raw const **interrupt).cast(), None, 0),
             Target::Reservation(reservation) => ((&raw const **reservation).cast(), None, 0),
+            Target::Dma(dma) => ((&raw const **dma).cast(), None, 0),
             Target::System => (core::ptr::null(), None, 0),
             Target::Reply(thread, number) => ((&raw const **thread).cast(), None, *number),
         };
@@ -150,7 +151,8 @@ impl Slot {
         self.number.get() & !REVOKING
     }
 
-    /// What is here.
+    /// What is here. Inlined, so that who wants one type looks at no other.
+    #[inline(always)]
     pub fn target<'k>(&self, k: Entered<'k>) -> Option<Target<'k>> {
         let object = self.object.load(Relaxed);
         // Each cast is right because `fill` stored the object's own type in the
@@ -167,6 +169,7 @@ impl Slot {
             ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),
             ObjectType::System => Target::System,
             ObjectType::Reply => Target::Reply(follow::<Thread>(k, object)?, self.number.get()),
+            ObjectType::Dma => Target::Dma(follow::<Dma>(k, object)?),
             ObjectType::Reservation => Target::Reservation(follow::<Reservation>(k, object)?),
         })
     }

@@ -3,6 +3,7 @@
 //! Each file implements the trait of one object that `libipc_abi::objects`
 //! declares; this one finds the object and runs the declared dispatch.
 
+mod dma;
 mod endpoint;
 mod interrupt;
 mod memory;
@@ -184,6 +185,7 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
         | Target::Memory(_)
         | Target::Interrupt(_)
         | Target::Reservation(_)
+        | Target::Dma(_)
         | Target::Reply(..) => {
             thread.remember(call.label.0);
             let rights = call.handle.rights();
@@ -246,13 +248,14 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
 }
 
 /// All of them.
-const INTERFACES: [&Interface; 8] = [
+const INTERFACES: [&Interface; ObjectType::ALL.len()] = [
     &objects::task::INTERFACE,
     &objects::thread::INTERFACE,
     &objects::endpoint::INTERFACE,
     &objects::memory::INTERFACE,
     &objects::interrupt::INTERFACE,
     &objects::reservation::INTERFACE,
+    &objects::dma::INTERFACE,
     &objects::system::INTERFACE,
     &objects::reply::INTERFACE,
 ];
@@ -265,6 +268,7 @@ fn interface(target: &Target<'_>) -> &'static Interface {
         Target::Memory(_) => &objects::memory::INTERFACE,
         Target::Interrupt(_) => &objects::interrupt::INTERFACE,
         Target::Reservation(_) => &objects::reservation::INTERFACE,
+        Target::Dma(_) => &objects::dma::INTERFACE,
         Target::System => &objects::system::INTERFACE,
         Target::Reply(..) => &objects::reply::INTERFACE,
     }
@@ -324,6 +328,9 @@ impl<'k> Handler<'k> {
                 request,
                 answer,
             ),
+            Target::Dma(dma) => {
+                objects::dma::dispatch(&mut dma::On { caller, dma }, operation, request, answer)
+            }
             Target::System => {
                 objects::system::dispatch(&mut system::On { caller }, operation, request, answer)
             }

@@ -9,14 +9,14 @@ use crate::{
         copy::{self, Place},
         slab,
     },
-    object::{interrupt::Interrupt, memory::Memory, reservation::Reservation},
+    object::{dma::Dma, interrupt::Interrupt, memory::Memory, reservation::Reservation},
     schedule::core::Core,
 };
 use libipc_abi::{
     PAGE,
     handle::Rights,
     objects::{
-        self, Counters, EndpointClient, InterruptClient, MemoryClient, ObjectError,
+        self, Counters, DmaClient, EndpointClient, InterruptClient, MemoryClient, ObjectError,
         ReservationClient, Shutdown,
     },
 };
@@ -115,8 +115,7 @@ impl objects::System for On<'_, '_> {
         let rights = Rights::GRANT | Rights::READ | Rights::WRITE;
         let given = self.caller.give(&Target::Memory(memory), rights);
         if given.is_err() {
-            memory.uses.add(1);
-            memory.release(k);
+            memory.discard(k);
         }
         given.map(MemoryClient)
     }
@@ -167,5 +166,18 @@ impl objects::System for On<'_, '_> {
             made.release(k);
         }
         given.map(ReservationClient)
+    }
+
+    fn create_dma(&mut self) -> Result<DmaClient, ObjectError> {
+        self.caller.need(Rights::DEVICES)?;
+        let k = self.caller.k;
+        let made = Dma::create(k, self.caller.task)?;
+        let rights = Rights::PIN | Rights::CONTROL | Rights::GRANT;
+        let given = self.caller.give(&Target::Dma(made), rights);
+        if given.is_err() {
+            made.uses.add(1);
+            made.release(k);
+        }
+        given.map(DmaClient)
     }
 }

@@ -15,11 +15,11 @@ use spin::{Mutex, Once};
 pub struct Record {
     /// Next frame in the list this one is in (free, or of a slab), as index + 1.
     pub next: Word<u32>,
-    /// Previous frame in a slab's list, as index + 1.
+    /// Previous frame in that list, as index + 1; of the first free one anything.
     pub previous: Word<u32>,
     /// Next frame with retired objects, as index + 1.
     pub next_retired: Word<u32>,
-    /// Which slab the frame belongs to.
+    /// Which slab the frame belongs to; [`FREE`] or [`ZEROED`] in the free list.
     pub class: Word<u32>,
     /// Objects in use.
     pub used: Word<u64>,
@@ -27,6 +27,33 @@ pub struct Record {
     pub retired: Word<u64>,
     /// The task that pays for the frame.
     pub payer: Link<Task>,
+}
+
+impl Record {
+    /// Whether the frame is in the free list.
+    pub fn is_free(&self) -> bool {
+        self.class.get() >= ZEROED
+    }
+}
+
+/// Class of a frame that nobody has.
+const FREE: u32 = u32::MAX;
+
+/// Class of one that nobody has and that is full of zeros already.
+pub const ZEROED: u32 = FREE - 1;
+
+/// Records that are looked at before others get their turn.
+const STEP: usize = 64;
+
+/// How far a search for adjacent frames came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Search {
+    /// The first of them. They are full of zeros.
+    Found(u64),
+    /// Not yet: go on at the frame with this index.
+    NotYet(u64),
+    /// There are none.
+    Nowhere,
 }
 
 /// A frame as 512 words: a page table, a message buffer, a directory.
@@ -139,17 +166,70 @@ impl Frames {
     /// Takes a frame, full of zeros. Somebody has been charged for it, so there
     /// is one: what all quotas allow together is no more than there is.
     pub fn pop(&self) -> u64 {
-        let physical = {
+        let (physical, class) = {
             let mut free = self.free.lock();
             let Some((record, physical)) = self.numbered(free.first) else {
                 panic!("a frame was paid for that does not exist");
             };
             free.first = record.next.get();
             free.count -= 1;
-            physical
+            (physical, record.class.replace(0))
         };
-        zero(physical, PAGE);
+        if class != ZEROED {
+            zero(physical, PAGE);
+        }
         physical
+    }
+
+    /// A step of the search for `count` free frames that follow one another, no more
+    /// than `STEP`, from the frame with the index `from` on: looks at a few records,
+    /// or fills one of the frames with zeros. They stay free.
+    pub fn search(&self, from: u64, count: u64) -> Search {
+        let records = self.records();
+        let start = usize::try_from(from).map_or(records.len(), |from| from.min(records.len()));
+        let mut run = 0;
+        for (index, record) in (start..).zip(&records[start..]) {
+            run = if record.is_free() { run + 1 } else { 0 };
+            if run == count {
+                return self.cleared(index as u64 + 1 - count, count);
+            }
+            if index - start >= STEP {
+                return Search::NotYet(index as u64 + 1 - run);
+            }
+        }
+        Search::Nowhere
+    }
+
+    /// Fills the first with zeros of so many free frames that is not.
+    fn cleared(&self, first: u64, count: u64) -> Search {
+        let address = |index: u64| self.base.get() + index * PAGE as u64;
+        for frame in (first..first + count).map(address) {
+            let record = self.record(frame);
+            if record.class.get() == FREE {
+                zero(frame, PAGE);
+                record.class.set(ZEROED);
+                return Search::NotYet(first);
+            }
+        }
+        Search::Found(address(first))
+    }
+
+    /// Takes a frame that a search has found. As with `pop`, somebody pays.
+    pub fn take(&self, physical: u64) {
+        let record = self.record(physical);
+        let class = record.class.replace(0);
+        assert!(class == ZEROED, "what is taken is free and full of zeros");
+        let mut free = self.free.lock();
+        let next = record.next.get();
+        if free.first == self.number(physical) {
+            free.first = next;
+        } else if let Some((before, _)) = self.numbered(record.previous.get()) {
+            before.next.set(next);
+            if let Some((after, _)) = self.numbered(next) {
+                after.previous.set(record.previous.get());
+            }
+        }
+        free.count -= 1;
     }
 
     /// Puts a frame back that nobody can reach any more.
@@ -158,7 +238,11 @@ impl Frames {
         record.payer.set(None);
         record.used.set(0);
         let mut free = self.free.lock();
+        record.class.set(FREE);
         record.next.set(free.first);
+        if let Some((first, _)) = self.numbered(free.first) {
+            first.previous.set(self.number(physical));
+        }
         free.first = self.number(physical);
         free.count += 1;
     }
@@ -187,7 +271,7 @@ fn records_at(physical: u64, count: usize) -> &'static [Record] {
 
 fn zero(physical: u64, length: usize) {
     let pointer = Port::physical(physical);
-    // SAFETY: the range is RAM that nobody uses: it comes from the free list, or
+    // SAFETY: the range is RAM that nobody uses: it is or was in the free list, or
     // was found free at boot.
     #[allow(unsafe_code, reason = "frames are memory, not objects")]
     unsafe {

@@ -11,7 +11,7 @@ use core::ptr;
 use libipc_abi::{PAGE, objects::ObjectError};
 
 /// Types that live in slabs.
-pub const CLASSES: usize = 8;
+pub const CLASSES: usize = 9;
 
 /// Class of a frame that holds slots of a capability table.
 pub const SLOTS: usize = CLASSES;
@@ -173,7 +173,7 @@ fn is_full(record: &Record) -> bool {
 
 const CAPACITIES: [usize; CLASSES] = {
     use crate::object::{
-        endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
+        dma::Dma, endpoint::Endpoint, interrupt::Interrupt, memory::Memory, region::Region,
         reservation::Reservation, session::Session, thread::Thread,
     };
     let mut capacities = [0; CLASSES];
@@ -185,6 +185,7 @@ const CAPACITIES: [usize; CLASSES] = {
     capacities[Interrupt::CLASS] = Interrupt::CAPACITY;
     capacities[Region::CLASS] = Region::CAPACITY;
     capacities[Reservation::CLASS] = Reservation::CAPACITY;
+    capacities[Dma::CLASS] = Dma::CAPACITY;
     capacities
 };
 

@@ -13,7 +13,10 @@ use crate::{
     },
     object::task::Task,
 };
-use core::{ops::Range, sync::atomic::Ordering::Relaxed};
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 use libipc_abi::{PAGE, objects::ObjectError};
 
 /// Frames that are named in the object itself.
@@ -26,7 +29,7 @@ pub struct Memory {
     pub id: Word<u64>,
     /// Size in pages.
     pub pages: Word<u64>,
-    /// Capabilities and regions that lead here.
+    /// Capabilities, regions and pins that lead here.
     pub uses: Word<u64>,
     /// Whether the frames are device registers.
     device: Word<bool>,
@@ -95,6 +98,31 @@ impl Memory {
         Ok(memory)
     }
 
+    /// Memory whose frames are there at once and follow one another from `first` on:
+    /// few, which a search has found.
+    pub fn contiguous<'k>(
+        k: Entered<'k>,
+        payer: &'k Task,
+        pages: u64,
+        first: u64,
+    ) -> Result<&'k Memory, ObjectError> {
+        let frames = (0..pages).map(|page| first + page * PAGE as u64);
+        // Before the object's own frame, or its directory's, can be one of them.
+        frames.clone().for_each(|frame| k.kernel.frames.take(frame));
+        let memory = Memory::create(k, payer, pages)
+            .inspect_err(|_| frames.clone().for_each(|frame| k.kernel.frames.push(frame)))?;
+        for (page, frame) in (0..).zip(frames) {
+            memory.page_or(k, page, Some(frame));
+        }
+        Ok(memory)
+    }
+
+    /// Nobody got a capability for it.
+    pub fn discard(&self, k: Entered<'_>) {
+        self.uses.add(1);
+        self.release(k);
+    }
+
     /// A fixed range of whole pages. `payer` pays for the object alone.
     pub fn fixed<'k>(
         k: Entered<'k>,
@@ -115,26 +143,49 @@ impl Memory {
         self.device.get()
     }
 
+    /// Whether page `index`, which is not past the end, has a frame.
+    pub fn has_page(&self, k: Entered<'_>, index: u64) -> bool {
+        let depth = self.depth.get();
+        let direct = if depth == 0 { index as usize } else { 0 };
+        let mut frame = self.direct[direct].get();
+        for level in (0..depth).rev() {
+            if frame == 0 {
+                return false;
+            }
+            frame = below(k, frame, index, level).load(Relaxed);
+        }
+        frame != 0
+    }
+
     /// Frame of page `index`, filled in if it was absent; `None` past the end.
     pub fn page(&self, k: Entered<'_>, index: u64) -> Option<u64> {
+        self.page_or(k, index, None)
+    }
+
+    /// The same; an absent page is filled in with the frame that is `given`.
+    fn page_or(&self, k: Entered<'_>, index: u64, given: Option<u64>) -> Option<u64> {
         if index >= self.pages.get() {
             return None;
         }
         if self.fixed.get() != 0 {
             return Some(self.fixed.get() + index * PAGE as u64);
         }
+        let absent = |level| match given {
+            Some(frame) if level == 0 => frame,
+            _ => k.kernel.frames.pop(),
+        };
         let depth = self.depth.get();
         let direct = if depth == 0 { index as usize } else { 0 };
         let mut frame = self.direct[direct].get();
         if frame == 0 {
-            frame = k.kernel.frames.pop();
+            frame = absent(depth);
             self.direct[direct].set(frame);
         }
         for level in (0..depth).rev() {
-            let entry = &frames::words(k, frame)[(index >> (9 * level)) as usize % ENTRIES];
+            let entry = below(k, frame, index, level);
             frame = entry.load(Relaxed);
             if frame == 0 {
-                frame = k.kernel.frames.pop();
+                frame = absent(level);
                 entry.store(frame, Relaxed);
             }
         }
@@ -174,6 +225,11 @@ impl Memory {
         }
         Progress::Done
     }
+}
+
+/// Where a directory of this level has the page `index`, or the directory below.
+fn below(k: Entered<'_>, directory: u64, index: u64, level: u64) -> &AtomicU64 {
+    &frames::words(k, directory)[(index >> (9 * level)) as usize % ENTRIES]
 }
 
 /// Frames that are given back at once.

@@ -2,6 +2,7 @@
 //! through their interfaces is in [`crate::interface`].
 
 pub mod binding;
+pub mod dma;
 pub mod endpoint;
 pub mod interrupt;
 pub mod line;

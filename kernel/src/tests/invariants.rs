@@ -16,6 +16,7 @@ use crate::{
     },
     object::{
         binding::Binding,
+        dma::Dma,
         endpoint::{Endpoint, State as EndpointState},
         interrupt::Interrupt,
         memory::Memory,
@@ -42,6 +43,7 @@ pub(super) struct Census {
     pub(super) interrupts: Vec<&'static Interrupt>,
     regions: Vec<&'static Region>,
     pub(super) reservations: Vec<&'static Reservation>,
+    pub(super) dmas: Vec<&'static Dma>,
     /// Frames of objects, by payer.
     slabs: HashMap<usize, u64>,
 }
@@ -92,6 +94,7 @@ impl Census {
                 Interrupt::CLASS => live(used, physical, &mut census.interrupts),
                 Region::CLASS => live(used, physical, &mut census.regions),
                 Reservation::CLASS => live(used, physical, &mut census.reservations),
+                Dma::CLASS => live(used, physical, &mut census.dmas),
                 class => panic!("no such class: {class}"),
             }
         }
@@ -159,6 +162,7 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
             Target::Memory(memory) => uses.add(memory),
             Target::Interrupt(interrupt) => uses.add(interrupt),
             Target::Reservation(reservation) => uses.add(reservation),
+            Target::Dma(dma) => uses.add(dma),
             Target::System => {}
             Target::Endpoint(endpoint, session, _) => {
                 uses.add(endpoint);
@@ -196,6 +200,11 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         if let Some(session) = binding.session(k) {
             copies.add(session);
         }
+    }
+    for dma in &census.dmas {
+        let pins = (0..64).filter_map(|pin| dma.pinned(k, pin));
+        let pins = pins.map(|memory| uses.add(memory)).count() as u64;
+        assert_eq!(dma.count.get(), pins, "pins");
     }
     for endpoint in k.kernel.unsettled.iter(k) {
         uses.add(endpoint);
@@ -238,6 +247,13 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         if let Some(thread) = reservation.thread.get(k) {
             assert!(thread.reservation.is(reservation), "it is its thread's");
         }
+    }
+    for dma in &census.dmas {
+        assert_eq!(dma.uses.get(), uses.of(*dma), "uses of DMA");
+        assert!(
+            dma.uses.get() > 0 || dma.count.get() > 0,
+            "an unused one ends"
+        );
     }
     for interrupt in &census.interrupts {
         assert_eq!(
@@ -480,6 +496,17 @@ fn check_frames(k: Entered<'static>, census: &Census) {
     let slabs = census.slabs.get(&address(boot)).copied();
     let boot = slabs.unwrap_or_default() + tables(k, boot);
     let filled: u64 = census.memories.iter().map(|memory| filled(k, memory)).sum();
+    let numbers = 1..=kernel.frames.total() as u32;
+    let noted = numbers.filter_map(|number| kernel.frames.numbered(number));
+    let noted: Vec<_> = noted.filter(|(record, _)| record.is_free()).collect();
+    assert_eq!(kernel.frames.free(), noted.len() as u64, "noted as free");
+    for (_, frame) in noted
+        .iter()
+        .filter(|(record, _)| record.class.get() == frames::ZEROED)
+    {
+        let mut words = frames::words(k, *frame).iter();
+        assert!(words.all(|word| word.load(Relaxed) == 0), "noted as zeros");
+    }
     let records = (kernel.frames.total() * size_of::<frames::Record>() as u64).div_ceil(4096);
     assert_eq!(
         kernel.frames.free() + in_use + boot + filled + records,

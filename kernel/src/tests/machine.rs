@@ -248,6 +248,8 @@ impl Machine {
             host::advance(&thread.context);
             host::interrupt_after(u32::MAX);
             self.others(k.core.number);
+            // Another one may have had its turn.
+            self.run(thread);
         }
         (thread.state.get() == State::Ready).then(|| host::results(&thread.context))
     }

@@ -4,9 +4,11 @@
 mod alarms;
 mod bindings;
 mod capabilities;
+mod contiguous;
 mod cores;
 mod cycles;
 mod differential;
+mod dma;
 mod ends;
 mod exploration;
 mod far_only;

@@ -9,7 +9,9 @@ use crate::{
     arch::{Arch, Port, Trap, host},
     capability::object::Target,
     fault,
+    memory::space::Progress,
     object::{
+        dma::Dma,
         endpoint::Endpoint,
         reservation::Reservation,
         task::Task,
@@ -109,6 +111,8 @@ impl Fuzz {
                 );
             }
             m.give(task, Target::Task(task), Rights::all());
+            let dma = Dma::create(m.k, task).unwrap();
+            m.give(task, Target::Dma(dma), Rights::all());
             let system = Rights::all() - Rights::SHUTDOWN;
             m.give(task, Target::System, system);
         }
@@ -192,6 +196,9 @@ impl Fuzz {
             }
             (Some(ObjectType::System), 2) => words[..3].copy_from_slice(&[0, DATA, 64]),
             (Some(ObjectType::System), 3) => words[..2].copy_from_slice(&[DATA, 20]),
+            (Some(ObjectType::Dma), _) => {
+                words[..2].copy_from_slice(&[self.random.below(10), self.random.below(3)]);
+            }
             (Some(ObjectType::Reply), _) => words[..4].copy_from_slice(&[0, 0, DATA, 16]),
             _ => {}
         }
@@ -314,20 +321,21 @@ impl Fuzz {
 
     fn object_call(&mut self, task: &'static Task, thread: &Thread, deadline: u64) -> CallIn {
         let kinds = [
-            (ObjectType::Task, objects::task::INTERFACE.hash, 20),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 20),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 20),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
             (ObjectType::Thread, objects::thread::INTERFACE.hash, 11),
             (ObjectType::Endpoint, objects::endpoint::INTERFACE.hash, 8),
             (ObjectType::Memory, objects::memory::INTERFACE.hash, 4),
             (ObjectType::Interrupt, objects::interrupt::INTERFACE.hash, 4),
-            (ObjectType::System, objects::system::INTERFACE.hash, 10),
+            (ObjectType::System, objects::system::INTERFACE.hash, 11),
             (
                 ObjectType::Reservation,
                 objects::reservation::INTERFACE.hash,
                 6,
             ),
             (ObjectType::Reply, objects::reply::INTERFACE.hash, 5),
+            (ObjectType::Dma, objects::dma::INTERFACE.hash, 7),
         ];
         let (kind, hash, operations) = self.random.pick(&kinds);
         let operation = self.random.below(operations) as u8;
@@ -347,7 +355,7 @@ impl Fuzz {
         };
         // Bindings, mappings and installing take a capability of some type.
         let wanted = match (kind, operation) {
-            (ObjectType::Task, 4) => Some(ObjectType::Memory),
+            (ObjectType::Task, 4) | (ObjectType::Dma, 0) => Some(ObjectType::Memory),
             (ObjectType::Reservation, 0) => Some(ObjectType::Thread),
             (ObjectType::Task, 10)
             | (ObjectType::Interrupt | ObjectType::System | ObjectType::Reservation, _) => {
@@ -563,6 +571,11 @@ impl Fuzz {
             .filter(|task| !core::ptr::eq(**task, m.root))
         {
             task.kill(k);
+        }
+        // The devices have been reset.
+        for dma in &census.dmas {
+            m.give(m.root, Target::Dma(dma), Rights::CONTROL);
+            assert_eq!(dma.release_all(k), Progress::Done);
         }
         let index = 1..m.root.table.slots.get();
         for slot in index.filter_map(|index| m.root.table.slot(k, index)) {

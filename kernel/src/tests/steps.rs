@@ -31,7 +31,7 @@ const MANY: usize = 20;
 
 /// Lets `thread` make a call while an interrupt always waits: how often it was
 /// tried, and whether it then blocked.
-fn tries(m: &Machine, thread: &'static Thread, call: &CallIn) -> u32 {
+pub(super) fn tries(m: &Machine, thread: &'static Thread, call: &CallIn) -> u32 {
     m.run(thread);
     host::set_call(&thread.context, call);
     let before = Port::registers(&thread.context).pc;
@@ -44,6 +44,8 @@ fn tries(m: &Machine, thread: &'static Thread, call: &CallIn) -> u32 {
             break;
         }
         host::advance(&thread.context);
+        // Another one may have had its turn.
+        m.run(thread);
         tries += 1;
         assert!(tries < 10_000, "no progress");
     }

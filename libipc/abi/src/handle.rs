@@ -22,11 +22,13 @@ pub enum ObjectType {
     System = 7,
     /// The duty to answer one request.
     Reply = 8,
+    /// Memory that a device may reach.
+    Dma = 9,
 }
 
 impl ObjectType {
     /// All types, in the order of their numbers.
-    pub const ALL: [ObjectType; 8] = [
+    pub const ALL: [ObjectType; 9] = [
         ObjectType::Task,
         ObjectType::Thread,
         ObjectType::Endpoint,
@@ -35,6 +37,7 @@ impl ObjectType {
         ObjectType::Reservation,
         ObjectType::System,
         ObjectType::Reply,
+        ObjectType::Dma,
     ];
 
     /// The type with this number.
@@ -60,8 +63,8 @@ bitflags::bitflags! {
         const RECEIVE = 1 << 1;
         /// Endpoint: set bits of the signal word.
         const SIGNAL = 1 << 2;
-        /// Endpoint, task, thread, reservation: pause, resume, close, kill,
-        /// change.
+        /// Endpoint, task, thread, reservation, DMA: pause, resume, close, kill,
+        /// change, release.
         const CONTROL = 1 << 3;
         /// Endpoint: answer with any transport error, as a proxy must.
         const PROXY = 1 << 4;
@@ -100,6 +103,9 @@ bitflags::bitflags! {
 
         /// Interrupt: bind it to an endpoint, acknowledge it.
         const BIND = 1 << 0;
+
+        /// DMA: pin memory and learn its addresses.
+        const PIN = 1 << 0;
 
         /// Reply: answer the request, copy from and to its leases.
         const ANSWER = 1 << 0;

@@ -19,7 +19,7 @@ use crate::{
     wire::ErrorCode,
 };
 use libipc_abi::objects::{
-    self as abi, Counters, EndpointClient, EndpointInfo, InterruptClient, MemoryClient,
+    self as abi, Counters, DmaClient, EndpointClient, EndpointInfo, InterruptClient, MemoryClient,
     ObjectError, ReplyClient, ReservationClient, SessionInfo, Shutdown,
 };
 
@@ -386,6 +386,9 @@ impl abi::System for Called<'_> {
         Err(ObjectError::WrongState)
     }
     fn create_reservation(&mut self, _: u64, _: u64) -> Answer<ReservationClient> {
+        Err(ObjectError::WrongState)
+    }
+    fn create_dma(&mut self) -> Answer<DmaClient> {
         Err(ObjectError::WrongState)
     }
 }

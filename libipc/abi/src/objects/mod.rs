@@ -13,6 +13,7 @@
 //! | [`Interrupt`] | [`System::interrupt`] | a device interrupt line |
 //! | [`Reply`] | [`Reply::keep`] | the duty to answer a request |
 //! | [`Reservation`] | [`System::create_reservation`] | processor time |
+//! | [`Dma`] | [`System::create_dma`] | memory that a device may reach |
 //! | [`System`] | the kernel, at boot | machine-wide functions, by right |
 //!
 //! The errors of an operation stand above it. Besides, every call on an object can
@@ -25,6 +26,7 @@
 
 mod types;
 
+pub mod dma;
 pub mod endpoint;
 pub mod fault;
 pub mod interrupt;
@@ -37,6 +39,7 @@ pub mod thread;
 
 pub use types::*;
 
+pub use dma::{Dma, DmaClient};
 pub use endpoint::{Endpoint, EndpointClient};
 pub use fault::{Fault, FaultClient};
 pub use interrupt::{Interrupt, InterruptClient};

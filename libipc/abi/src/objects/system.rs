@@ -68,4 +68,10 @@ pub trait System {
         budget: u64,
         period: u64,
     ) -> Result<ReservationClient, ObjectError>;
+
+    /// What a device may reach: no memory yet. The caller's task pays. Needs
+    /// `DEVICES`, as who programs a device reaches all memory with it.
+    #[op(9)]
+    #[errors(QuotaExceeded)]
+    fn create_dma(&mut self) -> Result<DmaClient, ObjectError>;
 }

@@ -80,6 +80,7 @@ impl fmt::Display for InWords {
             ],
             ObjectType::Interrupt => &[(Rights::BIND, "bind")],
             ObjectType::Reply => &[(Rights::ANSWER, "answer")],
+            ObjectType::Dma => &[(Rights::PIN, "pin"), (Rights::CONTROL, "control")],
         };
         let mut separator = "";
         for (right, word) in own.iter().chain(&[(Rights::GRANT, "grant")]) {

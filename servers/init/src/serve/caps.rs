@@ -60,6 +60,7 @@ impl Supervisor {
             ObjectType::Memory => format!("memory {}", info.object),
             ObjectType::Interrupt => format!("interrupt {}", info.object),
             ObjectType::Reservation => format!("reservation {}", info.object),
+            ObjectType::Dma => format!("DMA {}", info.object),
             ObjectType::System => "the machine".to_string(),
             ObjectType::Reply => "a caller who waits".to_string(),
         }

@@ -139,6 +139,9 @@ impl Hostile {
             let period = self.random.below(60_000);
             return [self.random.below(period + 1), period, 0, 0, 0];
         }
+        if hash == objects::dma::INTERFACE.hash {
+            return [self.random.below(12), self.random.below(10), 0, 0, 0];
+        }
         if hash == objects::system::INTERFACE.hash {
             return match number {
                 objects::system::number::READ_LOG => {

@@ -156,6 +156,7 @@ fn kind(interface: &Interface) -> ObjectType {
             objects::reservation::INTERFACE.hash,
             ObjectType::Reservation,
         ),
+        (objects::dma::INTERFACE.hash, ObjectType::Dma),
     ];
     let found = kinds.iter().find(|(hash, _)| *hash == interface.hash);
     found.map_or(ObjectType::Reply, |(_, kind)| *kind)
@@ -360,7 +361,8 @@ impl Hostile {
         let wanted = operation.map_or(0, |operation| usize::from(operation.request_capabilities));
         if wanted > 0 && self.random.chance(93) {
             let argument = match (kind(interface), row.number) {
-                (ObjectType::Task, objects::task::number::MAP) => ObjectType::Memory,
+                (ObjectType::Task, objects::task::number::MAP)
+                | (ObjectType::Dma, objects::dma::number::PIN) => ObjectType::Memory,
                 (ObjectType::Reservation, objects::reservation::number::BIND) => ObjectType::Thread,
                 (ObjectType::Task, objects::task::number::INSTALL) => {
                     self.random.one(&ObjectType::ALL)

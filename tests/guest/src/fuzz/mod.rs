@@ -199,6 +199,10 @@ struct Shared {
     /// Each hostile task's own.
     times: [libipc::objects::ReservationClient; TASKS],
     badged: [Capability; 2],
+    /// No device has it.
+    dma: libipc::objects::DmaClient,
+    /// This neither: nearly all of its pins are taken.
+    full: [libipc::objects::DmaClient; 2],
 }
 
 impl Shared {
@@ -227,6 +231,11 @@ impl Shared {
                 .map_err(Failure::from)
         };
         let times = [reserve()?, reserve()?];
+        let full = world.devices()?.create_dma()?;
+        for _ in 0..62 {
+            full.pin(&memory)?;
+        }
+        let driver = full.as_ref().derive(Rights::PIN | Rights::GRANT)?.into();
         Ok(Shared {
             endpoints,
             servers,
@@ -237,6 +246,8 @@ impl Shared {
             thread,
             times,
             badged,
+            dma: world.devices()?.create_dma()?,
+            full: [full, driver],
         })
     }
 
@@ -261,6 +272,8 @@ impl Shared {
                 given("victim", &self.victim),
                 given("thread", &self.thread),
                 given("time", &self.times[index]),
+                given("dma", &self.dma),
+                given("full", &self.full[1]),
             ];
             let child = Plan {
                 quota: QUOTA,
@@ -288,5 +301,8 @@ impl Shared {
         for endpoint in self.endpoints.iter().chain(&self.servers) {
             let _ = endpoint.close();
         }
+        // The devices have been reset.
+        let _ = self.dma.release_all();
+        let _ = self.full[0].release_all();
     }
 }

@@ -102,9 +102,13 @@ pub(super) const ROWS: &[Row] = rows! {
         BIND "odm" ACKNOWLEDGE "odm" UNBIND "odm";
     system:
         SHUTDOWN "dm" COUNTERS "odm" READ_LOG "odml" WRITE_LOG "ordml" BIND_LOG "odm"
-        RELEASE_CONSOLE "dm" DEVICE_MEMORY "dmq" INTERRUPT "dmq" CREATE_RESERVATION "dmq";
+        RELEASE_CONSOLE "dm" DEVICE_MEMORY "dmq" INTERRUPT "dmq" CREATE_RESERVATION "dmq"
+        CREATE_DMA "dmq";
     reservation:
         BIND "odmx" UNBIND "odm" CHANGE "ordm" WATCH "odmx" INFO "odm";
+    dma:
+        PIN "odmq" UNPIN "ordm" ADDRESSES "ordm" RELEASE_ALL "odm" PINS "odm"
+        CREATE_CONTIGUOUS "ordmq";
     reply:
         KEEP "ordmqc" READ "ordmlc" WRITE "ordmlc" CANCELLED "odmc";
 };

@@ -4,6 +4,7 @@
 //! it does not reach fails it, as does one that was never promised ([`row`]).
 
 mod calls;
+mod dma;
 mod endpoint;
 mod interrupt;
 mod memory;
@@ -59,9 +60,11 @@ pub(crate) const CASES: &[Case] = matrix! {
         bind acknowledge unbind;
     reservation:
         bind unbind change watch info;
+    dma:
+        pin unpin addresses release_all pins create_contiguous;
     reply:
         keep read write cancelled;
     system:
         shutdown counters read_log write_log bind_log device_memory interrupt
-        create_reservation release_console;
+        create_reservation create_dma release_console;
 };

@@ -88,6 +88,14 @@ pub(super) fn create_reservation(world: &mut World, row: &Row) -> Verdict {
     row.expect(ObjectError::QuotaExceeded, time, &[budget, period])
 }
 
+pub(super) fn create_dma(world: &mut World, row: &Row) -> Verdict {
+    let devices = world.devices()?;
+    row.object(devices, Rights::DEVICES)?;
+    row.expect(OK, devices, &[])?;
+    row.open(0);
+    row.expect(ObjectError::QuotaExceeded, devices, &[])
+}
+
 pub(super) fn release_console(world: &mut World, row: &Row) -> Verdict {
     row.object(&world.log, Rights::LOG)?;
     world.take_console()?;

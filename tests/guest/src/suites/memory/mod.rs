@@ -1,4 +1,8 @@
 //! Address spaces: what is mapped how, and what is not there at all.
+//!
+//! `dma`: memory that a device may reach.
+
+mod dma;
 
 use crate::{
     check::{Failure, Verdict},
@@ -15,6 +19,8 @@ use libipc::{
     objects::{FaultKind, MemoryClient, ObjectError},
     status::Cause,
 };
+
+use dma::*;
 
 pub(crate) const CASES: &[Case] = cases![
     the_processors_guards_are_on,
@@ -42,6 +48,12 @@ pub(crate) const CASES: &[Case] = cases![
     a_childs_quota_is_its_parents_cost,
     tasks_end_with_the_one_that_pays_for_them,
     message_buffers_have_a_guard,
+    physical_addresses_need_a_right,
+    pinned_pages_do_not_move_and_are_zeroed,
+    frames_of_a_ring_follow_one_another,
+    a_pin_outlives_the_memorys_owner,
+    a_dead_drivers_pins_wait_for_the_reset,
+    revoking_and_unmapping_take_no_pin_away,
 ];
 
 const PAGE_SIZE: u64 = PAGE as u64;
