@@ -13,9 +13,11 @@ use crate::{
     syscall,
 };
 
-/// Runs threads on the calling core for ever.
-pub fn run() -> ! {
-    let context = trapped(Trap::Interrupt);
+/// Sees to a trap of the calling core's thread and runs a user program until it
+/// traps: then a port calls this again, with the core's stack empty.
+#[inline(always)]
+pub fn run(trap: Trap) -> ! {
+    let context = enter(trap).unwrap_or_else(sleep);
     // SAFETY: the context of the current thread, which lives until this core has
     // entered the kernel again: no other core ends a thread that is current
     // somewhere (`ready::stop`). A context is changed through atomics only.
@@ -23,25 +25,30 @@ pub fn run() -> ! {
     Port::leave(unsafe { &*context })
 }
 
-/// What a port does when the calling core's thread has trapped: sees to that, and
-/// returns the context of the thread that runs next, as in [`run`].
-pub fn trapped(mut trap: Trap) -> *const Context {
+/// Enters the kernel and leaves it again: whose context is to be loaded.
+#[inline(always)]
+fn enter(trap: Trap) -> Option<*const Context> {
+    let inside = Inside::enter(&KERNEL);
+    handle(inside.entered(), trap);
+    let next = leave(inside.entered(), trap);
+    next.map(|thread| &raw const thread.context)
+}
+
+/// Nobody is to run: waits until somebody is.
+#[cold]
+fn sleep() -> *const Context {
     loop {
-        let inside = Inside::enter(&KERNEL);
-        handle(inside.entered(), trap);
-        let next = leave(inside.entered(), trap).map(|thread| &raw const thread.context);
-        drop(inside);
-        if let Some(context) = next {
-            return context;
-        }
         // What happened since the lock was given up has interrupted: the
         // interrupt waits, and this ends at once.
         Port::idle();
-        trap = Trap::Interrupt;
+        if let Some(context) = enter(Trap::Interrupt) {
+            return context;
+        }
     }
 }
 
 /// Chooses who runs next: mostly who trapped, as nothing has changed.
+#[inline(always)]
 pub fn leave<'k>(k: Entered<'k>, trap: Trap) -> Option<&'k Thread> {
     if trap != Trap::Interrupt
         && k.kernel.is_tidy()
@@ -65,8 +72,20 @@ fn tidy_and_choose<'k>(k: Entered<'k>) -> Option<&'k Thread> {
     next
 }
 
-/// Deals with whatever ended the run of the core's current thread, or its sleep.
+/// Deals with a trap of the core's current thread, or with the end of its sleep.
+#[inline(always)]
 pub fn handle(k: Entered<'_>, trap: Trap) {
+    if trap == Trap::Call
+        && let Some(thread) = k.core.current.get(k)
+        && thread.state.get() == State::Ready
+    {
+        return syscall::syscall(k, thread);
+    }
+    handle_rest(k, trap);
+}
+
+#[inline(never)]
+fn handle_rest(k: Entered<'_>, trap: Trap) {
     let Some(thread) = k.core.current.get(k) else {
         return interrupts(k);
     };
@@ -75,9 +94,8 @@ pub fn handle(k: Entered<'_>, trap: Trap) {
     let stopped = thread.state.get() != State::Ready;
     match trap {
         Trap::Interrupt => interrupts(k),
-        Trap::Call if stopped => Port::retry(&thread.context),
+        Trap::Call => Port::retry(&thread.context),
         _ if stopped => {}
-        Trap::Call => syscall::syscall(k, thread),
         Trap::FloatingPoint => Port::fp_load(&thread.context),
         Trap::Fault {
             kind,
@@ -149,7 +167,7 @@ pub fn secondary_main() -> ! {
         Port::idle();
     }
     if Port::core() < KERNEL.core_count.get() {
-        run()
+        run(Trap::Interrupt)
     }
     // It came too late to be counted.
     loop {

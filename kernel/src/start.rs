@@ -2,7 +2,7 @@
 
 use crate::{
     Entered, Kernel,
-    arch::{Access, Arch, Port},
+    arch::{Access, Arch, Port, Trap},
     capability::object::Target,
     cell::Word,
     entry::Inside,
@@ -150,7 +150,7 @@ pub fn main(
         first_task(k, platform, program).map_err(StartError::FirstTask)?;
         KERNEL.begin(k);
     }
-    crate::run::run()
+    crate::run::run(Trap::Interrupt)
 }
 
 /// Makes the first task and its thread.

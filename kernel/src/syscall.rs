@@ -10,6 +10,7 @@ use crate::{
 use libipc_abi::{label::Flags, registers::CallIn, status::Cause};
 
 /// Does what the thread's registers ask for.
+#[inline(always)]
 pub fn syscall(k: Entered<'_>, thread: &Thread) {
     k.core.calls.add(1);
     Port::fp_keep(&thread.context);

@@ -115,8 +115,7 @@ pub trait Arch {
     /// argument registers, and the thread register. Everything else is zero.
     fn start(context: &Self::Context, entry: u64, stack: u64, arguments: [u64; 2], thread: u64);
     /// Runs the user program, whose address space must have been chosen. When it
-    /// traps the port calls [`crate::run::trapped`], with the core's stack empty,
-    /// and goes on with the context that this returns.
+    /// traps the port calls [`crate::run::run`], with the core's stack empty.
     fn leave(context: &Self::Context) -> !;
     /// The registers of a system call.
     fn call_in(context: &Self::Context) -> CallIn;

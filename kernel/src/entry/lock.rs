@@ -50,6 +50,7 @@ impl Lock {
     }
 
     /// Waits until the lock is the caller's.
+    #[inline(always)]
     pub fn take(&self) {
         let ticket = self.next.fetch_add(1, Relaxed);
         if self.serving.load(Acquire) != ticket {
@@ -80,6 +81,7 @@ impl Lock {
     }
 
     /// Gives it to who comes next; asked by who has it.
+    #[inline(always)]
     pub fn give(&self) {
         let ticket = self.serving.load(Relaxed).wrapping_add(1);
         self.serving.store(ticket, Release);

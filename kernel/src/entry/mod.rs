@@ -44,6 +44,7 @@ pub struct Inside<'k> {
 
 impl<'k> Inside<'k> {
     /// Enters, once no other core is inside.
+    #[inline(always)]
     pub fn enter(kernel: &'k Kernel) -> Self {
         kernel.lock.take();
         let core = &kernel.cores[Port::core() % CORES];
@@ -56,8 +57,14 @@ impl<'k> Inside<'k> {
     }
 
     /// From now on no other core is on its way either.
+    #[inline(never)]
     fn bar_others(&self) {
         Gate::bar(self.others().map(|core| &core.gate));
+    }
+
+    #[inline(never)]
+    fn unbar_others(&self) {
+        self.others().for_each(|core| core.gate.unbar());
     }
 
     fn others(&self) -> impl Iterator<Item = &'k Core> + Clone + use<'k> {
@@ -79,9 +86,10 @@ impl<'k> Inside<'k> {
 }
 
 impl Drop for Inside<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.kernel.core_count.get() > 1 {
-            self.others().for_each(|core| core.gate.unbar());
+            self.unbar_others();
         }
         self.kernel.lock.give();
     }

@@ -63,6 +63,8 @@ pub struct Core {
     passed: Word<u64>,
     /// Steps that are left for what was put off, + 1; 0 if there is no hurry.
     patience: Word<u64>,
+    /// The scheduler is to look, though the current thread is ready.
+    restless: Word<bool>,
     /// The thread that goes on with the current one's slice.
     heir: Link<Thread>,
     /// Ready threads.
@@ -90,6 +92,7 @@ impl Core {
             switches: Word::zeroed(),
             passed: Word::zeroed(),
             patience: Word::zeroed(),
+            restless: Word::zeroed(),
             heir: Link::none(),
         }
     }
@@ -158,6 +161,14 @@ impl Core {
     /// of them has called the other.
     pub fn bequeath(&self, thread: &Thread) {
         self.heir.set(Some(thread));
+        self.restless.set(true);
+    }
+
+    /// An alarm was set on this core: the timer may have to ring earlier.
+    pub fn heed_alarm(&self, deadline: u64) {
+        if deadline < self.alarm.get() {
+            self.restless.set(true);
+        }
     }
 
     /// Whether the thread may run at once, with the timer as it is set: before all
@@ -250,20 +261,20 @@ impl Core {
     /// The current thread, if nothing has happened since it was chosen that could
     /// make another one run or the timer ring earlier. Who runs on a reservation is
     /// not looked at here: what is left of it may have changed.
-    #[inline]
+    #[inline(always)]
     pub fn goes_on<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
         let thread = self.current.get(k)?;
         let stays = thread.state.get() == State::Ready
             && thread.next_core.get() == self.number
             && thread.runs_on.is_none()
-            && self.heir.is_none();
-        let in_time = self.alarm.get() <= self.alarms.next();
-        (stays && in_time && self.comes_next(thread)).then_some(thread)
+            && !self.restless.get();
+        (stays && self.comes_next(thread)).then_some(thread)
     }
 
     /// Ends waits whose time has come and chooses the thread to run, `None` if
     /// there is nothing to do.
     pub fn schedule<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
+        self.restless.set(false);
         let now = Port::now();
         let mut looks = LOOKS;
         while let Some(thread) = self.alarms.due(k, now, &mut looks) {

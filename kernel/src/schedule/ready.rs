@@ -92,8 +92,10 @@ pub fn set_effective(k: Entered<'_>, thread: &Thread, priority: u8) {
 pub fn set_alarm(k: Entered<'_>, thread: &Thread, deadline: u64) {
     let core = thread.core(k);
     core.alarms.set(k, thread, deadline);
-    if deadline != FOREVER && !is_own(k, core) {
-        core.look_at_alarms(k);
+    match is_own(k, core) {
+        true => core.heed_alarm(deadline),
+        false if deadline != FOREVER => core.look_at_alarms(k),
+        false => {}
     }
 }
 

@@ -44,6 +44,7 @@ global_asm!(
     INTERRUPT = const INTERRUPT,
     ERROR = const ERROR,
     CALL = const CALL,
+    CALLED = const CALLED,
     STACK = const offset_of!(cpu::Local, stack),
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
@@ -59,6 +60,8 @@ global_asm!(
 const SYNCHRONOUS: u64 = 0;
 const INTERRUPT: u64 = 1;
 const ERROR: u64 = 2;
+/// The first, of a system call.
+const CALLED: u64 = 3;
 
 /// The exception class of `svc` (ARM D19.2.37).
 const CALL: u64 = 0x15;
@@ -68,9 +71,10 @@ unsafe extern "C" {
     fn tessera_leave(context: *const Context) -> !;
 }
 
-/// A trap from user mode, the registers saved: whose are loaded next.
-extern "C" fn tessera_trapped(vector: u64) -> *const Context {
-    run::trapped(match vector {
+/// A trap from user mode, the registers saved.
+extern "C" fn tessera_trapped(vector: u64) -> ! {
+    run::run(match vector {
+        CALLED => Trap::Call,
         SYNCHRONOUS => decode(),
         INTERRUPT => Trap::Interrupt,
         // An access to a device's registers that the bus refused, late.
@@ -100,6 +104,7 @@ impl Context {
         self.fp.forget();
     }
 
+    #[inline(always)]
     pub(super) fn leave(&self) -> ! {
         // SAFETY: the context belongs to the thread that the kernel chose; what
         // user mode does with it cannot touch the kernel.
@@ -205,7 +210,6 @@ fn decode() -> Trap {
         _ => 0,
     };
     match code >> 26 & 0x3f {
-        CALL => Trap::Call,
         0x07 => Trap::FloatingPoint,
         0x20 => fault(FaultKind::Execute, address(), code),
         0x24 if code & 0x3f == ALIGNMENT => fault(FaultKind::Alignment, address(), code),

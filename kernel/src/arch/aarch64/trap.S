@@ -2,7 +2,8 @@
 //
 // While a user program runs, SP_EL1 is at its context and TPIDR_EL1 at the core's
 // locals. A trap from EL0 saves into the context and calls tessera_trapped on the
-// core's stack, which is empty then; that says whose context is loaded next.
+// core's stack, which is empty then. Nothing returns from there: it ends by
+// tessera_leave, which loads a context.
 //
 // A system call saves only what a call preserves and the call's own registers,
 // and asks tessera_pass first, which may name another thread's context.
@@ -74,7 +75,6 @@ user_trap:
     mov     sp, x2
     mov     x29, xzr                        // backtraces end here
     bl      {trapped}
-    b       tessera_leave
     .size   user_trap, . - user_trap
 
 // From the vector, of a system call: sp is the context, x12 and x13 are saved.
@@ -155,9 +155,8 @@ call_trap:
     mov     x5, x19
     b       0b
 1:  str     xzr, [x1, #{PC} + 8]            // EL0, no flags (ARM C5.2.19)
-    mov     x0, #{SYNCHRONOUS}
+    mov     x0, #{CALLED}
     bl      {trapped}
-    b       tessera_leave
     .size   call_trap, . - call_trap
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.

@@ -53,9 +53,9 @@ unsafe extern "C" {
     fn tessera_leave(context: *const Context) -> !;
 }
 
-/// A trap from user mode, the registers saved: whose are loaded next.
-extern "C" fn tessera_trapped() -> *const Context {
-    run::trapped(decode())
+/// A trap from user mode, the registers saved.
+extern "C" fn tessera_trapped(called: bool) -> ! {
+    run::run(if called { Trap::Call } else { decode() })
 }
 
 /// `scause` of `ecall` from user mode (Priv 4.1.8). `trap.S` steps over it.
@@ -93,6 +93,7 @@ impl Context {
         self.fp.forget();
     }
 
+    #[inline(always)]
     pub(super) fn leave(&self) -> ! {
         // SAFETY: the context belongs to the thread that the kernel chose; what
         // user mode does with it cannot touch the kernel.
@@ -177,7 +178,6 @@ fn decode() -> Trap {
     };
     match code {
         _ if code & INTERRUPT != 0 => Trap::Interrupt,
-        CALL => Trap::Call,
         // Nothing says that it was about floating point, but with the state
         // loaded a truly illegal instruction comes back here.
         2 if !fp::allowed() => Trap::FloatingPoint,

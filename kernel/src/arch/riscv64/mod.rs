@@ -42,6 +42,7 @@ impl Arch for Port {
         context.start(entry, stack, arguments, thread);
     }
 
+    #[inline(always)]
     fn leave(context: &Self::Context) -> ! {
         context.leave()
     }

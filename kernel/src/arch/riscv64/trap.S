@@ -2,8 +2,8 @@
 //
 // While a user program runs, sscratch is at its context, where its core's locals
 // are noted. A trap from user mode saves into the context and calls
-// tessera_trapped on the core's stack, which is empty then; that says whose
-// context is loaded next.
+// tessera_trapped on the core's stack, which is empty then. Nothing returns from
+// there: it ends by tessera_leave, which loads a context.
 //
 // A system call saves only what a call preserves and the call's own registers,
 // and asks tessera_pass first, which may name another thread's context.
@@ -102,8 +102,8 @@ tessera_trap:
     ld      tp, {LOCAL}(a0)
     ld      sp, {STACK}(tp)
     li      s0, 0                           // backtraces end here
+    li      a0, 0
     call    {trapped}
-    j       tessera_leave
     .size   tessera_trap, . - tessera_trap
 
 // Of a system call: a0 is the context, t0 is saved, sscratch has the user's a0.
@@ -192,7 +192,8 @@ call_trap:
     ld      a1, 80(a0)
     ld      a0, 72(a0)
     sret
-1:  call    {trapped}
+1:  li      a0, 1
+    call    {trapped}
     j       tessera_leave
 2:  mv      s1, a0                          // floating point was touched
     call    {fp_keep}
