@@ -27,6 +27,7 @@
 //! objects; the list of free frames has one of its own.
 #![no_std]
 
+extern crate libipc_mem as _;
 #[cfg(test)]
 extern crate std;
 

@@ -46,6 +46,7 @@
 extern crate self as libipc;
 
 extern crate alloc;
+extern crate libipc_mem as _;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 

@@ -1,0 +1,17 @@
+//! `memcpy`, `memmove` and `memset` for bare targets, in place of those that come
+//! with the compiler: these are for any machine and take three times as many
+//! instructions (`cargo xtask bench --case zero_page`).
+//!
+//! The kernel is built without vectors, and a program that has not touched them
+//! since its last call would trap at the first one here; so these use general
+//! registers, and on aarch64 `dc zva` for zeros. The two copies are one, which asks
+//! for the direction only.
+//!
+//! Linking the crate is all there is to it: `extern crate libipc_mem as _;`.
+#![no_std]
+#![allow(unsafe_code, reason = "assembly")]
+
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+core::arch::global_asm!(include_str!("aarch64.S"));
+#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+core::arch::global_asm!(include_str!("riscv64.S"));
