@@ -245,6 +245,12 @@ pub struct Bench {
     /// Keep the figures, to compare later ones with
     #[arg(long)]
     pub update: bool,
+    /// Print where the instructions of this case go, by stage and by symbol
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["case", "json", "update"])]
+    pub trace: Option<String>,
+    /// List each instruction that was executed, with how often and where it comes from
+    #[arg(long, requires = "trace")]
+    pub instructions: bool,
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,

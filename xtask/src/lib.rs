@@ -8,9 +8,10 @@
 //! 4. [`machine`]: the QEMU machine that an image boots on.
 //! 5. [`guest`]: such a machine while it runs.
 //! 6. [`branches`]: which of the kernel's branches it reaches.
-//! 7. [`setup`]: brings what this needs to the machine it runs on.
-//! 8. [`lines`]: counts lines of code.
-//! 9. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//! 7. [`trace`]: how often each instruction is executed; [`plugin`] counts for both.
+//! 8. [`setup`]: brings what this needs to the machine it runs on.
+//! 9. [`lines`]: counts lines of code.
+//! 10. [`arch`], [`workspace`], [`process`]: what the others stand on.
 //!
 //! It is a library too, so that the harness in `tests/harness` builds its images
 //! with the same code.
@@ -26,6 +27,8 @@ pub mod image;
 pub mod lines;
 pub mod machine;
 pub mod page;
+pub mod plugin;
 pub mod process;
 pub mod setup;
+pub mod trace;
 pub mod workspace;

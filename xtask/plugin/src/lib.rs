@@ -1,26 +1,20 @@
-//! A plugin of QEMU (API version 1) that counts which way branches go.
+//! A plugin of QEMU (API version 1), of two uses.
 //!
-//! Its arguments are `branches=FILE` and `counts=FILE`. Each line of the first
-//! names a conditional branch by three hexadecimal addresses: its own, the one
-//! that it goes to when it is taken, and the next one. When the machine ends the
-//! second file has two numbers for each: how often it was taken, and how often
-//! not.
+//! - [`branches`] counts which way conditional branches go, for
+//!   `cargo xtask fuzz syscalls --branches`.
+//! - [`trace`] counts how often each instruction is executed between two marks, for
+//!   `cargo xtask bench --trace`.
 //!
-//! A branch ends a translated block, so where it went is where the next block of
-//! that core begins. Only branches of the list and blocks that begin where one of
-//! them leads to are instrumented; all other code runs as fast as without.
+//! Its arguments say which: each is `NAME=VALUE`.
 
-mod counts;
+mod branches;
 mod qemu;
+mod trace;
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::sync::OnceLock;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io::{Error, Result};
 
-use counts::Counts;
-use qemu::{Block, Id};
-
-/// There is one plugin in a process, and its callbacks are plain functions.
-static COUNTS: OnceLock<Counts> = OnceLock::new();
+use qemu::Id;
 
 /// The version of the API that this is written for.
 #[unsafe(no_mangle)]
@@ -31,8 +25,7 @@ static COUNTS: OnceLock<Counts> = OnceLock::new();
 )]
 pub static qemu_plugin_version: c_int = 1;
 
-/// Reads the list of branches and registers the callbacks. Anything but 0 is an
-/// error, and QEMU does not start.
+/// Registers the callbacks. Anything but 0 is an error, and QEMU does not start.
 ///
 /// # Safety
 ///
@@ -54,56 +47,28 @@ pub unsafe extern "C" fn qemu_plugin_install(
         .map(|argument| unsafe { CStr::from_ptr(*argument) }.to_string_lossy())
         .collect();
     let value = |name: &str| {
+        let mut given = given.iter().filter_map(|argument| argument.split_once('='));
         given
-            .iter()
-            .find_map(|argument| argument.strip_prefix(name))
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value)
     };
-    let (Some(branches), Some(counts)) = (value("branches="), value("counts=")) else {
-        eprintln!("plugin: branches=FILE and counts=FILE are needed");
-        return 1;
-    };
-    match Counts::read(branches, counts) {
-        Ok(read) => _ = COUNTS.set(read),
+    match install(id, value) {
+        Ok(()) => 0,
         Err(error) => {
-            eprintln!("plugin: {branches}: {error}");
-            return 1;
-        }
-    }
-    qemu::on_translation(id, translated);
-    qemu::on_exit(id, ended);
-    0
-}
-
-/// Instruments a block that was just translated.
-extern "C" fn translated(_: Id, block: &mut Block) {
-    let Some(counts) = COUNTS.get() else { return };
-    let begin = qemu::instructions(block).next();
-    if let Some(begin) = begin.map(|instruction| instruction.address())
-        && counts.is_target(begin)
-    {
-        qemu::on_block(block, came_to, begin);
-    }
-    for instruction in qemu::instructions(block) {
-        if let Some(branch) = counts.find(instruction.address()) {
-            instruction.on_execution(branches, branch as u64);
+            eprintln!("plugin: {error}");
+            1
         }
     }
 }
 
-extern "C" fn branches(core: c_uint, branch: *mut c_void) {
-    if let Some(counts) = COUNTS.get() {
-        counts.branches(core as usize, branch.addr());
+fn install<'a>(id: Id, value: impl Fn(&str) -> Option<&'a str>) -> Result<()> {
+    if let (Some(list), Some(counts)) = (value("branches"), value("counts")) {
+        return branches::install(id, list, counts);
     }
-}
-
-extern "C" fn came_to(core: c_uint, address: *mut c_void) {
-    if let Some(counts) = COUNTS.get() {
-        counts.came_to(core as usize, address.addr() as u64);
+    if let (Some(file), Some(rim)) = (value("trace"), value("rim")) {
+        return trace::install(id, file, rim, value("from"));
     }
-}
-
-extern "C" fn ended(_: Id, _: *mut c_void) {
-    if let Some(Err(error)) = COUNTS.get().map(Counts::write) {
-        eprintln!("plugin: cannot write the counts: {error}");
-    }
+    Err(Error::other(
+        "branches=FILE and counts=FILE, or trace=FILE and rim=FROM-TO are needed",
+    ))
 }

@@ -45,6 +45,9 @@ unsafe extern "C" {
     fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
     fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut RawInstruction;
     fn qemu_plugin_insn_vaddr(instruction: *const RawInstruction) -> u64;
+    fn qemu_plugin_insn_haddr(instruction: *const RawInstruction) -> *mut c_void;
+    fn qemu_plugin_insn_data(instruction: *const RawInstruction) -> *const c_void;
+    fn qemu_plugin_insn_size(instruction: *const RawInstruction) -> usize;
 }
 
 /// An instruction of a block, while that is being translated.
@@ -93,6 +96,22 @@ impl Instruction<'_> {
     pub(crate) fn address(&self) -> u64 {
         // SAFETY: it belongs to the block that is being translated.
         unsafe { qemu_plugin_insn_vaddr(self.raw) }
+    }
+
+    /// Where the emulator keeps it, as a number; the same for the same memory.
+    pub(crate) fn host(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { qemu_plugin_insn_haddr(self.raw) }.addr() as u64
+    }
+
+    /// Its encoding.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: as above.
+        let size = unsafe { qemu_plugin_insn_size(self.raw) };
+        // SAFETY: as above.
+        let data = unsafe { qemu_plugin_insn_data(self.raw) };
+        // SAFETY: QEMU keeps so many bytes there while the block is translated.
+        unsafe { std::slice::from_raw_parts(data.cast(), size) }
     }
 
     /// Calls back with this number whenever it is executed.

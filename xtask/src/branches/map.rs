@@ -105,7 +105,7 @@ pub fn branches(arch: Arch, path: &Path) -> Result<Vec<Branch>> {
 /// File, line and function that the instruction at `address` comes from: the
 /// innermost of the project's own that is no helper. Functions that it was
 /// inlined into follow its own.
-fn place(lines: &Loader, address: u64) -> Result<(String, u32, Option<String>)> {
+pub fn place(lines: &Loader, address: u64) -> Result<(String, u32, Option<String>)> {
     let error = |error| anyhow!("line tables: {error}");
     let mut frames = lines
         .find_frames(address)
@@ -131,7 +131,8 @@ fn place(lines: &Loader, address: u64) -> Result<(String, u32, Option<String>)> 
     Ok((file, line, functions))
 }
 
-fn readable(name: &str) -> String {
+/// A function's name as people write it.
+pub fn readable(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 

@@ -16,7 +16,6 @@ pub mod map;
 pub mod report;
 
 use std::collections::BTreeMap;
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,8 +23,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::arch::Arch;
-use crate::process::{cargo, run, step};
-use crate::workspace::{root, target};
+use crate::workspace::target;
 use map::Branch;
 use report::Counts;
 
@@ -42,22 +40,10 @@ pub struct Plugin {
 impl Plugin {
     /// Builds the plugin and finds the branches of the kernel at `path`.
     pub fn new(arch: Arch, kernel: &Path) -> Result<Self> {
-        step("Building", "the plugin that counts branches");
-        run(cargo()
-            .current_dir(root())
-            .args([
-                "build",
-                "--quiet",
-                "--release",
-                "--package",
-                "tessera-plugin",
-            ])
-            .env_remove("CARGO_BUILD_TARGET"))
-        .context("the plugin does not build")?;
-        let library = format!("release/{DLL_PREFIX}tessera_plugin{DLL_SUFFIX}");
+        let library = crate::plugin::build("branches")?;
         let plugin = Self {
             branches: map::branches(arch, kernel)?,
-            library: target().join(library),
+            library,
             list: target().join(format!("tessera/branches-{arch}.txt")),
             counts: target().join(format!("tessera/counts-{arch}.txt")),
         };

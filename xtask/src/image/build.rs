@@ -22,7 +22,7 @@ pub struct Built {
     pub programs: BTreeMap<String, Vec<u8>>,
 }
 
-/// For the counts of branches; nothing of it is loaded.
+/// For the counts of branches and instructions; nothing of it is loaded.
 const LINE_TABLES: &str = "profile.release.debug=\"line-tables-only\"";
 
 /// Builds all that `page` names.

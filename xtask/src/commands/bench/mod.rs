@@ -1,49 +1,56 @@
 //! `cargo xtask bench`: what things cost, in guest instructions.
 //!
-//! [`cases`] says what is measured and what the peers take; [`table`] keeps figures
-//! and compares them.
+//! [`cases`] says what is measured and what the peers take; [`system`] runs it;
+//! [`table`] keeps figures and compares them; [`trace`] says where the instructions
+//! of one case go.
 
 pub mod cases;
+pub mod system;
 pub mod table;
+pub mod trace;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::build_system;
 use crate::arch::Arch;
 use crate::cli::Bench;
-use crate::guest::{Event, Guest};
-use crate::machine::Machine;
 use crate::process::step;
 use crate::setup::qemu;
-use crate::workspace::{root, shown, target};
-use cases::CASES;
+use crate::workspace::shown;
+use cases::{CASES, Case};
+use system::System;
 use table::Figure;
-
-/// The system that is measured; in its tasks' arguments stands `@cases`.
-const SYSTEM: &str = "tests/systems/bench.toml";
-
-/// A machine that says nothing for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the command.
 pub fn bench(options: Bench) -> Result<ExitCode> {
-    for name in &options.case {
-        if cases::find(name).is_none() {
-            let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
-            bail!("there is no case `{name}`; there are {}", names.join(", "));
-        }
-    }
     let archs = options.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
+    if let Some(name) = &options.trace {
+        let case = named(name)?;
+        for arch in archs {
+            trace::trace(case, arch, options.instructions, options.setup.yes)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chosen: Vec<_> = options
+        .case
+        .iter()
+        .map(|name| named(name))
+        .collect::<Result<_>>()?;
+    let chosen = if chosen.is_empty() {
+        CASES.iter().collect()
+    } else {
+        chosen
+    };
+    let names: Vec<_> = chosen.iter().map(|case| case.name).collect();
     let mut version = String::new();
     let mut measured = Vec::new();
     for arch in archs {
         let program = qemu::ensure(arch, options.setup.yes)?;
         let (major, minor) = qemu::version_of(&program)?;
         version = format!("{major}.{minor}");
-        measured.extend(run(arch, program, &options)?);
+        let lines = System::build(arch, &names)?.run(program, None)?;
+        measured.extend(lines.iter().map(|line| line.figure(arch.name())));
     }
     show(&measured);
     if let Some(file) = &options.json {
@@ -75,56 +82,12 @@ pub fn bench(options: Bench) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures on one architecture.
-fn run(arch: Arch, program: std::path::PathBuf, options: &Bench) -> Result<Vec<Figure>> {
-    let parts = build_system(&root().join(SYSTEM).to_string_lossy(), arch)?;
-    let mut page = parts.page().clone();
-    let wanted = if options.case.is_empty() {
-        "all".to_string()
-    } else {
-        options.case.join(",")
-    };
-    for argument in page.tasks.iter_mut().flat_map(|task| &mut task.args) {
-        if argument == "@cases" {
-            argument.clone_from(&wanted);
-        }
-    }
-    let image = target().join(format!("tessera/bench-{arch}.bin"));
-    parts.write_to(&image, &page)?;
-    let machine = Machine::plain(arch, 1, page.ram);
-    machine.check_fit(std::fs::metadata(&image)?.len())?;
-
-    step("Measuring", format!("{wanted} on {arch}"));
-    let started = Instant::now();
-    let mut command = machine.qemu(program, &image);
-    command.args(["-no-reboot", "-icount", "shift=0,sleep=off"]);
-    let mut guest = Guest::start(command)?;
-    let (mut figures, mut whole) = (Vec::new(), false);
-    loop {
-        match guest.line(PATIENCE) {
-            Event::Line(line) => {
-                whole |= line.contains("[bench] done");
-                match table::parse(arch.name(), &line) {
-                    Some(Ok(figure)) => figures.push(figure),
-                    Some(Err(reason)) => bail!("{arch}: {reason}"),
-                    None => {}
-                }
-            }
-            Event::End => break,
-            Event::Silence => bail!("the machine has said nothing for {} s", PATIENCE.as_secs()),
-        }
-    }
-    guest.end()?;
-    ensure!(
-        whole,
-        "the machine ended before the last case:\n{}",
-        guest.tail()
-    );
-    step(
-        "Finished",
-        format!("after {} s", started.elapsed().as_secs()),
-    );
-    Ok(figures)
+/// The case with this name.
+fn named(name: &str) -> Result<&'static Case> {
+    cases::find(name).with_context(|| {
+        let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        format!("there is no case `{name}`; there are {}", names.join(", "))
+    })
 }
 
 fn show(figures: &[Figure]) {

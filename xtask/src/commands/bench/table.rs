@@ -10,6 +10,9 @@ use crate::workspace::{root, shown};
 /// What a figure may grow by before it is a regression, in per cent.
 pub const TOLERANCE: u64 = 2;
 
+/// What most figures count.
+pub const INSTRUCTIONS: &str = "guest instructions";
+
 /// One figure.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Figure {
@@ -23,21 +26,45 @@ pub struct Figure {
     pub unit: String,
 }
 
-/// Reads a line of the guest: a case, how often it was done, and nanoseconds, which
-/// are instructions. `None` for any other line; an error if the case failed.
-pub fn parse(arch: &str, line: &str) -> Option<Result<Figure, String>> {
+/// What the guest says of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The case.
+    pub case: String,
+    /// How often it was done.
+    pub times: u64,
+    /// How long that took, and so how many instructions.
+    pub nanoseconds: u64,
+}
+
+/// Reads a line of the guest. `None` for one that is none of these; an error if the
+/// case failed.
+pub fn parse(line: &str) -> Option<Result<Line, String>> {
     let (case, rest) = line.trim().strip_prefix("[bench] ")?.split_once(' ')?;
     if let Some(reason) = rest.strip_prefix("failed: ") {
         return Some(Err(format!("{case}: {reason}")));
     }
     let (times, taken) = rest.split_once(' ')?;
-    let (times, taken): (u64, u64) = (times.parse().ok()?, taken.parse().ok()?);
-    Some(Ok(Figure {
-        arch: arch.into(),
-        case: case.into(),
-        instructions: (taken + times / 2).checked_div(times)?,
-        unit: "guest instructions".into(),
-    }))
+    let (times, nanoseconds) = (times.parse().ok()?, taken.parse().ok()?);
+    (times > 0).then(|| {
+        Ok(Line {
+            case: case.into(),
+            times,
+            nanoseconds,
+        })
+    })
+}
+
+impl Line {
+    /// The figure that it stands for.
+    pub fn figure(&self, arch: &str) -> Figure {
+        Figure {
+            arch: arch.into(),
+            case: self.case.clone(),
+            instructions: (self.nanoseconds + self.times / 2) / self.times,
+            unit: INSTRUCTIONS.into(),
+        }
+    }
 }
 
 /// Where the figures for this version of the emulator are kept.
@@ -99,18 +126,18 @@ mod tests {
 
     fn figure(case: &str, instructions: u64) -> Figure {
         let line = format!("[bench] {case} 1 {instructions}");
-        parse("aarch64", &line).unwrap().unwrap()
+        parse(&line).unwrap().unwrap().figure("aarch64")
     }
 
     #[test]
     fn lines_are_read() {
-        assert_eq!(parse("aarch64", "[bench] done"), None);
-        assert_eq!(parse("aarch64", "hello"), None);
-        let rounded = parse("riscv64", "[bench] call_2w 4 1399\r").unwrap();
-        assert_eq!(rounded.unwrap().instructions, 350);
-        let failed = parse("riscv64", "[bench] thread failed: no room").unwrap();
+        assert_eq!(parse("[bench] done"), None);
+        assert_eq!(parse("hello"), None);
+        let rounded = parse("[bench] call_2w 4 1399\r").unwrap();
+        assert_eq!(rounded.unwrap().figure("riscv64").instructions, 350);
+        let failed = parse("[bench] thread failed: no room").unwrap();
         assert_eq!(failed.unwrap_err(), "thread: no room");
-        assert_eq!(parse("aarch64", "[bench] call_2w 0 5"), None);
+        assert_eq!(parse("[bench] call_2w 0 5"), None);
     }
 
     #[test]

@@ -1,0 +1,97 @@
+//! The system that is measured: built, booted, and what it says.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use super::table::{self, Line};
+use crate::arch::Arch;
+use crate::commands::build_system;
+use crate::guest::{Event, Guest};
+use crate::image::Parts;
+use crate::machine::Machine;
+use crate::process::step;
+use crate::trace::Plugin;
+use crate::workspace::{root, target};
+
+/// In its tasks' arguments stands `@cases`.
+const SYSTEM: &str = "tests/systems/bench.toml";
+
+/// A machine that says nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A system, packed to measure some cases.
+#[derive(Debug)]
+pub struct System {
+    /// What it was made of.
+    pub parts: Parts,
+    machine: Machine,
+    image: PathBuf,
+    wanted: String,
+}
+
+impl System {
+    /// Builds it for these cases, or all of them if there are none.
+    pub fn build(arch: Arch, cases: &[&str]) -> Result<Self> {
+        let parts = build_system(&root().join(SYSTEM).to_string_lossy(), arch)?;
+        let mut page = parts.page().clone();
+        let wanted = cases.join(",");
+        for argument in page.tasks.iter_mut().flat_map(|task| &mut task.args) {
+            if argument == "@cases" {
+                argument.clone_from(&wanted);
+            }
+        }
+        let image = target().join(format!("tessera/bench-{arch}.bin"));
+        parts.write_to(&image, &page)?;
+        let machine = Machine::plain(arch, 1, page.ram);
+        machine.check_fit(std::fs::metadata(&image)?.len())?;
+        Ok(Self {
+            parts,
+            machine,
+            image,
+            wanted,
+        })
+    }
+
+    /// Boots it and returns what it measured, once it has ended.
+    pub fn run(&self, program: PathBuf, plugin: Option<&Plugin>) -> Result<Vec<Line>> {
+        let arch = self.machine.arch;
+        step("Measuring", format!("{} on {arch}", self.wanted));
+        let started = Instant::now();
+        let mut command = self.machine.qemu(program, &self.image);
+        command.args(["-no-reboot", "-icount", "shift=0,sleep=off"]);
+        if let Some(plugin) = plugin {
+            plugin.load(&mut command);
+        }
+        let mut guest = Guest::start(command)?;
+        let (mut lines, mut whole) = (Vec::new(), false);
+        loop {
+            match guest.line(PATIENCE) {
+                Event::Line(line) => {
+                    whole |= line.contains("[bench] done");
+                    match table::parse(&line) {
+                        Some(Ok(line)) => lines.push(line),
+                        Some(Err(reason)) => bail!("{arch}: {reason}"),
+                        None => {}
+                    }
+                }
+                Event::End => break,
+                Event::Silence => {
+                    bail!("the machine has said nothing for {} s", PATIENCE.as_secs())
+                }
+            }
+        }
+        guest.end()?;
+        ensure!(
+            whole,
+            "the machine ended before the last case:\n{}",
+            guest.tail()
+        );
+        step(
+            "Finished",
+            format!("after {} s", started.elapsed().as_secs()),
+        );
+        Ok(lines)
+    }
+}

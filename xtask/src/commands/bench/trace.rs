@@ -1,0 +1,59 @@
+//! `cargo xtask bench --trace CASE`: where the instructions of a case go.
+
+use std::path::Path;
+
+use addr2line::Loader;
+use anyhow::{Context, Result, anyhow, ensure};
+
+use super::cases::Case;
+use super::system::System;
+use crate::arch::Arch;
+use crate::branches::map::place;
+use crate::setup::qemu;
+use crate::trace::Plugin;
+use crate::trace::report::Trace;
+
+/// The program whose marks open and close the count.
+const CLIENT: &str = "bench";
+
+/// Traces the case and prints the tables.
+pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<()> {
+    let program = qemu::ensure(arch, yes)?;
+    let system = System::build(arch, &[case.name])?;
+    let built = system.parts.built();
+    let plugin = Plugin::new(arch, built, false)?;
+    let lines = system.run(program, Some(&plugin))?;
+    let line = lines.first().context("the case measured nothing")?;
+    let trace = plugin.counted()?;
+    ensure!(trace.sum() > 0, "nothing was counted between the marks");
+    show(&trace, case.name, arch, line.times, line.nanoseconds);
+    if instructions {
+        println!();
+        print!("{}", listing(&trace, line.times, &built.kernel_path)?);
+    }
+    Ok(())
+}
+
+fn show(trace: &Trace, case: &str, arch: Arch, times: u64, measured: u64) {
+    let each = |count: u64| count as f64 / times as f64;
+    println!("{case} on {arch}: one operation, the mean of {times}\n");
+    println!("{}", trace.by_stage(times, CLIENT));
+    println!("{}", trace.by_symbol(times));
+    println!(
+        "by the machine's clock {:.2} instructions; the trace has {:+.2}",
+        each(measured),
+        each(trace.sum()) - each(measured)
+    );
+}
+
+fn listing(trace: &Trace, times: u64, kernel: &Path) -> Result<String> {
+    let lines = Loader::new(kernel)
+        .map_err(|error| anyhow!("{error}"))
+        .context("the kernel's line tables")?;
+    Ok(trace.by_instruction(times, |address| {
+        let Ok((file, line, _)) = place(&lines, address) else {
+            return String::new();
+        };
+        format!("{file}:{line}")
+    }))
+}
