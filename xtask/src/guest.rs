@@ -15,11 +15,19 @@ const ENDING: Duration = Duration::from_secs(10);
 pub struct Guest {
     process: Child,
     input: ChildStdin,
-    pieces: Receiver<Vec<u8>>,
+    pieces: Receiver<Piece>,
     /// Everything that the console has said.
     console: Vec<u8>,
+    /// What QEMU itself has said in the middle of a line of the console.
+    errors: Vec<u8>,
     /// How much of it has been handed out.
     read: usize,
+}
+
+/// Bytes of the console, or of QEMU itself.
+enum Piece {
+    Console(Vec<u8>),
+    Error(Vec<u8>),
 }
 
 /// What came from the guest.
@@ -46,13 +54,14 @@ impl Guest {
         let output = process.stdout.take().context("QEMU has no output")?;
         let errors = process.stderr.take().context("QEMU has no errors")?;
         let (sender, pieces) = channel();
-        forward(output, sender.clone());
-        forward(errors, sender);
+        forward(output, sender.clone(), Piece::Console);
+        forward(errors, sender, Piece::Error);
         Ok(Self {
             process,
             input,
             pieces,
             console: Vec::new(),
+            errors: Vec::new(),
             read: 0,
         })
     }
@@ -160,9 +169,41 @@ impl Guest {
 
     fn more(&mut self, deadline: Instant) -> Result<(), RecvTimeoutError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let piece = self.pieces.recv_timeout(left)?;
-        self.console.extend(piece);
+        match self.pieces.recv_timeout(left) {
+            Ok(Piece::Console(bytes)) => {
+                let line = bytes.iter().position(|byte| *byte == b'\n');
+                let (end, rest) = bytes.split_at(line.map_or(0, |at| at + 1));
+                self.console.extend(end);
+                self.add_errors();
+                self.console.extend(rest);
+            }
+            Ok(Piece::Error(bytes)) => {
+                self.errors.extend(bytes);
+                self.add_errors();
+            }
+            // The last lines of either may have no end.
+            Err(RecvTimeoutError::Disconnected) if !self.errors.is_empty() => {
+                for text in [&mut self.console, &mut self.errors] {
+                    if text.last().is_some_and(|byte| *byte != b'\n') {
+                        text.push(b'\n');
+                    }
+                }
+                self.add_errors();
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
+    }
+
+    /// Puts what QEMU has said between two lines of the console, so that either's
+    /// lines stay whole: each comes in pieces.
+    fn add_errors(&mut self) {
+        let last = self.errors.iter().rposition(|byte| *byte == b'\n');
+        if let Some(last) = last
+            && self.console.last().is_none_or(|byte| *byte == b'\n')
+        {
+            self.console.extend(self.errors.drain(..=last));
+        }
     }
 }
 
@@ -179,12 +220,16 @@ fn fresh_left(console: &[u8], read: usize) -> bool {
 }
 
 /// Hands over what can be read, until the end.
-fn forward(from: impl Read + Send + 'static, to: std::sync::mpsc::Sender<Vec<u8>>) {
+fn forward(
+    from: impl Read + Send + 'static,
+    to: std::sync::mpsc::Sender<Piece>,
+    piece: fn(Vec<u8>) -> Piece,
+) {
     thread::spawn(move || {
         let mut from = BufReader::new(from);
-        while let Ok(piece) = from.fill_buf() {
-            let length = piece.len();
-            if length == 0 || to.send(piece.to_vec()).is_err() {
+        while let Ok(bytes) = from.fill_buf() {
+            let length = bytes.len();
+            if length == 0 || to.send(piece(bytes.to_vec())).is_err() {
                 return;
             }
             from.consume(length);
@@ -211,6 +256,18 @@ mod tests {
         assert_eq!(guest.line(PATIENCE), Event::Line("two".into()));
         assert_eq!(guest.line(PATIENCE), Event::End);
         assert_eq!(guest.end().unwrap().unwrap().code(), Some(3));
+    }
+
+    #[test]
+    fn what_the_emulator_says_breaks_no_line() {
+        let mut guest = shell(
+            "printf one; sleep 0.3; echo warning >&2; sleep 0.3
+             echo; printf two; sleep 0.3; printf 'no ' >&2; sleep 0.3; echo end >&2",
+        );
+        for line in ["one", "warning", "two", "no end"] {
+            assert_eq!(guest.line(PATIENCE), Event::Line(line.into()));
+        }
+        assert_eq!(guest.line(PATIENCE), Event::End);
     }
 
     #[test]
