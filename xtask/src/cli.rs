@@ -239,7 +239,7 @@ pub struct Bench {
     #[arg(long, value_enum)]
     pub arch: Option<Arch>,
     /// Write the figures to this file: an array of objects with `arch`, `case`,
-    /// `instructions` and `unit`
+    /// `instructions` and `unit`, which says what the number counts if no instructions
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Keep the figures, to compare later ones with

@@ -1,11 +1,18 @@
 //! What the benchmarks call: one interface with an operation for each way in
-//! which something travels; and [`mark`], what tells a tracer when to count.
+//! which something travels. [`mark`] is what tells a tracer when to count, [`uart`]
+//! what interrupts.
 #![no_std]
 
+pub mod driver;
 #[allow(unsafe_code, reason = "instructions that no language has")]
 pub mod mark;
+#[allow(unsafe_code, reason = "a device register")]
+pub mod uart;
 
 use libipc::{Capability, ErrorCode, LeaseMut, interface};
+
+/// How often short cases are done.
+pub const TIMES: u64 = 4096;
 
 /// Why [`Target`] refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ErrorCode)]

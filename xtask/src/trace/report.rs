@@ -7,8 +7,8 @@ use super::code::Code;
 use super::log::{Log, Role};
 use super::place::Places;
 
-/// What no program's text has: firmware, say.
-const OTHER: &str = "?";
+/// What is in no program: the firmware of riscv64.
+const OTHER: &str = "firmware";
 
 /// An instruction in the file that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,8 +188,8 @@ mod tests {
           3.00  bench
           1.00      entry rim, entered from bench
           3.00      kernel, entered from bench
-          0.50  ?
-          1.00      exit rim, entered from ?
+          0.50  firmware
+          1.00      exit rim, entered from firmware
           8.50  sum
 "
         );
@@ -202,7 +202,7 @@ mod tests {
             "  instructions  program        symbol
          10.00  kernel         pass
           6.00  bench          run
-          1.00  ?              ?
+          1.00  firmware       firmware
 "
         );
     }
@@ -212,7 +212,7 @@ mod tests {
         let text = trace().by_instruction(1, |_| "fast.rs:3".into());
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
-            lines[2],
+            lines[1],
             "          4.00  bench                      1000     0001  run+0x0"
         );
         assert!(lines[5].ends_with("pass+0x2  fast.rs:3"), "{text}");

@@ -25,15 +25,48 @@ const fn both(aarch64: u64, riscv64: u64) -> Option<Figures> {
     Some(Figures { aarch64, riscv64 })
 }
 
+/// What measures a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A program of `tests/bench`, in a loop.
+    Guest,
+    /// The default system, from reset on.
+    Boot,
+    /// The smallest system, on smaller and smaller machines.
+    Memory,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Guest, Self::Boot, Self::Memory];
+
+    /// How: the machine's flags, and what is in a figure.
+    pub fn how(self) -> &'static str {
+        match self {
+            Self::Guest => {
+                "guest instructions for one operation, the loop's own included; tests/systems/\
+                 bench.toml, -icount shift=0,sleep=off -rtc clock=vm -seed 1"
+            }
+            Self::Boot => {
+                "busy guest instructions: elapsed less idle, firmware included; system \
+                 standard, -m 128M -icount shift=0,sleep=off -rtc clock=vm -seed 1"
+            }
+            Self::Memory => "smallest -m in MiB; system tiny, the machine's own clock",
+        }
+    }
+}
+
 /// A case.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// Its name, here and in the guest.
     pub name: &'static str,
+    /// What measures it.
+    pub by: By,
     /// What is done once, and what of it is counted.
     pub what: &'static str,
-    /// The best peer's name and figures; `docs/performance.md` says how they were
-    /// measured.
+    /// The best peer's name and figures, 0 where there is none; `docs/performance.md`
+    /// says how they were measured.
     pub peer: Option<(&'static str, Figures)>,
     /// The most that it may take.
     pub bar: Figures,
@@ -50,6 +83,7 @@ const fn case(
     };
     Case {
         name,
+        by: By::Guest,
         what,
         peer,
         bar,
@@ -123,10 +157,28 @@ pub const CASES: &[Case] = &[
         both(1500, 1800),
     ),
     case(
+        "interrupt",
+        "from a device's interrupt to its driver, a task that waits and outranks who runs",
+        None,
+        both(500, 600),
+    ),
+    case(
+        "fault",
+        "a page that is not there, to the task that handles faults and back to try again",
+        peer("seL4", 1129, 0),
+        both(600, 700),
+    ),
+    case(
         "thread",
         "a thread is made, runs, ends and is joined",
         peer("Linux", 37_340, 42_724),
         both(4000, 4500),
+    ),
+    case(
+        "spawn",
+        "the smallest program is loaded by the supervisor, run and waited for",
+        peer("Linux", 110_876, 150_418),
+        both(40_000, 40_000),
     ),
     case(
         "zero_page",
@@ -140,6 +192,25 @@ pub const CASES: &[Case] = &[
         peer("Linux", 24_198, 20_050),
         both(2000, 2500),
     ),
+    Case {
+        by: By::Boot,
+        ..case(
+            "boot",
+            "from reset until `ls /`, by a script in the archive, has answered over console, \
+             shell and files",
+            peer("Linux", 776_000_000, 898_000_000),
+            both(25_000_000, 40_000_000),
+        )
+    },
+    Case {
+        by: By::Memory,
+        ..case(
+            "memory",
+            "the smallest machine on which the shell of `tiny` comes up and answers",
+            peer("Linux", 48, 80),
+            both(8, 8),
+        )
+    },
 ];
 
 /// The case with this name.

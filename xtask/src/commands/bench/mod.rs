@@ -1,14 +1,18 @@
 //! `cargo xtask bench`: what things cost, in guest instructions.
 //!
-//! [`cases`] says what is measured and what the peers take; [`system`] runs it;
-//! [`table`] keeps figures and compares them; [`trace`] says where the instructions
-//! of one case go.
+//! [`cases`] says what is measured and what the peers take; [`system`], [`boot`] and
+//! [`memory`] measure it; [`show`] prints it; [`table`] keeps figures and compares
+//! them; [`trace`] says where the instructions of one case go.
 
+pub mod boot;
 pub mod cases;
+pub mod memory;
+pub mod show;
 pub mod system;
 pub mod table;
 pub mod trace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -18,7 +22,8 @@ use crate::cli::Bench;
 use crate::process::step;
 use crate::setup::qemu;
 use crate::workspace::shown;
-use cases::{CASES, Case};
+use boot::Boot;
+use cases::{By, CASES, Case};
 use system::System;
 use table::Figure;
 
@@ -42,17 +47,15 @@ pub fn bench(options: Bench) -> Result<ExitCode> {
     } else {
         chosen
     };
-    let names: Vec<_> = chosen.iter().map(|case| case.name).collect();
     let mut version = String::new();
     let mut measured = Vec::new();
     for arch in archs {
         let program = qemu::ensure(arch, options.setup.yes)?;
         let (major, minor) = qemu::version_of(&program)?;
         version = format!("{major}.{minor}");
-        let lines = System::build(arch, &names)?.run(program, None)?;
-        measured.extend(lines.iter().map(|line| line.figure(arch.name())));
+        measured.extend(measure(arch, &program, &chosen)?);
     }
-    show(&measured);
+    print!("{}", show::table(&measured));
     if let Some(file) = &options.json {
         table::write(file, &measured)?;
     }
@@ -82,46 +85,29 @@ pub fn bench(options: Bench) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Measures these cases on one architecture.
+fn measure(arch: Arch, program: &Path, chosen: &[&Case]) -> Result<Vec<Figure>> {
+    let by = |by| chosen.iter().filter(move |case| case.by == by);
+    let mut figures = Vec::new();
+    let names: Vec<_> = by(By::Guest).map(|case| case.name).collect();
+    if !names.is_empty() {
+        let lines = System::build(arch, &names)?.run(program.into(), None)?;
+        figures.extend(lines.iter().map(|line| line.figure(arch.name())));
+    }
+    if by(By::Boot).next().is_some() {
+        let line = Boot::build(arch)?.run(program.into(), None)?;
+        figures.push(line.figure(arch.name()));
+    }
+    if by(By::Memory).next().is_some() {
+        figures.push(memory::smallest(arch, program)?);
+    }
+    Ok(figures)
+}
+
 /// The case with this name.
 fn named(name: &str) -> Result<&'static Case> {
     cases::find(name).with_context(|| {
         let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
         format!("there is no case `{name}`; there are {}", names.join(", "))
     })
-}
-
-fn show(figures: &[Figure]) {
-    println!(
-        "{:<13} {:<8} {:>12} {:>8} {:>6}  {:>18} {:>6}",
-        "case", "arch", "instructions", "bar", "", "peer", "ratio"
-    );
-    for case in CASES {
-        for figure in figures.iter().filter(|figure| figure.case == case.name) {
-            let arch = Arch::ALL
-                .into_iter()
-                .find(|arch| arch.name() == figure.arch);
-            let Some(arch) = arch else { continue };
-            let bar = case.bar.of(arch);
-            let verdict = if figure.instructions <= bar {
-                ""
-            } else {
-                "above"
-            };
-            let (peer, ratio) = case.peer.map_or_else(Default::default, |(name, of)| {
-                let of = of.of(arch);
-                let ratio = figure.instructions as f64 / of as f64;
-                (format!("{name} {of}"), format!("{ratio:.2}"))
-            });
-            println!(
-                "{:<13} {:<8} {:>12} {bar:>8} {verdict:>6}  {peer:>18} {ratio:>6}",
-                case.name, figure.arch, figure.instructions
-            );
-        }
-    }
-    println!("\nguest instructions for one operation, loop included (-icount shift=0,sleep=off):");
-    for case in CASES {
-        if figures.iter().any(|figure| figure.case == case.name) {
-            println!("  {:<13} {}", case.name, case.what);
-        }
-    }
 }

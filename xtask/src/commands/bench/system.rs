@@ -18,6 +18,17 @@ use crate::workspace::{root, target};
 /// In its tasks' arguments stands `@cases`.
 const SYSTEM: &str = "tests/systems/bench.toml";
 
+/// Each instruction takes a nanosecond, waiting takes no time, and what is random is
+/// the same each time.
+pub const CLOCK: &[&str] = &[
+    "-icount",
+    "shift=0,sleep=off",
+    "-rtc",
+    "clock=vm",
+    "-seed",
+    "1",
+];
+
 /// A machine that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -60,7 +71,7 @@ impl System {
         step("Measuring", format!("{} on {arch}", self.wanted));
         let started = Instant::now();
         let mut command = self.machine.qemu(program, &self.image);
-        command.args(["-no-reboot", "-icount", "shift=0,sleep=off"]);
+        command.args(CLOCK).arg("-no-reboot");
         if let Some(plugin) = plugin {
             plugin.load(&mut command);
         }

@@ -13,6 +13,9 @@ pub const TOLERANCE: u64 = 2;
 /// What most figures count.
 pub const INSTRUCTIONS: &str = "guest instructions";
 
+/// What the smallest memory is told in.
+pub const MEBIBYTES: &str = "MiB";
+
 /// One figure.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Figure {
@@ -20,7 +23,7 @@ pub struct Figure {
     pub arch: String,
     /// Case.
     pub case: String,
-    /// Instructions that the guest executes for one operation.
+    /// Instructions that the guest executes for one operation, or what `unit` says.
     pub instructions: u64,
     /// What the number counts.
     pub unit: String,
@@ -108,8 +111,8 @@ pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
     let line = |figure: &Figure| {
         let before = find(kept, figure).map_or(0, |index| kept[index].instructions);
         format!(
-            "{} {}: {} instructions, {before} before",
-            figure.arch, figure.case, figure.instructions
+            "{} {}: {} {}, {before} before",
+            figure.arch, figure.case, figure.instructions, figure.unit
         )
     };
     measured.iter().filter(grown).map(line).collect()
@@ -145,7 +148,7 @@ mod tests {
         let kept = [figure("a", 1000), figure("b", 1000)];
         assert!(regressions(&kept, &[figure("a", 1020), figure("c", 9)]).is_empty());
         let said = regressions(&kept, &[figure("a", 1021), figure("b", 900)]);
-        assert_eq!(said, ["aarch64 a: 1021 instructions, 1000 before"]);
+        assert_eq!(said, ["aarch64 a: 1021 guest instructions, 1000 before"]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use addr2line::Loader;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::cases::Case;
+use super::boot::Boot;
+use super::cases::{By, Case};
 use super::system::System;
 use crate::arch::Arch;
 use crate::branches::map::place;
@@ -19,17 +20,31 @@ const CLIENT: &str = "bench";
 /// Traces the case and prints the tables.
 pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<()> {
     let program = qemu::ensure(arch, yes)?;
-    let system = System::build(arch, &[case.name])?;
-    let built = system.parts.built();
-    let plugin = Plugin::new(arch, built, false)?;
-    let lines = system.run(program, Some(&plugin))?;
-    let line = lines.first().context("the case measured nothing")?;
+    let (line, plugin, kernel) = match case.by {
+        By::Guest => {
+            let system = System::build(arch, &[case.name])?;
+            let built = system.parts.built();
+            let plugin = Plugin::new(arch, built, false)?;
+            let lines = system.run(program, Some(&plugin))?;
+            let line = lines.into_iter().next();
+            let line = line.context("the case measured nothing")?;
+            (line, plugin, built.kernel_path.clone())
+        }
+        By::Boot => {
+            let boot = Boot::build(arch)?;
+            let built = boot.parts.built();
+            let plugin = Plugin::new(arch, built, true)?;
+            let line = boot.run(program, Some(&plugin))?;
+            (line, plugin, built.kernel_path.clone())
+        }
+        By::Memory => bail!("`{}` counts no instructions", case.name),
+    };
     let trace = plugin.counted()?;
     ensure!(trace.sum() > 0, "nothing was counted between the marks");
     show(&trace, case.name, arch, line.times, line.nanoseconds);
     if instructions {
         println!();
-        print!("{}", listing(&trace, line.times, &built.kernel_path)?);
+        print!("{}", listing(&trace, line.times, &kernel)?);
     }
     Ok(())
 }

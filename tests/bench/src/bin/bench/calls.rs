@@ -8,11 +8,11 @@ use libipc::{
     objects::EndpointClient,
     start::AnyError,
 };
-use tessera_bench::TargetClient;
+use tessera_bench::{TIMES, TargetClient};
 
 use crate::{
     World,
-    measure::{Measured, TIMES, busy, repeat},
+    measure::{Measured, busy, repeat},
 };
 
 pub(crate) fn refused(_: &World) -> Measured {

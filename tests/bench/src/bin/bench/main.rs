@@ -8,14 +8,17 @@ use alloc::format;
 use core::time::Duration;
 use libipc::{
     Start,
+    interfaces::supervisor::StartClient,
     objects::{Shutdown, SystemClient},
     start::AnyError,
 };
-use tessera_bench::TargetClient;
+use tessera_bench::{TargetClient, driver::DriverClient};
 
 mod calls;
+mod devices;
 mod measure;
 mod memory;
+mod programs;
 mod threads;
 
 use measure::Measured;
@@ -25,6 +28,9 @@ libipc::program!(run);
 /// What cases have to work with.
 struct World {
     target: TargetClient,
+    driver: DriverClient,
+    start: StartClient,
+    devices: SystemClient,
     counters: SystemClient,
     log: SystemClient,
     shutdown: SystemClient,
@@ -34,7 +40,7 @@ struct World {
 type Case = fn(&World) -> Measured;
 
 /// All of them, by name.
-const CASES: [(&str, Case); 13] = [
+const CASES: [(&str, Case); 16] = [
     ("refused", calls::refused),
     ("call_2w", calls::call_2w),
     ("call_2w_fp", calls::call_2w_fp),
@@ -45,7 +51,10 @@ const CASES: [(&str, Case); 13] = [
     ("call_kept", calls::call_kept),
     ("call_timeout", calls::call_timeout),
     ("signal_wait", threads::signal_wait),
+    ("interrupt", devices::interrupt),
+    ("fault", programs::fault),
     ("thread", threads::spawn_join),
+    ("spawn", programs::spawn),
     ("zero_page", memory::zero_page),
     ("map_page", memory::map_page),
 ];
@@ -53,6 +62,9 @@ const CASES: [(&str, Case); 13] = [
 fn run(mut start: Start) -> Result<(), AnyError> {
     let world = World {
         target: start.take("target")?,
+        driver: start.take("driver")?,
+        start: start.take("start")?,
+        devices: start.take("devices")?,
         counters: start.take("counters")?,
         log: start.take("kernel-log")?,
         shutdown: start.take("shutdown")?,

@@ -10,9 +10,6 @@ use crate::World;
 /// How often something was done, and how long that took.
 pub(crate) type Measured = Result<(u64, Duration), AnyError>;
 
-/// How often the short ones are done.
-pub(crate) const TIMES: u64 = 4096;
-
 /// Times `what`, which was done before so that nothing of it is the first time.
 pub(crate) fn repeat(times: u64, mut what: impl FnMut() -> Result<(), AnyError>) -> Measured {
     for _ in 0..16 {

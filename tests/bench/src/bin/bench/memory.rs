@@ -2,10 +2,11 @@
 #![allow(unsafe_code, reason = "maps and touches pages of its own")]
 
 use libipc::{PAGE, handle::Rights};
+use tessera_bench::TIMES;
 
 use crate::{
     World,
-    measure::{Measured, TIMES, once, repeat},
+    measure::{Measured, once, repeat},
 };
 
 /// Where pages are mapped; nothing else is there.

@@ -8,10 +8,11 @@ use libipc::{
     start::AnyError,
     thread,
 };
+use tessera_bench::TIMES;
 
 use crate::{
     World,
-    measure::{Measured, TIMES, repeat},
+    measure::{Measured, repeat},
 };
 
 /// From a thread of lower priority than the one that waits.
