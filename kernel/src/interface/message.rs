@@ -10,39 +10,34 @@ use crate::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
-    buffer::{CAPABILITIES, LeaseDescriptor, word},
+    buffer::{BYTES, CAPABILITIES, LeaseDescriptor, word},
     handle::Handle,
     label::Label,
     registers::{CallIn, CallOut, WORDS},
-    status::{Cause, Status},
+    status::Status,
     wire::{Malformed, Sink, Source},
 };
 
-/// Most words of a result.
-const RESULT: usize = {
-    let (mut most, mut index) = (WORDS, 0);
+/// Arguments for a kernel object fit into registers; results may go on in the
+/// buffer.
+const _: () = {
+    let mut index = 0;
     while index < INTERFACES.len() {
         let operations = INTERFACES[index].operations;
         let mut number = 0;
         while number < operations.len() {
             let operation = &operations[number];
-            assert!(
-                operation.request_words as usize <= WORDS,
-                "arguments for a kernel object fit into registers"
-            );
-            if operation.reply_words as usize > most {
-                most = operation.reply_words as usize;
-            }
+            assert!(operation.request_words as usize <= WORDS);
+            assert!(operation.reply_words as usize <= WORDS + BYTES / 8);
             number += 1;
         }
         index += 1;
     }
-    most
 };
 
 /// The arguments.
 pub(super) struct Request<'k> {
-    words: [u64; WORDS],
+    words: &'k [u64; WORDS],
     buffer: &'k Words,
     word: usize,
     capability: usize,
@@ -50,20 +45,21 @@ pub(super) struct Request<'k> {
 }
 
 impl<'k> Request<'k> {
-    /// The message of a call. Kernel objects take no leases.
-    pub(super) fn new(k: Entered<'k>, thread: &Thread, call: &CallIn) -> Result<Self, Cause> {
-        let label = call.label;
-        if !well_formed(label) || label.leases() != 0 {
-            return Err(Cause::Malformed);
-        }
-        Ok(Request {
-            words: call.words,
+    /// The message of a call that [`acceptable`] was asked about.
+    pub(super) fn new(k: Entered<'k>, thread: &Thread, call: &'k CallIn) -> Self {
+        Request {
+            words: &call.words,
             buffer: thread.buffer(k),
             word: 0,
             capability: 0,
-            capabilities: label.capabilities(),
-        })
+            capabilities: call.label.capabilities(),
+        }
     }
+}
+
+/// Whether a kernel object takes such a message: it takes no leases.
+pub(super) fn acceptable(label: Label) -> bool {
+    well_formed(label) && label.leases() == 0
 }
 
 impl Source for Request<'_> {
@@ -89,7 +85,7 @@ impl Source for Request<'_> {
 
 /// The results.
 pub(super) struct Answer<'k> {
-    words: [u64; RESULT],
+    words: [u64; WORDS],
     buffer: &'k Words,
     count: usize,
     capabilities: usize,
@@ -99,7 +95,7 @@ impl<'k> Answer<'k> {
     /// An empty answer to a call of this thread.
     pub(super) fn new(k: Entered<'k>, thread: &Thread) -> Self {
         Answer {
-            words: [0; RESULT],
+            words: [0; WORDS],
             buffer: thread.buffer(k),
             count: 0,
             capabilities: 0,
@@ -111,28 +107,30 @@ impl<'k> Answer<'k> {
         self.buffer[word::OPEN].load(Relaxed)
     }
 
-    /// The registers. Words that do not fit there go to the buffer.
-    pub(super) fn finish(self) -> CallOut {
-        let (first, others) = self.words.split_at(WORDS);
-        let others = &others[..self.count.saturating_sub(WORDS)];
-        for (place, word) in self.buffer[word::BYTES..].iter().zip(others) {
-            place.store(*word, Relaxed);
+    /// The registers.
+    pub(super) fn finish(&self) -> CallOut {
+        CallOut {
+            label: Label(Label::OK.into())
+                .with_bytes(self.count.saturating_sub(WORDS) * 8)
+                .with_capabilities(self.capabilities),
+            words: self.words,
+            ..plain(Status::Message)
         }
-        let mut out = plain(Status::Message);
-        out.words.copy_from_slice(first);
-        out.label = Label(Label::OK.into())
-            .with_bytes(others.len() * 8)
-            .with_capabilities(self.capabilities);
-        out
     }
 }
 
 impl Sink for Answer<'_> {
+    /// Words that do not fit into registers go to the buffer.
     fn word(&mut self, word: u64) {
-        if let Some(place) = self.words.get_mut(self.count) {
-            *place = word;
-            self.count += 1;
+        match self.words.get_mut(self.count) {
+            Some(place) => *place = word,
+            None => {
+                if let Some(place) = self.buffer.get(word::BYTES + self.count - WORDS) {
+                    place.store(word, Relaxed);
+                }
+            }
         }
+        self.count += 1;
     }
 
     fn capability(&mut self, handle: Handle, _copy: bool) {

@@ -207,10 +207,9 @@ pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
 /// Calls a kernel object.
 fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome {
     let (k, thread) = (caller.k, caller.thread);
-    let mut request = match Request::new(k, thread, call) {
-        Ok(request) => request,
-        Err(cause) => return Outcome::Done(refused(cause)),
-    };
+    if !message::acceptable(call.label) {
+        return Outcome::Done(refused(Cause::Malformed));
+    }
     let interface = interface(&target);
     if !interface.accepts(call.label.hash()) {
         return Outcome::Done(refused(Cause::VersionMismatch));
@@ -223,6 +222,7 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
     if answer.open() < u64::from(returned) {
         return Outcome::Done(refused(Cause::QuotaExceeded));
     }
+    let mut request = Request::new(k, thread, call);
     let mut handler = Handler { caller, target };
     let result = handler.run(operation, &mut request, &mut answer);
     if handler.caller.again {

@@ -14,7 +14,7 @@ memmove:
     bltu    t0, a2, 10f                     // it ends inside the source
     mv      t6, a0
     andi    t0, t0, 7
-    li      t1, 16
+    li      t1, 8
     bnez    t0, 7f
     bltu    a2, t1, 7f
 1:  andi    t0, t6, 7                       // up to the first whole word
@@ -144,7 +144,7 @@ memset:
     or      a1, a1, t0
     slli    t0, a1, 32
     or      a1, a1, t0
-    li      t0, 16
+    li      t0, 8
     bltu    a2, t0, 6f
 1:  andi    t0, t6, 7                       // up to the first whole word
     beqz    t0, 2f

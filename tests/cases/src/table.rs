@@ -255,6 +255,8 @@ pub const SUITES: &[Suite] = &[
             "constants_cannot_be_written",
             "data_cannot_be_executed",
             "memory_that_is_not_executable_cannot_be_executed",
+            "copies_change_what_they_should",
+            "fills_change_what_they_should",
             "the_null_page_is_not_there",
             "the_guard_below_the_stack_is_not_there",
             "kernel_addresses_cannot_be_reached",

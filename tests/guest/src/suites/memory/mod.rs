@@ -3,6 +3,7 @@
 //! `dma`: memory that a device may reach.
 
 mod dma;
+mod moves;
 
 use crate::{
     check::{Failure, Verdict},
@@ -21,6 +22,7 @@ use libipc::{
 };
 
 use dma::*;
+use moves::*;
 
 pub(crate) const CASES: &[Case] = cases![
     the_processors_guards_are_on,
@@ -30,6 +32,8 @@ pub(crate) const CASES: &[Case] = cases![
     constants_cannot_be_written,
     data_cannot_be_executed,
     memory_that_is_not_executable_cannot_be_executed,
+    copies_change_what_they_should,
+    fills_change_what_they_should,
     the_null_page_is_not_there,
     the_guard_below_the_stack_is_not_there,
     kernel_addresses_cannot_be_reached,
