@@ -119,6 +119,8 @@ pub trait Arch {
     fn leave(context: &Self::Context) -> !;
     /// The registers of a system call.
     fn call_in(context: &Self::Context) -> CallIn;
+    /// The first word of a system call.
+    fn word(context: &Self::Context) -> u64;
     /// Writes a system call's results and clears every caller-saved register
     /// that is not one of them.
     fn call_out(context: &Self::Context, out: &CallOut);

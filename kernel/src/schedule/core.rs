@@ -179,6 +179,42 @@ impl Core {
         top <= own || top == own + 1 && self.alarm.get() <= self.slice_end.get()
     }
 
+    /// Whether `thread`, which waits, may run instead of `current` at once, with the
+    /// timer as it is set: before all that are ready, and neither's time is counted.
+    #[inline(always)]
+    pub fn may_preempt(&self, current: &Thread, thread: &Thread) -> bool {
+        self.queue.top() <= thread.effective.bits()
+            && current.runs_on.is_none()
+            && current.next_core.get() == self.number
+    }
+
+    /// Whether `thread` may become ready while `current` goes on, with the timer as it
+    /// is set.
+    #[inline(always)]
+    pub fn may_wait(&self, current: &Thread, thread: &Thread) -> bool {
+        let equals = thread.effective.bits() == current.effective.bits();
+        !equals || self.alarm.get() <= self.slice_end.get()
+    }
+
+    /// The thread that runs when `current` waits, if the timer may stay as it is: its
+    /// time is not counted, and it is alone with its priority.
+    #[inline(always)]
+    pub fn follows<'k>(&self, k: Entered<'k>, current: &Thread) -> Option<&'k Thread> {
+        let list = self.queue.of(self.queue.highest()?);
+        let next = list.first(k)?;
+        let counted = !current.runs_on.is_none() || !next.runs_on.is_none();
+        let moves = current.next_core.get() != self.number;
+        (!counted && !moves && list.after(k, next).is_none()).then_some(next)
+    }
+
+    /// Accounts the time of `current`, which is not counted, up to now, when the
+    /// slice of another one begins.
+    #[inline(always)]
+    pub fn begin_turn(&self, current: &Thread) {
+        self.spend(current, None);
+        self.begin_slice(self.since.get());
+    }
+
     /// Accounts the time of `current`, which runs on `budget`, up to now; not if
     /// that is used up.
     #[inline(always)]

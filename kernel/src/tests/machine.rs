@@ -6,7 +6,7 @@ use crate::{
     arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
     cell::Word,
-    ipc::fast,
+    ipc::fast::{self, Next},
     memory::{
         copy::{self, Place},
         space::{self, Mapping, Progress},
@@ -221,11 +221,11 @@ impl Machine {
     /// a port does it.
     pub(super) fn passes(&self, k: Entered<'static>, thread: &Thread, call: &CallIn) -> bool {
         Port::fp_keep(&thread.context);
-        let next = fast::pass(k, call.handle, call.label, call.deadline, call.request);
-        if let Some(next) = next {
+        let next = fast::pass(k, call);
+        if let Some(Next::Hears(next)) = next {
             host::pass_words(&thread.context, &next.context);
-            k.core.gate.leave();
         }
+        k.core.gate.leave();
         next.is_some()
     }
 
@@ -236,7 +236,7 @@ impl Machine {
         host::set_call(&thread.context, &call);
         let before = Port::registers(&thread.context).pc;
         if self.passes(k, thread, &call) {
-            return None;
+            return (thread.state.get() == State::Ready).then(|| host::results(&thread.context));
         }
         loop {
             syscall::syscall(k, thread);

@@ -121,6 +121,12 @@ impl Context {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn word(&self) -> u64 {
+        self.get(2)
+    }
+
+    #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.set(0, out.status);
         self.set(1, out.label.0);
@@ -132,6 +138,8 @@ impl Context {
         for register in CLEARED {
             self.set(register, 0);
         }
+        // EL0, no flags.
+        self.pstate.store(0, Relaxed);
     }
 
     /// Status 0 is that of a message.

@@ -114,6 +114,7 @@ call_trap:
     b.eq    2f
 0:  bl      {pass}
     cbz     x0, 1f
+    cbz     x1, tessera_leave
     ldr     x2, [x0, #{PC}]
     msr     elr_el1, x2
     msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
@@ -154,8 +155,7 @@ call_trap:
     ldp     x3, x4, [x0, #80]
     mov     x5, x19
     b       0b
-1:  str     xzr, [x1, #{PC} + 8]            // EL0, no flags (ARM C5.2.19)
-    mov     x0, #{CALLED}
+1:  mov     x0, #{CALLED}
     bl      {trapped}
     .size   call_trap, . - call_trap
 

@@ -145,6 +145,10 @@ impl Arch for Port {
         }
     }
 
+    fn word(context: &Registers) -> u64 {
+        context.words[0].get()
+    }
+
     fn call_out(context: &Registers, out: &CallOut) {
         context.handle.set(out.status);
         context.label.set(out.label.0);

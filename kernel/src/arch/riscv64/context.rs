@@ -110,6 +110,12 @@ impl Context {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn word(&self) -> u64 {
+        self.get(WORD[0])
+    }
+
+    #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.set(A0, out.status);
         self.set(A1, out.label.0);

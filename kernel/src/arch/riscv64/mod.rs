@@ -51,6 +51,11 @@ impl Arch for Port {
         context.call_in()
     }
 
+    #[inline(always)]
+    fn word(context: &Self::Context) -> u64 {
+        context.word()
+    }
+    #[inline(always)]
     fn call_out(context: &Self::Context, out: &CallOut) {
         context.call_out(out);
     }

@@ -154,6 +154,7 @@ call_trap:
     mv      s1, a5
     call    {pass}
     beqz    a0, 1f
+    beqz    a1, tessera_leave
     ld      t0, {PC}(a0)
     csrw    sepc, t0
     csrw    sscratch, a0

@@ -1,94 +1,30 @@
-//! The fast path: a message that fits in registers, from one thread of a core to
-//! another that waits for it, with no lock but what [`crate::entry::pass`] asks.
-//!
-//! It does what the slow path does in the same case and nothing else: whatever is
-//! out of the ordinary is left to that, before anything was changed. Both halves
-//! have the same shape: look, refuse, account, hand over.
+//! Calls and answers. Both halves have the same shape: look, refuse, account, hand
+//! over.
 
+use super::{Next, allows};
 use crate::{
     Entered,
-    arch::{Arch, Context, Port},
-    entry,
+    arch::{Arch, Port},
     ipc::call::DEPTH,
-    object::thread::{State, Thread},
-    schedule::core::Core,
-    start::KERNEL,
+    object::thread::State,
 };
 use libipc_abi::{
     FOREVER,
-    handle::{Handle, ObjectType, Rights},
+    handle::{Handle, Rights},
     label::{Flags, Label},
 };
 
-/// Whose registers a port loads to leave the kernel by the fast path. Once it has
-/// the words it leaves the core's gate, not before: their owner may be
-/// given another message by another core then.
-#[repr(C)]
-pub struct Passed {
-    /// The thread that runs now; null if the slow path is to do the call.
-    pub next: *const Context,
-    /// Whose words of the system call it gets.
-    pub words: *const Context,
-}
-
-/// What a port does with a system call of the thread with this context, which the
-/// core runs, once it has kept what it keeps of the floating-point state.
-/// This needs no stack worth mentioning: it calls nothing.
-pub extern "C" fn tessera_pass(
-    context: &Context,
-    handle: Handle,
-    label: Label,
-    deadline: u64,
-    request: Handle,
-    core: &'static Core,
-) -> Passed {
-    let next = entry::pass(&KERNEL, core, |k| pass(k, handle, label, deadline, request));
-    Passed {
-        next: next.map_or(core::ptr::null(), |thread| &raw const thread.context),
-        words: context,
-    }
-}
-
-/// Carries the message of the current thread to the one that waits for it, which
-/// is the current one then. `None`, and nothing done, if this is not that simple.
+/// A call, to a server that waits for it.
 #[inline(always)]
-pub fn pass<'k>(
+pub(super) fn call<'k>(
     k: Entered<'k>,
     handle: Handle,
     label: Label,
     deadline: u64,
-    request: Handle,
-) -> Option<&'k Thread> {
-    const REPLY_RECEIVE: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
-
-    let thread = k.core.current.get(k)?;
-    if deadline != FOREVER {
-        return None;
-    }
-    match label.0 & Label::MIDDLE {
-        0 => call(k, thread, handle, label),
-        REPLY_RECEIVE if request == Handle::NULL => reply_receive(k, thread, handle, label),
-        _ => None,
-    }
-}
-
-/// Whether the handle is an endpoint's with this right, and free of marks.
-#[inline(always)]
-fn allows(handle: Handle, right: Rights) -> bool {
-    let word = |rights: Rights, kind: u64| u64::from(rights.bits()) << 20 | kind << 28;
-    let mask = word(Rights::FAR_ONLY.union(right), 15);
-    handle.0 & mask == word(right, ObjectType::Endpoint as u64)
-}
-
-#[inline(always)]
-fn call<'k>(
-    k: Entered<'k>,
-    caller: &'k Thread,
-    handle: Handle,
-    label: Label,
-) -> Option<&'k Thread> {
+) -> Option<Next<'k>> {
     // Look.
-    if !allows(handle, Rights::CALL) {
+    let caller = k.core.current.get(k)?;
+    if deadline != FOREVER || !allows(handle, Rights::CALL) {
         return None;
     }
     let slot = caller.task.get(k)?.table.slot(k, handle.index())?;
@@ -156,17 +92,23 @@ fn call<'k>(
         badge,
         caller.request_id_of(number),
     );
-    Some(receiver)
+    Some(Next::Hears(receiver))
 }
 
+/// An answer, to a caller that runs at once, as its server waits again.
 #[inline(always)]
-fn reply_receive<'k>(
+pub(super) fn reply_receive<'k>(
     k: Entered<'k>,
-    server: &'k Thread,
     handle: Handle,
     label: Label,
-) -> Option<&'k Thread> {
+    deadline: u64,
+    request: Handle,
+) -> Option<Next<'k>> {
     // Look.
+    let server = k.core.current.get(k)?;
+    if deadline != FOREVER || request != Handle::NULL {
+        return None;
+    }
     if !allows(handle, Rights::RECEIVE) || label.operation() > Label::SERVER_ERROR {
         return None;
     }
@@ -225,5 +167,5 @@ fn reply_receive<'k>(
         0,
         client.request_id_of(client.request_number.get()),
     );
-    Some(client)
+    Some(Next::Hears(client))
 }
