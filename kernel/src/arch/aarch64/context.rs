@@ -51,6 +51,7 @@ global_asm!(
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,
+    fp_bring_back = sym fp::tessera_bring_back,
     pass = sym crate::ipc::fast::tessera_pass,
     trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,

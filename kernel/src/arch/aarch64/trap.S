@@ -114,7 +114,7 @@ call_trap:
     b.eq    2f
 0:  bl      {pass}
     cbz     x0, 1f
-    cbz     x1, tessera_leave
+3:  cbz     x1, tessera_leave
     ldr     x2, [x0, #{PC}]
     msr     elr_el1, x2
     msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
@@ -154,7 +154,14 @@ call_trap:
     ldp     x1, x2, [x0]
     ldp     x3, x4, [x0, #80]
     mov     x5, x19
-    b       0b
+    bl      {pass}
+    cbz     x0, 1f
+    mov     x20, x0
+    mov     x21, x1
+    bl      {fp_bring_back}
+    mov     x0, x20
+    mov     x1, x21
+    b       3b
 1:  mov     x0, #{CALLED}
     bl      {trapped}
     .size   call_trap, . - call_trap

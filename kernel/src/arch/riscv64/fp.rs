@@ -20,6 +20,8 @@ pub(super) struct State {
     control: AtomicU64,
     /// Where the state is: one of the numbers below.
     place: AtomicU64,
+    /// How often it is brought back before the thread has touched it.
+    eager: AtomicU64,
 }
 
 /// Where in a state its place is, for `trap.S`.
@@ -135,26 +137,51 @@ unsafe extern "C" {
     fn tessera_fp_load(state: *const State);
 }
 
+/// Who touched the registers does so again after most calls: so often they are ready
+/// for it, and need no trap, before that is found out again.
+const EAGER: u64 = 16;
+
 /// What `trap.S` does at a system call of a thread whose state is in the registers.
 pub(super) extern "C" fn tessera_keep(context: &Context) {
-    context.fp().keep();
+    context.fp().keep_loaded();
+}
+
+/// What `trap.S` does on the fast path after that, for the thread that runs next.
+pub(super) extern "C" fn tessera_bring_back(context: &Context) {
+    context.fp().bring_back();
 }
 
 impl State {
+    fn bring_back(&self) {
+        let left = self.eager.load(Relaxed);
+        if self.place.load(Relaxed) == KEPT && left > 0 {
+            self.load_kept();
+            self.eager.store(left - 1, Relaxed);
+        }
+    }
+
     pub(super) fn load(&self) {
         if self.place.load(Relaxed) == ABSENT {
             for word in self.values[..12].iter().chain([&self.control]) {
                 word.store(0, Relaxed);
             }
         }
-        set_status(DIRTY);
-        match self.place.load(Relaxed) {
-            // SAFETY: reads this state; the registers are nobody else's, as the
-            // kernel saves a state before another thread runs.
-            SAVED => unsafe { tessera_fp_load(self) },
-            // SAFETY: the same.
-            _ => unsafe { tessera_fp_load_kept(self) },
+        self.eager.store(EAGER, Relaxed);
+        if self.place.load(Relaxed) != SAVED {
+            return self.load_kept();
         }
+        set_status(DIRTY);
+        // SAFETY: reads this state; the registers are nobody else's, as the kernel
+        // saves a state before another thread runs.
+        unsafe { tessera_fp_load(self) };
+        set_status(CLEAN);
+        self.place.store(LOADED, Relaxed);
+    }
+
+    fn load_kept(&self) {
+        set_status(DIRTY);
+        // SAFETY: as in `load`.
+        unsafe { tessera_fp_load_kept(self) };
         set_status(CLEAN);
         self.place.store(LOADED, Relaxed);
     }

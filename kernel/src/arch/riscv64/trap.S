@@ -154,7 +154,7 @@ call_trap:
     mv      s1, a5
     call    {pass}
     beqz    a0, 1f
-    beqz    a1, tessera_leave
+3:  beqz    a1, tessera_leave
     ld      t0, {PC}(a0)
     csrw    sepc, t0
     csrw    sscratch, a0
@@ -203,7 +203,16 @@ call_trap:
     ld      a2, 80(a0)
     ld      a3, 48(a0)
     ld      a4, 216(a0)
-    j       0b
+    ld      a5, {CORE}(tp)
+    mv      s1, a5
+    call    {pass}
+    beqz    a0, 1b
+    mv      s2, a0
+    mv      s3, a1
+    call    {fp_bring_back}
+    mv      a0, s2
+    mv      a1, s3
+    j       3b
     .size   call_trap, . - call_trap
 
 // sscratch holds a0. Nothing returns from here.
