@@ -138,7 +138,8 @@ pub struct TaskInfo {
     pub used: u64,
     /// Processor time of its threads, in counter ticks.
     pub time: u64,
-    /// Calls that its threads made.
+    /// Calls that its threads made. Of a task with more than 64 threads, what some
+    /// of them did since they were last rescheduled may be missing, here and below.
     pub calls: u64,
     /// Messages that its threads received.
     pub received: u64,
