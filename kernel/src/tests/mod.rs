@@ -13,6 +13,7 @@ mod ends;
 mod exploration;
 mod far_only;
 mod faults;
+mod info;
 mod inherit;
 mod invariants;
 mod leases;

@@ -54,6 +54,11 @@ pub fn alarm() -> u64 {
     ALARM.get()
 }
 
+/// Lines that were let through since this was asked last, modulo 64.
+pub fn unmasked() -> u64 {
+    UNMASKED.replace(0)
+}
+
 /// From the `count`-th look on, an interrupt waits; `u32::MAX` for never.
 pub fn interrupt_after(count: u32) {
     WAITS.set(count);
