@@ -38,4 +38,28 @@ impl Buffer {
         // SAFETY: as in `get`; the page is writable.
         unsafe { self.0.wrapping_add(index).write(word) }
     }
+
+    /// Copies the words from `index` on.
+    #[inline]
+    pub(crate) fn read(self, index: usize, into: &mut [u64]) {
+        assert!(index <= Self::WORDS && into.len() <= Self::WORDS - index);
+        // SAFETY: as in `get`, for all of these words; a slice lies elsewhere.
+        unsafe {
+            self.0
+                .wrapping_add(index)
+                .copy_to_nonoverlapping(into.as_mut_ptr(), into.len());
+        }
+    }
+
+    /// Replaces the words from `index` on.
+    #[inline]
+    pub(crate) fn write(self, index: usize, words: &[u64]) {
+        assert!(index <= Self::WORDS && words.len() <= Self::WORDS - index);
+        // SAFETY: as in `set`, for all of these words; a slice lies elsewhere.
+        unsafe {
+            self.0
+                .wrapping_add(index)
+                .copy_from_nonoverlapping(words.as_ptr(), words.len());
+        }
+    }
 }

@@ -480,6 +480,10 @@ impl<const PLAIN: bool> Sink for Call<'_, PLAIN> {
     fn word(&mut self, word: u64) {
         self.writer.word(word);
     }
+    #[inline(always)]
+    fn words(&mut self, words: &[u64]) {
+        self.writer.words(words);
+    }
     fn capability(&mut self, handle: Handle, copy: bool) {
         self.writer.capability(handle, copy);
     }

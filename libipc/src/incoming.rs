@@ -127,6 +127,10 @@ impl Source for Incoming<'_> {
     fn word(&mut self) -> Result<u64, Malformed> {
         self.reader.word()
     }
+    #[inline(always)]
+    fn words(&mut self, into: &mut [u64]) -> Result<(), Malformed> {
+        self.reader.words(into)
+    }
     fn capability(&mut self) -> Result<Handle, Malformed> {
         self.reader.capability()
     }

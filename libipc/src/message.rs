@@ -167,6 +167,24 @@ impl Sink for Writer {
         self.count += 1;
     }
 
+    #[inline]
+    fn words(&mut self, words: &[u64]) {
+        if words.len() > MAX_WORDS - self.count {
+            self.overflow = true;
+            return;
+        }
+        let room = WORDS.saturating_sub(self.count).min(words.len());
+        let (first, rest) = words.split_at(room);
+        for (place, word) in self.input.words.iter_mut().skip(self.count).zip(first) {
+            *place = *word;
+        }
+        self.count += words.len();
+        if !rest.is_empty() {
+            let place = self.count - rest.len() - WORDS;
+            self.buffer.write(word::BYTES + place, rest);
+        }
+    }
+
     fn capability(&mut self, handle: Handle, copy: bool) {
         let index = self.capabilities;
         if index == CAPABILITIES {
@@ -284,6 +302,24 @@ impl Source for Reader<'_> {
         } else {
             self.buffer.get(word::BYTES + index - WORDS)
         })
+    }
+
+    #[inline]
+    fn words(&mut self, into: &mut [u64]) -> Result<(), Malformed> {
+        if into.len() > self.count - self.next {
+            return Err(Malformed);
+        }
+        let here = WORDS.saturating_sub(self.next).min(into.len());
+        let (first, rest) = into.split_at_mut(here);
+        for (word, place) in first.iter_mut().zip(self.words.iter().skip(self.next)) {
+            *word = *place;
+        }
+        self.next += here + rest.len();
+        if !rest.is_empty() {
+            let place = self.next - rest.len() - WORDS;
+            self.buffer.read(word::BYTES + place, rest);
+        }
+        Ok(())
     }
 
     fn capability(&mut self) -> Result<Handle, Malformed> {

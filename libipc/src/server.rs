@@ -79,6 +79,10 @@ impl Sink for Outgoing {
     fn word(&mut self, word: u64) {
         self.0.word(word);
     }
+    #[inline(always)]
+    fn words(&mut self, words: &[u64]) {
+        self.0.words(words);
+    }
     fn capability(&mut self, handle: Handle, copy: bool) {
         self.0.capability(handle, copy);
     }

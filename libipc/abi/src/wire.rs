@@ -23,6 +23,11 @@ pub trait Sink {
     /// Appends a word. Words past the message's room are an error that the
     /// sink reports at the end.
     fn word(&mut self, word: u64);
+    /// Appends words, as one by one.
+    #[inline(always)]
+    fn words(&mut self, words: &[u64]) {
+        words.iter().for_each(|word| self.word(*word));
+    }
     /// Appends a capability, to be copied or moved.
     fn capability(&mut self, handle: Handle, copy: bool);
     /// Appends a lease.
@@ -33,6 +38,14 @@ pub trait Sink {
 pub trait Source {
     /// Takes the next word.
     fn word(&mut self) -> Result<u64, Malformed>;
+    /// Takes the next words, as one by one.
+    #[inline(always)]
+    fn words(&mut self, into: &mut [u64]) -> Result<(), Malformed> {
+        for word in into {
+            *word = self.word()?;
+        }
+        Ok(())
+    }
     /// Takes the next capability.
     fn capability(&mut self) -> Result<Handle, Malformed>;
     /// Takes the next lease: its index in the message, and what it allows.
@@ -55,6 +68,27 @@ pub trait Wire: Sized {
     fn put(self, sink: &mut impl Sink);
     /// Takes a value and checks it.
     fn take(source: &mut impl Source) -> Result<Self, Malformed>;
+
+    /// Appends values, as one by one.
+    #[inline(always)]
+    fn put_all<const N: usize>(values: [Self; N], sink: &mut impl Sink) {
+        for value in values {
+            value.put(sink);
+        }
+    }
+    /// Takes values, as one by one.
+    #[inline]
+    fn take_all<const N: usize>(source: &mut impl Source) -> Result<[Self; N], Malformed> {
+        // `array::try_from_fn` is not stable: collect options, then check.
+        let values: [Option<Self>; N] = core::array::from_fn(|_| Self::take(source).ok());
+        if values.iter().any(Option::is_none) {
+            return Err(Malformed);
+        }
+        Ok(values.map(|value| match value {
+            Some(value) => value,
+            None => unreachable!("checked above"),
+        }))
+    }
 }
 
 /// The error type of an interface: a small numbered enum.
@@ -88,6 +122,18 @@ macro_rules! integers {
                 // Signed values are sign-extended, so this holds for them too.
                 if value as u64 == word { Ok(value) } else { Err(Malformed) }
             }
+            #[inline(always)]
+            fn put_all<const N: usize>(values: [Self; N], sink: &mut impl Sink) {
+                sink.words(&values.map(|value| value as u64));
+            }
+            #[inline(always)]
+            fn take_all<const N: usize>(source: &mut impl Source) -> Result<[Self; N], Malformed> {
+                let mut words = [0; N];
+                source.words(&mut words)?;
+                let values = words.map(|word| word as $type);
+                let all = words.iter().zip(&values).all(|(word, value)| *value as u64 == *word);
+                if all { Ok(values) } else { Err(Malformed) }
+            }
         }
     )*};
 }
@@ -113,21 +159,13 @@ impl Wire for bool {
 impl<T: Wire, const N: usize> Wire for [T; N] {
     const WORDS: usize = N * T::WORDS;
     const CAPABILITIES: usize = N * T::CAPABILITIES;
+    #[inline(always)]
     fn put(self, sink: &mut impl Sink) {
-        for value in self {
-            value.put(sink);
-        }
+        T::put_all(self, sink);
     }
+    #[inline(always)]
     fn take(source: &mut impl Source) -> Result<Self, Malformed> {
-        // `array::try_from_fn` is not stable: collect options, then check.
-        let values: [Option<T>; N] = core::array::from_fn(|_| T::take(source).ok());
-        if values.iter().any(Option::is_none) {
-            return Err(Malformed);
-        }
-        Ok(values.map(|value| match value {
-            Some(value) => value,
-            None => unreachable!("checked above"),
-        }))
+        T::take_all(source)
     }
 }
 
