@@ -8,3 +8,4 @@ mod notebook;
 mod records;
 mod relending;
 mod tables;
+mod words;
