@@ -2,13 +2,14 @@
 
 use super::{invariants, machine::*};
 use crate::{
-    arch::{Arch, Port},
+    arch::{Arch, Port, host},
     capability::object::Target,
     fault,
     ipc::call::DEPTH,
     object::thread::State,
 };
 use libipc_abi::{
+    FOREVER,
     handle::{Handle, Rights},
     label::{Flags, Label},
     objects::{self, FaultKind, thread},
@@ -44,6 +45,24 @@ fn answer(pair: &Pair, outcome: u8) {
 
 fn check(pair: &Pair) {
     invariants::check(&pair.machine, |_| 1);
+}
+
+#[test]
+fn a_handler_that_waits_again_leaves_the_registers_alone() {
+    let pair = handled();
+    let m = &pair.machine;
+    // As if it had just called: the answer to a call is on the fast path then.
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    fault_of(&pair, FaultKind::Write, 0x7000);
+    m.result(pair.server);
+    let before = host::results(&pair.client.context);
+    let label = Label::control(Flags::REPLY.union(Flags::RECEIVE), Label::OK);
+    let answer = call_in(pair.serve, label, &[1, 2, 3], FOREVER);
+    assert_eq!(m.enter(pair.server, answer), None);
+    assert_eq!(pair.client.state.get(), State::Ready);
+    assert_eq!(pair.client.pending_fault(), None);
+    assert_eq!(host::results(&pair.client.context), before);
+    check(&pair);
 }
 
 #[test]
