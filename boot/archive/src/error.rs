@@ -32,7 +32,7 @@ pub enum ArchiveError {
     /// A record is not behind its predecessor in name or in place.
     Unsorted(u32),
     /// The entry's bytes differ from those that were packed.
-    BadHash,
+    BadChecksum,
 }
 
 impl fmt::Display for ArchiveError {
@@ -60,7 +60,12 @@ impl fmt::Display for ArchiveError {
             Self::Unsorted(record) => {
                 write!(f, "boot archive: record {record} is out of order")
             }
-            Self::BadHash => write!(f, "boot archive: an entry's bytes do not match its hash"),
+            Self::BadChecksum => {
+                write!(
+                    f,
+                    "boot archive: an entry's bytes do not match its checksum"
+                )
+            }
         }
     }
 }

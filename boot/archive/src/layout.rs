@@ -5,7 +5,7 @@ use crate::ArchiveError;
 /// Size and alignment of everything in an archive.
 pub const PAGE: usize = 4096;
 /// Version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Longest name of an entry in bytes.
 pub const MAX_NAME: usize = 64;
 
@@ -19,7 +19,7 @@ pub(crate) mod record {
     pub(crate) const NAME_LENGTH: usize = 4;
     pub(crate) const OFFSET: usize = 8;
     pub(crate) const LENGTH: usize = 16;
-    pub(crate) const HASH: usize = 24;
+    pub(crate) const CHECKSUM: usize = 24;
     pub(crate) const NAME: usize = 64;
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! page 0   header   magic, version, number of entries, total length
-//!          table    one record per entry: kind, name, offset, length, SHA-256
+//!          table    one record per entry: kind, name, offset, length, checksum
 //! page n   data     of the first entry, padded with zeros to a page
 //!          ...      of the next one
 //! ```
@@ -15,15 +15,16 @@
 //! order of the records without overlap: [`Archive::new`] checks all of that in
 //! one pass, so that an entry of a checked archive can be used without a doubt.
 //!
-//! Reading order: `layout` (where each field lies), `reader`, `writer`; then the
-//! contents of two kinds of entries, `symbols` and `interfaces`.
+//! Reading order: `layout` (where each field lies), `checksum`, `reader`, `writer`;
+//! then the contents of two kinds of entries, `symbols` and `interfaces`.
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "write")]
 extern crate alloc;
 
+mod checksum;
 mod error;
 mod interfaces;
 mod layout;

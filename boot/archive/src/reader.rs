@@ -1,5 +1,6 @@
 //! A checked view of an archive's bytes.
 
+use crate::checksum::checksum;
 use crate::layout::{HEADER, RECORD, read_u32, read_u64, record};
 use crate::{ArchiveError, Header, Kind, MAX_NAME, PAGE};
 
@@ -89,14 +90,12 @@ impl<'a> Archive<'a> {
         let offset = read_u64(fields, record::OFFSET);
         let data = data(self.bytes, offset, read_u64(fields, record::LENGTH))
             .ok_or(ArchiveError::BadRange(index))?;
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(&fields[record::HASH..record::HASH + 32]);
         Ok(Entry {
             kind,
             name,
             offset,
             data,
-            sha256,
+            checksum: read_u64(fields, record::CHECKSUM),
         })
     }
 }
@@ -130,27 +129,19 @@ pub struct Entry<'a> {
     pub offset: u64,
     /// Its data, without the padding.
     pub data: &'a [u8],
-    /// SHA-256 of the data, taken when it was packed.
-    pub sha256: [u8; 32],
+    /// Checksum of the data, taken when it was packed.
+    pub checksum: u64,
 }
 
-#[cfg(feature = "verify")]
 impl Entry<'_> {
-    /// Compares the data with the hash taken when it was packed.
+    /// Compares the data with the checksum taken when it was packed.
     pub fn verify(&self) -> Result<(), ArchiveError> {
-        if hash(self.data) == self.sha256 {
+        if checksum(self.data) == self.checksum {
             Ok(())
         } else {
-            Err(ArchiveError::BadHash)
+            Err(ArchiveError::BadChecksum)
         }
     }
-}
-
-/// SHA-256 of `data`.
-#[cfg(feature = "verify")]
-pub(crate) fn hash(data: &[u8]) -> [u8; 32] {
-    use sha2::Digest;
-    sha2::Sha256::digest(data).into()
 }
 
 /// Iterates over the entries of an archive.

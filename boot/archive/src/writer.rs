@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::checksum::checksum;
 use crate::layout::{HEADER, RECORD, record};
-use crate::reader::hash;
 use crate::{Header, Kind, MAX_NAME, PAGE};
 
 /// Collects entries, in any order, and lays them out.
@@ -73,7 +73,7 @@ impl Writer {
             );
             put(fields, record::OFFSET, &offset.to_le_bytes());
             put(fields, record::LENGTH, &(data.len() as u64).to_le_bytes());
-            put(fields, record::HASH, &hash(data));
+            put(fields, record::CHECKSUM, &checksum(data).to_le_bytes());
             put(fields, record::NAME, name.as_bytes());
             bytes.extend_from_slice(data);
             bytes.resize(bytes.len().next_multiple_of(PAGE), 0);

@@ -61,7 +61,7 @@ fn a_changed_byte_fails_its_entry() {
     bytes[at + 4999] ^= 1;
     let archive = Archive::new(&bytes).unwrap();
     let init = archive.find(Kind::Program, "init").unwrap();
-    assert_eq!(init.verify(), Err(ArchiveError::BadHash));
+    assert_eq!(init.verify(), Err(ArchiveError::BadChecksum));
 }
 
 #[test]
