@@ -172,7 +172,9 @@ pub fn first_task(
     let system = give(&Target::System, Rights::all())?;
     let archive = whole_pages(&platform.archive);
     let archive = Memory::fixed(k, task, &archive, false)?;
-    let archive = give(&Target::Memory(archive), Rights::READ | Rights::GRANT)?;
+    // Programs run where they lie in it.
+    let run = Rights::READ | Rights::EXECUTE | Rights::GRANT;
+    let archive = give(&Target::Memory(archive), run)?;
     let tree = whole_pages(&platform.device_tree);
     let tree = Memory::fixed(k, task, &tree, false)?;
     let tree = give(&Target::Memory(tree), Rights::READ | Rights::GRANT)?;

@@ -21,7 +21,7 @@ pub struct Record {
     pub next_retired: Word<u32>,
     /// Which slab the frame belongs to; [`FREE`] or [`ZEROED`] in the free list.
     pub class: Word<u32>,
-    /// Objects in use.
+    /// Objects in use; of a page table, tables that it names.
     pub used: Word<u64>,
     /// Objects that wait until no core can see them any more.
     pub retired: Word<u64>,

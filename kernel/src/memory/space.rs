@@ -49,8 +49,8 @@ pub fn create_root(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
     Ok(root)
 }
 
-/// The table entry for the page at `address`, if the tables for it exist.
-pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU64> {
+/// The table with the entry for the page at `address`, if the tables for it exist.
+fn leaf_table<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k frames::Words> {
     let mut table = task.root.get();
     for level in [2, 1] {
         let word = frames::words(k, table)[index(address, level)].load(Relaxed);
@@ -59,7 +59,12 @@ pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU
         };
         table = next;
     }
-    Some(&frames::words(k, table)[index(address, 0)])
+    Some(frames::words(k, table))
+}
+
+/// The table entry for the page at `address`, if the tables for it exist.
+pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU64> {
+    leaf_table(k, task, address).map(|table| &table[index(address, 0)])
 }
 
 /// The table entry for the page at `address`; the task pays for missing tables.
@@ -77,6 +82,7 @@ pub fn make_leaf<'k>(
                 let next = quota::allocate(k, task)?;
                 // After the zeros in it, as a core may walk there at once.
                 entry.store(Port::table_entry(next), Release);
+                k.kernel.frames.record(table).used.add(1);
                 next
             }
         };
@@ -251,9 +257,19 @@ fn empty(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
 /// Takes pages out of the tables.
 fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) {
     let mut there = false;
-    for page in 0..pages {
-        let entry = leaf(k, task, address + page * PAGE as u64);
-        there |= entry.is_some_and(|entry| entry.swap(0, Relaxed) != 0);
+    let mut done = 0;
+    while done < pages {
+        let first = address + done * PAGE as u64;
+        let rest = ENTRIES - index(first, 0);
+        let count = rest.min((pages - done) as usize);
+        let table = leaf_table(k, task, first).map_or(&[][..], |table| &table[..]);
+        for entry in table.iter().skip(index(first, 0)).take(count) {
+            if entry.load(Relaxed) != 0 {
+                entry.store(0, Relaxed);
+                there = true;
+            }
+        }
+        done += count as u64;
     }
     if there && !task.left.get() {
         Port::invalidate_pages(task.asid.get(), address, pages);
@@ -308,7 +324,8 @@ pub fn leave(k: Entered<'_>, task: &Task) -> Progress {
 }
 
 /// Gives the page tables back, one leaf table at a time. All regions are gone,
-/// and so is whoever used the address space.
+/// and so is whoever used the address space. A table's record counts the tables
+/// in it, so that nobody looks for more.
 pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
     let root = task.root.get();
     if root == 0 {
@@ -319,15 +336,17 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
         .map(|(index, _)| index)
         .min()
         .unwrap_or(ENTRIES);
+    let left = |table| &k.kernel.frames.record(table).used;
     for top in &frames::words(k, root)[..shared] {
-        let Entry::Table(middle) = Port::entry(top.load(Relaxed), 2) else {
+        let Some(middle) = named(top, 2) else {
             continue;
         };
-        for entry in frames::words(k, middle) {
-            let Entry::Table(table) = Port::entry(entry.load(Relaxed), 1) else {
-                continue;
-            };
+        let mut entries = frames::words(k, middle).iter();
+        while left(middle).get() > 0
+            && let Some((entry, table)) = entries.find_map(|entry| Some((entry, named(entry, 1)?)))
+        {
             entry.store(0, Relaxed);
+            left(middle).take(1);
             quota::free(k, task, table);
             if k.wanted() {
                 return Progress::Again;
@@ -335,6 +354,9 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
         }
         top.store(0, Relaxed);
         quota::free(k, task, middle);
+        if left(root).take(1) == 0 {
+            break;
+        }
         if k.wanted() {
             return Progress::Again;
         }
@@ -342,4 +364,14 @@ pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
     task.root.set(0);
     quota::free(k, task, root);
     Progress::Done
+}
+
+/// The table that an entry of this level names.
+fn named(entry: &AtomicU64, level: usize) -> Option<u64> {
+    // Most are empty, which is quickly seen.
+    let word = Some(entry.load(Relaxed)).filter(|word| *word != 0)?;
+    match Port::entry(word, level) {
+        Entry::Table(table) => Some(table),
+        _ => None,
+    }
 }

@@ -208,7 +208,7 @@ impl Memory {
                 if frame == 0 {
                     continue;
                 }
-                if empty(k, frame, self.depth.get()) == Progress::Again {
+                if empty(k, frame, self.depth.get(), self.pages.get()) == Progress::Again {
                     return Progress::Again;
                 }
                 direct.set(0);
@@ -235,19 +235,27 @@ fn below(k: Entered<'_>, directory: u64, index: u64, level: u64) -> &AtomicU64 {
 /// Frames that are given back at once.
 const PIECE: u64 = 64;
 
-/// Puts what a directory of this depth names back into the free list. Depth is
-/// at most 3, so the recursion is too.
-fn empty(k: Entered<'_>, directory: u64, depth: u64) -> Progress {
+/// Puts what a directory of this depth, with so many pages, names back into the
+/// free list. Depth is at most 3, so the recursion is too.
+fn empty(k: Entered<'_>, directory: u64, depth: u64, pages: u64) -> Progress {
     if depth == 0 {
         return Progress::Done;
     }
     let mut freed = 0;
+    // Pages below an entry.
+    let each = 1 << (9 * (depth - 1));
+    let mut left = pages;
     for entry in frames::words(k, directory) {
+        if left == 0 {
+            break;
+        }
+        let below = left.min(each);
+        left -= below;
         let frame = entry.load(Relaxed);
         if frame == 0 {
             continue;
         }
-        if empty(k, frame, depth - 1) == Progress::Again {
+        if empty(k, frame, depth - 1, below) == Progress::Again {
             return Progress::Again;
         }
         entry.store(0, Relaxed);
