@@ -80,7 +80,11 @@ pub struct Interface {
 impl Interface {
     /// The operation with this number.
     pub fn operation(&self, number: u8) -> Option<&'static Operation> {
-        self.operations.iter().find(|op| op.number == number)
+        // Where it is as long as no number is left out.
+        match self.operations.get(usize::from(number)) {
+            Some(operation) if operation.number == number => Some(operation),
+            _ => self.operations.iter().find(|op| op.number == number),
+        }
     }
 
     /// Whether calls with this hash are of this interface as it is or was.

@@ -6,7 +6,8 @@
 
 use libipc::{
     PAGE,
-    interfaces::loader::{ElfError, Plan, Segment},
+    interfaces::loader::{ElfError, Plan, SEGMENTS, Segment},
+    objects::MemoryClient,
 };
 use tessera_loader::{Machine, check::RELOCATION};
 
@@ -14,6 +15,61 @@ use tessera_loader::{Machine, check::RELOCATION};
 pub trait Source {
     /// Fills `into` from `offset` on.
     fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ElfError>;
+
+    /// Where segments of it can be mapped from, if any can.
+    fn shared(&self) -> Option<Shared> {
+        None
+    }
+}
+
+/// A file that lies in memory which nobody can write.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    /// That memory.
+    pub memory: &'static MemoryClient,
+    /// The page of it that the file begins on.
+    pub first: u64,
+    /// The segments that can be mapped from there.
+    pub segments: Segments,
+}
+
+/// Some segments of a plan, a bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segments(u8);
+
+const _: () = assert!(SEGMENTS <= 8);
+
+impl Segments {
+    /// Whether the segment with this index is one of them.
+    pub fn contains(self, index: usize) -> bool {
+        self.0 >> index & 1 != 0
+    }
+}
+
+/// The segments that are in memory what they are in the file: nobody writes
+/// them, the file has all their bytes at the same place of a page, and no
+/// relocation is theirs. What else the file has on their first and last page is
+/// seen there too.
+pub fn unchanged(plan: &Plan, source: &mut impl Source) -> Result<Segments, ElfError> {
+    let write = u64::from(libipc::handle::Rights::WRITE.bits());
+    let mut unchanged = Segments(0);
+    for (index, segment) in plan.segments().iter().enumerate() {
+        let in_place = segment.address % PAGE as u64 == segment.offset % PAGE as u64;
+        let whole = segment.length == segment.memory;
+        if segment.access & write == 0 && in_place && whole {
+            unchanged.0 |= 1 << index;
+        }
+    }
+    let mut relocations = Relocations::new(plan);
+    while let Some([target, ..]) = relocations.peek(source)? {
+        for (index, segment) in plan.segments().iter().enumerate() {
+            if (segment.address..segment.address + segment.memory).contains(&target) {
+                unchanged.0 &= !(1 << index);
+            }
+        }
+        relocations.next += 1;
+    }
+    Ok(unchanged)
 }
 
 impl Source for &[u8] {
@@ -42,19 +98,21 @@ pub fn span(plan: &Plan) -> u64 {
 
 /// Composes the pages of all segments of a plan that `tessera_loader::check`
 /// accepted, for a program that is loaded at `base`, and hands each page that
-/// is not just zeros to `put` with its segment's index and its index there.
+/// is not just zeros to `put` with its segment's index and its index there. Leaves
+/// the segments out that are `shared`.
 pub fn compose<S: Source, E: From<ElfError>>(
     plan: &Plan,
     base: u64,
     source: &mut S,
+    shared: Segments,
     mut put: impl FnMut(usize, u64, &[u8; PAGE]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut relocations = Relocations::new(plan);
     let mut page = [0; PAGE];
-    for (index, segment) in plan.segments().iter().enumerate() {
+    let segments = plan.segments().iter().enumerate();
+    for (index, segment) in segments.filter(|(index, _)| !shared.contains(*index)) {
         for number in 0..pages(segment) {
             let address = (segment.address / PAGE as u64 + number) * PAGE as u64;
-            page.fill(0);
             let mut filled = fill(&mut page, address, segment, source)?;
             filled |= relocations.apply(&mut page, address, segment, base, source)?;
             if filled {
@@ -65,7 +123,8 @@ pub fn compose<S: Source, E: From<ElfError>>(
     relocations.finish(source).map_err(E::from)
 }
 
-/// Copies what the file has for the page at `address`; says whether it has any.
+/// Copies what the file has for the page at `address`, with zeros around it; says
+/// whether it has any.
 fn fill(
     page: &mut [u8; PAGE],
     address: u64,
@@ -75,10 +134,16 @@ fn fill(
     let start = segment.address.max(address);
     let end = (segment.address + segment.length).min(address + PAGE as u64);
     if start >= end {
+        page.fill(0);
         return Ok(false);
     }
-    let room = &mut page[(start - address) as usize..(end - address) as usize];
-    source.read(segment.offset + (start - segment.address), room)?;
+    let (from, to) = ((start - address) as usize, (end - address) as usize);
+    page[..from].fill(0);
+    page[to..].fill(0);
+    source.read(
+        segment.offset + (start - segment.address),
+        &mut page[from..to],
+    )?;
     Ok(true)
 }
 
@@ -89,7 +154,7 @@ struct Relocations {
     offset: u64,
     /// How many have not been read from there.
     unread: u64,
-    piece: [u8; RELOCATION * PIECE],
+    piece: Piece,
     /// The part of the piece that is to come.
     next: usize,
     end: usize,
@@ -98,12 +163,19 @@ struct Relocations {
 /// Relocations that are read at once.
 const PIECE: usize = 32;
 
+/// They lie on words, so that a word of them is one load.
+#[repr(align(8))]
+struct Piece([[[u8; 8]; WORDS]; PIECE]);
+
+/// Words of a relocation: target, kind and addend.
+const WORDS: usize = RELOCATION / 8;
+
 impl Relocations {
     fn new(plan: &Plan) -> Relocations {
         Relocations {
             offset: plan.relocations,
             unread: plan.relocation_count,
-            piece: [0; RELOCATION * PIECE],
+            piece: Piece([[[0; 8]; WORDS]; PIECE]),
             next: 0,
             end: 0,
         }
@@ -135,7 +207,7 @@ impl Relocations {
             }
             let at = (target - address) as usize;
             page[at..at + 8].copy_from_slice(&base.wrapping_add(addend).to_le_bytes());
-            self.next += RELOCATION;
+            self.next += 1;
             any = true;
         }
         Ok(any)
@@ -156,14 +228,15 @@ impl Relocations {
             if count == 0 {
                 return Ok(None);
             }
-            let bytes = count as usize * RELOCATION;
-            source.read(self.offset, &mut self.piece[..bytes])?;
-            (self.next, self.end) = (0, bytes);
-            self.offset += bytes as u64;
+            let piece = &mut self.piece.0[..count as usize];
+            let bytes = piece.as_flattened_mut().as_flattened_mut();
+            source.read(self.offset, bytes)?;
+            (self.next, self.end) = (0, count as usize);
+            self.offset += count * RELOCATION as u64;
             self.unread -= count;
         }
-        let (words, _) = self.piece[self.next..].as_chunks::<8>();
-        Ok(Some([0, 1, 2].map(|word| u64::from_le_bytes(words[word]))))
+        let words = self.piece.0[self.next];
+        Ok(Some(words.map(u64::from_le_bytes)))
     }
 }
 
@@ -210,10 +283,16 @@ mod tests {
     fn composed(targets: &[u64]) -> Result<Pages, ElfError> {
         let (plan, file) = program(targets);
         let mut pages = Pages::new();
-        compose(&plan, BASE, &mut &file[..], |segment, page, bytes| {
-            pages.insert((segment, page), bytes.to_vec());
-            Ok::<_, ElfError>(())
-        })?;
+        compose(
+            &plan,
+            BASE,
+            &mut &file[..],
+            Segments(0),
+            |segment, page, bytes| {
+                pages.insert((segment, page), bytes.to_vec());
+                Ok::<_, ElfError>(())
+            },
+        )?;
         Ok(pages)
     }
 
@@ -265,7 +344,7 @@ mod tests {
         file[0x108] = 1;
         let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
         assert_eq!(
-            compose(&plan, BASE, &mut &file[..], put),
+            compose(&plan, BASE, &mut &file[..], Segments(0), put),
             Err(ElfError::Relocation)
         );
     }
@@ -274,8 +353,57 @@ mod tests {
     fn a_file_that_is_cut_short_is_refused() {
         let (plan, file) = program(&[0x2010]);
         let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
-        let result = compose(&plan, BASE, &mut &file[..0x2000], put);
+        let result = compose(&plan, BASE, &mut &file[..0x2000], Segments(0), put);
         assert_eq!(result, Err(ElfError::Unreadable));
         assert_eq!((pages(&plan.segments[1]), span(&plan)), (4, 0x5010));
+    }
+
+    #[test]
+    fn only_what_stays_as_it_is_in_the_file_is_shared() {
+        let found = |plan: &Plan, file: &[u8]| unchanged(plan, &mut &file[..]).unwrap();
+        let (plan, file) = program(&[0x2010]);
+        assert_eq!(
+            found(&plan, &file),
+            Segments(1),
+            "code, and not what is written"
+        );
+
+        let changed = |change: fn(&mut Segment)| {
+            let (mut plan, file) = program(&[]);
+            change(&mut plan.segments[0]);
+            found(&plan, &file)
+        };
+        assert_eq!(changed(|_| ()), Segments(1));
+        assert_eq!(changed(|code| code.access = 3), Segments(0));
+        assert_eq!(changed(|code| code.offset += 8), Segments(0));
+        assert_eq!(
+            changed(|code| code.length -= 1),
+            Segments(0),
+            "zeros at its end"
+        );
+        let (plan, file) = program(&[0x1008, 0x2010]);
+        assert_eq!(found(&plan, &file), Segments(0), "a relocation in it");
+    }
+
+    #[test]
+    fn what_is_shared_is_not_composed() {
+        let (plan, file) = program(&[0x2010]);
+        let mut put = Vec::new();
+        let result = compose(
+            &plan,
+            BASE,
+            &mut &file[..],
+            Segments(1),
+            |index, page, _| {
+                put.push((index, page));
+                Ok::<_, ElfError>(())
+            },
+        );
+        assert_eq!((result, put), (Ok(()), vec![(1, 0)]));
+        // Its relocation, if it had one after all, is refused.
+        let result = compose(&plan, BASE, &mut &file[..], Segments(2), |_, _, _| {
+            Ok::<_, ElfError>(())
+        });
+        assert_eq!(result, Err(ElfError::Relocation));
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel calls by which a program becomes a task.
 
 use crate::{
-    image::{self, Source},
+    image::{self, Segments, Source},
     layout::{Layout, START},
     slots::Running,
 };
@@ -11,7 +11,7 @@ use libipc::{
     child::Child,
     handle::{Handle, Rights},
     interfaces::{
-        loader::{ElfError, Plan},
+        loader::{ElfError, Plan, SEGMENTS},
         supervisor::SupervisorError,
     },
     objects::{EndpointClient, ObjectError, TaskClient, ThreadClient},
@@ -133,25 +133,45 @@ fn fill(
     layout: &Layout,
     [stack, heap]: [u64; 2],
 ) -> Result<(), LaunchError> {
-    let mut memories = Vec::with_capacity(plan.segments().len());
-    for segment in plan.segments() {
-        memories.push(task.create_memory(image::pages(segment))?);
+    let shared = source.shared();
+    let mapped = shared.map_or(Segments::default(), |shared| shared.segments);
+    // All that is the task's own is one memory: segments that are not shared, then
+    // stack and heap.
+    let mut own = 0;
+    let mut first = [0; SEGMENTS];
+    for (index, segment) in plan.segments().iter().enumerate() {
+        if !mapped.contains(index) {
+            first[index] = own;
+            own += image::pages(segment);
+        }
     }
-    image::compose(plan, layout.program, source, |index, page, bytes| {
-        memories[index]
-            .write_from(page * PAGE_SIZE, bytes)
-            .map_err(LaunchError::from)
-    })?;
-    for (segment, memory) in plan.segments().iter().zip(&memories) {
+    let (stack, heap) = (stack / PAGE_SIZE, heap / PAGE_SIZE);
+    let memory = task.create_memory(own + stack + heap)?;
+    image::compose(
+        plan,
+        layout.program,
+        source,
+        mapped,
+        |index, page, bytes| {
+            memory
+                .write_from((first[index] + page) * PAGE_SIZE, bytes)
+                .map_err(LaunchError::from)
+        },
+    )?;
+    for (index, segment) in plan.segments().iter().enumerate() {
         let address = layout.program + segment.address / PAGE_SIZE * PAGE_SIZE;
-        task.map(memory, address, 0, image::pages(segment), segment.access)?;
+        let (memory, offset) = match &shared {
+            Some(shared) if mapped.contains(index) => {
+                (shared.memory, shared.first + segment.offset / PAGE_SIZE)
+            }
+            _ => (&memory, first[index]),
+        };
+        let pages = image::pages(segment);
+        task.map(memory, address, offset, pages, segment.access)?;
     }
     let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
-    for (address, length) in [(layout.stack, stack), (layout.heap, heap)] {
-        let pages = length / PAGE_SIZE;
-        let memory = task.create_memory(pages)?;
-        task.map(&memory, address, 0, pages, read_write)?;
-    }
+    task.map(&memory, layout.stack, own, stack, read_write)?;
+    task.map(&memory, layout.heap, own + stack, heap, read_write)?;
     Ok(())
 }
 
@@ -167,7 +187,7 @@ const OWN_RIGHTS: Rights = Rights::INSPECT
 pub fn prepare<'a>(
     running: &'a Running,
     name: &'a str,
-    arguments: impl Iterator<Item = &'a str>,
+    arguments: impl Iterator<Item = &'a str> + Clone,
     priority: u64,
     seed: u64,
 ) -> Result<ThreadClient, LaunchError> {
@@ -187,14 +207,15 @@ pub fn prepare<'a>(
     };
     let given = running.given.iter();
     let capabilities = given.map(|(name, handle)| (name.as_str(), Handle(*handle)));
-    let mut page = vec![0; START as usize];
-    let length = start::write(
-        &mut page,
-        header,
-        capabilities,
-        core::iter::once(name).chain(arguments),
-    );
-    let length = length.map_err(|_| LaunchError::Start)?;
+    let texts = core::iter::once(name).chain(arguments);
+    // Most need one page, and clearing more is work.
+    let mut page = vec![0; PAGE];
+    let mut written = start::write(&mut page, header, capabilities.clone(), texts.clone());
+    if written == Err(start::WriteError::TooLong) {
+        page = vec![0; START as usize];
+        written = start::write(&mut page, header, capabilities, texts);
+    }
+    let length = written.map_err(|_| LaunchError::Start)?;
 
     let pages = length.div_ceil(PAGE) as u64;
     let memory = task.create_memory(pages)?;

@@ -11,7 +11,7 @@ use libipc::{
 /// Maps `memory` for good and returns its bytes.
 ///
 /// The memory must be one that nobody can write: the boot archive and the
-/// device tree, for which the kernel gives out the right `READ` only.
+/// device tree, for which the kernel does not give out the right `WRITE`.
 pub(crate) fn for_good(memory: &MemoryClient) -> Result<&'static [u8], CallError<ObjectError>> {
     let mapping = Mapping::new(memory, Rights::READ)?;
     let (address, length) = (mapping.address(), mapping.len());

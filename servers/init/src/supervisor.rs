@@ -3,6 +3,7 @@
 use crate::{
     badge::Badge,
     give::Giver,
+    image::{self, Shared, Source},
     launch::{self, LaunchError, Sizes},
     layout::{Random, SPAN},
     mapped,
@@ -14,7 +15,7 @@ use crate::{
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::time::Duration;
 use libipc::{
-    Capability, Start,
+    Capability, PAGE, Start,
     handle::Rights,
     interfaces::{
         clients::DeviceArgument,
@@ -33,9 +34,9 @@ use tessera_page::Page;
 pub struct Supervisor {
     pub(crate) page: &'static Page,
     pub(crate) archive: Archive<'static>,
-    pub(crate) archive_memory: MemoryClient,
-    /// Where the programs of the archive begin whose hashes were checked.
-    verified: Vec<u64>,
+    pub(crate) archive_memory: &'static MemoryClient,
+    /// The programs of the archive that were started, each checked once.
+    packed: Vec<&'static Packed>,
     pub(crate) tree: &'static [u8],
     pub(crate) system: SystemClient,
     /// Where everybody calls.
@@ -60,9 +61,22 @@ pub(crate) struct PageEndpoint {
 }
 
 /// A program of the archive, found to be whole.
+#[derive(Debug)]
 pub(crate) struct Packed {
+    name: &'static str,
     pub(crate) plan: Plan,
-    pub(crate) file: &'static [u8],
+    file: &'static [u8],
+    shared: Shared,
+}
+
+impl Source for &Packed {
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ElfError> {
+        (&mut &*self.file).read(offset, into)
+    }
+
+    fn shared(&self) -> Option<Shared> {
+        Some(self.shared)
+    }
 }
 
 impl Supervisor {
@@ -70,14 +84,14 @@ impl Supervisor {
     pub fn new(mut start: Start) -> Result<Supervisor, AnyError> {
         let random = Random::new(start.seed());
         let system: SystemClient = start.take("system")?;
-        let archive_memory: MemoryClient = start.take("archive")?;
+        let archive_memory: &'static MemoryClient = Box::leak(Box::new(start.take("archive")?));
         let tree_memory: MemoryClient = start.take("devicetree")?;
         // No capability, but where in the memory's first page the tree begins.
         let tree_offset = start
             .take::<Capability>("devicetree-offset")?
             .into_handle()
             .0;
-        let archive = Archive::new(mapped::for_good(&archive_memory)?)?;
+        let archive = Archive::new(mapped::for_good(archive_memory)?)?;
         let entry = archive.find(Kind::Page, tessera_page::ENTRY);
         let entry = entry.ok_or_else(|| AnyError::new("the archive has no system page"))?;
         entry.verify()?;
@@ -89,7 +103,7 @@ impl Supervisor {
             page: Box::leak(Box::new(tessera_page::decode(entry.data)?)),
             archive,
             archive_memory,
-            verified: Vec::new(),
+            packed: Vec::new(),
             tree,
             system,
             endpoint,
@@ -157,7 +171,7 @@ impl Supervisor {
         };
         let handler = self.endpoint.mint_client(Badge::Fault(number).to_word())?;
         let random = self.random.draw();
-        let mut file = packed.file;
+        let mut file = packed;
         let own = libipc::task();
         let mut running = launch::load(&own, &packed.plan, &mut file, sizes, random, &handler)?;
 
@@ -213,25 +227,33 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The archive's program of this name, with its hash checked: once, for
-    /// nobody can write the archive.
-    pub(crate) fn packed(&mut self, program: &str) -> Result<Packed, ElfError> {
+    /// The archive's program of this name, checked and read: once, for nobody can
+    /// write the archive.
+    pub(crate) fn packed(&mut self, program: &str) -> Result<&'static Packed, ElfError> {
+        if let Some(known) = self.packed.iter().find(|known| known.name == program) {
+            return Ok(known);
+        }
         let entry = self.archive.find(Kind::Program, program);
         let entry = entry.ok_or(ElfError::Unreadable)?;
-        if !self.verified.contains(&entry.offset) {
-            entry.verify().map_err(|_| ElfError::Unreadable)?;
-            self.verified.push(entry.offset);
-        }
+        entry.verify().map_err(|_| ElfError::Unreadable)?;
         let plan = tessera_loader::read(entry.data, Machine::THIS)?;
         let limits = Limits {
             file: entry.data.len() as u64,
             span: SPAN,
         };
         tessera_loader::check(&plan, limits)?;
-        Ok(Packed {
+        let packed: &'static Packed = Box::leak(Box::new(Packed {
+            name: entry.name,
             plan,
             file: entry.data,
-        })
+            shared: Shared {
+                memory: self.archive_memory,
+                first: entry.offset / PAGE as u64,
+                segments: image::unchanged(&plan, &mut &*entry.data)?,
+            },
+        }));
+        self.packed.push(packed);
+        Ok(packed)
     }
 
     /// Names of a program's functions.

@@ -38,7 +38,7 @@ impl Start for Session<'_> {
         supervisor.startable(program.as_str())?;
         let packed = supervisor.packed(program.as_str());
         let packed = packed.map_err(|_| SupervisorError::BadProgram)?;
-        let (name, mut file) = (program.as_str(), packed.file);
+        let (name, mut file) = (program.as_str(), packed);
         supervisor.load_program(self.number, name, name, limits, &packed.plan, &mut file)
     }
 
