@@ -113,14 +113,40 @@ impl Frames {
         self.base.set(base);
         self.records.call_once(|| records_at(records.start, count));
         // From the top down, so that the lowest frame is handed out first.
-        for index in (0..count).rev() {
-            let frame = base + index as u64 * page..base + (index as u64 + 1) * page;
-            let taken = frame.start < records.end && records.start < frame.end;
-            if !taken && overlap(&frame).is_none() {
-                self.push(frame.start);
+        let taken = || reserved.iter().chain([&records]);
+        let mut top = end;
+        while top > base {
+            let below = taken().filter(|range| range.start < top);
+            let highest = below.max_by_key(|range| range.end);
+            let bottom = highest.map_or(base, |range| range.end.next_multiple_of(page).max(base));
+            if let Some(range) = highest.filter(|_| bottom >= top) {
+                top = range.start & !(page - 1);
+            } else {
+                self.add(self.index(bottom)..self.index(top));
+                top = bottom;
             }
         }
         Some(())
+    }
+
+    /// Puts frames that nobody has had in front of the free list, in order. Their
+    /// records are full of zeros.
+    fn add(&self, frames: Range<u32>) {
+        let records = &self.records()[frames.start as usize..frames.end as usize];
+        let mut free = self.free.lock();
+        for (number, record) in (frames.start + 1..).zip(records) {
+            record.class.set(FREE);
+            record.previous.set(number - 1);
+            record.next.set(number + 1);
+        }
+        if let [.., last] = records {
+            last.next.set(free.first);
+            if let Some((first, _)) = self.numbered(free.first) {
+                first.previous.set(frames.end);
+            }
+            free.first = frames.start + 1;
+            free.count += records.len() as u64;
+        }
     }
 
     fn records(&self) -> &'static [Record] {
