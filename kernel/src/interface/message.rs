@@ -124,10 +124,10 @@ impl Sink for Answer<'_> {
     fn word(&mut self, word: u64) {
         match self.words.get_mut(self.count) {
             Some(place) => *place = word,
+            // Checked above for all results: none is so long that it starts anew.
             None => {
-                if let Some(place) = self.buffer.get(word::BYTES + self.count - WORDS) {
-                    place.store(word, Relaxed);
-                }
+                let place = (word::BYTES + self.count - WORDS) % self.buffer.len();
+                self.buffer[place].store(word, Relaxed);
             }
         }
         self.count += 1;
