@@ -48,6 +48,7 @@ fn every_operation_and_system_call_has_a_row_in_the_matrix() {
         objects::reservation::INTERFACE,
         objects::reply::INTERFACE,
         objects::system::INTERFACE,
+        objects::dma::INTERFACE,
     ];
     assert_eq!(interfaces.len(), ObjectType::ALL.len());
     let rows = interfaces.iter().flat_map(|interface| {
