@@ -112,7 +112,7 @@ call_trap:
     mov     x19, x5
     cmp     x13, #{FP_LOADED}
     b.eq    2f
-0:  bl      {pass}
+    bl      {pass}
     cbz     x0, 1f
 3:  cbz     x1, tessera_leave
     ldr     x2, [x0, #{PC}]

@@ -150,7 +150,7 @@ call_trap:
     mv      a1, t0
     li      s0, 0
     beq     t4, t5, 2f
-0:  ld      a5, {CORE}(tp)
+    ld      a5, {CORE}(tp)
     mv      s1, a5
     call    {pass}
     beqz    a0, 1f
