@@ -9,8 +9,8 @@
 )]
 
 pub use libipc_abi::objects::{
-    CapabilityInfo, Counters, EndpointInfo, FaultKind, ObjectError, RegistersInfo, ReservationInfo,
-    SessionInfo, Shutdown, TaskInfo, ThreadInfo, ThreadState,
+    CALLERS_PRIORITY, CapabilityInfo, Counters, EndpointInfo, FaultKind, ObjectError,
+    RegistersInfo, ReservationInfo, SessionInfo, Shutdown, TaskInfo, ThreadInfo, ThreadState,
 };
 
 #[path = "../abi/src/objects/dma.rs"]

@@ -22,7 +22,7 @@ use crate::{
     memory::{copy::Stop, space::Progress},
     object::{
         binding::Binding,
-        endpoint::State as EndpointState,
+        endpoint::{Endpoint, State as EndpointState},
         task::Task,
         thread::{State, Thread},
     },
@@ -71,8 +71,9 @@ impl<'k> Caller<'k> {
         self.task.table.get(self.k, handle, kind, rights)
     }
 
-    /// Binds to the endpoint of an argument, which is to be signalled.
-    fn bind(&self, binding: &Binding, handle: Handle, signals: u64) -> Result<(), ObjectError> {
+    /// The endpoint of an argument, which is to be signalled, and the capability that
+    /// leads there.
+    fn signalled(&self, handle: Handle) -> Result<(&'k Slot, &'k Endpoint), ObjectError> {
         let target = self.argument(handle, ObjectType::Endpoint, Rights::SIGNAL)?;
         let Target::Endpoint(endpoint, ..) = target else {
             return Err(ObjectError::Denied);
@@ -80,7 +81,13 @@ impl<'k> Caller<'k> {
         if endpoint.state.get() == EndpointState::Closed {
             return Err(ObjectError::Died);
         }
-        binding.bind(self.k, self.slot(handle)?, endpoint, None, signals);
+        Ok((self.slot(handle)?, endpoint))
+    }
+
+    /// Binds to the endpoint of an argument, which is to be signalled.
+    fn bind(&self, binding: &Binding, handle: Handle, signals: u64) -> Result<(), ObjectError> {
+        let (source, endpoint) = self.signalled(handle)?;
+        binding.bind(self.k, source, endpoint, None, signals);
         Ok(())
     }
 

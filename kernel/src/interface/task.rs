@@ -23,8 +23,8 @@ use libipc_abi::{
     USER_END,
     handle::{Handle, ObjectType, Rights},
     objects::{
-        self, Capability, CapabilityInfo, EndpointClient, MemoryClient, ObjectError, RegistersInfo,
-        TaskClient, TaskInfo, ThreadClient, ThreadInfo,
+        self, CALLERS_PRIORITY, Capability, CapabilityInfo, EndpointClient, MemoryClient,
+        ObjectError, RegistersInfo, TaskClient, TaskInfo, ThreadClient, ThreadInfo,
     },
 };
 
@@ -69,6 +69,23 @@ impl<'k> On<'_, 'k> {
         }
     }
 
+    /// A thread, stopped, and the caller's capability for it.
+    fn make_thread(&self, start: &Start) -> Result<(&'k Thread, ThreadClient), ObjectError> {
+        if start.entry >= USER_END || start.stack > USER_END {
+            return Err(ObjectError::BadAddress);
+        }
+        let k = self.caller.k;
+        let thread = Thread::create(k, self.task, start)?;
+        match self.caller.give(&Target::Thread(thread), Rights::all()) {
+            Ok(handle) => Ok((thread, ThreadClient(handle))),
+            Err(error) => {
+                thread.end(k);
+                thread.detach(k);
+                Err(error)
+            }
+        }
+    }
+
     fn thread_at(&self, cursor: u64) -> Result<&'k Thread, ObjectError> {
         self.caller.need(Rights::INSPECT)?;
         let k = self.caller.k;
@@ -101,23 +118,13 @@ impl objects::Task for On<'_, '_> {
     ) -> Result<ThreadClient, ObjectError> {
         self.living(Rights::CREATE)?;
         let priority = checked_priority(self.caller, priority)?;
-        if entry >= USER_END || stack > USER_END {
-            return Err(ObjectError::BadAddress);
-        }
         let start = Start {
             entry,
             stack,
             arguments: [start, argument],
             priority,
         };
-        let k = self.caller.k;
-        let thread = Thread::create(k, self.task, &start)?;
-        let given = self.caller.give(&Target::Thread(thread), Rights::all());
-        if given.is_err() {
-            thread.end(k);
-            thread.detach(k);
-        }
-        given.map(ThreadClient)
+        self.make_thread(&start).map(|(_, thread)| thread)
     }
 
     fn create_endpoint(&mut self) -> Result<EndpointClient, ObjectError> {
@@ -370,6 +377,34 @@ impl objects::Task for On<'_, '_> {
         }
         self.task.shared.set(true);
         Ok(())
+    }
+
+    fn start_thread(
+        &mut self,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        priority: u64,
+        watcher: &EndpointClient,
+        signals: u64,
+    ) -> Result<ThreadClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let priority = match priority {
+            CALLERS_PRIORITY => self.caller.thread.priority.get(),
+            priority => checked_priority(self.caller, priority)?,
+        };
+        let (source, endpoint) = self.caller.signalled(watcher.0)?;
+        let start = Start {
+            entry,
+            stack,
+            arguments: [argument, 0],
+            priority,
+        };
+        let (thread, client) = self.make_thread(&start)?;
+        let k = self.caller.k;
+        thread.watcher.bind(k, source, endpoint, None, signals);
+        ready::wake(k, thread);
+        Ok(client)
     }
 
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError> {

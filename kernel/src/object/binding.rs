@@ -10,7 +10,7 @@ use crate::{
 use libipc_abi::handle::Rights;
 
 /// An endpoint that a fault handler is called at, or an interrupt line, a
-/// reservation or the log signals. It comes from the capability with which it was
+/// reservation, a thread or the log signals. It comes from the capability with which it was
 /// made: when that is taken back, it ends.
 #[derive(Default)]
 pub struct Binding {

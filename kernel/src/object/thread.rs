@@ -10,7 +10,10 @@ use crate::{
         slab::{self, Named, Object},
         space,
     },
-    object::{endpoint::Endpoint, reservation::Reservation, session::Session, task::Task},
+    object::{
+        binding::Binding, endpoint::Endpoint, reservation::Reservation, session::Session,
+        task::Task,
+    },
     schedule::{alarm::Alarm, budget, core::Core},
 };
 use core::sync::atomic::{
@@ -171,6 +174,8 @@ pub struct Thread {
     pub depth: Word<u64>,
     /// A fault instead of a call.
     pub fault: PendingFault,
+    /// Signalled when it has ended.
+    pub watcher: Binding,
     /// Somebody wants it stopped.
     pub suspended: Word<bool>,
     /// It is kept from running for a moment ([`crate::schedule::ready::stop`]).
@@ -286,6 +291,7 @@ impl Thread {
                 serves: Link::none(),
                 depth: Word::default(),
                 fault: PendingFault::default(),
+                watcher: Binding::none(),
                 suspended: Word::default(),
                 held: Word::default(),
                 history: Default::default(),
@@ -429,6 +435,8 @@ impl Thread {
             }
             quota::free(k, task, self.buffer.replace(0));
         }
+        self.watcher.signal(k);
+        self.watcher.end(k);
     }
 
     /// From now on this is the thread's own time.

@@ -106,7 +106,8 @@ impl Census {
         let of_tasks = self.tasks.iter().map(|task| &task.fault_handler);
         let of_lines = self.interrupts.iter().map(|line| &line.binding);
         let of_time = self.reservations.iter().map(|time| &time.watcher);
-        let all = of_tasks.chain(of_lines).chain(of_time);
+        let of_threads = self.threads.iter().map(|thread| &thread.watcher);
+        let all = of_tasks.chain(of_lines).chain(of_time).chain(of_threads);
         all.chain([&k.kernel.log.reader])
             .filter(move |binding| binding.endpoint(k).is_some())
     }

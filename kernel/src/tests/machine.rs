@@ -427,6 +427,7 @@ pub(super) mod on_task {
     pub(crate) const KILL: u8 = 11;
     pub(crate) const INFO: u8 = 12;
     pub(crate) const PEEK: u8 = 17;
+    pub(crate) const START_THREAD: u8 = 20;
 }
 
 /// What a kernel object answers: its words, its own error, or a status.

@@ -31,3 +31,4 @@ mod revoke;
 mod scheduling;
 mod sessions;
 mod steps;
+mod watched;

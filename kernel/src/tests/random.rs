@@ -175,6 +175,9 @@ impl Fuzz {
             (Some(ObjectType::Task), 1) => {
                 words = [0x1000, 0, 0, 0, self.random.below(120), 0, 0, 0];
             }
+            (Some(ObjectType::Task), 20) => {
+                words = [0x1000, 0, 0, self.random.below(120), 1, 0, 0, 0];
+            }
             (Some(ObjectType::Task), 3) => words[0] = 1 + self.random.below(20),
             (Some(ObjectType::Task), 4) => words[..4].copy_from_slice(&[address, 0, pages, 3]),
             (Some(ObjectType::Task), 5 | 6) => words[..3].copy_from_slice(&[address, pages, 1]),
@@ -321,9 +324,9 @@ impl Fuzz {
 
     fn object_call(&mut self, task: &'static Task, thread: &Thread, deadline: u64) -> CallIn {
         let kinds = [
-            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 21),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
             (ObjectType::Thread, objects::thread::INTERFACE.hash, 11),
             (ObjectType::Endpoint, objects::endpoint::INTERFACE.hash, 8),
             (ObjectType::Memory, objects::memory::INTERFACE.hash, 4),
@@ -357,7 +360,7 @@ impl Fuzz {
         let wanted = match (kind, operation) {
             (ObjectType::Task, 4) | (ObjectType::Dma, 0) => Some(ObjectType::Memory),
             (ObjectType::Reservation, 0) => Some(ObjectType::Thread),
-            (ObjectType::Task, 10)
+            (ObjectType::Task, 10 | 20)
             | (ObjectType::Interrupt | ObjectType::System | ObjectType::Reservation, _) => {
                 Some(ObjectType::Endpoint)
             }

@@ -1,77 +1,147 @@
-//! Threads made of a stack and the kernel's `Thread`.
+//! Threads made of a stack, an endpoint that tells of their end, and the kernel's
+//! `Thread`.
 #![allow(unsafe_code, reason = "a new thread's closure reaches it as a number")]
 
-use super::{STACK, current, exit, forget_stack, note_stack};
+use super::{STACK, exit, forget_stack, note_stack};
 use crate::{
-    CallError, PAGE, capability,
+    CallError, PAGE, arch, capability,
     handle::{Handle, Rights},
+    label::{Flags, Label},
     memory::Mapping,
-    objects::{EndpointClient, ObjectError, ThreadClient, ThreadState},
-    server::Receiver,
+    objects::{CALLERS_PRIORITY, EndpointClient, ObjectError, ThreadClient, ThreadState},
+    registers::{CallIn, WORDS},
+    status::Status,
     sync::{Mutex, backoff},
     time::Instant,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{mem::ManuallyDrop, time::Duration};
+use alloc::{sync::Arc, vec::Vec};
+use core::mem::ManuallyDrop;
 
 /// Why a thread could not be made.
 pub type SpawnError = CallError<ObjectError>;
 
-/// A thread that runs on its own stack.
+/// What a thread needs besides the kernel's object.
+struct Place {
+    stack: Mapping,
+    /// The kernel signals here when the thread has ended, and nobody else does.
+    ended: EndpointClient,
+}
+
+/// Places of threads that have ended, for the next ones: their stacks are mapped and
+/// have the pages that were touched.
+static FREE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+
+/// Most places that are kept. What they have is charged: a stack of [`STACK`] each.
+const KEPT: usize = 2;
+
+impl Place {
+    /// With at least this much stack.
+    fn take(stack: usize) -> Result<Place, SpawnError> {
+        if stack == STACK
+            && let Some(place) = FREE.lock().pop()
+        {
+            return Ok(place);
+        }
+        let task = capability::task();
+        let ended = task.create_endpoint()?;
+        let memory = task.create_memory(stack.div_ceil(PAGE) as u64)?;
+        let stack = Mapping::new(&memory, Rights::READ | Rights::WRITE)?;
+        note_stack(stack.address(), stack.len());
+        Ok(Place { stack, ended })
+    }
+
+    /// Nobody uses it any more, and its endpoint has no signal.
+    fn give(self) {
+        if self.stack.len() == STACK {
+            let mut free = FREE.lock();
+            if free.len() < KEPT {
+                return free.push(self);
+            }
+        }
+        drop(self);
+    }
+
+    /// Waits for the end of its thread; `false` if it was not told of by `deadline`,
+    /// or the wait ended otherwise.
+    fn has_ended(&self, deadline: Instant) -> bool {
+        let output = arch::trap(&CallIn {
+            handle: self.ended.as_ref().handle(),
+            label: Label::control(Flags::RECEIVE, 0),
+            words: [0; WORDS],
+            deadline: deadline.ticks(),
+            request: Handle::NULL,
+        });
+        output.status == Status::Signals.to_word()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        forget_stack(self.stack.address());
+    }
+}
+
+/// A thread that runs at a place of its own, which nobody else may use before it has
+/// ended.
 struct Running {
     thread: ThreadClient,
-    stack: ManuallyDrop<Mapping>,
+    place: ManuallyDrop<Place>,
 }
 
 impl Running {
-    fn ended(&self) -> bool {
-        match self.thread.info() {
-            Ok(info) => info.state == ThreadState::Dead,
-            Err(_) => true,
-        }
+    /// The thread has ended, and its end was told.
+    fn release(self) {
+        ManuallyDrop::into_inner(self.place).give();
     }
 
-    /// Gives the stack back; only after the thread has ended.
-    fn release(mut self) {
-        forget_stack(self.stack.address());
-        // SAFETY: `self` is consumed, so nobody uses the stack again.
-        unsafe { ManuallyDrop::drop(&mut self.stack) };
+    /// Waits for the thread's end.
+    fn wait(self) {
+        let mut attempt = 0;
+        while !self.place.has_ended(Instant::FOREVER) {
+            // Somebody cancelled the wait, or took the endpoint away.
+            match self.thread.info() {
+                Ok(info) if info.state != ThreadState::Dead => backoff(&mut attempt),
+                _ => return drop(ManuallyDrop::into_inner(self.place)),
+            }
+        }
+        self.release();
     }
 }
 
-/// Threads that nobody will join, until their stacks can be given back.
+/// Threads that nobody will join, until their places are free.
 static DETACHED: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 fn reap() {
-    let mut ended = Vec::new();
-    {
+    let ended: Vec<Running> = {
         let mut detached = DETACHED.lock();
-        let mut index = 0;
-        while index < detached.len() {
-            if detached[index].ended() {
-                ended.push(detached.swap_remove(index));
-            } else {
-                index += 1;
-            }
-        }
-    }
+        let ended = |running: &mut Running| running.place.has_ended(Instant::PAST);
+        detached.extract_if(.., ended).collect()
+    };
     ended.into_iter().for_each(Running::release);
 }
 
-/// How long a thread that waits for another trusts it to tell.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// What a thread is to do, and what came of it.
+struct Work<F, T> {
+    run: Mutex<Option<F>>,
+    result: Mutex<Option<T>>,
+}
 
-/// What the new thread is handed.
-struct Work {
-    run: Box<dyn FnOnce() + Send>,
+/// What came of the work of some kind.
+trait Outcome<T>: Send + Sync {
+    fn take(&self) -> Option<T>;
+}
+
+impl<F: Send, T: Send> Outcome<T> for Work<F, T> {
+    fn take(&self) -> Option<T> {
+        self.result.lock().take()
+    }
 }
 
 /// The right to wait for a thread's end. Dropping it lets the thread go on
 /// alone.
 pub struct JoinHandle<T> {
     running: Option<Running>,
-    done: EndpointClient,
-    result: Arc<Mutex<Option<T>>>,
+    outcome: Arc<dyn Outcome<T>>,
 }
 
 /// Runs `work` on a thread with a stack of [`STACK`] bytes and the caller's
@@ -79,64 +149,57 @@ pub struct JoinHandle<T> {
 pub fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, SpawnError> {
-    let priority = current().info()?.priority;
-    spawn_with(priority, STACK, work)
+    spawn_with(CALLERS_PRIORITY, STACK, work)
 }
 
 /// Runs `work` on a thread with this priority and at least this much stack.
-pub fn spawn_with<T: Send + 'static>(
+pub fn spawn_with<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     priority: u64,
     stack: usize,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: F,
 ) -> Result<JoinHandle<T>, SpawnError> {
     reap();
-    let task = capability::task();
-    let done = task.create_endpoint()?;
-    let result = Arc::new(Mutex::new(None));
-    let (there, slot) = (done.as_ref().handle(), Arc::clone(&result));
-    let run = Box::new(move || {
-        *slot.lock() = Some(work());
-        drop(slot);
-        // If nobody is there to be told, nobody waits.
-        let _ = crate::client::Borrowed::<EndpointClient>::new(there).signal(1);
+    let place = Place::take(stack)?;
+    let outcome = Arc::new(Work {
+        run: Mutex::new(Some(work)),
+        result: Mutex::new(None),
     });
-    let memory = task.create_memory(stack.div_ceil(PAGE) as u64)?;
-    let stack = Mapping::new(&memory, Rights::READ | Rights::WRITE)?;
-    let (lowest, length) = (stack.address(), stack.len());
-    let work = Box::into_raw(Box::new(Work { run }));
-    let (entry, top) = (entry as *const () as u64, (lowest + length) as u64);
-    // SAFETY: `entry` takes the boxed work, which nobody else does, and the
+    let work = Arc::into_raw(Arc::clone(&outcome));
+    let (entry, top) = (
+        entry::<F, T> as *const () as u64,
+        (place.stack.address() + place.stack.len()) as u64,
+    );
+    // SAFETY: `entry` takes this count of the work, which nobody else does, and the
     // stack is this thread's until it has ended.
-    let thread = unsafe { task.create_thread(entry, top, 0, work as u64, priority) };
-    let started = thread.and_then(|thread| {
-        note_stack(lowest, length);
-        thread.resume().map(|()| thread)
-    });
-    match started {
+    let thread = unsafe {
+        capability::task().start_thread(entry, top, work as u64, priority, &place.ended, 1)
+    };
+    match thread {
         Ok(thread) => Ok(JoinHandle {
             running: Some(Running {
                 thread,
-                stack: ManuallyDrop::new(stack),
+                place: ManuallyDrop::new(place),
             }),
-            done,
-            result,
+            outcome,
         }),
         Err(error) => {
-            forget_stack(lowest);
             // SAFETY: the thread that would have taken it never ran.
-            drop(unsafe { Box::from_raw(work) });
+            drop(unsafe { Arc::from_raw(work) });
+            place.give();
             Err(error)
         }
     }
 }
 
 /// Where a new thread begins.
-extern "C" fn entry(_start: usize, work: *mut Work) -> ! {
+extern "C" fn entry<F: FnOnce() -> T, T>(work: *const Work<F, T>) -> ! {
     {
-        // SAFETY: `spawn_with` leaked it for this thread alone.
-        let work = unsafe { Box::from_raw(work) };
-        (work.run)();
-        // Here its box is freed; behind `exit` nothing is.
+        // SAFETY: `spawn_with` leaked this count for this thread alone.
+        let work = unsafe { Arc::from_raw(work) };
+        let run = work.run.lock().take();
+        let result = run.map(|run| run());
+        *work.result.lock() = result;
+        // Here the count ends; behind `exit` nothing does.
     }
     exit(0)
 }
@@ -145,16 +208,8 @@ impl<T> JoinHandle<T> {
     /// Waits for the thread's end and returns its result; `None` if it ended
     /// without one.
     pub fn join(mut self) -> Option<T> {
-        let running = self.running.take()?;
-        // It tells before it ends; one that is killed tells nothing.
-        let mut done = Receiver::new(&self.done);
-        while done.wait(Instant::after(PATIENCE)).is_err() && !running.ended() {}
-        let mut attempt = 0;
-        while !running.ended() {
-            backoff(&mut attempt);
-        }
-        running.release();
-        self.result.lock().take()
+        self.running.take()?.wait();
+        self.outcome.take()
     }
 
     /// Lets the thread go on alone.

@@ -173,4 +173,25 @@ pub trait Task {
     #[op(19, idempotent)]
     #[errors(FarOnly, Died)]
     fn set_shared(&mut self) -> Result<(), ObjectError>;
+
+    /// Makes a thread that begins at `entry` with stack pointer `stack` and
+    /// `argument` in its first argument register, and starts it. Once it has ended,
+    /// by itself or not, the bits `signals` are set at the endpoint `watcher`: then
+    /// nothing uses its stack any more. Its priority is as of `create_thread`, or
+    /// [`CALLERS_PRIORITY`]. Needs `CREATE`, and `SIGNAL` on the endpoint.
+    ///
+    /// # Safety
+    ///
+    /// As of `create_thread`.
+    #[op(20)]
+    #[errors(BadAddress, BadArgument, QuotaExceeded, Died)]
+    unsafe fn start_thread(
+        &mut self,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        priority: u64,
+        watcher: &EndpointClient,
+        signals: u64,
+    ) -> Result<ThreadClient, ObjectError>;
 }

@@ -127,6 +127,9 @@ pub enum FaultKind {
     Quota = 8,
 }
 
+/// For `start_thread`: the priority of who starts the thread.
+pub const CALLERS_PRIORITY: u64 = u64::MAX;
+
 /// A task, as seen by whoever may inspect it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
 pub struct TaskInfo {

@@ -18,6 +18,17 @@ impl abi::Task for Called<'_> {
     fn create_thread(&mut self, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer<ThreadClient> {
         Err(ObjectError::WrongState)
     }
+    fn start_thread(
+        &mut self,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: &EndpointClient,
+        _: u64,
+    ) -> Answer<ThreadClient> {
+        Err(ObjectError::WrongState)
+    }
     fn create_endpoint(&mut self) -> Answer<EndpointClient> {
         self.need(Rights::CREATE)?;
         Ok(EndpointClient(self.world.create_endpoint(self.caller.task)))

@@ -46,6 +46,14 @@ impl Hostile {
         ])
     }
 
+    /// Where a thread begins.
+    fn entry(&mut self) -> u64 {
+        match self.random.chance(60) {
+            true => raw::park as *const () as u64,
+            false => self.address(),
+        }
+    }
+
     fn length(&mut self) -> u64 {
         match self.random.below(20) {
             0..12 => self.random.below(256),
@@ -162,13 +170,22 @@ impl Hostile {
         match number {
             CREATE_TASK => [self.random.below(48), 0, 0, 0, 0],
             CREATE_THREAD => {
-                let park = raw::park as *const () as u64;
-                let entry = if self.random.chance(60) {
-                    park
-                } else {
-                    self.address()
+                let (entry, stack) = (self.entry(), self.address());
+                [entry, stack, 1, 2, self.random.below(55)]
+            }
+            START_THREAD => {
+                // It runs at once, so it seldom begins where nothing is.
+                let entry = match self.random.chance(90) {
+                    true => raw::park as *const () as u64,
+                    false => self.entry(),
                 };
-                [entry, self.address(), 1, 2, self.random.below(55)]
+                [
+                    entry,
+                    self.address(),
+                    1,
+                    self.random.below(55),
+                    self.random.below(9),
+                ]
             }
             CREATE_MEMORY => match self.random.below(12) {
                 0 => [1 << 20, 0, 0, 0, 0],

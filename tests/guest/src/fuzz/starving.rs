@@ -52,6 +52,7 @@ impl Hostile {
                     self.random.one(&[
                         task::number::CREATE_TASK,
                         task::number::CREATE_THREAD,
+                        task::number::START_THREAD,
                         task::number::CREATE_ENDPOINT,
                         task::number::CREATE_MEMORY,
                     ]),

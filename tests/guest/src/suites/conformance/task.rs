@@ -10,7 +10,7 @@ use crate::{
 };
 use libipc::{
     handle::Rights,
-    objects::{MemoryClient, ObjectError, TaskClient, ThreadClient},
+    objects::{CALLERS_PRIORITY, MemoryClient, ObjectError, TaskClient, ThreadClient},
     thread::current,
 };
 
@@ -77,6 +77,28 @@ pub(super) fn create_thread(_: &mut World, row: &Row) -> Verdict {
     row.expect(ObjectError::Denied, &task, &words(0, 0, 255))?;
     row.until(ObjectError::QuotaExceeded, &task, |_| [0; 4])?;
     row.expect(ObjectError::Died, &dead()?, &words(0x1000, 0x2000, 1))
+}
+
+pub(super) fn start_thread(_: &mut World, row: &Row) -> Verdict {
+    let (task, endpoint) = (idle(64)?, libipc::task().create_endpoint()?);
+    let words = |entry, stack, priority| [entry, stack, 0, priority, 1];
+    row.pass(&endpoint);
+    row.object(&task, Rights::CREATE)?;
+    // Nothing is there: each ends at once.
+    row.expect(OK, &task, &words(0x1000, 0x2000, 1))?;
+    row.expect(OK, &task, &words(0x1000, 0x2000, CALLERS_PRIORITY))?;
+    row.expect(ObjectError::BadAddress, &task, &words(u64::MAX, 0x2000, 1))?;
+    row.expect(ObjectError::BadAddress, &task, &words(0x1000, u64::MAX, 1))?;
+    row.expect(ObjectError::BadArgument, &task, &words(0, 0, NO_PRIORITY))?;
+    // It would outrank its maker.
+    row.expect(ObjectError::Denied, &task, &words(0, 0, 255))?;
+    row.expect(ObjectError::Died, &dead()?, &words(0x1000, 0x2000, 1))?;
+    row.until(ObjectError::QuotaExceeded, &idle(4)?, |_| [0; 4])?;
+    endpoint.close()?;
+    row.expect(ObjectError::Died, &task, &words(0x1000, 0x2000, 1))?;
+    let mute = endpoint.as_ref().derive(Rights::CALL)?;
+    row.pass(&mute);
+    row.expect(ObjectError::Denied, &task, &words(0x1000, 0x2000, 1))
 }
 
 pub(super) fn create_endpoint(_: &mut World, row: &Row) -> Verdict {

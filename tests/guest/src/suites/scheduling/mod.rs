@@ -1,8 +1,10 @@
 //! When threads run, all on one core, however many there are.
 
+mod threads;
+
 use crate::{
     check::{Failure, Verdict},
-    child::{Plan, patience},
+    child::patience,
     raw,
     run::{Case, PRIORITY, World, cases},
     wait,
@@ -13,7 +15,7 @@ use core::{
     time::Duration,
 };
 use libipc::{
-    FOREVER, Start,
+    FOREVER,
     handle::Handle,
     label::Label,
     objects::ThreadState,
@@ -22,6 +24,7 @@ use libipc::{
     thread::{self, JoinHandle},
     time::{self, Instant},
 };
+use threads::*;
 
 pub(crate) const CASES: &[Case] = cases![
     the_highest_priority_runs_first,
@@ -33,6 +36,10 @@ pub(crate) const CASES: &[Case] = cases![
     many_sleepers_all_wake,
     many_threads_all_end,
     ended_threads_leave_nothing_on_the_heap,
+    the_next_thread_has_the_stack_of_the_last,
+    no_more_than_two_stacks_are_kept,
+    a_thread_that_another_ends_is_joined,
+    a_stack_is_not_used_again_before_its_thread_has_ended,
     a_priority_can_be_changed,
     a_server_runs_at_its_callers_priority,
     a_suspended_thread_stands_still,
@@ -224,32 +231,6 @@ fn many_sleepers_all_wake(_: &mut World) -> Verdict {
     check_eq!(woken.load(Relaxed), 80);
     check!(due.elapsed() < Duration::from_secs(5));
     Ok(())
-}
-
-/// More threads than the heap has room for, one after the other.
-fn make_threads(_: Start) -> Verdict {
-    // All of it is taken but for some pieces, so that a little for each thread is
-    // soon too much.
-    let mut taken: Vec<Vec<u8>> = Vec::with_capacity(256);
-    loop {
-        let mut piece = Vec::new();
-        if taken.len() == taken.capacity() || piece.try_reserve_exact(1 << 10).is_err() {
-            break;
-        }
-        taken.push(piece);
-    }
-    check!(taken.len() > 64);
-    taken.truncate(taken.len() - 4);
-    for number in 0..400_u64 {
-        let thread = thread::spawn_with(PRIORITY - 10, 4096, move || number)?;
-        check_eq!(thread.join(), Some(number));
-    }
-    drop(taken);
-    Ok(())
-}
-
-fn ended_threads_leave_nothing_on_the_heap(world: &mut World) -> Verdict {
-    Plan::new(make_threads).start(&world.image)?.finish()
 }
 
 fn many_threads_all_end(_: &mut World) -> Verdict {
