@@ -10,7 +10,7 @@ use crate::{
     client::{self, Connection},
     objects::ObjectError,
     operation::{AGREE, Class, Interface, Operation},
-    server::Outgoing,
+    server::{Incoming, Outcome, Outgoing},
     status::{Cause, TransportError},
     wire::{Malformed, Sink, Source},
 };
@@ -85,11 +85,12 @@ fn bit(index: usize) -> u64 {
 
 /// Answers [`AGREE`] for a server of `interface`.
 #[cold]
+#[inline(never)]
 pub(crate) fn answer(
     interface: &Interface,
-    request: &mut impl Source,
+    mut request: Incoming<'_>,
     reply: &mut Outgoing,
-) -> Result<(), Cause> {
+) -> Result<Outcome, Cause> {
     for _ in 0..request.word()? {
         let asked = request.word()?;
         let number = u8::try_from(asked & 0xffff_ffff).map_err(|_| Malformed)?;
@@ -99,5 +100,5 @@ pub(crate) fn answer(
         }
     }
     reply.word(interface.hash.into());
-    Ok(())
+    Ok(Outcome::Answered(Ok(())))
 }

@@ -73,9 +73,11 @@ impl AsRef<Capability> for Capability {
 impl Wire for Capability {
     const WORDS: usize = 0;
     const CAPABILITIES: usize = 1;
+    #[inline(always)]
     fn put(self, sink: &mut impl Sink) {
         sink.capability(self.into_handle(), false);
     }
+    #[inline(always)]
     fn take(source: &mut impl Source) -> Result<Self, Malformed> {
         source.capability().map(Capability)
     }

@@ -1,18 +1,19 @@
 //! The client's side of a call.
 
 use crate::{
-    CallError, Capability, FOREVER,
+    CallError, Capability,
     agreement::Agreement,
-    arch,
+    arch, capability,
     handle::{Handle, Rights},
+    kept::Kept,
     label::{Flags, Label},
     lease::{Lend, LendMut},
-    message::{self, Attached, Reader, Writer, failed, failure},
-    message_buffer::LeaseDescriptor,
+    message::{self, Attached, Reader, Shape, Writer, failed, failure},
+    message_buffer::{CAPABILITIES, LeaseDescriptor},
     near::{Gate, NearAnswer, NearCall},
     operation::{AGREE, Class, Interface, Operation},
-    plain,
-    registers::{CallIn, CallOut, WORDS},
+    plain::{self, Taken},
+    registers::CallOut,
     status::{Cause, Status, TransportError},
     time::Instant,
     wire::{ErrorCode, Sink, Wire},
@@ -103,16 +104,27 @@ impl Connection {
     /// See the clients' method of this name.
     pub fn repeating(&self) -> Repeating {
         Repeating(Connection {
+            repeating: true,
+            plain: AtomicBool::new(false),
+            ..self.apart()
+        })
+    }
+
+    /// A copy, which does not own the capability.
+    #[inline(always)]
+    fn apart(&self) -> Connection {
+        Connection {
             capability: Capability::from_handle(self.capability.handle()),
             deadline: self.deadline,
             gate: self.gate,
             agreement: self.agreement.clone(),
-            repeating: true,
-            plain: AtomicBool::new(false),
-        })
+            repeating: self.repeating,
+            plain: AtomicBool::new(self.plain.load(Relaxed)),
+        }
     }
 
     /// The label of a call of the operation at `index`.
+    #[inline(never)]
     fn label(&self, own: Label, index: usize) -> Label {
         let hash = self.agreement.hash(index);
         let label = hash.map_or(own, |hash| own.with_hash(hash));
@@ -122,13 +134,18 @@ impl Connection {
             label
         }
     }
+}
 
-    fn deadline(&self) -> Instant {
-        match self.deadline {
+impl Deadline {
+    /// In ticks of the counter.
+    #[inline(never)]
+    fn ticks(self) -> u64 {
+        let instant = match self {
             Deadline::Inherit => Instant::FOREVER,
             Deadline::At(instant) => instant,
             Deadline::After(timeout) => Instant::after(timeout),
-        }
+        };
+        instant.ticks()
     }
 }
 
@@ -190,38 +207,37 @@ impl<C: fmt::Debug> fmt::Debug for Borrowed<C> {
     }
 }
 
-/// A call being made: arguments are put into it, then it is sent. `PLAIN` if its
-/// operation fits in registers ([`Operation::fits_registers`]).
+/// A call being made: arguments are put into it, then it is sent.
 ///
 /// The methods of clients, which the interface macro makes, use it.
-pub struct Call<'a, const PLAIN: bool> {
+pub struct Call<'a> {
     connection: &'a Connection,
     interface: &'static Interface,
     /// Of the operation in the interface's table.
     index: usize,
     flags: Flags,
+    /// Of the kernel, which is of the same build: there is nothing to agree on.
+    kernel: bool,
     writer: Writer,
 }
 
-impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
+impl<'a> Call<'a> {
     /// A call of the operation at `index` of the interface's table.
     #[inline(always)]
-    pub fn new(
-        connection: &'a Connection,
-        interface: &'static Interface,
-        index: usize,
-    ) -> Call<'a, PLAIN> {
-        Call::flagged(connection, interface, index, Flags::empty())
+    pub fn new(connection: &'a Connection, interface: &'static Interface, index: usize) -> Self {
+        Call::flagged(connection, interface, index, Flags::empty(), false)
+    }
+
+    /// The same, of a kernel object.
+    #[inline(always)]
+    pub fn kernel(connection: &'a Connection, interface: &'static Interface, index: usize) -> Self {
+        Call::flagged(connection, interface, index, Flags::empty(), true)
     }
 
     /// The same, of the kernel object behind an endpoint capability itself.
     #[inline(always)]
-    pub fn object(
-        connection: &'a Connection,
-        interface: &'static Interface,
-        index: usize,
-    ) -> Call<'a, PLAIN> {
-        Call::flagged(connection, interface, index, Flags::OBJECT)
+    pub fn object(connection: &'a Connection, interface: &'static Interface, index: usize) -> Self {
+        Call::flagged(connection, interface, index, Flags::OBJECT, true)
     }
 
     #[inline(always)]
@@ -230,7 +246,8 @@ impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
         interface: &'static Interface,
         index: usize,
         flags: Flags,
-    ) -> Call<'a, PLAIN> {
+        kernel: bool,
+    ) -> Self {
         let operation = &interface.operations[index];
         let label = Label::call(operation.number, interface.hash).with_flags(flags);
         Call {
@@ -238,57 +255,82 @@ impl<'a, const PLAIN: bool> Call<'a, PLAIN> {
             interface,
             index,
             flags,
+            kernel,
             writer: Writer::new(connection.capability.handle(), label),
         }
     }
 
     /// Passes a copy of the client's capability.
+    #[inline(always)]
     pub fn copy(&mut self, client: &impl AsRef<Capability>) {
         self.writer.capability(client.as_ref().handle(), true);
     }
 
     /// Lends memory to read.
+    #[inline(always)]
     pub fn lend(&mut self, memory: impl Lend + 'a) {
         self.writer.lease(memory.describe());
     }
 
     /// Lends memory to read and write.
+    #[inline(always)]
     pub fn lend_mut(&mut self, memory: impl LendMut + 'a) {
         self.writer.lease(memory.describe());
     }
 
     /// Sends the call, waits for the answer and takes the result out of it.
+    ///
+    /// Only the words are in memory, and next to nothing has to outlive the system
+    /// call, unless something is out of the ordinary.
     #[inline(always)]
-    pub fn finish<T: Wire, E: ErrorCode>(self) -> Result<T, CallError<E>> {
-        if !PLAIN {
-            let call = Attempts::new(self.connection, self.interface, self.index, self.flags);
-            return call.finish(self.writer);
+    pub fn finish<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
+        let operation = &self.interface.operations[self.index];
+        let kept = Kept::new(&self.writer.input.words, self.writer.shape.registers());
+        let fits = self.writer.finish().is_ok();
+        let plain = fits && self.connection.plain.load(Relaxed);
+        let output = if plain {
+            let _open = message::open_for(operation.reply_capabilities.into());
+            arch::trap(&self.writer.input)
+        } else {
+            let mut output = failed(TransportError::refused(Cause::Cancelled));
+            self.attempts(|attempts, shape| attempts.make(&kept, shape, &mut output));
+            plain::apart(&output)
+        };
+        if !plain::is_result(&output, operation) {
+            let output = plain::apart(&output);
+            let late =
+                self.attempts(|attempts, shape| attempts.finish(&kept, shape, output, plain));
+            // Matched, so that a result of the ordinary kind need not be in memory.
+            return match late {
+                Ok(value) => Ok(value),
+                Err(error) => Err(error),
+            };
         }
-        // Nothing of it is in memory, unless something is out of the ordinary.
-        let CallIn {
-            handle,
-            label,
-            words,
-            ..
-        } = self.writer.input;
-        let call = (self.connection, self.interface, self.index, self.flags);
-        // A copy, so that the original need not be in memory.
-        let apart = || core::array::from_fn(|index| words[index]);
-        if !self.connection.plain.load(Relaxed) {
-            return Attempts::finish_plain(call, apart(), None);
-        }
-        let output = arch::trap(&CallIn {
-            handle,
-            label,
-            words,
-            deadline: FOREVER,
-            request: Handle::NULL,
-        });
-        if !plain::is_plain(&output) || output.label.operation() != Label::OK {
-            return Attempts::finish_plain(call, apart(), Some(output));
-        }
-        let result = T::take(&mut plain::Taken::new(&output.words));
+        let capabilities = operation.reply_capabilities.into();
+        let mut taken = Taken::new(output.label, &output.words, capabilities);
+        let result = T::take(&mut taken);
+        taken.discard();
         result.map_err(|_| CallError::Transport(TransportError::delivered(Cause::Malformed)))
+    }
+
+    /// What is out of the ordinary.
+    #[inline(always)]
+    fn attempts<R>(&self, act: impl FnOnce(&Attempts<'_>, Shape) -> R) -> R {
+        let attempts = |connection| Attempts {
+            connection,
+            interface: self.interface,
+            operation: &self.interface.operations[self.index],
+            index: self.index,
+            flags: self.flags,
+        };
+        if self.kernel {
+            // Often made of a handle for this call alone: then it need not be in
+            // memory otherwise.
+            let connection = ManuallyDrop::new(self.connection.apart());
+            act(&attempts(&connection), self.writer.shape)
+        } else {
+            act(&attempts(self.connection), self.writer.shape)
+        }
     }
 }
 
@@ -301,67 +343,67 @@ struct Attempts<'a> {
     flags: Flags,
 }
 
-impl<'a> Attempts<'a> {
-    fn new(
-        connection: &'a Connection,
-        interface: &'static Interface,
-        index: usize,
-        flags: Flags,
-    ) -> Attempts<'a> {
-        Attempts {
-            connection,
-            interface,
-            operation: &interface.operations[index],
-            index,
-            flags,
-        }
-    }
-
-    /// Makes a call that is written.
-    fn finish<T: Wire, E: ErrorCode>(&self, mut writer: Writer) -> Result<T, CallError<E>> {
-        let own = writer.input.label;
-        writer.input.label = self.connection.label(own, self.index);
-        result(&self.send(&mut writer))
-    }
-
-    /// The same for one of an operation that fits in registers, which may have
-    /// been tried and ended with `output`.
+impl Attempts<'_> {
+    /// Makes a call.
     #[cold]
-    fn finish_plain<T: Wire, E: ErrorCode>(
-        (connection, interface, index, flags): (&Connection, &'static Interface, usize, Flags),
-        words: [u64; WORDS],
-        output: Option<CallOut>,
+    #[inline(never)]
+    fn make(&self, kept: &Kept, shape: Shape, output: &mut CallOut) {
+        self.end(&mut self.writer(kept, shape), None, output);
+    }
+
+    /// The result of a call that ended with this; if that was the `first` attempt,
+    /// others may follow.
+    #[cold]
+    #[inline(never)]
+    fn finish<T: Wire, E: ErrorCode>(
+        &self,
+        kept: &Kept,
+        shape: Shape,
+        mut output: CallOut,
+        first: bool,
     ) -> Result<T, CallError<E>> {
-        let call = Attempts::new(connection, interface, index, flags);
-        let label = Label::call(call.operation.number, interface.hash).with_flags(flags);
-        let mut writer = Writer::new(connection.capability.handle(), label);
-        for &word in &words[..call.operation.request_words.into()] {
-            writer.word(word);
-        }
-        let Some(mut output) = output else {
-            return call.finish(writer);
-        };
-        if output.status != Status::Message.to_word() {
-            call.recover(&mut writer, &mut output);
+        if first && output.status != Status::Message.to_word() {
+            let error = failure(&output);
+            self.end(&mut self.writer(kept, shape), Some(error), &mut output);
         }
         result(&output)
     }
 
-    fn send(&self, writer: &mut Writer) -> CallOut {
-        if let Err(cause) = writer.finish() {
-            writer.discard();
-            return failed(TransportError::refused(cause));
+    /// The message again.
+    fn writer(&self, kept: &Kept, shape: Shape) -> Writer {
+        let (operation, hash) = (self.operation.number, self.interface.hash);
+        let label = Label::call(operation, hash).with_flags(self.flags);
+        let label = self.connection.label(label, self.index);
+        let mut writer = Writer::new(self.connection.capability.handle(), label);
+        writer.input.words = kept.words(shape.registers());
+        writer.shape = shape;
+        writer
+    }
+
+    /// Makes the call in the writer, or goes on after a first attempt that failed.
+    fn end(&self, writer: &mut Writer, first: Option<TransportError>, output: &mut CallOut) {
+        // What is done from here on may overwrite the buffer.
+        let mut moved = [Handle::NULL; CAPABILITIES];
+        if writer.shape.moves() {
+            let places = moved.iter_mut().zip(writer.shape.moved());
+            places.for_each(|(place, handle)| *place = handle);
         }
-        let mut output = self.attempt(writer);
+        let finished = writer.finish().map_err(TransportError::refused);
+        match (first, finished) {
+            (Some(error), _) | (None, Err(error)) => *output = failed(error),
+            (None, Ok(())) => self.attempt(writer, output),
+        }
         if output.status != Status::Message.to_word() {
-            self.recover(writer, &mut output);
+            let error = self.recover(writer, output);
+            if error.is_some_and(|error| !error.delivered) && writer.shape.moves() {
+                moved.into_iter().for_each(capability::delete);
+            }
         }
-        output
     }
 
     #[inline]
-    fn attempt(&self, writer: &mut Writer) -> CallOut {
-        writer.input.deadline = self.connection.deadline().ticks();
+    fn attempt(&self, writer: &mut Writer, output: &mut CallOut) {
+        writer.input.deadline = self.connection.deadline.ticks();
         let operation = self.operation;
         let _open = message::open_for(operation.reply_capabilities.into());
         if let Some(gate) = self.connection.gate
@@ -369,37 +411,48 @@ impl<'a> Attempts<'a> {
         {
             let mut answer = NearAnswer::new();
             if gate.call(&NearCall::new(&writer.input), &mut answer) {
-                return answer.into_output();
+                *output = answer.into_output();
+                return;
             }
         }
-        arch::trap(&writer.input)
+        *output = arch::trap(&writer.input);
     }
 
-    /// After a failure: tries again if that is harmless, and deletes what was
-    /// to be moved and is still here.
-    #[cold]
-    fn recover(&self, writer: &mut Writer, output: &mut CallOut) {
+    /// After a failure: tries again if that is harmless. The error with which the call
+    /// ended in the end, if it did.
+    fn recover(&self, writer: &mut Writer, output: &mut CallOut) -> Option<TransportError> {
         let error = failure(output);
+        match error.cause {
+            Cause::VersionMismatch | Cause::Died | Cause::Dropped => {
+                self.again(writer, output, error);
+                (output.status != Status::Message.to_word()).then(|| failure(output))
+            }
+            _ => Some(error),
+        }
+    }
+
+    /// Tries again if that is harmless.
+    #[cold]
+    #[inline(never)]
+    fn again(&self, writer: &mut Writer, output: &mut CallOut, error: TransportError) {
         if error == TransportError::refused(Cause::VersionMismatch) {
             if let Some(hash) = self.agreed_hash(writer) {
                 writer.input.label = writer.input.label.with_hash(hash);
-                *output = self.attempt(writer);
+                self.attempt(writer, output);
             }
         } else if self.may_retry(writer, error) {
             let repeats = error.delivered && self.operation.class == Class::Recorded;
             if repeats {
                 writer.input.label = writer.input.label.with_flags(Flags::REPEAT);
             }
-            let again = self.attempt(writer);
+            let before = *output;
+            self.attempt(writer, output);
             // A server that has no record of the first attempt does not know
             // more than that attempt's error says.
             let unknown = Status::Error(TransportError::delivered(Cause::Dropped)).to_word();
-            if !repeats || again.status != unknown {
-                *output = again;
+            if repeats && output.status == unknown {
+                *output = before;
             }
-        }
-        if output.status != Status::Message.to_word() && !failure(output).delivered {
-            writer.discard();
         }
     }
 
@@ -409,7 +462,7 @@ impl<'a> Attempts<'a> {
     fn agreed_hash(&self, writer: &Writer) -> Option<u32> {
         let (connection, index) = (self.connection, self.index);
         let answerable = !self.flags.contains(Flags::OBJECT);
-        if writer.moves() || !answerable || self.operation.number == AGREE {
+        if writer.shape.moves() || !answerable || self.operation.number == AGREE {
             return None;
         }
         let asked = core::iter::once((index, self.operation));
@@ -424,7 +477,7 @@ impl<'a> Attempts<'a> {
     fn may_retry(&self, writer: &Writer, error: TransportError) -> bool {
         let passing = matches!(error.cause, Cause::Died | Cause::Dropped);
         let harmless = !error.delivered || self.operation.class != Class::Once;
-        let complete = !error.delivered || !writer.moves();
+        let complete = !error.delivered || !writer.shape.moves();
         passing && harmless && complete
     }
 }
@@ -472,10 +525,12 @@ pub(crate) fn ask<T: Wire, E: ErrorCode>(
         index: 0,
         flags: Flags::empty(),
     };
-    result(&call.send(&mut writer))
+    let mut output = failed(TransportError::refused(Cause::Cancelled));
+    call.end(&mut writer, None, &mut output);
+    result(&output)
 }
 
-impl<const PLAIN: bool> Sink for Call<'_, PLAIN> {
+impl Sink for Call<'_> {
     #[inline(always)]
     fn word(&mut self, word: u64) {
         self.writer.word(word);
@@ -484,9 +539,11 @@ impl<const PLAIN: bool> Sink for Call<'_, PLAIN> {
     fn words(&mut self, words: &[u64]) {
         self.writer.words(words);
     }
+    #[inline(always)]
     fn capability(&mut self, handle: Handle, copy: bool) {
         self.writer.capability(handle, copy);
     }
+    #[inline(always)]
     fn lease(&mut self, lease: LeaseDescriptor) {
         self.writer.lease(lease);
     }

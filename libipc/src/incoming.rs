@@ -36,7 +36,7 @@ pub trait Request<'r>: Source {
 pub(crate) fn keep<T, E>() -> Result<Reply<T, E>, Cause> {
     let request = Borrowed::<ReplyClient>::new(Handle::REQUEST);
     let kept = request.keep().map_err(|_| Cause::QuotaExceeded)?;
-    Ok(Reply::new(kept))
+    Ok(Reply::new(kept.into()))
 }
 
 /// A request with anything attached.

@@ -57,6 +57,7 @@ mod capability;
 pub mod client;
 mod error;
 mod incoming;
+mod kept;
 mod lease;
 mod message;
 mod plain;

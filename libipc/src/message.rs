@@ -40,13 +40,19 @@ pub(crate) fn failure(output: &CallOut) -> TransportError {
 /// A message being written, straight into what the system call takes.
 pub(crate) struct Writer {
     pub(crate) input: CallIn,
-    count: usize,
-    handles: [Handle; CAPABILITIES],
-    capabilities: usize,
-    copies: u64,
-    leases: usize,
+    pub(crate) shape: Shape,
+}
+
+/// What a message has.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Shape {
+    count: u16,
+    capabilities: u8,
+    /// Which of them are copied.
+    copies: u8,
+    leases: u8,
+    /// More than fits.
     overflow: bool,
-    buffer: Buffer,
 }
 
 impl Writer {
@@ -61,13 +67,7 @@ impl Writer {
                 deadline: FOREVER,
                 request: Handle::NULL,
             },
-            count: 0,
-            handles: [Handle::NULL; CAPABILITIES],
-            capabilities: 0,
-            copies: 0,
-            leases: 0,
-            overflow: false,
-            buffer: Buffer::current(),
+            shape: Shape::default(),
         }
     }
 
@@ -75,53 +75,63 @@ impl Writer {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.input.words = [0; WORDS];
-        self.count = 0;
-        self.capabilities = 0;
-        self.copies = 0;
-        self.leases = 0;
-        self.overflow = false;
+        self.shape = Shape::default();
     }
 
     /// Completes label and buffer. A message that outgrew its room is refused;
     /// none that its operation's table describes can.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<(), Cause> {
-        if self.overflow {
+        let shape = self.shape;
+        if shape.overflow {
             return Err(Cause::Malformed);
         }
-        if self.capabilities > 0 {
-            self.buffer.set(word::PASSING, self.copies);
+        if shape.capabilities > 0 {
+            Buffer::current().set(word::PASSING, shape.copies.into());
         }
-        let bytes = 8 * self.count.saturating_sub(WORDS);
         self.input.label = self
             .input
             .label
-            .with_bytes(bytes)
-            .with_capabilities(self.capabilities)
-            .with_leases(self.leases);
+            .with_bytes(8 * usize::from(shape.count).saturating_sub(WORDS))
+            .with_capabilities(shape.capabilities.into())
+            .with_leases(shape.leases.into());
         Ok(())
+    }
+}
+
+impl Shape {
+    /// How many words travel in registers.
+    #[inline(always)]
+    pub(crate) fn registers(self) -> usize {
+        usize::from(self.count).min(WORDS)
     }
 
     /// Whether everything travels in registers.
-    pub(crate) fn fits_registers(&self) -> bool {
-        self.count <= WORDS && self.capabilities == 0 && self.leases == 0
+    #[inline(always)]
+    pub(crate) fn fits_registers(self) -> bool {
+        usize::from(self.count) <= WORDS && self.capabilities == 0 && self.leases == 0
     }
 
     /// Whether it hands a capability over.
-    #[inline]
-    pub(crate) fn moves(&self) -> bool {
-        self.copies.count_ones() as usize != self.capabilities
+    #[inline(always)]
+    pub(crate) fn moves(self) -> bool {
+        u32::from(self.copies) != (1 << self.capabilities) - 1
     }
 
-    /// Deletes the capabilities that a message which never arrived would have
-    /// moved.
+    /// The handles that it moves, while it is in the buffer.
+    pub(crate) fn moved(self) -> impl Iterator<Item = Handle> {
+        let buffer = Buffer::current();
+        let moves = move |index: &usize| self.copies & 1 << index == 0;
+        let moved = (0..self.capabilities.into()).filter(moves);
+        moved.map(move |index| Handle(buffer.get(word::CAPABILITIES + index)))
+    }
+
+    /// Deletes the capabilities that a message would have moved which never arrived
+    /// and is still in the buffer.
     #[cold]
-    pub(crate) fn discard(&self) {
-        for (index, handle) in self.handles[..self.capabilities].iter().enumerate() {
-            if self.copies & 1 << index == 0 {
-                capability::delete(*handle);
-            }
-        }
+    #[inline(never)]
+    pub(crate) fn discard(self) {
+        self.moved().for_each(capability::delete);
     }
 }
 
@@ -156,61 +166,62 @@ impl Drop for Opened {
 impl Sink for Writer {
     #[inline(always)]
     fn word(&mut self, word: u64) {
-        if self.count < WORDS {
-            self.input.words[self.count] = word;
-        } else if self.count < MAX_WORDS {
-            self.buffer.set(word::BYTES + self.count - WORDS, word);
+        let index = usize::from(self.shape.count);
+        if index < WORDS {
+            self.input.words[index] = word;
+        } else if index < MAX_WORDS {
+            Buffer::current().set(word::BYTES + index - WORDS, word);
         } else {
-            self.overflow = true;
+            self.shape.overflow = true;
             return;
         }
-        self.count += 1;
+        self.shape.count += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn words(&mut self, words: &[u64]) {
-        if words.len() > MAX_WORDS - self.count {
-            self.overflow = true;
+        let start = usize::from(self.shape.count);
+        if words.len() > MAX_WORDS - start {
+            self.shape.overflow = true;
             return;
         }
-        let room = WORDS.saturating_sub(self.count).min(words.len());
-        let (first, rest) = words.split_at(room);
-        for (place, word) in self.input.words.iter_mut().skip(self.count).zip(first) {
+        let here = WORDS.saturating_sub(start).min(words.len());
+        let (first, rest) = words.split_at(here);
+        for (place, word) in self.input.words.iter_mut().skip(start).zip(first) {
             *place = *word;
         }
-        self.count += words.len();
         if !rest.is_empty() {
-            let place = self.count - rest.len() - WORDS;
-            self.buffer.write(word::BYTES + place, rest);
+            let place = start + here - WORDS;
+            Buffer::current().write(word::BYTES + place, rest);
         }
+        self.shape.count += words.len() as u16;
     }
 
+    #[inline(always)]
     fn capability(&mut self, handle: Handle, copy: bool) {
-        let index = self.capabilities;
+        let index = usize::from(self.shape.capabilities);
         if index == CAPABILITIES {
-            self.overflow = true;
+            self.shape.overflow = true;
             if !copy {
                 capability::delete(handle);
             }
             return;
         }
-        self.handles[index] = handle;
-        self.buffer.set(word::CAPABILITIES + index, handle.0);
-        self.copies |= u64::from(copy) << index;
-        self.capabilities += 1;
+        Buffer::current().set(word::CAPABILITIES + index, handle.0);
+        self.shape.copies |= u8::from(copy) << index;
+        self.shape.capabilities += 1;
     }
 
+    #[inline(always)]
     fn lease(&mut self, lease: LeaseDescriptor) {
-        if self.leases == LEASES {
-            self.overflow = true;
+        let index = usize::from(self.shape.leases);
+        if index == LEASES {
+            self.shape.overflow = true;
             return;
         }
-        let first = word::LEASE + 3 * self.leases;
         let fields = [lease.address, lease.length, lease.access];
-        for (offset, field) in fields.into_iter().enumerate() {
-            self.buffer.set(first + offset, field);
-        }
-        self.leases += 1;
+        Buffer::current().write(word::LEASE + 3 * index, &fields);
+        self.shape.leases += 1;
     }
 }
 
@@ -219,125 +230,168 @@ impl Sink for Writer {
 #[derive(Default)]
 pub(crate) struct Attached {
     handles: [Handle; CAPABILITIES],
-    next_handle: usize,
-    handle_count: usize,
     leases: [LeaseDescriptor; LEASES],
-    next_lease: usize,
-    lease_count: usize,
+    next_handle: u8,
+    handle_count: u8,
+    next_lease: u8,
+    lease_count: u8,
 }
 
 impl Attached {
     /// Notes what came with the message that arrived last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note(&mut self, label: Label) {
-        (self.next_handle, self.next_lease) = (0, 0);
-        self.handle_count = label.capabilities().min(CAPABILITIES);
-        self.lease_count = label.leases().min(LEASES);
-        if self.handle_count + self.lease_count > 0 {
-            self.read();
+        self.next_handle = 0;
+        self.handle_count = 0;
+        self.next_lease = 0;
+        self.lease_count = 0;
+        if label.0 & (Label::CAPABILITIES | Label::LEASES) != 0 {
+            self.read(label);
         }
     }
 
-    fn read(&mut self) {
+    #[inline(never)]
+    fn read(&mut self, label: Label) {
         let buffer = Buffer::current();
-        for (index, handle) in self.handles[..self.handle_count].iter_mut().enumerate() {
+        for (index, handle) in self
+            .handles
+            .iter_mut()
+            .take(label.capabilities())
+            .enumerate()
+        {
             *handle = Handle(buffer.get(word::CAPABILITIES + index));
+            self.handle_count += 1;
         }
-        for (index, lease) in self.leases[..self.lease_count].iter_mut().enumerate() {
-            let field = |offset| buffer.get(word::LEASE + 3 * index + offset);
-            *lease = LeaseDescriptor {
-                address: field(0),
-                length: field(1),
-                access: field(2),
-            };
+        for (index, lease) in self.leases.iter_mut().take(label.leases()).enumerate() {
+            *lease = buffer.lease(index);
+            self.lease_count += 1;
         }
+    }
+
+    /// The next handle that nobody took.
+    #[inline(always)]
+    fn handle(&mut self) -> Option<Handle> {
+        if self.next_handle == self.handle_count {
+            return None;
+        }
+        let handle = self.handles.get(usize::from(self.next_handle));
+        self.next_handle += 1;
+        handle.copied()
     }
 
     /// Deletes the capabilities that nobody took.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn discard(&mut self) {
-        while self.next_handle < self.handle_count {
-            self.next_handle += 1;
-            capability::delete(self.handles[self.next_handle - 1]);
+        if self.next_handle < self.handle_count {
+            self.delete_rest();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn delete_rest(&mut self) {
+        while let Some(handle) = self.handle() {
+            capability::delete(handle);
         }
     }
 }
 
 /// A message being read. Words are taken before the next call.
 pub(crate) struct Reader<'m> {
+    label: Label,
     words: &'m [u64; WORDS],
     next: usize,
-    count: usize,
     attached: &'m mut Attached,
-    buffer: Buffer,
 }
 
 impl<'m> Reader<'m> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         label: Label,
         words: &'m [u64; WORDS],
         attached: &'m mut Attached,
     ) -> Reader<'m> {
         Reader {
+            label,
             words,
             next: 0,
-            count: WORDS + (label.bytes() / 8).min(MAX_WORDS - WORDS),
             attached,
-            buffer: Buffer::current(),
         }
     }
+}
+
+/// Takes the word at `index` of a message.
+#[inline(always)]
+pub(crate) fn take_word(
+    label: Label,
+    words: &[u64; WORDS],
+    index: usize,
+) -> Result<u64, Malformed> {
+    match words.get(index) {
+        Some(word) => Ok(*word),
+        None if index < count(label) => Ok(Buffer::current().get(word::BYTES + index - WORDS)),
+        None => Err(Malformed),
+    }
+}
+
+/// Takes the words from `index` on.
+#[inline(always)]
+pub(crate) fn take_words(
+    label: Label,
+    words: &[u64; WORDS],
+    index: usize,
+    into: &mut [u64],
+) -> Result<(), Malformed> {
+    let end = index + into.len();
+    if end > WORDS && end > count(label) {
+        return Err(Malformed);
+    }
+    let here = WORDS.saturating_sub(index).min(into.len());
+    let (first, rest) = into.split_at_mut(here);
+    for (place, word) in first.iter_mut().zip(words.iter().skip(index)) {
+        *place = *word;
+    }
+    if !rest.is_empty() {
+        Buffer::current().read(word::BYTES + index + here - WORDS, rest);
+    }
+    Ok(())
+}
+
+/// How many words a message has.
+#[inline(always)]
+fn count(label: Label) -> usize {
+    WORDS + (label.bytes() / 8).min(MAX_WORDS - WORDS)
 }
 
 impl Source for Reader<'_> {
     #[inline(always)]
     fn word(&mut self) -> Result<u64, Malformed> {
-        if self.next == self.count {
-            return Err(Malformed);
-        }
-        let index = self.next;
+        let word = take_word(self.label, self.words, self.next)?;
         self.next += 1;
-        Ok(if index < WORDS {
-            self.words[index]
-        } else {
-            self.buffer.get(word::BYTES + index - WORDS)
-        })
+        Ok(word)
     }
 
-    #[inline]
+    #[inline(always)]
     fn words(&mut self, into: &mut [u64]) -> Result<(), Malformed> {
-        if into.len() > self.count - self.next {
-            return Err(Malformed);
-        }
-        let here = WORDS.saturating_sub(self.next).min(into.len());
-        let (first, rest) = into.split_at_mut(here);
-        for (word, place) in first.iter_mut().zip(self.words.iter().skip(self.next)) {
-            *word = *place;
-        }
-        self.next += here + rest.len();
-        if !rest.is_empty() {
-            let place = self.next - rest.len() - WORDS;
-            self.buffer.read(word::BYTES + place, rest);
-        }
+        take_words(self.label, self.words, self.next, into)?;
+        self.next += into.len();
         Ok(())
     }
 
+    #[inline(always)]
     fn capability(&mut self) -> Result<Handle, Malformed> {
-        let attached = &mut *self.attached;
-        if attached.next_handle == attached.handle_count {
-            return Err(Malformed);
-        }
-        attached.next_handle += 1;
-        Ok(attached.handles[attached.next_handle - 1])
+        self.attached.handle().ok_or(Malformed)
     }
 
+    #[inline(always)]
     fn lease(&mut self) -> Result<(usize, LeaseDescriptor), Malformed> {
         let attached = &mut *self.attached;
         if attached.next_lease == attached.lease_count {
             return Err(Malformed);
         }
+        let index = usize::from(attached.next_lease);
         attached.next_lease += 1;
-        let index = attached.next_lease - 1;
-        Ok((index, attached.leases[index]))
+        let lease = attached.leases.get(index).ok_or(Malformed)?;
+        Ok((index, *lease))
     }
 }

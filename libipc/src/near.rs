@@ -260,9 +260,9 @@ impl<D: Dispatch + Send + ?Sized> Gate for NearGate<D> {
         }
         let mut attached = Attached::default();
         attached.note(call.label());
-        let mut incoming = Incoming::near(call, &mut attached);
+        let incoming = Incoming::near(call, &mut attached);
         let mut outgoing = Outgoing(Writer::new(Handle::NULL, Label(0)));
-        if server::run(inside.server(), call.label(), &mut incoming, &mut outgoing) {
+        if server::run(inside.server(), call.label(), incoming, &mut outgoing) {
             let label = outgoing.0.input.label;
             match Cause::from_bits(label.operation()) {
                 // As the kernel does with a message that was not understood.

@@ -1,110 +1,156 @@
-//! Messages that fit in registers and carry nothing: all that is known about them
-//! when they compile is used then, and what is left is a few moves around the
-//! system call.
+//! The common way of a message: all that is known about it when it compiles is used
+//! then, and what is left is a few moves around the system call. What passes no
+//! capabilities, is not recorded and flagged as nothing out of the ordinary is served
+//! here.
 
 use crate::{
     FOREVER, arch,
+    buffer::Buffer,
+    capability,
     handle::Handle,
     incoming::{self, Request},
     label::{Flags, Label},
     lease::{Lease, LeaseMut},
-    message_buffer::LeaseDescriptor,
+    message::{self, Writer},
+    message_buffer::{LeaseDescriptor, word},
+    operation::Operation,
     registers::{CallIn, CallOut, WORDS},
-    server::{Dispatch, LeaseId, Outcome, Reply},
+    server::{Dispatch, LeaseId, Outcome, Outgoing, Reply},
     status::{Cause, Status},
-    wire::{Malformed, Sink, Source},
+    wire::{Malformed, Source},
 };
 
-/// The words of a message, being written.
-#[derive(Default)]
-pub(crate) struct Words {
-    words: [u64; WORDS],
-    count: usize,
-    /// Something does not fit.
-    overflow: bool,
-}
-
-impl Sink for Words {
-    #[inline(always)]
-    fn word(&mut self, word: u64) {
-        if self.count < WORDS {
-            self.words[self.count] = word;
-            self.count += 1;
-        } else {
-            self.overflow = true;
-        }
-    }
-    #[inline(always)]
-    fn capability(&mut self, _: Handle, _: bool) {
-        self.overflow = true;
-    }
-    #[inline(always)]
-    fn lease(&mut self, _: LeaseDescriptor) {
-        self.overflow = true;
-    }
-}
-
-/// The words of a message, being read.
+/// A message that has just arrived: nothing has been called since, so what is not
+/// in registers is still in the buffer.
 pub(crate) struct Taken<'m> {
     words: &'m [u64; WORDS],
+    label: Label,
     next: usize,
+    capabilities: usize,
+    next_capability: usize,
+    next_lease: usize,
 }
 
 impl<'m> Taken<'m> {
+    /// One with so many capabilities.
     #[inline(always)]
-    pub(crate) fn new(words: &'m [u64; WORDS]) -> Taken<'m> {
-        Taken { words, next: 0 }
+    pub(crate) fn new(label: Label, words: &'m [u64; WORDS], capabilities: usize) -> Taken<'m> {
+        Taken {
+            words,
+            label,
+            next: 0,
+            capabilities,
+            next_capability: 0,
+            next_lease: 0,
+        }
+    }
+
+    /// Deletes the capabilities that nobody took.
+    #[inline(always)]
+    pub(crate) fn discard(&mut self) {
+        while let Ok(handle) = self.capability() {
+            capability::delete(handle);
+        }
+    }
+
+    #[inline(always)]
+    fn far_lease(
+        &mut self,
+        allowed: impl Fn(LeaseDescriptor) -> bool,
+    ) -> Result<(usize, usize), Malformed> {
+        let (index, descriptor) = self.lease()?;
+        let length = usize::try_from(descriptor.length).map_err(|_| Malformed)?;
+        if allowed(descriptor) {
+            Ok((index, length))
+        } else {
+            Err(Malformed)
+        }
     }
 }
 
 impl Source for Taken<'_> {
     #[inline(always)]
     fn word(&mut self) -> Result<u64, Malformed> {
-        let word = self.words.get(self.next).copied();
+        let word = message::take_word(self.label, self.words, self.next)?;
         self.next += 1;
-        word.ok_or(Malformed)
+        Ok(word)
     }
+
+    #[inline(always)]
+    fn words(&mut self, into: &mut [u64]) -> Result<(), Malformed> {
+        message::take_words(self.label, self.words, self.next, into)?;
+        self.next += into.len();
+        Ok(())
+    }
+
     #[inline(always)]
     fn capability(&mut self) -> Result<Handle, Malformed> {
-        Err(Malformed)
+        let index = self.next_capability;
+        if index == self.capabilities {
+            return Err(Malformed);
+        }
+        self.next_capability += 1;
+        Ok(Handle(Buffer::current().get(word::CAPABILITIES + index)))
     }
+
     #[inline(always)]
     fn lease(&mut self) -> Result<(usize, LeaseDescriptor), Malformed> {
-        Err(Malformed)
+        let index = self.next_lease;
+        if index >= self.label.leases() {
+            return Err(Malformed);
+        }
+        self.next_lease += 1;
+        Ok((index, Buffer::current().lease(index)))
     }
 }
 
 impl<'r> Request<'r> for Taken<'_> {
     #[inline(always)]
     fn take_lease(&mut self) -> Result<Lease<'r>, Malformed> {
-        Err(Malformed)
+        let (index, length) = self.far_lease(Lease::allowed)?;
+        Ok(Lease::far(Handle::REQUEST, index, length))
     }
     #[inline(always)]
     fn take_lease_mut(&mut self) -> Result<LeaseMut<'r>, Malformed> {
-        Err(Malformed)
+        let (index, length) = self.far_lease(LeaseMut::allowed)?;
+        Ok(LeaseMut::far(Handle::REQUEST, index, length))
     }
     #[inline(always)]
-    fn lease_id(&mut self, _: bool) -> Result<LeaseId, Malformed> {
-        Err(Malformed)
+    fn lease_id(&mut self, writable: bool) -> Result<LeaseId, Malformed> {
+        let allowed = |descriptor| {
+            if writable {
+                LeaseMut::allowed(descriptor)
+            } else {
+                Lease::allowed(descriptor)
+            }
+        };
+        let (index, length) = self.far_lease(allowed)?;
+        Ok(LeaseId::new(index, length, writable))
     }
     fn defer<T, E>(&mut self) -> Result<Reply<T, E>, Cause> {
         incoming::keep()
     }
 }
 
-/// Whether an output is a message that carries nothing but registers.
+/// Whether an output is the result of the operation.
 #[inline(always)]
-pub(crate) fn is_plain(output: &CallOut) -> bool {
-    output.status == Status::Message.to_word() && output.label.0 & Label::MIDDLE == 0
+pub(crate) fn is_result(output: &CallOut, operation: &Operation) -> bool {
+    let may_be_longer = usize::from(operation.reply_words) > WORDS;
+    let ignored = if may_be_longer { Label::BYTES } else { 0 };
+    let capabilities = operation.reply_capabilities.into();
+    let expected = Label::call(Label::OK, 0).with_capabilities(capabilities);
+    let label = u64::from(output.label.0 as u32) & !ignored;
+    output.status == Status::Message.to_word() && label == expected.0
 }
 
 /// A copy for what is out of the ordinary, so that the original need not be in
 /// memory.
-#[cold]
 #[inline(always)]
-fn apart(output: &CallOut) -> CallOut {
+pub(crate) fn apart(output: &CallOut) -> CallOut {
+    // Word by word, so that no call of `memcpy` is made of it.
+    let [a, b, c, d, e, f, g, h] = output.words;
     CallOut {
-        words: core::array::from_fn(|index| output.words[index]),
+        words: [a, b, c, d, e, f, g, h],
         ..*output
     }
 }
@@ -115,35 +161,55 @@ fn apart(output: &CallOut) -> CallOut {
 pub(crate) fn serve<D: Dispatch + ?Sized>(first: &CallIn, server: &mut D) -> CallOut {
     let handle = first.handle;
     let mut output = arch::trap(first);
+    const ANSWER: Flags = Flags::RECEIVE.union(Flags::REPLY);
     loop {
-        let plain = const { D::INTERFACE.plain() };
-        let number = output.label.operation();
-        let is_here = plain[usize::from(number) / 64] >> (number % 64) & 1 != 0;
-        if !is_plain(&output) || !is_here || output.label.hash() != D::INTERFACE.hash {
+        let recorded = const { D::INTERFACE.recorded() };
+        let label = output.label;
+        let number = label.operation();
+        let is_recorded = recorded[usize::from(number) / 64] >> (number % 64) & 1 != 0;
+        // No capability, no flag, and this very interface.
+        let rest = label.0 & !(0xff | Label::BYTES | Label::LEASES);
+        let expected = Label::call(0, D::INTERFACE.hash).0;
+        if output.status != Status::Message.to_word() || is_recorded || rest != expected {
             return apart(&output);
         }
-        let mut answer = Words::default();
-        let result = server.dispatch(number, &mut Taken::new(&output.words), &mut answer);
-        const ANSWER: Flags = Flags::RECEIVE.union(Flags::REPLY);
-        let nothing = [0; WORDS];
-        let (flags, operation, words) = match result {
-            Ok(Outcome::Answered(Ok(()))) if !answer.overflow => (ANSWER, Label::OK, answer.words),
-            Ok(Outcome::Answered(Err(code))) => {
-                let mut words = nothing;
-                words[0] = code;
-                (ANSWER, Label::SERVER_ERROR, words)
+        let mut answer = Outgoing(Writer::new(handle, Label::control(ANSWER, Label::OK)));
+        let mut request = Taken::new(label, &output.words, 0);
+        let result = server.dispatch(number, &mut request, &mut answer);
+        let answer = &mut answer.0;
+        let mut words = [0; WORDS];
+        let label = match result {
+            Ok(Outcome::Answered(Ok(()))) => {
+                if answer.finish().is_err() {
+                    // Its type says that it is shorter than it is.
+                    answer.shape.discard();
+                    Label::control(ANSWER, Cause::Malformed as u8)
+                } else if answer.shape.moves() {
+                    // Whether capabilities arrived must be known.
+                    answer.input.label = answer.input.label.with_flags(Flags::REPLY);
+                    answer.input.handle = Handle::NULL;
+                    if arch::trap(&answer.input).status != Status::Message.to_word() {
+                        answer.shape.discard();
+                    }
+                    Label::control(Flags::RECEIVE, 0)
+                } else {
+                    words = answer.input.words;
+                    answer.input.label
+                }
             }
-            // A value whose type says that it is shorter than it is.
-            Ok(Outcome::Answered(Ok(()))) => (ANSWER, Cause::Malformed as u8, nothing),
+            Ok(Outcome::Answered(Err(code))) => {
+                words[0] = code;
+                Label::control(ANSWER, Label::SERVER_ERROR)
+            }
             Err(cause @ (Cause::Malformed | Cause::VersionMismatch)) => {
-                (ANSWER, cause as u8, nothing)
+                Label::control(ANSWER, cause as u8)
             }
             // It is answered later, or as `Dropped` now.
-            Ok(Outcome::Deferred) | Err(_) => (Flags::RECEIVE, 0, nothing),
+            Ok(Outcome::Deferred) | Err(_) => Label::control(Flags::RECEIVE, 0),
         };
         output = arch::trap(&CallIn {
             handle,
-            label: Label::control(flags, operation),
+            label,
             words,
             deadline: FOREVER,
             request: Handle::NULL,

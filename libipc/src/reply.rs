@@ -1,13 +1,16 @@
 //! An answer owed: what a deferred operation gets instead of returning.
 
 use crate::{
+    arch,
     capability::Capability,
+    client::Borrowed,
     handle::Handle,
-    label::Label,
+    label::{Flags, Label},
     lease::{Lease, LeaseFault, LeaseMut},
     message::Writer,
     objects::ReplyClient,
     operation, server,
+    status::Status,
     wire::{ErrorCode, Wire},
 };
 use core::{fmt, marker::PhantomData};
@@ -15,7 +18,7 @@ use core::{fmt, marker::PhantomData};
 /// The duty to answer one request with a `T` or an `E`, from any place and at
 /// any time. Dropping it answers `Dropped`.
 pub struct Reply<T, E> {
-    kept: ReplyClient,
+    kept: Capability,
     result: PhantomData<fn(T, E)>,
 }
 
@@ -48,7 +51,7 @@ impl LeaseId {
 }
 
 impl<T, E> Reply<T, E> {
-    pub(crate) fn new(kept: ReplyClient) -> Reply<T, E> {
+    pub(crate) fn new(kept: Capability) -> Reply<T, E> {
         Reply {
             kept,
             result: PhantomData,
@@ -57,12 +60,13 @@ impl<T, E> Reply<T, E> {
 
     /// Whether the caller has stopped waiting.
     pub fn cancelled(&self) -> bool {
-        self.kept.cancelled().unwrap_or(true)
+        let kept = Borrowed::<ReplyClient>::new(self.kept.handle());
+        kept.cancelled().unwrap_or(true)
     }
 
     /// A lease of the request, to read.
     pub fn lease(&self, id: LeaseId) -> Lease<'_> {
-        Lease::far(self.kept.as_ref().handle(), id.index, id.length)
+        Lease::far(self.kept.handle(), id.index, id.length)
     }
 
     /// A lease of the request, to write. `LeaseFault` for one that was only
@@ -71,7 +75,7 @@ impl<T, E> Reply<T, E> {
         if !id.writable {
             return Err(LeaseFault);
         }
-        let request = self.kept.as_ref().handle();
+        let request = self.kept.handle();
         Ok(LeaseMut::far(request, id.index, id.length))
     }
 }
@@ -82,23 +86,22 @@ impl<T: Wire, E: ErrorCode> Reply<T, E> {
         let mut writer = Writer::new(Handle::NULL, Label(0));
         let result = operation::outcome(result, &mut writer);
         server::complete(&mut writer, result);
-        let kept = Capability::from(self.kept);
-        match server::reply(&mut writer, kept.handle()) {
-            Ok(()) => {
-                // The kernel took the capability with the answer.
-                kept.into_handle();
-                true
-            }
-            Err(_) => {
-                writer.discard();
-                false
-            }
+        let kept = self.kept;
+        writer.input.label = writer.input.label.with_flags(Flags::REPLY);
+        writer.input.request = kept.handle();
+        if arch::trap(&writer.input).status == Status::Message.to_word() {
+            // The kernel took the capability with the answer.
+            kept.into_handle();
+            true
+        } else {
+            writer.shape.discard();
+            false
         }
     }
 }
 
 impl<T, E> fmt::Debug for Reply<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reply({:?})", self.kept.as_ref().handle())
+        write!(f, "Reply({:?})", self.kept.handle())
     }
 }

@@ -83,9 +83,11 @@ impl Sink for Outgoing {
     fn words(&mut self, words: &[u64]) {
         self.0.words(words);
     }
+    #[inline(always)]
     fn capability(&mut self, handle: Handle, copy: bool) {
         self.0.capability(handle, copy);
     }
+    #[inline(always)]
     fn lease(&mut self, lease: LeaseDescriptor) {
         self.0.lease(lease);
     }
@@ -111,13 +113,13 @@ pub trait Dispatch {
 pub(crate) fn run<D: Dispatch + ?Sized>(
     server: &mut D,
     label: Label,
-    request: &mut Incoming<'_>,
+    mut request: Incoming<'_>,
     reply: &mut Outgoing,
 ) -> bool {
     let result = if D::INTERFACE.accepts(label.hash()) {
-        server.dispatch(label.operation(), request, reply)
+        server.dispatch(label.operation(), &mut request, reply)
     } else if asks(&D::INTERFACE, label) {
-        agreement::answer(&D::INTERFACE, request, reply).map(|()| Outcome::Answered(Ok(())))
+        agreement::answer(&D::INTERFACE, request, reply)
     } else {
         Err(Cause::VersionMismatch)
     };
@@ -148,13 +150,13 @@ fn is_idempotent(interface: &Interface, label: Label) -> bool {
 }
 
 /// Completes a reply whose result is in the writer, or which is this error.
-#[inline]
+#[inline(always)]
 pub(crate) fn complete(writer: &mut Writer, result: Result<(), u64>) {
     writer.input.label = Label::control(Flags::empty(), Label::OK);
     match result {
         Ok(()) => {
             if let Err(cause) = writer.finish() {
-                writer.discard();
+                writer.shape.discard();
                 refuse(writer, cause);
             }
         }
@@ -266,6 +268,7 @@ impl<'e> Receiver<'e> {
     }
 
     /// The system call to wait with.
+    #[inline]
     fn begin(&mut self, deadline: Instant) -> &CallIn {
         self.attached.discard();
         let input = &mut self.answer.0.input;
@@ -283,6 +286,7 @@ impl<'e> Receiver<'e> {
     }
 
     /// What has arrived.
+    #[inline]
     fn event(&mut self) -> Result<Event<'_, 'e>, TransportError> {
         match Status::from_word(self.message.status) {
             Some(Status::Message) => {
@@ -291,19 +295,35 @@ impl<'e> Receiver<'e> {
             }
             Some(Status::Signals) => Ok(Event::Signals(self.message.words[0])),
             Some(Status::Closed) => {
-                self.records().closed(self.message.badge);
+                self.forget_session();
                 Ok(Event::Closed(self.message.badge))
             }
             _ => Err(failure(&self.message)),
         }
     }
 
+    /// The session of the last event has ended.
+    #[cold]
+    #[inline(never)]
+    fn forget_session(&self) {
+        self.records().closed(self.message.badge);
+    }
+
     /// Sends an answer that still waits here, for a server that goes on to do
     /// something long.
     pub fn flush(&mut self) {
-        if core::mem::take(&mut self.pending) && reply(&mut self.answer.0, Handle::NULL).is_err() {
+        if core::mem::take(&mut self.pending) {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let input = &mut self.answer.0.input;
+        input.label = input.label.with_flags(Flags::REPLY);
+        input.handle = Handle::NULL;
+        if arch::trap(input).status != Status::Message.to_word() {
             // The caller no longer waits: what it was to get is still here.
-            self.answer.0.discard();
+            self.answer.0.shape.discard();
         }
     }
 }
@@ -318,19 +338,6 @@ impl Drop for Receiver<'_> {
 impl fmt::Debug for Receiver<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Receiver({:?})", self.endpoint.as_ref().handle())
-    }
-}
-
-/// Answers a request: the implicit one, or one that was kept.
-pub(crate) fn reply(writer: &mut Writer, kept: Handle) -> Result<(), TransportError> {
-    let input = &mut writer.input;
-    input.label = input.label.with_flags(Flags::REPLY);
-    (input.handle, input.request) = (Handle::NULL, kept);
-    let output = arch::trap(input);
-    if output.status == Status::Message.to_word() {
-        Ok(())
-    } else {
-        Err(failure(&output))
     }
 }
 
@@ -367,7 +374,7 @@ impl Message<'_, '_> {
     /// waits, or at once if it carries more than registers hold.
     pub fn dispatch<D: Dispatch + ?Sized>(mut self, server: &mut D) {
         self.run(server);
-        if !self.receiver.answer.0.fits_registers() {
+        if !self.receiver.answer.0.shape.fits_registers() {
             self.receiver.flush();
         }
     }
@@ -376,7 +383,7 @@ impl Message<'_, '_> {
     /// whether they arrived must be known.
     fn dispatch_then_wait<D: Dispatch + ?Sized>(mut self, server: &mut D) {
         self.run(server);
-        if self.receiver.answer.0.moves() {
+        if self.receiver.answer.0.shape.moves() {
             self.receiver.flush();
         }
     }
@@ -398,6 +405,7 @@ impl Message<'_, '_> {
     }
 
     /// Runs an operation unless it did already.
+    #[inline(never)]
     fn run_recorded<D: Dispatch + ?Sized>(&mut self, server: &mut D) {
         let (badge, id) = (self.badge(), self.request_id());
         let receiver = &mut *self.receiver;
@@ -430,9 +438,9 @@ impl Message<'_, '_> {
         let receiver = &mut *self.receiver;
         let label = receiver.message.label;
         let words = &receiver.message.words;
-        let mut incoming = Incoming::far(label, words, &mut receiver.attached);
+        let incoming = Incoming::far(label, words, &mut receiver.attached);
         receiver.answer.0.clear();
-        receiver.pending = run(server, label, &mut incoming, &mut receiver.answer);
+        receiver.pending = run(server, label, incoming, &mut receiver.answer);
     }
 
     /// Answers that the operation or interface is not known here.

@@ -9,7 +9,9 @@ use crate::{
 };
 use core::{ops::Add, time::Duration};
 
-const NANOSECONDS: u128 = 1_000_000_000;
+/// In a second. Times the frequency of the counter, which has at most 32 bits, that is
+/// no more than a word.
+const NANOSECONDS: u64 = 1_000_000_000;
 
 /// A point in time, in ticks of the counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,14 +70,16 @@ impl Add<Duration> for Instant {
 /// A number of ticks as a duration.
 pub fn from_ticks(ticks: u64) -> Duration {
     let frequency = start::frequency();
-    let rest = u128::from(ticks % frequency) * NANOSECONDS / u128::from(frequency);
+    let rest = (ticks % frequency).saturating_mul(NANOSECONDS) / frequency;
     Duration::new(ticks / frequency, rest as u32)
 }
 
 /// A duration in ticks, rounded up; the greatest number if there are too many.
 pub fn to_ticks(duration: Duration) -> u64 {
-    let ticks = (duration.as_nanos() * u128::from(start::frequency())).div_ceil(NANOSECONDS);
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+    let frequency = start::frequency();
+    let rest = u64::from(duration.subsec_nanos()).saturating_mul(frequency);
+    let whole = duration.as_secs().saturating_mul(frequency);
+    whole.saturating_add(rest.div_ceil(NANOSECONDS))
 }
 
 /// Waits.

@@ -41,6 +41,15 @@ impl Label {
     /// All fields between operation and hash.
     pub const MIDDLE: u64 = 0xffff_ff00;
 
+    /// What says how many bytes there are.
+    pub const BYTES: u64 = 0x1fff << 8;
+
+    /// What says how many capabilities there are.
+    pub const CAPABILITIES: u64 = 7 << 21;
+
+    /// What says how many leases there are.
+    pub const LEASES: u64 = 7 << 24;
+
     /// In a reply: the operation succeeded.
     pub const OK: u8 = 0;
     /// In a reply: the server refused, with its code in word 0.
@@ -58,17 +67,17 @@ impl Label {
 
     /// Sets the number of bytes in the message buffer (13 bits).
     pub const fn with_bytes(self, bytes: usize) -> Label {
-        Label(self.0 & !(0x1fff << 8) | (bytes as u64 & 0x1fff) << 8)
+        Label(self.0 & !Self::BYTES | (bytes as u64 & 0x1fff) << 8)
     }
 
     /// Sets the number of capabilities carried (3 bits).
     pub const fn with_capabilities(self, count: usize) -> Label {
-        Label(self.0 & !(7 << 21) | (count as u64 & 7) << 21)
+        Label(self.0 & !Self::CAPABILITIES | (count as u64 & 7) << 21)
     }
 
     /// Sets the number of leases (3 bits).
     pub const fn with_leases(self, count: usize) -> Label {
-        Label(self.0 & !(7 << 24) | (count as u64 & 7) << 24)
+        Label(self.0 & !Self::LEASES | (count as u64 & 7) << 24)
     }
 
     /// Sets the flags.

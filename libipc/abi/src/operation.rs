@@ -3,7 +3,6 @@
 
 use crate::{
     buffer,
-    registers::WORDS,
     wire::{ErrorCode, Sink, Wire},
 };
 
@@ -41,15 +40,6 @@ pub struct Operation {
     pub deferred: bool,
     /// Hash of name, number, class, arguments and result.
     pub hash: u32,
-}
-
-impl Operation {
-    /// Whether request and reply fit in registers, with nothing attached.
-    #[inline(always)]
-    pub const fn fits_registers(&self) -> bool {
-        let words = self.request_words as usize <= WORDS && self.reply_words as usize <= WORDS;
-        words && self.request_capabilities == 0 && self.reply_capabilities == 0 && self.leases == 0
-    }
 }
 
 /// Number of the operation that every server answers before any other: do these
@@ -95,20 +85,10 @@ impl Interface {
 
     /// The numbers of the recorded operations, as a set of bits.
     pub const fn recorded(&self) -> [u64; 4] {
-        self.numbers(true)
-    }
-
-    /// The numbers of the operations that fit in registers and are not recorded.
-    pub const fn plain(&self) -> [u64; 4] {
-        self.numbers(false)
-    }
-
-    const fn numbers(&self, recorded: bool) -> [u64; 4] {
         let (mut set, mut index) = ([0; 4], 0);
         while index < self.operations.len() {
             let operation = &self.operations[index];
-            let is_recorded = matches!(operation.class, Class::Recorded);
-            if is_recorded == recorded && (recorded || operation.fits_registers()) {
+            if matches!(operation.class, Class::Recorded) {
                 set[operation.number as usize / 64] |= 1 << (operation.number % 64);
             }
             index += 1;

@@ -131,8 +131,14 @@ macro_rules! integers {
                 let mut words = [0; N];
                 source.words(&mut words)?;
                 let values = words.map(|word| word as $type);
-                let all = words.iter().zip(&values).all(|(word, value)| *value as u64 == *word);
-                if all { Ok(values) } else { Err(Malformed) }
+                // Each word is a value of a type as wide as it is.
+                let wide = size_of::<$type>() == size_of::<u64>();
+                let mut pairs = words.iter().zip(&values);
+                if wide || pairs.all(|(word, value)| *value as u64 == *word) {
+                    Ok(values)
+                } else {
+                    Err(Malformed)
+                }
             }
         }
     )*};

@@ -26,24 +26,26 @@ memmove:
     stp     x10, x11, [x3, #-16]
     subs    x2, x2, #64
     b.hs    1b
+    ands    x2, x2, #63
+    b.eq    4f
 2:  tbz     x2, #5, 3f
     ldp     x4, x5, [x1], #32
     ldp     x6, x7, [x1, #-16]
     stp     x4, x5, [x3], #32
     stp     x6, x7, [x3, #-16]
-3:  tbz     x2, #4, 4f
+3:  tbz     x2, #4, 0f
     ldp     x4, x5, [x1], #16
     stp     x4, x5, [x3], #16
-4:  tbz     x2, #3, 4f
+0:  tbz     x2, #3, 0f
     ldr     x4, [x1], #8
     str     x4, [x3], #8
-4:  tbz     x2, #2, 4f
+0:  tbz     x2, #2, 0f
     ldr     w4, [x1], #4
     str     w4, [x3], #4
-4:  tbz     x2, #1, 4f
+0:  tbz     x2, #1, 0f
     ldrh    w4, [x1], #2
     strh    w4, [x3], #2
-4:  tbz     x2, #0, 4f
+0:  tbz     x2, #0, 4f
     ldrb    w4, [x1]
     strb    w4, [x3]
 4:  ret
@@ -130,6 +132,8 @@ memset:
     stp     x1, x1, [x3, #-16]
     subs    x2, x2, #64
     b.hs    4b
+    ands    x2, x2, #63
+    b.eq    8f
 5:  tbz     x2, #5, 6f
     stp     x1, x1, [x3], #32
     stp     x1, x1, [x3, #-16]
@@ -141,9 +145,9 @@ memset:
     str     w1, [x3], #4
 7:  tbz     x2, #1, 7f
     strh    w1, [x3], #2
-7:  tbz     x2, #0, 7f
+7:  tbz     x2, #0, 8f
     strb    w1, [x3]
-7:  ret
+8:  ret
     .size   memset, . - memset
 
     .text

@@ -1,5 +1,6 @@
 //! libipc on the host, over the fake kernel.
 
+mod again;
 mod agreement;
 mod common;
 mod ipc;

@@ -5,7 +5,7 @@ use crate::{
     model::{Interface, Kind, Operation},
     server::{client_name, local, many_arguments},
 };
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 /// Emits the client. `linked` says that the trait is there to be linked to.
@@ -22,11 +22,17 @@ pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
         .attributes
         .iter()
         .filter(|a| a.path().is_ident("doc"));
+    // How their calls begin.
+    let start = match (linked, interface.object) {
+        (true, false) => "new",
+        (false, false) => "kernel",
+        (_, true) => "object",
+    };
     let methods = interface
         .operations
         .iter()
         .enumerate()
-        .map(|(index, operation)| method(index, operation, interface.object, &root));
+        .map(|(index, operation)| method(index, operation, start, &root));
     // The kernel and its callers are of one build.
     let agreement = linked.then(|| {
         quote! {
@@ -115,7 +121,7 @@ pub(crate) fn emit(interface: &Interface, linked: bool) -> TokenStream {
     }
 }
 
-fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream) -> TokenStream {
+fn method(index: usize, operation: &Operation, start: &str, root: &TokenStream) -> TokenStream {
     let (attributes, name) = (&operation.attributes, &operation.name);
     let (ok, error) = (&operation.ok, &operation.error);
     let many = many_arguments(operation);
@@ -143,19 +149,14 @@ fn method(index: usize, operation: &Operation, object: bool, root: &TokenStream)
             }
         }
     }
-    let plain = quote!({ INTERFACE.operations[#index].fits_registers() });
-    let start = if object {
-        quote!(#root::client::Call::<#plain>::object(&self.0, &INTERFACE, #index))
-    } else {
-        quote!(#root::client::Call::<#plain>::new(&self.0, &INTERFACE, #index))
-    };
+    let start = Ident::new(start, Span::call_site());
     quote! {
         #(#attributes)* #many
         #[inline]
         pub #unsafety fn #name(
             &self, #(#parameters),*
         ) -> Result<#ok, #root::CallError<#error>> {
-            let mut #call = #start;
+            let mut #call = #root::client::Call::#start(&self.0, &INTERFACE, #index);
             #(#puts)*
             #call.finish()
         }

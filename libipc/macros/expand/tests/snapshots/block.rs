@@ -181,9 +181,7 @@ impl BlockClient {
     /// Size in sectors of 512 bytes.
     #[inline]
     pub fn capacity(&self) -> Result<u64, ::libipc::CallError<BlockError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[0usize].fits_registers() },
-        >::new(&self.0, &INTERFACE, 0usize);
+        let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 0usize);
         call.finish()
     }
     /// Fills `into` from `sector` on.
@@ -193,9 +191,7 @@ impl BlockClient {
         sector: u64,
         into: impl ::libipc::LendMut,
     ) -> Result<(), ::libipc::CallError<BlockError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[1usize].fits_registers() },
-        >::new(&self.0, &INTERFACE, 1usize);
+        let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 1usize);
         ::libipc::wire::Wire::put(sector, &mut call);
         call.lend_mut(into);
         call.finish()
@@ -207,9 +203,7 @@ impl BlockClient {
         sector: u64,
         from: impl ::libipc::Lend,
     ) -> Result<(), ::libipc::CallError<BlockError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[2usize].fits_registers() },
-        >::new(&self.0, &INTERFACE, 2usize);
+        let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 2usize);
         ::libipc::wire::Wire::put(sector, &mut call);
         call.lend(from);
         call.finish()
@@ -221,9 +215,7 @@ impl BlockClient {
         mine: EndpointClient,
         other: &EndpointClient,
     ) -> Result<u32, ::libipc::CallError<BlockError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[3usize].fits_registers() },
-        >::new(&self.0, &INTERFACE, 3usize);
+        let mut call = ::libipc::client::Call::new(&self.0, &INTERFACE, 3usize);
         ::libipc::wire::Wire::put(mine, &mut call);
         call.copy(other);
         call.finish()

@@ -76,9 +76,7 @@ impl LampClient {
         brightness: u8,
         owner: &LampClient,
     ) -> Result<LampClient, ::libipc::CallError<LampError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[0usize].fits_registers() },
-        >::object(&self.0, &INTERFACE, 0usize);
+        let mut call = ::libipc::client::Call::object(&self.0, &INTERFACE, 0usize);
         ::libipc::wire::Wire::put(brightness, &mut call);
         call.copy(owner);
         call.finish()
@@ -93,9 +91,7 @@ impl LampClient {
         &self,
         address: u64,
     ) -> Result<(), ::libipc::CallError<LampError>> {
-        let mut call = ::libipc::client::Call::<
-            { INTERFACE.operations[1usize].fits_registers() },
-        >::object(&self.0, &INTERFACE, 1usize);
+        let mut call = ::libipc::client::Call::object(&self.0, &INTERFACE, 1usize);
         ::libipc::wire::Wire::put(address, &mut call);
         call.finish()
     }
