@@ -251,6 +251,11 @@ pub struct Bench {
     /// List each instruction that was executed, with how often and where it comes from
     #[arg(long, requires = "trace")]
     pub instructions: bool,
+    /// Measure calls to a server on another core, and of 1 to 4 pairs of client and
+    /// server on cores of their own. Nothing of it is kept or compared, as the calls a
+    /// second depend on the host
+    #[arg(long, conflicts_with_all = ["case", "json", "update", "trace"])]
+    pub cores: bool,
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,

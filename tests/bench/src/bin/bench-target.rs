@@ -65,7 +65,11 @@ impl Target for Server {
 }
 
 fn run(mut start: Start) -> Result<(), AnyError> {
-    let endpoint: EndpointClient = start.take("target")?;
+    // Several of them are told apart by an argument.
+    let mut arguments = start.arguments().iter();
+    let name = arguments.find(|argument| argument.starts_with("target-"));
+    let name = name.copied().unwrap_or("target");
+    let endpoint: EndpointClient = start.take(name)?;
     let second = libipc::task().create_endpoint()?;
     let handle = second.as_ref().handle();
     thread::spawn(move || answer(&Borrowed::new(handle)))?;

@@ -2,10 +2,12 @@
 //!
 //! [`cases`] says what is measured and what the peers take; [`system`], [`boot`] and
 //! [`memory`] measure it; [`show`] prints it; [`table`] keeps figures and compares
-//! them; [`trace`] says where the instructions of one case go.
+//! them; [`trace`] says where the instructions of one case go, [`cores`] what calls
+//! between cores cost.
 
 pub mod boot;
 pub mod cases;
+pub mod cores;
 pub mod memory;
 pub mod show;
 pub mod system;
@@ -24,7 +26,7 @@ use crate::setup::qemu;
 use crate::workspace::shown;
 use boot::Boot;
 use cases::{By, CASES, Case};
-use system::System;
+use system::{CLOCK, System};
 use table::Figure;
 
 /// Runs the command.
@@ -34,6 +36,13 @@ pub fn bench(options: Bench) -> Result<ExitCode> {
         let case = named(name)?;
         for arch in archs {
             trace::trace(case, arch, options.instructions, options.setup.yes)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.cores {
+        for arch in archs {
+            let program = qemu::ensure(arch, options.setup.yes)?;
+            println!("{}", cores::measure(arch, &program)?);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -91,7 +100,7 @@ fn measure(arch: Arch, program: &Path, chosen: &[&Case]) -> Result<Vec<Figure>> 
     let mut figures = Vec::new();
     let names: Vec<_> = by(By::Guest).map(|case| case.name).collect();
     if !names.is_empty() {
-        let lines = System::build(arch, &names)?.run(program.into(), None)?;
+        let lines = System::build(arch, &names)?.run(program.into(), CLOCK, None)?;
         figures.extend(lines.iter().map(|line| line.figure(arch.name())));
     }
     if by(By::Boot).next().is_some() {

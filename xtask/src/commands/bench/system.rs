@@ -45,17 +45,25 @@ pub struct System {
 impl System {
     /// Builds it for these cases, or all of them if there are none.
     pub fn build(arch: Arch, cases: &[&str]) -> Result<Self> {
-        let parts = build_system(&root().join(SYSTEM).to_string_lossy(), arch)?;
+        Self::build_as(SYSTEM, arch, 1, cases)
+    }
+
+    /// Builds another system, for a machine with so many cores.
+    pub fn build_as(system: &str, arch: Arch, cores: u32, cases: &[&str]) -> Result<Self> {
+        let parts = build_system(&root().join(system).to_string_lossy(), arch)?;
         let mut page = parts.page().clone();
-        let wanted = cases.join(",");
+        let wanted = match cases {
+            [] => page.name.clone(),
+            _ => cases.join(","),
+        };
         for argument in page.tasks.iter_mut().flat_map(|task| &mut task.args) {
             if argument == "@cases" {
-                argument.clone_from(&wanted);
+                *argument = cases.join(",");
             }
         }
-        let image = target().join(format!("tessera/bench-{arch}.bin"));
+        let image = target().join(format!("tessera/{}-{arch}.bin", page.name));
         parts.write_to(&image, &page)?;
-        let machine = Machine::plain(arch, 1, page.ram);
+        let machine = Machine::plain(arch, cores, page.ram);
         machine.check_fit(std::fs::metadata(&image)?.len())?;
         Ok(Self {
             parts,
@@ -65,13 +73,19 @@ impl System {
         })
     }
 
-    /// Boots it and returns what it measured, once it has ended.
-    pub fn run(&self, program: PathBuf, plugin: Option<&Plugin>) -> Result<Vec<Line>> {
+    /// Boots it with a clock ([`CLOCK`], or the host's if there are no arguments) and
+    /// returns what it measured, once it has ended.
+    pub fn run(
+        &self,
+        program: PathBuf,
+        clock: &[&str],
+        plugin: Option<&Plugin>,
+    ) -> Result<Vec<Line>> {
         let arch = self.machine.arch;
         step("Measuring", format!("{} on {arch}", self.wanted));
         let started = Instant::now();
         let mut command = self.machine.qemu(program, &self.image);
-        command.args(CLOCK).arg("-no-reboot");
+        command.args(clock).arg("-no-reboot");
         if let Some(plugin) = plugin {
             plugin.load(&mut command);
         }

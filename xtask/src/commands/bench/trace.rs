@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::boot::Boot;
 use super::cases::{By, Case};
-use super::system::System;
+use super::system::{CLOCK, System};
 use crate::arch::Arch;
 use crate::branches::map::place;
 use crate::setup::qemu;
@@ -25,7 +25,7 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
             let system = System::build(arch, &[case.name])?;
             let built = system.parts.built();
             let plugin = Plugin::new(arch, built, false)?;
-            let lines = system.run(program, Some(&plugin))?;
+            let lines = system.run(program, CLOCK, Some(&plugin))?;
             let line = lines.into_iter().next();
             let line = line.context("the case measured nothing")?;
             (line, plugin, built.kernel_path.clone())
