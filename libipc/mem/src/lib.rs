@@ -3,9 +3,10 @@
 //! instructions (`cargo xtask bench --case zero_page`).
 //!
 //! The kernel is built without vectors, and a program that has not touched them
-//! since its last call would trap at the first one here; so these use general
-//! registers, and on aarch64 `dc zva` for zeros. The two copies are one, which asks
-//! for the direction only.
+//! since its last call would trap at the first one here, which costs more than they
+//! save (`docs/performance.md` has the figures); so these use general registers, and on
+//! aarch64 `dc zva` for zeros. The two copies are one, which asks for the direction
+//! only.
 //!
 //! Linking the crate is all there is to it: `extern crate libipc_mem as _;`.
 #![no_std]

@@ -100,10 +100,22 @@ impl Worker {
                 }
             }
         })?;
-        let client = thread.thread();
-        let client = client.ok_or_else(|| AnyError::new("it has ended"))?;
-        client.set_core(core as u64)?;
+        set_core(&thread, core as u64)?;
         thread.detach();
         Ok(Self { go })
     }
+}
+
+/// Moves a thread to a core.
+#[cfg(target_os = "none")]
+fn set_core(thread: &thread::JoinHandle<()>, core: u64) -> Result<(), AnyError> {
+    let thread = thread.thread();
+    let thread = thread.ok_or_else(|| AnyError::new("it has ended"))?;
+    Ok(thread.set_core(core)?)
+}
+
+/// The host, on which nothing of this runs, has no name for its threads.
+#[cfg(not(target_os = "none"))]
+fn set_core(_: &thread::JoinHandle<()>, _: u64) -> Result<(), AnyError> {
+    Ok(())
 }
