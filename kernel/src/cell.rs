@@ -149,6 +149,13 @@ impl<T> Link<T> {
         self.0.store(pointer, Relaxed);
     }
 
+    /// Leads to where `other` does from now on.
+    pub fn copy(&self, other: &Link<T>) {
+        #[cfg(test)]
+        (touched::note(&self.0, true), touched::note(&other.0, false));
+        self.0.store(other.0.load(Relaxed), Relaxed);
+    }
+
     /// Clears the link and returns where it led.
     pub fn take<'k>(&self, k: Entered<'k>) -> Option<&'k T> {
         let target = self.get(k);

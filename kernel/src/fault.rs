@@ -3,7 +3,7 @@
 use crate::{
     Entered,
     arch::{Access, Arch, Port},
-    ipc::{call, deliver, end},
+    ipc::{call, deliver, end, fast},
     logln,
     memory::fill,
     object::thread::Thread,
@@ -37,9 +37,13 @@ pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, co
     thread.fault.code.set(code);
     thread.lease_count.set(0);
     thread.via.set(0);
+    let is_current = k.core.current.is(thread);
     let handler = thread.task.get(k).and_then(|task| {
         let endpoint = task.fault_handler.endpoint(k)?;
         let session = task.fault_handler.session(k);
+        if is_current && fast::message::fault(k, thread, endpoint, session) {
+            return Some(());
+        }
         call::send(
             k,
             thread,

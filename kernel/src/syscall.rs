@@ -13,11 +13,11 @@ use libipc_abi::{label::Flags, registers::CallIn, status::Cause};
 #[inline(always)]
 pub fn syscall(k: Entered<'_>, thread: &Thread) {
     k.core.calls.add(1);
-    Port::fp_keep(&thread.context);
     let call = Port::call_in(&thread.context);
     match dispatch(k, thread, &call) {
         Outcome::Done(out) => Port::call_out(&thread.context, &out),
-        Outcome::Blocked => {}
+        // Of its floating-point state it wants back what a call preserves.
+        Outcome::Blocked => Port::fp_keep(&thread.context),
         Outcome::Retry => Port::retry(&thread.context),
     }
 }

@@ -124,9 +124,11 @@ pub trait Arch {
     /// Writes a system call's results and clears every caller-saved register
     /// that is not one of them.
     fn call_out(context: &Self::Context, out: &CallOut);
-    /// Writes the results of a system call but for its words, which
-    /// [`crate::ipc::fast`] leaves to the port.
-    fn answer(context: &Self::Context, label: Label, badge: u64, request_id: u64);
+    /// Writes a system call's results alone, as [`crate::ipc::fast`] leaves all else to
+    /// the port.
+    fn words_out(context: &Self::Context, out: &CallOut);
+    /// The same but for the words, which the port takes from elsewhere.
+    fn answer(context: &Self::Context, status: u64, label: Label, badge: u64, request_id: u64);
     /// Replaces word `index` of a system call that will be tried again.
     fn set_word(context: &Self::Context, index: usize, word: u64);
     /// Lets the system call that was just taken run once more.

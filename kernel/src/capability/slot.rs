@@ -129,6 +129,19 @@ impl Slot {
         handle
     }
 
+    /// Fills an empty slot with what is in `old`, which is to be emptied, and returns
+    /// the handle. What is counted stays the same.
+    pub fn take_over(&self, index: u32, old: &Slot) -> Handle {
+        let (word, generation) = (old.word.get(), self.word.get() >> 32);
+        let kept = word as u32 & !((1 << Handle::INDEX_BITS) - 1);
+        let handle = Handle(generation << 32 | u64::from(kept | index));
+        self.object.store(old.object.load(Relaxed), Relaxed);
+        self.session.copy(&old.session);
+        self.number.set(old.number.get());
+        self.word.set(handle.0);
+        handle
+    }
+
     /// The endpoint, if `handle`, which is an endpoint's, is what is here and is not
     /// being taken back.
     #[inline(always)]

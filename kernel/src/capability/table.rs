@@ -118,6 +118,31 @@ impl Table {
         target: &Target<'_>,
         rights: Rights,
     ) -> Result<Handle, ObjectError> {
+        let (index, slot) = self.take_free(k, payer)?;
+        target.acquire(rights);
+        Ok(slot.fill(index, target, rights))
+    }
+
+    /// Moves the capability in a slot of the table `from` here. `payer`, whose table
+    /// this is, pays for more slots.
+    pub fn move_from(
+        &self,
+        k: Entered<'_>,
+        payer: &Task,
+        from: &Table,
+        old: &Slot,
+    ) -> Result<Handle, ObjectError> {
+        let (index, slot) = self.take_free(k, payer)?;
+        let handle = slot.take_over(index, old);
+        derivation::replace(k, old, slot);
+        from.count.take(1);
+        from.clear_slot(old);
+        Ok(handle)
+    }
+
+    /// A free slot, counted as full, and its index.
+    #[inline(always)]
+    fn take_free<'k>(&self, k: Entered<'k>, payer: &Task) -> Result<(u32, &'k Slot), ObjectError> {
         // A dying task's table is being emptied and takes nothing more.
         if payer.dying.get() {
             return Err(ObjectError::Died);
@@ -129,8 +154,15 @@ impl Table {
         let slot = self.slot(k, index).ok_or(ObjectError::QuotaExceeded)?;
         self.free.set(slot.next_free());
         self.count.add(1);
-        target.acquire(rights);
-        Ok(slot.fill(index, target, rights))
+        Ok((index, slot))
+    }
+
+    /// Empties a slot of this table that is in no tree any more.
+    fn clear_slot(&self, slot: &Slot) {
+        let index = slot.handle().index();
+        if slot.empty() {
+            slot.set_next_free(self.free.replace(index));
+        }
     }
 
     /// Makes a capability that comes from the one in `parent`.
@@ -183,9 +215,7 @@ impl Table {
         let (target, handle) = (slot.target(k)?, slot.handle());
         self.count.take(1);
         derivation::remove(k, slot);
-        if slot.empty() {
-            slot.set_next_free(self.free.replace(handle.index()));
-        }
+        self.clear_slot(slot);
         Some((target, handle.rights()))
     }
 

@@ -143,6 +143,12 @@ impl<'k> Entered<'k> {
         waits || slab::is_crowded(self) || self.core.loses_patience()
     }
 
+    /// Whether there is no other core, so that all is this one's.
+    #[inline(always)]
+    pub fn is_alone(self) -> bool {
+        self.kernel.core_count.get() == 1
+    }
+
     /// For the report of a bug: the other cores are being stopped, and it does
     /// not matter any more who was inside.
     pub(crate) fn in_the_end(kernel: &'k Kernel) -> Self {

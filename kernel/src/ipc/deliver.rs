@@ -4,16 +4,15 @@ use super::{lease, plain, transfer};
 use crate::{
     Entered,
     arch::{Arch, Port},
-    memory::frames::Words,
+    memory::copy,
     object::{
         session::Session,
         thread::{State, Thread},
     },
     schedule::{budget, inherit, ready},
 };
-use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
-    buffer::word,
+    buffer::{BYTES, word},
     handle::{Handle, Rights},
     label::{Flags, Label},
     objects,
@@ -21,11 +20,13 @@ use libipc_abi::{
     status::{Cause, Status},
 };
 
-/// Copies the bytes of a message between buffers.
-pub fn copy_bytes(from: &Words, to: &Words, bytes: usize) {
-    let words = word::BYTES..word::BYTES + bytes.div_ceil(8);
-    for (source, destination) in from[words.clone()].iter().zip(&to[words]) {
-        destination.store(source.load(Relaxed), Relaxed);
+/// Copies the bytes of a message between the buffers of two threads, in whole words.
+#[inline(always)]
+pub fn copy_bytes(from: &Thread, to: &Thread, bytes: usize) {
+    if bytes > 0 {
+        let start = 8 * word::BYTES as u64;
+        let (from, to) = (from.buffer.get() + start, to.buffer.get() + start);
+        copy::move_bytes(from, to, bytes.min(BYTES).next_multiple_of(8));
     }
 }
 
@@ -39,19 +40,10 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     }
     transfer::capabilities(k, sender, receiver, label.capabilities())
         .map_err(|failure| failure.cause())?;
-    copy_bytes(sender.buffer(k), receiver.buffer(k), label.bytes());
+    copy_bytes(sender, receiver, label.bytes());
     lease::describe(k, sender, receiver);
 
-    let out = CallOut {
-        status: Status::Message.to_word(),
-        label: label.with_flags(label.flags() & Flags::REPEAT),
-        words: words(k, sender),
-        badge: sender
-            .session
-            .get(k)
-            .map_or(0, |session: &Session| session.badge.get()),
-        request_id: sender.request_id(),
-    };
+    let out = heard(k, sender, label);
     finish_receive(k, receiver);
     Port::call_out(&receiver.context, &out);
 
@@ -68,6 +60,20 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     inherit::settle(k, receiver);
     ready::hand_over(k, receiver);
     Ok(())
+}
+
+/// What the receiver of a call that has begun finds in its registers.
+pub fn heard(k: Entered<'_>, sender: &Thread, label: Label) -> CallOut {
+    CallOut {
+        status: Status::Message.to_word(),
+        label: label.with_flags(label.flags() & Flags::REPEAT),
+        words: words(k, sender),
+        badge: sender
+            .session
+            .get(k)
+            .map_or(0, |session: &Session| session.badge.get()),
+        request_id: sender.request_id(),
+    }
 }
 
 /// Whether the capability that the sender calls through has the mark `FAR_ONLY`. A

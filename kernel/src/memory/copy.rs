@@ -126,11 +126,14 @@ pub fn read(k: Entered<'_>, from: Place<'_>, bytes: &mut [u8]) -> Result<(), Sto
     Ok(())
 }
 
-fn move_bytes(source: u64, destination: u64, length: usize) {
+/// Copies from one physical address to another, each within one frame of user memory
+/// or of a message buffer.
+pub fn move_bytes(source: u64, destination: u64, length: usize) {
     let (source, destination) = (Port::physical(source), Port::physical(destination));
-    // SAFETY: both lie, `length` bytes long, in one frame each that belongs to a
-    // memory object, which no Rust reference covers; they may be the same frame,
-    // so the copy allows overlap.
+    // SAFETY: both lie, `length` bytes long, in one frame each that user programs
+    // write as they like: a memory object's, which no Rust reference covers, or a
+    // message buffer, of which there are only references to atomics. They may be the
+    // same frame, so the copy allows overlap.
     #[allow(unsafe_code, reason = "user memory is raw memory")]
     unsafe {
         ptr::copy(source, destination, length);

@@ -4,7 +4,8 @@
 use super::machine::*;
 use crate::{
     arch::{Arch, Port, host},
-    capability::object::Target,
+    capability::{derivation, object::Target, slot::Slot},
+    fault,
     ipc::{end, session},
     memory::space::Progress,
     object::{
@@ -15,10 +16,13 @@ use crate::{
     },
     schedule::inherit,
 };
+use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     FOREVER,
-    handle::{Handle, Rights},
+    buffer::{CAPABILITIES, LEASES, word},
+    handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
+    objects::{FaultKind, reply},
     registers::CallIn,
     status::Cause,
 };
@@ -37,6 +41,10 @@ struct Side {
     handles: Vec<[Handle; 3]>,
     passed: u64,
 }
+
+/// See [`host::fp`].
+const SAVED: u8 = 1;
+const KEPT: u8 = 3;
 
 const TASKS: usize = 3;
 const ENDPOINTS: usize = 2;
@@ -70,6 +78,10 @@ impl Side {
             .enumerate()
             .map(|(index, priority)| m.thread_of(tasks[index / 2], *priority))
             .collect();
+        for (index, task) in tasks.iter().enumerate().skip(1) {
+            let handle = handles[index * ENDPOINTS][index - 1];
+            m.handle_faults(task, task, handle);
+        }
         let time = Reservation::create(m.k, tasks[0], 300, 1000).unwrap();
         threads[0].set_reservation(m.k, Some(time));
         m.leave();
@@ -146,7 +158,27 @@ impl Side {
                 .get(k)
                 .map_or(0, |session| session.badge.get());
             fact(of, "session", badge);
-            fact(of, "fp", host::fp(&thread.context).into());
+            // Who makes a call asks for no more than what a call preserves, and may
+            // find all of it.
+            let fp = match host::fp(&thread.context) {
+                KEPT => SAVED,
+                fp => fp,
+            };
+            fact(of, "fp", fp.into());
+            fact(of, "fault", thread.fault.kind.get());
+            for index in 0..thread.lease_count.get() {
+                let lease = thread.lease(index).unwrap();
+                fact(
+                    of,
+                    "lease",
+                    lease.address ^ lease.length << 32 ^ lease.access,
+                );
+            }
+            if thread.buffer.get() != 0 {
+                for word in &thread.buffer(k)[..word::BYTES + 4] {
+                    fact(of, "buffer", word.load(Relaxed));
+                }
+            }
         }
         for endpoint in &self.endpoints {
             let of = endpoint.id.get();
@@ -174,6 +206,15 @@ impl Side {
             let of = task.id.get();
             fact(of, "used", task.used.get());
             fact(of, "dying", task.dying.bits());
+            fact(of, "capabilities", task.table.count.get());
+            for index in 1..task.table.slots.get().min(32) {
+                let slot = task.table.slot(k, index).unwrap();
+                fact(of, "slot", slot.handle().0);
+                let from = derivation::child(k, slot).map_or(0, |child| child.handle().0);
+                fact(of, "first derived", from);
+                let id = slot.target(k).map_or(0, |target| target.id());
+                fact(of, "object", id);
+            }
             let threads = self.threads.iter().filter(|thread| thread.task.is(task));
             let untold: u64 = threads.map(|thread| thread.received.get()).sum();
             fact(of, "received", task.received.get() + untold);
@@ -202,6 +243,9 @@ impl Side {
 enum Step {
     /// By the thread that runs; so is the next one.
     Enter(Way, usize, u64),
+    /// Writes its message buffer: what it names, and how it passes that.
+    Fill(usize, u64),
+    Fault(FaultKind),
     Touch,
     Yield,
     Later(u64),
@@ -222,41 +266,74 @@ enum Way {
     CallUnbadged,
     CallUntil(u64),
     CallWithBytes,
+    CallWithCapability,
+    CallWithLease,
     ReplyReceive,
+    ReplyWithBytes,
+    ReplyWithCapability,
     ReplyReceiveUntil(u64),
     Refuse,
     Receive,
     Reply,
+    Keep,
+    ReplyKept,
     Signal,
     Repeat,
 }
 
 impl Way {
     /// The call, of which handle.
-    fn call(self, handles: &[Handle; 3], word: u64, now: u64) -> CallIn {
+    fn call(self, handles: &[Handle; 3], kept: Handle, word: u64, now: u64) -> CallIn {
         let [badged, plain, receive] = *handles;
         let label = Label::call(3, HASH);
         let answer = |flags: Flags, operation| Label::control(flags, operation);
         let both = Flags::REPLY | Flags::RECEIVE;
+        let some = |end: u64| (word % end) as usize;
         let (handle, label, deadline) = match self {
             Way::Call => (badged, label, FOREVER),
             Way::CallUnbadged => (plain, label, FOREVER),
             Way::CallUntil(later) => (badged, label, now + later),
-            Way::CallWithBytes => (badged, label.with_bytes(64), FOREVER),
+            Way::CallWithBytes => (badged, label.with_bytes(some(4200)), FOREVER),
+            Way::CallWithCapability => (badged, label.with_capabilities(some(5)), FOREVER),
+            Way::CallWithLease => {
+                let label = label.with_leases(some(4)).with_bytes(some(64));
+                (badged, label, FOREVER)
+            }
             Way::Repeat => (badged, label.with_flags(Flags::REPEAT), FOREVER),
             Way::ReplyReceive => (receive, answer(both, Label::OK), FOREVER),
+            Way::ReplyWithBytes => {
+                let label = answer(both, Label::OK).with_bytes(some(4200));
+                (receive, label, FOREVER)
+            }
+            Way::ReplyWithCapability => {
+                let label = answer(both, Label::OK).with_capabilities(some(3));
+                let label = label.with_leases((word >> 8 & 1) as usize);
+                (receive, label, FOREVER)
+            }
+            Way::Keep => (
+                Handle::REQUEST,
+                Label::call(0, reply::INTERFACE.hash),
+                FOREVER,
+            ),
+            Way::ReplyKept => {
+                let label = answer(Flags::REPLY, (word >> 8) as u8 % 3);
+                let label = label.with_bytes(some(32)).with_capabilities(some(2));
+                (Handle::NULL, label, FOREVER)
+            }
             Way::ReplyReceiveUntil(later) => (receive, answer(both, Label::OK), now + later),
             Way::Refuse => (receive, answer(both, Label::SERVER_ERROR), FOREVER),
             Way::Receive => (receive, answer(Flags::RECEIVE, 0), FOREVER),
             Way::Reply => (receive, answer(Flags::REPLY, Label::OK), FOREVER),
             Way::Signal => (receive, answer(Flags::SIGNAL, 0), FOREVER),
         };
-        call_in(
-            handle,
-            label,
-            &[word, word ^ 0x55, 3, 4, 5, 6, 7, 8],
-            deadline,
-        )
+        let words = [word, word ^ 0x55, 3, 4, 5, 6, 7, 8];
+        CallIn {
+            request: match self {
+                Way::ReplyKept => kept,
+                _ => Handle::NULL,
+            },
+            ..call_in(handle, label, &words, deadline)
+        }
     }
 }
 
@@ -284,9 +361,15 @@ impl Random {
             14 => Step::Delete(self.below(TASKS), self.below(3 * ENDPOINTS)),
             15 if self.below(4) == 0 => Step::Kill(self.below(TASKS)),
             16..=17 => Step::Touch,
-            18..=25 => Step::Yield,
+            18..=22 => Step::Yield,
+            23..=30 => Step::Fill(endpoint, self.below(1 << 30) as u64),
+            31..=34 => Step::Fault(match self.below(8) {
+                0..=2 => FaultKind::Exit,
+                3 => FaultKind::Illegal,
+                _ => FaultKind::Read,
+            }),
             _ => {
-                let way = match self.below(40) {
+                let way = match self.below(54) {
                     0..=10 => Way::Call,
                     11..=12 => Way::CallUnbadged,
                     13 => Way::CallUntil(self.below(300) as u64),
@@ -297,6 +380,12 @@ impl Random {
                     31..=36 => Way::Receive,
                     37 => Way::Reply,
                     38 => Way::Repeat,
+                    40..=41 => Way::CallWithCapability,
+                    42..=43 => Way::CallWithLease,
+                    44..=45 => Way::ReplyWithBytes,
+                    46..=47 => Way::ReplyWithCapability,
+                    48..=50 => Way::Keep,
+                    51..=53 => Way::ReplyKept,
                     _ => Way::Signal,
                 };
                 Step::Enter(way, endpoint, self.below(1 << 20) as u64)
@@ -315,7 +404,17 @@ impl Side {
                     let own = |task: &&'static Task| thread.task.is(task);
                     let task = self.tasks.iter().position(own).unwrap();
                     let handles = self.handles[task * ENDPOINTS + endpoint];
-                    self.enter(thread, way.call(&handles, word, now));
+                    let kept = self.kept(task);
+                    self.enter(thread, way.call(&handles, kept, word, now));
+                }
+            }
+            Step::Fill(endpoint, choice) => self.fill(endpoint, choice),
+            Step::Fault(kind) => {
+                if let Some(thread) = k.core.current.get(k) {
+                    match kind {
+                        FaultKind::Exit => fault::exit(k, thread, 7),
+                        _ => fault::fault(k, thread, kind, 0x7000, 5),
+                    }
                 }
             }
             Step::Touch => {
@@ -353,6 +452,50 @@ impl Side {
         }
         if !matches!(step, Step::Enter(..)) {
             self.m.leave();
+        }
+    }
+
+    /// The first reply that a task keeps.
+    fn kept(&self, task: usize) -> Handle {
+        let table = &self.tasks[task].table;
+        let slots = (1..table.slots.get().min(32)).filter_map(|index| table.slot(self.m.k, index));
+        let mut handles = slots.map(Slot::handle);
+        let reply = handles.find(|handle| handle.object_type() == Some(ObjectType::Reply));
+        reply.unwrap_or(Handle::NULL)
+    }
+
+    /// The thread that runs names capabilities and memory in its message buffer, and
+    /// opens slots.
+    fn fill(&self, endpoint: usize, choice: u64) {
+        let k = self.m.k;
+        let Some(thread) = k.core.current.get(k) else {
+            return;
+        };
+        let own = |task: &&'static Task| thread.task.is(task);
+        let task = self.tasks.iter().position(own).unwrap();
+        let buffer = thread.buffer(k);
+        let count = self.tasks[task].table.slots.get().min(16);
+        for index in 0..CAPABILITIES {
+            // Whatever is there now: its own, or what it was passed.
+            let slot = 1 + (choice >> (3 * index)) as u32 % count.max(1);
+            let found = self.tasks[task].table.slot(k, slot);
+            let handle = match index {
+                0 => self.handles[task * ENDPOINTS + endpoint][0],
+                _ => found.map_or(Handle::NULL, |slot| slot.handle()),
+            };
+            buffer[word::CAPABILITIES + index].store(handle.0, Relaxed);
+        }
+        let how = choice >> 12 & 0xf | (choice >> 16 & 0x87) << 8;
+        buffer[word::PASSING].store(how, Relaxed);
+        buffer[word::OPEN].store(choice >> 24 & 7, Relaxed);
+        for lease in 0..LEASES {
+            let field = |field: usize| &buffer[word::LEASE + 3 * lease + field];
+            field(0).store(DATA + (choice & 0xff), Relaxed);
+            field(1).store(choice >> 8 & 0xff, Relaxed);
+            field(2).store(choice >> (4 + lease) & 3, Relaxed);
+        }
+        for index in 0..4 {
+            buffer[word::BYTES + index].store(choice ^ index as u64, Relaxed);
         }
     }
 

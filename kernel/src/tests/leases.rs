@@ -2,6 +2,7 @@
 
 use super::machine::*;
 use libipc_abi::{
+    FOREVER,
     buffer::word,
     handle::Handle,
     label::Label,
@@ -236,4 +237,21 @@ fn each_lease_is_as_it_was_lent() {
     let mut got = [0; 6];
     m.peek(pair.client_task, DATA + 114, &mut got);
     assert_eq!(&got, b"second");
+}
+
+#[test]
+fn what_is_refused_on_the_fast_path_lends_nothing() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    for (field, value) in [DATA, 8, READ].into_iter().enumerate() {
+        m.set_buffer(pair.client, word::LEASE + field, value);
+    }
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    // The server opens no slot for the capability; before the slow path is asked, the
+    // client's own may be taken back by another core, and it says no more.
+    m.set_buffer(pair.client, word::CAPABILITIES, pair.use_.0);
+    m.run(pair.client);
+    let call = call_in(pair.use_, LABEL.with_capabilities(1), &[], FOREVER);
+    assert!(!m.passes(m.k, pair.client, &call));
+    assert_eq!(pair.client.lease_count.get(), 0);
 }

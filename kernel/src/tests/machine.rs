@@ -3,7 +3,7 @@
 
 use crate::{
     Entered, Kernel,
-    arch::{Access, Arch, Port, Trap, host},
+    arch::{Access, Arch, Context, Port, Trap, host},
     capability::object::Target,
     cell::Word,
     ipc::fast::{self, Next},
@@ -220,10 +220,14 @@ impl Machine {
     /// Whether the system call of the current thread takes the fast path; done as
     /// a port does it.
     pub(super) fn passes(&self, k: Entered<'static>, thread: &Thread, call: &CallIn) -> bool {
-        Port::fp_keep(&thread.context);
         let next = fast::pass(k, call);
-        if let Some(Next::Hears(next)) = next {
-            host::pass_words(&thread.context, &next.context);
+        match next {
+            Some(Next::Hears(next)) => host::pass_words(&thread.context, &next.context),
+            Some(Next::Ends(next)) => host::pass_words(&Context::new(), &next.context),
+            _ => {}
+        }
+        if next.is_some() && !k.core.current.is(thread) {
+            Port::fp_keep(&thread.context);
         }
         k.core.gate.leave();
         next.is_some()

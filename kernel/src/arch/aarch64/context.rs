@@ -49,6 +49,7 @@ global_asm!(
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
+    FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,
     fp_bring_back = sym fp::tessera_bring_back,
@@ -88,6 +89,18 @@ extern "C" fn tessera_trapped(vector: u64) -> ! {
 const CLEARED: [usize; 8] = [12, 13, 14, 15, 16, 17, 18, 30];
 
 impl Context {
+    /// All zeros, and no floating-point state.
+    pub const fn new() -> Self {
+        Context {
+            general: [const { AtomicU64::new(0) }; 31],
+            sp: AtomicU64::new(0),
+            pc: AtomicU64::new(0),
+            pstate: AtomicU64::new(0),
+            thread: AtomicU64::new(0),
+            fp: fp::State::new(),
+        }
+    }
+
     pub(super) fn fp(&self) -> &fp::State {
         &self.fp
     }
@@ -129,13 +142,7 @@ impl Context {
 
     #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
-        self.set(0, out.status);
-        self.set(1, out.label.0);
-        for (index, &word) in out.words.iter().enumerate() {
-            self.set(2 + index, word);
-        }
-        self.set(10, out.badge);
-        self.set(11, out.request_id);
+        self.words_out(out);
         for register in CLEARED {
             self.set(register, 0);
         }
@@ -143,10 +150,17 @@ impl Context {
         self.pstate.store(0, Relaxed);
     }
 
-    /// Status 0 is that of a message.
     #[inline(always)]
-    pub(super) fn answer(&self, label: Label, badge: u64, request_id: u64) {
-        self.set(0, 0);
+    pub(super) fn words_out(&self, out: &CallOut) {
+        self.answer(out.status, out.label, out.badge, out.request_id);
+        for (index, &word) in out.words.iter().enumerate() {
+            self.set(2 + index, word);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn answer(&self, status: u64, label: Label, badge: u64, request_id: u64) {
+        self.set(0, status);
         self.set(1, label.0);
         self.set(10, badge);
         self.set(11, request_id);

@@ -27,6 +27,9 @@ pub(super) struct State {
 /// Where in a state its place is, for `trap.S`.
 pub(super) const PLACE: usize = offset_of!(State, place);
 
+/// Where in a state the word is that is 0 unless it may have to be brought back.
+pub(super) const EAGER: usize = offset_of!(State, eager);
+
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
 /// In the registers of the core.
@@ -144,7 +147,7 @@ unsafe extern "C" {
 
 /// Who touched the registers does so again after most calls: so often they are ready
 /// for it, and need no trap, before that is found out again.
-const EAGER: u64 = 16;
+const TIMES: u64 = 16;
 
 /// What `trap.S` does at a system call of a thread whose state is in the registers.
 pub(super) extern "C" fn tessera_keep(context: &Context) {
@@ -157,6 +160,16 @@ pub(super) extern "C" fn tessera_bring_back(context: &Context) {
 }
 
 impl State {
+    /// Absent.
+    pub(super) const fn new() -> Self {
+        State {
+            control: [const { AtomicU64::new(0) }; 2],
+            vectors: [const { [const { AtomicU64::new(0) }; 2] }; 32],
+            place: AtomicU64::new(ABSENT),
+            eager: AtomicU64::new(0),
+        }
+    }
+
     fn bring_back(&self) {
         let left = self.eager.load(Relaxed);
         if self.place.load(Relaxed) == KEPT && left > 0 {
@@ -174,7 +187,7 @@ impl State {
                 word.store(0, Relaxed);
             }
         }
-        self.eager.store(EAGER, Relaxed);
+        self.eager.store(TIMES, Relaxed);
         if self.place.load(Relaxed) != SAVED {
             return self.load_kept();
         }

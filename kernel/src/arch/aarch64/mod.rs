@@ -60,8 +60,13 @@ impl Arch for Port {
     }
 
     #[inline(always)]
-    fn answer(context: &Self::Context, label: Label, badge: u64, request_id: u64) {
-        context.answer(label, badge, request_id);
+    fn words_out(context: &Self::Context, out: &CallOut) {
+        context.words_out(out);
+    }
+
+    #[inline(always)]
+    fn answer(context: &Self::Context, status: u64, label: Label, badge: u64, request_id: u64) {
+        context.answer(status, label, badge, request_id);
     }
 
     fn set_word(context: &Self::Context, index: usize, word: u64) {

@@ -99,22 +99,25 @@ call_trap:
     mrs     x12, sp_el0
     str     x12, [sp, #{SP}]
     mrs     x12, tpidr_el1
-    ldr     x13, [sp, #{FP_PLACE}]
+    mov     x20, sp
     mov     x4, x11                         // tessera_pass(context, handle,
     mov     x3, x10                         //     label, deadline, request, core)
     mov     x2, x1
     mov     x1, x0
     mov     x0, sp
-    ldr     x5, [x12, #{CORE}]
+    ldr     x19, [x12, #{CORE}]
     ldr     x12, [x12, #{STACK}]
     mov     sp, x12
     mov     x29, xzr
-    mov     x19, x5
-    cmp     x13, #{FP_LOADED}
-    b.eq    2f
+    mov     x5, x19
     bl      {pass}
     cbz     x0, 1f
-3:  cbz     x1, tessera_leave
+    ldr     x2, [x20, #{FP_PLACE}]
+    cmp     x2, #{FP_LOADED}
+    b.eq    2f
+3:  ldr     x2, [x0, #{FP_EAGER}]
+    cbnz    x2, 4f
+5:  cbz     x1, 6f
     ldr     x2, [x0, #{PC}]
     msr     elr_el1, x2
     msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
@@ -148,22 +151,26 @@ call_trap:
     eret
     dsb     nsh
     isb
-2:  mov     x20, x0                         // floating point was touched
-    bl      {fp_keep}
-    mov     x0, x20
-    ldp     x1, x2, [x0]
-    ldp     x3, x4, [x0, #80]
-    mov     x5, x19
-    bl      {pass}
-    cbz     x0, 1f
-    mov     x20, x0
-    mov     x21, x1
-    bl      {fp_bring_back}
-    mov     x0, x20
-    mov     x1, x21
-    b       3b
 1:  mov     x0, #{CALLED}
     bl      {trapped}
+2:  cmp     x0, x20                         // who called has touched floating point
+    b.eq    5b                              // and goes on
+    mov     x21, x0
+    mov     x22, x1
+    mov     x0, x20
+    bl      {fp_keep}
+    mov     x0, x21
+    mov     x1, x22
+    b       3b
+4:  mov     x21, x0                         // who goes on will touch it again
+    mov     x22, x1
+    bl      {fp_bring_back}
+    mov     x0, x21
+    mov     x1, x22
+    b       5b
+6:  add     x1, x19, #{PASSING}
+    stlrb   wzr, [x1]
+    b       tessera_leave
     .size   call_trap, . - call_trap
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.

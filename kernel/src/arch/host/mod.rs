@@ -35,6 +35,22 @@ pub struct Registers {
     fp: Word<u8>,
 }
 
+impl Registers {
+    /// All zeros.
+    pub const fn new() -> Self {
+        Registers {
+            handle: Word::zeroed(),
+            label: Word::zeroed(),
+            words: [const { Word::zeroed() }; WORDS],
+            deadline: Word::zeroed(),
+            request: Word::zeroed(),
+            pc: Word::zeroed(),
+            sp: Word::zeroed(),
+            fp: Word::zeroed(),
+        }
+    }
+}
+
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1000) };
     static ALARM: Cell<u64> = const { Cell::new(u64::MAX) };
@@ -164,8 +180,12 @@ impl Arch for Port {
         context.request.set(out.request_id);
     }
 
-    fn answer(context: &Registers, label: Label, badge: u64, request_id: u64) {
-        context.handle.set(0);
+    fn words_out(context: &Registers, out: &CallOut) {
+        Port::call_out(context, out);
+    }
+
+    fn answer(context: &Registers, status: u64, label: Label, badge: u64, request_id: u64) {
+        context.handle.set(status);
         context.label.set(label.0);
         context.deadline.set(badge);
         context.request.set(request_id);

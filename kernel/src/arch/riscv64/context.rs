@@ -41,6 +41,7 @@ global_asm!(
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
+    FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     FP_LOADED = const fp::LOADED,
     fp_keep = sym fp::tessera_keep,
     fp_bring_back = sym fp::tessera_bring_back,
@@ -78,6 +79,16 @@ const T3: usize = 28;
 const CLEARED: [usize; 4] = [RA, 29, 30, 31];
 
 impl Context {
+    /// All zeros, and no floating-point state.
+    pub const fn new() -> Self {
+        Context {
+            general: [const { AtomicU64::new(0) }; 31],
+            pc: AtomicU64::new(0),
+            local: AtomicU64::new(0),
+            fp: fp::State::new(),
+        }
+    }
+
     pub(super) fn fp(&self) -> &fp::State {
         &self.fp
     }
@@ -118,22 +129,23 @@ impl Context {
 
     #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
-        self.set(A0, out.status);
-        self.set(A1, out.label.0);
-        for (register, word) in WORD.into_iter().zip(out.words) {
-            self.set(register, word);
-        }
-        self.set(T2, out.badge);
-        self.set(T3, out.request_id);
+        self.words_out(out);
         for register in CLEARED {
             self.set(register, 0);
         }
     }
 
-    /// Status 0 is that of a message.
     #[inline(always)]
-    pub(super) fn answer(&self, label: Label, badge: u64, request_id: u64) {
-        self.set(A0, 0);
+    pub(super) fn words_out(&self, out: &CallOut) {
+        self.answer(out.status, out.label, out.badge, out.request_id);
+        for (register, word) in WORD.into_iter().zip(out.words) {
+            self.set(register, word);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn answer(&self, status: u64, label: Label, badge: u64, request_id: u64) {
+        self.set(A0, status);
         self.set(A1, label.0);
         self.set(T2, badge);
         self.set(T3, request_id);

@@ -142,19 +142,22 @@ call_trap:
     sd      t4, {PC}(a0)
     ld      tp, {LOCAL}(a0)
     ld      sp, {STACK}(tp)
-    ld      t4, {FP_PLACE}(a0)
-    li      t5, {FP_LOADED}
+    mv      s2, a0
     mv      a4, t3                          // tessera_pass(context, handle,
     mv      a3, t2                          //     label, deadline, request, core)
     mv      a2, a1
     mv      a1, t0
     li      s0, 0
-    beq     t4, t5, 2f
-    ld      a5, {CORE}(tp)
-    mv      s1, a5
+    ld      s1, {CORE}(tp)
+    mv      a5, s1
     call    {pass}
     beqz    a0, 1f
-3:  beqz    a1, tessera_leave
+    ld      t0, {FP_PLACE}(s2)
+    li      t1, {FP_LOADED}
+    beq     t0, t1, 2f
+3:  ld      t0, {FP_EAGER}(a0)
+    bnez    t0, 4f
+5:  beqz    a1, 6f
     ld      t0, {PC}(a0)
     csrw    sepc, t0
     csrw    sscratch, a0
@@ -196,23 +199,23 @@ call_trap:
 1:  li      a0, 1
     call    {trapped}
     j       tessera_leave
-2:  mv      s1, a0                          // floating point was touched
-    call    {fp_keep}
-    mv      a0, s1
-    ld      a1, 72(a0)
-    ld      a2, 80(a0)
-    ld      a3, 48(a0)
-    ld      a4, 216(a0)
-    ld      a5, {CORE}(tp)
-    mv      s1, a5
-    call    {pass}
-    beqz    a0, 1b
-    mv      s2, a0
-    mv      s3, a1
-    call    {fp_bring_back}
+2:  beq     a0, s2, 5b                      // floating point was touched by who called
+    mv      s3, a0                          // and does not go on
+    mv      s4, a1
     mv      a0, s2
-    mv      a1, s3
+    call    {fp_keep}
+    mv      a0, s3
+    mv      a1, s4
     j       3b
+4:  mv      s3, a0                          // who goes on will touch it again
+    mv      s4, a1
+    call    {fp_bring_back}
+    mv      a0, s3
+    mv      a1, s4
+    j       5b
+6:  fence   rw, w
+    sb      zero, {PASSING}(s1)
+    j       tessera_leave
     .size   call_trap, . - call_trap
 
 // sscratch holds a0. Nothing returns from here.

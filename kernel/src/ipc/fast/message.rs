@@ -5,18 +5,29 @@ use super::{Next, allows};
 use crate::{
     Entered,
     arch::{Arch, Port},
-    ipc::call::DEPTH,
-    object::thread::State,
+    ipc::{
+        call::{DEPTH, well_formed},
+        deliver, lease, transfer,
+    },
+    object::{
+        endpoint::Endpoint,
+        reservation::Reservation,
+        session::Session,
+        thread::{State, Thread},
+    },
 };
 use libipc_abi::{
     FOREVER,
     handle::{Handle, Rights},
     label::{Flags, Label},
+    objects::FaultKind,
+    status::Status,
 };
 
-/// A call, to a server that waits for it.
+/// A call, to a server that waits for it. If `ATTACHED`, something may be attached to
+/// it that does not fit in registers.
 #[inline(always)]
-pub(super) fn call<'k>(
+pub(super) fn call<'k, const ATTACHED: bool>(
     k: Entered<'k>,
     handle: Handle,
     label: Label,
@@ -29,75 +40,180 @@ pub(super) fn call<'k>(
     }
     let slot = caller.task.get(k)?.table.slot(k, handle.index())?;
     let endpoint = slot.endpoint(k, handle)?;
-    if !endpoint.home.is(k.core) {
-        return None;
-    }
-    let receiver = endpoint.receivers.first(k)?;
 
     // Refuse.
-    if receiver.alarm.is_set() {
-        return None;
-    }
-    let mut depth = 0;
-    if let Some(client) = caller.client.get(k) {
-        depth = caller.depth.get();
-        if depth >= DEPTH || client.alarm.is_set() {
-            return None;
-        }
-    }
-    let budget = caller.runs_on.get(k);
-    if budget.is_none() && !receiver.reservation.is_none() {
-        return None;
-    }
+    let way = Way::find(k, caller, endpoint)?;
     let session = slot.session(k);
     let badge = match session {
         Some(session) => {
             let in_flight = session.in_flight.get();
-            if in_flight >= session.limit.get() || !k.core.spend(caller, budget) {
+            if in_flight >= session.limit.get() || !way.may_begin::<ATTACHED>(k, label) {
                 return None;
             }
             session.in_flight.set(in_flight + 1);
             session.calls.add(1);
+            if ATTACHED {
+                session.bytes.add(label.bytes() as u64);
+            }
             session.badge.get()
         }
-        None if k.core.spend(caller, budget) => 0,
+        None if way.may_begin::<ATTACHED>(k, label) => 0,
         None => return None,
     };
 
-    // Hand over. The endpoint loses a receiver and gets a caller, so its uses
-    // stay the same.
+    // Hand over.
     let number = caller.remember(label.0);
     caller.request_number.set(number);
     caller.via.set(handle.0);
-    caller.label.set(label.0);
-    caller.endpoint.set(Some(endpoint));
-    caller.session.set(session);
-    caller.state.set(State::Waiting);
-    caller.server.set(Some(receiver));
-
-    endpoint.receivers.pop_first(k, receiver);
-    receiver.endpoint.set(None);
-    receiver.client.set(Some(caller));
-    receiver.depth.set(depth + 1);
-    receiver.received.add(1);
-    receiver.runs_on.set(budget);
-    let priority = receiver.priority.bits().max(caller.effective.bits());
-    receiver.effective.set_bits(priority);
-    receiver.state.set(State::Ready);
-
-    k.core.pass_to(k, receiver);
+    way.hand_over(k, endpoint, session, label);
+    k.core.pass_to(k, way.receiver);
     Port::answer(
-        &receiver.context,
+        &way.receiver.context,
+        Status::Message.to_word(),
         label,
         badge,
         caller.request_id_of(number),
     );
-    Some(Next::Hears(receiver))
+    Some(Next::Hears(way.receiver))
 }
 
-/// An answer, to a caller that runs at once, as its server waits again.
+/// A fault of the current thread, told to a handler that waits for it. `false`, and
+/// nothing done, if this is not that simple.
+pub fn fault<'k>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    endpoint: &'k Endpoint,
+    session: Option<&'k Session>,
+) -> bool {
+    let full = |session: &Session| session.in_flight.get() >= session.limit.get();
+    let label = deliver::fault_label();
+    let Some(way) = Way::find(k, thread, endpoint) else {
+        return false;
+    };
+    if session.is_some_and(full) || !way.may_begin::<false>(k, label) {
+        return false;
+    }
+    if let Some(session) = session {
+        session.in_flight.add(1);
+        session.calls.add(1);
+    }
+    thread.remember(label.0);
+    way.hand_over(k, endpoint, session, label);
+    let out = deliver::heard(k, thread, label);
+    Port::call_out(&way.receiver.context, &out);
+    Port::fp_save(&thread.context);
+    k.core.switch_to(k, way.receiver);
+    true
+}
+
+/// From the current thread, which calls, to a receiver that runs at once.
+struct Way<'k> {
+    caller: &'k Thread,
+    receiver: &'k Thread,
+    depth: u64,
+    budget: Option<&'k Reservation>,
+}
+
+impl<'k> Way<'k> {
+    #[inline(always)]
+    fn find(k: Entered<'k>, caller: &'k Thread, endpoint: &'k Endpoint) -> Option<Self> {
+        if !endpoint.home.is(k.core) {
+            return None;
+        }
+        let receiver = endpoint.receivers.first(k)?;
+        if receiver.alarm.is_set() {
+            return None;
+        }
+        let mut depth = 0;
+        if let Some(client) = caller.client.get(k) {
+            depth = caller.depth.get();
+            if depth >= DEPTH || client.alarm.is_set() {
+                return None;
+            }
+        }
+        let budget = caller.runs_on.get(k);
+        if budget.is_none() && !receiver.reservation.is_none() {
+            return None;
+        }
+        Some(Way {
+            caller,
+            receiver,
+            depth,
+            budget,
+        })
+    }
+
+    /// Accounts the caller's time, and passes what is attached, as the last thing that
+    /// may be refused.
+    #[inline(always)]
+    fn may_begin<const ATTACHED: bool>(&self, k: Entered<'_>, label: Label) -> bool {
+        k.core.spend(self.caller, self.budget)
+            && (!ATTACHED || attach(k, self.caller, self.receiver, label))
+    }
+
+    /// The endpoint loses a receiver and gets a caller, so its uses stay the same.
+    #[inline(always)]
+    fn hand_over(
+        &self,
+        k: Entered<'_>,
+        endpoint: &Endpoint,
+        session: Option<&Session>,
+        label: Label,
+    ) {
+        let (caller, receiver) = (self.caller, self.receiver);
+        caller.label.set(label.0);
+        caller.endpoint.set(Some(endpoint));
+        caller.session.set(session);
+        caller.state.set(State::Waiting);
+        caller.server.set(Some(receiver));
+
+        endpoint.receivers.pop_first(k, receiver);
+        receiver.endpoint.set(None);
+        receiver.client.set(Some(caller));
+        receiver.depth.set(self.depth + 1);
+        receiver.received.add(1);
+        receiver.runs_on.set(self.budget);
+        let priority = receiver.priority.bits().max(caller.effective.bits());
+        receiver.effective.set_bits(priority);
+        receiver.state.set(State::Ready);
+    }
+}
+
+/// Lends, passes and copies what is attached to a call. `false`, and nothing done, if
+/// any of it is refused.
 #[inline(always)]
-pub(super) fn reply_receive<'k>(
+fn attach(k: Entered<'_>, caller: &Thread, receiver: &Thread, label: Label) -> bool {
+    let leases = label.leases();
+    if !well_formed(label) || leases > 0 && lease::lend(k, caller, leases).is_err() {
+        return false;
+    }
+    if !pass(k, caller, receiver, label) {
+        caller.lease_count.set(0);
+        return false;
+    }
+    if leases > 0 {
+        lease::describe(k, caller, receiver);
+    }
+    true
+}
+
+/// Passes capabilities and bytes. Tables of capabilities are other cores' too.
+#[inline(always)]
+pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: Label) -> bool {
+    let count = label.capabilities();
+    if count > 0 {
+        if !k.is_alone() || transfer::capabilities(k, sender, receiver, count).is_err() {
+            return false;
+        }
+    }
+    deliver::copy_bytes(sender, receiver, label.bytes());
+    true
+}
+
+/// An answer, to a caller that runs at once, as its server waits again. If `ATTACHED`,
+/// something may be attached to it, or it may be that to a fault.
+#[inline(always)]
+pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     k: Entered<'k>,
     handle: Handle,
     label: Label,
@@ -123,8 +239,12 @@ pub(super) fn reply_receive<'k>(
     if slot.epoch() != endpoint.epoch.get() || endpoint.has_more() {
         return None;
     }
-    if !client.is_at(k.core) || client.alarm.is_set() || client.has_fault() {
+    if !client.is_at(k.core) || client.alarm.is_set() {
         return None;
+    }
+    let faulted = client.has_fault();
+    if faulted && !ATTACHED {
+        return Some(Next::Resumes);
     }
     let budget = client.runs_on.get(k);
     let same_budget = match budget {
@@ -136,6 +256,14 @@ pub(super) fn reply_receive<'k>(
     }
     let session = client.session.get(k);
     if session.is_some_and(|session| session.copies.get() == 0) || !k.core.spend(server, budget) {
+        return None;
+    }
+    if ATTACHED
+        && !match faulted {
+            true => goes_on(client, label),
+            false => answerable(label) && pass(k, server, client, label),
+        }
+    {
         return None;
     }
 
@@ -160,12 +288,34 @@ pub(super) fn reply_receive<'k>(
     endpoint.receivers.push(k, server);
 
     k.core.pass_to(k, client);
+    if ATTACHED && faulted {
+        client.fault.kind.set(0);
+        return Some(Next::GoesOn(client));
+    }
     let label = label.with_flags(Flags::empty());
     Port::answer(
         &client.context,
+        Status::Message.to_word(),
         label,
         0,
         client.request_id_of(client.request_number.get()),
     );
     Some(Next::Hears(client))
+}
+
+/// Whether this may be attached to an answer.
+#[inline(always)]
+pub(super) fn answerable(label: Label) -> bool {
+    well_formed(label) && label.leases() == 0
+}
+
+/// Whether a thread goes on whose fault is answered so. What is attached to the answer
+/// gets nowhere.
+#[inline(always)]
+fn goes_on(thread: &Thread, label: Label) -> bool {
+    let ended = matches!(
+        thread.pending_fault(),
+        Some(FaultKind::Exit | FaultKind::Panic)
+    );
+    answerable(label) && label.operation() == Label::OK && !ended
 }

@@ -5,31 +5,39 @@
 //! It does what the slow path does in the same case and nothing else: whatever is
 //! out of the ordinary is left to that, before anything was changed.
 
-mod message;
+mod kept;
+pub mod message;
 mod signal;
 
 use crate::{
-    Entered, arch::Context, entry, object::thread::Thread, schedule::core::Core, start::KERNEL,
+    Entered,
+    arch::{Arch, Context, Port},
+    entry,
+    object::thread::Thread,
+    schedule::core::Core,
+    start::KERNEL,
 };
 use core::ptr;
-#[cfg(test)]
-use libipc_abi::registers::CallIn;
 use libipc_abi::{
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
+    registers::CallIn,
 };
 
-/// Whose registers a port loads to leave the kernel by the fast path. Once it has
-/// the words it leaves the core's gate, not before: their owner may be
-/// given another message by another core then.
+/// Whose registers a port loads to leave the kernel by the fast path. Once it has kept
+/// the caller's floating-point state and has the words, it leaves the core's gate, not
+/// before: either may be given another message by another core then.
 #[repr(C)]
 pub struct Passed {
     /// The thread that runs now; null if the slow path is to do the call.
     pub next: *const Context,
     /// Whose words of the system call it gets; null if it made none, so that all of
-    /// its registers are to be loaded, and the core has left the gate.
+    /// its registers are to be loaded.
     pub words: *const Context,
 }
+
+/// Whose words are zeros.
+static NO_WORDS: Context = Context::new();
 
 /// Who runs after a system call on the fast path.
 #[derive(Clone, Copy)]
@@ -38,12 +46,16 @@ pub enum Next<'k> {
     Hears(&'k Thread),
     /// A thread whose system call has ended; the result is in its registers.
     Returns(&'k Thread),
-    /// A thread that was ready.
+    /// The same, and all words of the result are zero.
+    Ends(&'k Thread),
+    /// A thread that was ready, or whose fault was answered.
     GoesOn(&'k Thread),
+    /// Nothing is done: it is the answer to a fault, and out of the way of messages.
+    Resumes,
 }
 
 /// What a port does with a system call of the thread with this context, which the
-/// core runs, once it has kept what it keeps of the floating-point state.
+/// core runs.
 pub extern "C" fn tessera_pass(
     context: &Context,
     handle: Handle,
@@ -53,39 +65,72 @@ pub extern "C" fn tessera_pass(
     core: &'static Core,
 ) -> Passed {
     let next = match label.0 & Label::MIDDLE {
-        CALL => entry::pass(&KERNEL, core, |k| message::call(k, handle, label, deadline)),
-        REPLY_RECEIVE => entry::pass(&KERNEL, core, |k| {
-            message::reply_receive(k, handle, label, deadline, request)
+        CALL => entry::pass(&KERNEL, core, |k| {
+            message::call::<false>(k, handle, label, deadline)
         }),
-        // Out of the way of messages.
-        _ => return pass_other(context, handle, label, deadline, request, core),
+        REPLY_RECEIVE => entry::pass(&KERNEL, core, |k| {
+            message::reply_receive::<false>(k, handle, label, deadline, request)
+        }),
+        _ => return pass_other(context, handle, label, deadline, core),
     };
     passed(context, core, next)
 }
 
+/// All that is not a plain message, out of the way of those.
 #[inline(never)]
 extern "C" fn pass_other(
     context: &Context,
     handle: Handle,
     label: Label,
     deadline: u64,
-    _request: Handle,
     core: &'static Core,
 ) -> Passed {
-    let next = entry::pass(&KERNEL, core, |k| other(k, handle, label, deadline));
+    let next = match label.0 & Label::MIDDLE {
+        SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, handle)),
+        RECEIVE => return pass_receive(context, handle, deadline, core),
+        _ => return pass_attached(context, core),
+    };
+    passed(context, core, next)
+}
+
+#[inline(never)]
+extern "C" fn pass_receive(
+    context: &Context,
+    handle: Handle,
+    deadline: u64,
+    core: &'static Core,
+) -> Passed {
+    let next = entry::pass(&KERNEL, core, |k| signal::receive(k, handle, deadline));
+    passed(context, core, next)
+}
+
+/// A message with something attached, or an answer by a kept reply.
+#[inline(never)]
+extern "C" fn pass_attached(context: &Context, core: &'static Core) -> Passed {
+    let call = Port::call_in(context);
+    let next = entry::pass(&KERNEL, core, |k| attached(k, &call));
+    passed(context, core, next)
+}
+
+/// An answer that is no plain one; the core is on its way.
+#[inline(never)]
+extern "C" fn pass_answer(context: &Context, core: &'static Core) -> Passed {
+    let call = Port::call_in(context);
+    let next = entry::pass(&KERNEL, core, |k| {
+        message::reply_receive::<true>(k, call.handle, call.label, call.deadline, call.request)
+    });
     passed(context, core, next)
 }
 
 #[inline(always)]
-fn passed(context: &Context, core: &Core, next: Option<Next<'_>>) -> Passed {
+fn passed(context: &Context, core: &'static Core, next: Option<Next<'_>>) -> Passed {
     let (next, words): (*const Context, *const Context) = match next {
         None => (ptr::null(), ptr::null()),
         Some(Next::Hears(thread)) => (&thread.context, context),
         Some(Next::Returns(thread)) => (&thread.context, &thread.context),
-        Some(Next::GoesOn(thread)) => {
-            core.gate.leave();
-            (&thread.context, ptr::null())
-        }
+        Some(Next::Ends(thread)) => (&thread.context, &NO_WORDS),
+        Some(Next::GoesOn(thread)) => (&thread.context, ptr::null()),
+        Some(Next::Resumes) => return pass_answer(context, core),
     };
     Passed { next, words }
 }
@@ -95,10 +140,17 @@ fn passed(context: &Context, core: &Core, next: Option<Next<'_>>) -> Passed {
 #[cfg(test)]
 pub fn pass<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
     let (handle, label, deadline) = (call.handle, call.label, call.deadline);
-    match label.0 & Label::MIDDLE {
-        CALL => message::call(k, handle, label, deadline),
-        REPLY_RECEIVE => message::reply_receive(k, handle, label, deadline, call.request),
-        _ => other(k, handle, label, deadline),
+    let answer = message::reply_receive::<true>;
+    let next = match label.0 & Label::MIDDLE {
+        CALL => message::call::<false>(k, handle, label, deadline),
+        REPLY_RECEIVE => message::reply_receive::<false>(k, handle, label, deadline, call.request),
+        SIGNAL => signal::signal(k, handle),
+        RECEIVE => signal::receive(k, handle, deadline),
+        _ => attached(k, call),
+    };
+    match next {
+        Some(Next::Resumes) => answer(k, handle, label, deadline, call.request),
+        next => next,
     }
 }
 
@@ -109,10 +161,13 @@ const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
 const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
 
 #[inline(always)]
-fn other(k: Entered<'_>, handle: Handle, label: Label, deadline: u64) -> Option<Next<'_>> {
-    match label.0 & Label::MIDDLE {
-        SIGNAL => signal::signal(k, handle),
-        RECEIVE => signal::receive(k, handle, deadline),
+fn attached<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
+    let (handle, label, deadline) = (call.handle, call.label, call.deadline);
+    const ANSWER: Flags = Flags::REPLY.union(Flags::RECEIVE);
+    match label.flags() {
+        flags if flags.is_empty() => message::call::<true>(k, handle, label, deadline),
+        ANSWER => message::reply_receive::<true>(k, handle, label, deadline, call.request),
+        Flags::REPLY => kept::reply(k, call),
         _ => None,
     }
 }

@@ -4,13 +4,14 @@ use super::{Next, allows};
 use crate::{
     Entered,
     arch::{Arch, Port},
-    ipc::{plain, refused},
-    object::thread::State,
+    ipc::plain,
+    object::thread::{State, Thread},
 };
 use libipc_abi::{
     FOREVER,
     handle::{Handle, Rights},
-    status::{Cause, Status},
+    label::Label,
+    status::{Cause, Status, TransportError},
 };
 
 /// A signal: to who waits for it, or kept until somebody does.
@@ -27,8 +28,8 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
             return None;
         }
         k.core.calls.add(1);
-        Port::call_out(&thread.context, &refused(Cause::Denied));
-        return Some(Next::Returns(thread));
+        let error = TransportError::refused(Cause::Denied);
+        return Some(end(thread, Status::Error(error)));
     };
     let endpoint = slot.endpoint(k, handle)?;
     if !endpoint.home.is(k.core) {
@@ -39,21 +40,14 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     let Some(receiver) = receiver else {
         k.core.calls.add(1);
         endpoint.signals.set(bits);
-        Port::call_out(&thread.context, &plain(Status::Message));
-        return Some(Next::Returns(thread));
+        return Some(end(thread, Status::Message));
     };
 
     // Refuse.
-    if receiver.alarm.is_set() || receiver.suspended.get() || !receiver.runs_on.is_none() {
+    if receiver.alarm.is_set() {
         return None;
     }
-    let preempts = receiver.effective.bits() > thread.effective.bits();
-    if !match preempts {
-        true => k.core.may_preempt(thread, receiver),
-        false => k.core.may_wait(thread, receiver),
-    } {
-        return None;
-    }
+    let preempts = may_wake(k, thread, receiver)?;
 
     // Hand over. The endpoint loses a receiver, which was a use.
     endpoint.signals.set(0);
@@ -63,17 +57,54 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     receiver.state.set(State::Ready);
     let mut out = plain(Status::Signals);
     out.words[0] = bits;
-    Port::call_out(&receiver.context, &out);
-    Port::call_out(&thread.context, &plain(Status::Message));
+    if preempts {
+        Port::words_out(&receiver.context, &out);
+    } else {
+        Port::call_out(&receiver.context, &out);
+    }
+    Some(wake(k, thread, receiver, preempts))
+}
+
+/// Whether a thread that waits may become ready here, and if so whether it runs
+/// instead of the current one.
+#[inline(always)]
+pub(super) fn may_wake(k: Entered<'_>, thread: &Thread, woken: &Thread) -> Option<bool> {
+    if !woken.is_at(k.core) || woken.suspended.get() || !woken.runs_on.is_none() {
+        return None;
+    }
+    let preempts = woken.effective.bits() > thread.effective.bits();
+    let may = match preempts {
+        true => k.core.may_preempt(thread, woken),
+        false => k.core.may_wait(thread, woken),
+    };
+    may.then_some(preempts)
+}
+
+/// The current thread's system call is over, and one that waited is ready.
+#[inline(always)]
+pub(super) fn wake<'k>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    woken: &'k Thread,
+    preempts: bool,
+) -> Next<'k> {
     if !preempts {
         k.core.calls.add(1);
-        k.core.queue.push(k, receiver);
-        return Some(Next::Returns(thread));
+        k.core.queue.push(k, woken);
+        return end(thread, Status::Message);
     }
+    Port::call_out(&thread.context, &plain(Status::Message));
     k.core.queue.push_front(k, thread);
     k.core.begin_turn(thread);
-    k.core.pass_to(k, receiver);
-    Some(Next::Returns(receiver))
+    k.core.pass_to(k, woken);
+    Next::Returns(woken)
+}
+
+/// The current thread goes on, with this result and nothing else.
+#[inline(always)]
+fn end(thread: &Thread, status: Status) -> Next<'_> {
+    Port::answer(&thread.context, status.to_word(), Label(0), 0, 0);
+    Next::Ends(thread)
 }
 
 /// Waits, while another thread of the core goes on.
