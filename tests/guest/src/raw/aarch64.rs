@@ -5,7 +5,7 @@ use core::arch::{asm, naked_asm};
 use libipc::{
     FOREVER,
     handle::Handle,
-    label::Label,
+    label::{Flags, Label},
     registers::{CallIn, CallOut},
 };
 
@@ -117,7 +117,7 @@ pub(crate) const FLOATING: usize = 32;
 
 /// Loads the floating-point registers, makes a call that is refused, and returns
 /// what is in them then.
-pub(crate) fn floating_after_call(mut values: [u64; FLOATING]) -> [u64; FLOATING] {
+pub(crate) fn floating_after_sleep(mut values: [u64; FLOATING], deadline: u64) -> [u64; FLOATING] {
     // SAFETY: the call names no capability, so nothing but registers changes.
     unsafe {
         asm!(
@@ -139,7 +139,8 @@ pub(crate) fn floating_after_call(mut values: [u64; FLOATING]) -> [u64; FLOATING
             "str d24, [x21, #192]", "str d25, [x21, #200]", "str d26, [x21, #208]", "str d27, [x21, #216]",
             "str d28, [x21, #224]", "str d29, [x21, #232]", "str d30, [x21, #240]", "str d31, [x21, #248]",
             in("x21") values.as_mut_ptr(),
-            in("x0") 0, in("x1") 0,
+            in("x0") 0, in("x1") Label::control(Flags::RECEIVE, 0).0, in("x10") deadline,
+            in("x11") 0,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _,
             out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             clobber_abi("C"),

@@ -5,7 +5,7 @@ use core::arch::{asm, naked_asm};
 use libipc::{
     FOREVER,
     handle::Handle,
-    label::Label,
+    label::{Flags, Label},
     registers::{CallIn, CallOut},
 };
 
@@ -115,7 +115,7 @@ pub(crate) const FLOATING: usize = 32;
 
 /// Loads the floating-point registers, makes a call that is refused, and returns
 /// what is in them then.
-pub(crate) fn floating_after_call(mut values: [u64; FLOATING]) -> [u64; FLOATING] {
+pub(crate) fn floating_after_sleep(mut values: [u64; FLOATING], deadline: u64) -> [u64; FLOATING] {
     // SAFETY: the call names no capability, so nothing but registers changes.
     unsafe {
         asm!(
@@ -137,7 +137,8 @@ pub(crate) fn floating_after_call(mut values: [u64; FLOATING]) -> [u64; FLOATING
             "fsd f24, 192(s2)", "fsd f25, 200(s2)", "fsd f26, 208(s2)", "fsd f27, 216(s2)",
             "fsd f28, 224(s2)", "fsd f29, 232(s2)", "fsd f30, 240(s2)", "fsd f31, 248(s2)",
             in("s2") values.as_mut_ptr(),
-            in("a0") 0, in("a1") 0,
+            in("a0") 0, in("a1") Label::control(Flags::RECEIVE, 0).0, in("t2") deadline,
+            in("t3") 0,
             out("fs0") _, out("fs1") _, out("fs2") _, out("fs3") _,
             out("fs4") _, out("fs5") _, out("fs6") _, out("fs7") _,
             out("fs8") _, out("fs9") _, out("fs10") _, out("fs11") _,

@@ -175,7 +175,10 @@ pub(super) fn floating_point_goes_with_who_is_ended(world: &mut World) -> Verdic
         child.kill()?;
         // A thread that never touched the registers loads them by itself: were
         // they still open, nobody would notice, and the call would keep them.
-        let seen = result(on(core, || raw::floating_after_call(pattern(1)))?)?;
+        let seen = result(on(core, || {
+            let later = Instant::after(Duration::from_micros(500)).ticks();
+            raw::floating_after_sleep(pattern(1), later)
+        })?)?;
         let own = |(index, value): (usize, u64)| value * u64::from(raw::is_preserved(index));
         check!(
             seen.into_iter()

@@ -3,7 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     raw,
-    run::World,
+    run::{PRIORITY, World},
     wait,
 };
 use libipc::{
@@ -15,6 +15,11 @@ use libipc::{
 };
 
 const CALL: Label = Label::call(1, 1);
+
+/// One above the other, below the suite's own, and a stack for a few calls.
+const ABOVE: u64 = PRIORITY - 10;
+const BELOW: u64 = PRIORITY - 20;
+const STACK: usize = 8 << 10;
 
 pub(super) fn a_paused_endpoint_queues_until_it_resumes(_: &mut World) -> Verdict {
     let endpoint = libipc::task().create_endpoint()?;
@@ -72,6 +77,28 @@ pub(super) fn expelling_hands_the_endpoint_to_a_successor(_: &mut World) -> Verd
     raw::reply(&[6]);
     let out = caller.join().ok_or_else(|| Failure::new("no result"))?;
     check_eq!(out.words[0], 6);
+    Ok(())
+}
+
+pub(super) fn a_predecessor_cannot_wait_again(_: &mut World) -> Verdict {
+    let endpoint = libipc::task().create_endpoint()?;
+    let old = endpoint.as_ref().copy()?;
+    let handle = old.handle();
+    let above = thread::spawn_with(ABOVE, STACK, move || {
+        (raw::receive(handle, FOREVER), raw::receive(handle, FOREVER))
+    })?;
+    wait::for_state(above.thread(), ThreadState::Receiving)?;
+    // Who expels it is ready while it waits for the second time: nothing but its
+    // capability keeps it from that.
+    let below = thread::spawn_with(BELOW, STACK, move || endpoint.expel())?;
+    below.join().ok_or_else(|| Failure::new("no result"))??;
+    let thread = above
+        .thread()
+        .ok_or_else(|| Failure::new("the thread has ended"))?;
+    wait::until(|| Ok(thread.info()?.state != ThreadState::Receiving))?;
+    let (first, second) = above.join().ok_or_else(|| Failure::new("no result"))?;
+    check!(raw::refused(&first, Cause::Cancelled));
+    check!(raw::refused(&second, Cause::Revoked));
     Ok(())
 }
 

@@ -64,6 +64,7 @@ pub(crate) const CASES: &[Case] = cases![
     live_sessions_can_be_listed,
     a_paused_endpoint_queues_until_it_resumes,
     expelling_hands_the_endpoint_to_a_successor,
+    a_predecessor_cannot_wait_again,
     a_closed_endpoint_stays_closed,
     caller_saved_registers_are_cleared,
     a_message_leaves_no_more_in_registers,
