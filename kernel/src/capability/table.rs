@@ -10,7 +10,7 @@ use crate::{
     memory::{frames, quota, slab, space::Progress},
     object::task::Task,
 };
-use core::sync::atomic::Ordering::Relaxed;
+use core::{hint, sync::atomic::Ordering::Relaxed};
 use libipc_abi::{
     PAGE,
     handle::{Handle, ObjectType, Rights},
@@ -69,6 +69,7 @@ impl Table {
         if index < SLOTS {
             return Some(&self.first.get(k)?[index as usize]);
         }
+        hint::cold_path();
         self.far_slot(k, index)
     }
 

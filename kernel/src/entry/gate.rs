@@ -25,11 +25,12 @@ bitflags::bitflags! {
 /// writes mail and then looks whether the core is on its way. A fence lies between
 /// the two on either side, so that one of them sees the other.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Gate {
-    /// The core is on its way. Only the core itself writes this.
-    passing: AtomicBool,
     /// Written by who has the kernel's lock.
     mail: AtomicU64,
+    /// The core is on its way. Only the core itself writes this.
+    passing: AtomicBool,
 }
 
 impl Gate {

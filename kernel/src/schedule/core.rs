@@ -37,10 +37,10 @@ pub fn pause() -> u64 {
 /// that the others are near its address.
 #[repr(C, align(64))]
 pub struct Core {
-    /// Its number, 0 for the one that booted.
-    pub number: usize,
     /// By which it gets through the kernel without the lock.
     pub gate: Gate,
+    /// Its number, 0 for the one that booted.
+    pub number: usize,
     /// The thread that runs.
     pub current: Link<Thread>,
     /// The address space that is chosen ([`Task::space`]).
@@ -77,8 +77,8 @@ impl Core {
     /// A core with nothing to do.
     pub const fn new(number: usize) -> Core {
         Core {
-            number,
             gate: Gate::new(),
+            number,
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
             current: Link::none(),

@@ -46,7 +46,6 @@ global_asm!(
     CALL = const CALL,
     CALLED = const CALLED,
     STACK = const offset_of!(cpu::Local, stack),
-    CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
@@ -67,6 +66,12 @@ const CALLED: u64 = 3;
 
 /// The exception class of `svc` (ARM D19.2.37).
 const CALL: u64 = 0x15;
+
+/// `trap.S` reads and writes these in pairs.
+const _: () = {
+    assert!(offset_of!(Context, pc) == offset_of!(Context, sp) + 8);
+    assert!(offset_of!(cpu::Local, core) == offset_of!(cpu::Local, stack) + 8);
+};
 
 unsafe extern "C" {
     /// Enters user mode with these registers.

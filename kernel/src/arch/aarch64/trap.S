@@ -94,22 +94,19 @@ call_trap:
     stp     x26, x27, [sp, #208]
     stp     x28, x29, [sp, #224]
     str     x30, [sp, #240]
-    mrs     x12, elr_el1
-    str     x12, [sp, #{PC}]
     mrs     x12, sp_el0
-    str     x12, [sp, #{SP}]
+    mrs     x13, elr_el1
+    stp     x12, x13, [sp, #{SP}]           // and PC
     mrs     x12, tpidr_el1
     mov     x20, sp
-    mov     x4, x11                         // tessera_pass(context, handle,
-    mov     x3, x10                         //     label, deadline, request, core)
+    mov     x5, x11                         // tessera_pass(handle, context, label,
+    mov     x4, x10                         //     core, deadline, request)
     mov     x2, x1
-    mov     x1, x0
-    mov     x0, sp
-    ldr     x19, [x12, #{CORE}]
-    ldr     x12, [x12, #{STACK}]
+    mov     x1, sp
+    ldp     x12, x3, [x12, #{STACK}]        // and CORE
+    mov     x19, x3
     mov     sp, x12
     mov     x29, xzr
-    mov     x5, x19
     bl      {pass}
     cbz     x0, 1f
     ldr     x2, [x20, #{FP_PLACE}]
@@ -118,11 +115,10 @@ call_trap:
 3:  ldr     x2, [x0, #{FP_EAGER}]
     cbnz    x2, 4f
 5:  cbz     x1, 6f
-    ldr     x2, [x0, #{PC}]
-    msr     elr_el1, x2
-    msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
-    ldr     x2, [x0, #{SP}]
+    ldp     x2, x3, [x0, #{SP}]
     msr     sp_el0, x2
+    msr     elr_el1, x3
+    msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
     ldr     x2, [x0, #{THREAD}]
     msr     tpidr_el0, x2
     ldp     x2, x3, [x1, #16]

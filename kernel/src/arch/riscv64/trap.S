@@ -143,13 +143,14 @@ call_trap:
     ld      tp, {LOCAL}(a0)
     ld      sp, {STACK}(tp)
     mv      s2, a0
-    mv      a4, t3                          // tessera_pass(context, handle,
-    mv      a3, t2                          //     label, deadline, request, core)
+    mv      a5, t3                          // tessera_pass(handle, context, label,
+    mv      a4, t2                          //     core, deadline, request)
     mv      a2, a1
-    mv      a1, t0
+    mv      a1, a0
+    mv      a0, t0
     li      s0, 0
     ld      s1, {CORE}(tp)
-    mv      a5, s1
+    mv      a3, s1
     call    {pass}
     beqz    a0, 1f
     ld      t0, {FP_PLACE}(s2)

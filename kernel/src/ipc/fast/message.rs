@@ -1,7 +1,7 @@
 //! Calls and answers. Both halves have the same shape: look, refuse, account, hand
 //! over.
 
-use super::{Next, allows};
+use super::{Next, REPLY_RECEIVE, allows};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -292,7 +292,10 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
         client.fault.kind.set(0);
         return Some(Next::GoesOn(client));
     }
-    let label = label.with_flags(Flags::empty());
+    let label = match ATTACHED {
+        true => label.with_flags(Flags::empty()),
+        false => Label(label.0 ^ REPLY_RECEIVE),
+    };
     Port::answer(
         &client.context,
         Status::Message.to_word(),

@@ -57,12 +57,12 @@ pub enum Next<'k> {
 /// What a port does with a system call of the thread with this context, which the
 /// core runs.
 pub extern "C" fn tessera_pass(
-    context: &Context,
     handle: Handle,
+    context: &Context,
     label: Label,
+    core: &'static Core,
     deadline: u64,
     request: Handle,
-    core: &'static Core,
 ) -> Passed {
     let next = match label.0 & Label::MIDDLE {
         CALL => entry::pass(&KERNEL, core, |k| {
@@ -71,7 +71,7 @@ pub extern "C" fn tessera_pass(
         REPLY_RECEIVE => entry::pass(&KERNEL, core, |k| {
             message::reply_receive::<false>(k, handle, label, deadline, request)
         }),
-        _ => return pass_other(context, handle, label, deadline, core),
+        _ => return pass_other(handle, context, label, core, deadline),
     };
     passed(context, core, next)
 }
@@ -79,15 +79,15 @@ pub extern "C" fn tessera_pass(
 /// All that is not a plain message, out of the way of those.
 #[inline(never)]
 extern "C" fn pass_other(
-    context: &Context,
     handle: Handle,
+    context: &Context,
     label: Label,
-    deadline: u64,
     core: &'static Core,
+    deadline: u64,
 ) -> Passed {
     let next = match label.0 & Label::MIDDLE {
         SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, handle)),
-        RECEIVE => return pass_receive(context, handle, deadline, core),
+        RECEIVE => return pass_receive(handle, context, core, deadline),
         _ => return pass_attached(context, core),
     };
     passed(context, core, next)
@@ -95,10 +95,10 @@ extern "C" fn pass_other(
 
 #[inline(never)]
 extern "C" fn pass_receive(
-    context: &Context,
     handle: Handle,
-    deadline: u64,
+    context: &Context,
     core: &'static Core,
+    deadline: u64,
 ) -> Passed {
     let next = entry::pass(&KERNEL, core, |k| signal::receive(k, handle, deadline));
     passed(context, core, next)
