@@ -175,7 +175,13 @@ impl Core {
     /// that are ready, or among equals that the end of the slice interrupts.
     #[inline(always)]
     pub fn comes_next(&self, thread: &Thread) -> bool {
-        let (top, own) = (self.queue.top(), thread.effective.bits());
+        self.comes_first(thread.effective.bits())
+    }
+
+    /// The same for a thread of this priority.
+    #[inline(always)]
+    pub fn comes_first(&self, own: u64) -> bool {
+        let top = self.queue.top();
         top <= own || top == own + 1 && self.alarm.get() <= self.slice_end.get()
     }
 
@@ -188,11 +194,11 @@ impl Core {
             && current.next_core.get() == self.number
     }
 
-    /// Whether `thread` may become ready while `current` goes on, with the timer as it
-    /// is set.
+    /// Whether `thread` may become ready while the current thread goes on, which has
+    /// this priority, with the timer as it is set.
     #[inline(always)]
-    pub fn may_wait(&self, current: &Thread, thread: &Thread) -> bool {
-        let equals = thread.effective.bits() == current.effective.bits();
+    pub fn may_wait(&self, priority: u64, thread: &Thread) -> bool {
+        let equals = thread.effective.bits() == priority;
         !equals || self.alarm.get() <= self.slice_end.get()
     }
 

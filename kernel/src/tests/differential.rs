@@ -114,6 +114,7 @@ impl Side {
         let core = k.core;
         fact(0, "current", id(core.current.get(k)));
         fact(0, "calls", core.counts().0);
+        fact(0, "switches", core.counts().1);
         fact(0, "top", core.queue.top());
         for priority in 98..=102 {
             for thread in core.queue.of(priority).iter(k) {
@@ -214,6 +215,12 @@ impl Side {
                 fact(of, "first derived", from);
                 let id = slot.target(k).map_or(0, |target| target.id());
                 fact(of, "object", id);
+                let session = slot.session(k).filter(|_| id != 0);
+                fact(
+                    of,
+                    "slot's badge",
+                    session.map_or(0, |session| session.badge.get()),
+                );
             }
             let threads = self.threads.iter().filter(|thread| thread.task.is(task));
             let untold: u64 = threads.map(|thread| thread.received.get()).sum();
@@ -377,8 +384,8 @@ impl Random {
                     15..=27 => Way::ReplyReceive,
                     28 => Way::ReplyReceiveUntil(self.below(300) as u64),
                     29..=30 => Way::Refuse,
-                    31..=36 => Way::Receive,
-                    37 => Way::Reply,
+                    31..=35 => Way::Receive,
+                    36..=37 => Way::Reply,
                     38 => Way::Repeat,
                     40..=41 => Way::CallWithCapability,
                     42..=43 => Way::CallWithLease,

@@ -10,9 +10,11 @@ use crate::{
 };
 use libipc_abi::{
     FOREVER,
+    buffer::word,
     handle::{Handle, Rights},
     label::{Flags, Label},
-    objects::{self, FaultKind, thread},
+    objects::{self, FaultKind, reply, thread},
+    registers::CallIn,
     status::Cause,
 };
 
@@ -61,6 +63,28 @@ fn a_handler_that_waits_again_leaves_the_registers_alone() {
     assert_eq!(m.enter(pair.server, answer), None);
     assert_eq!(pair.client.state.get(), State::Ready);
     assert_eq!(pair.client.pending_fault(), None);
+    assert_eq!(host::results(&pair.client.context), before);
+    check(&pair);
+}
+
+#[test]
+fn a_handler_that_keeps_its_answer_leaves_the_registers_alone() {
+    let pair = handled();
+    let m = &pair.machine;
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    fault_of(&pair, FaultKind::Write, 0x7000);
+    m.result(pair.server);
+    let before = host::results(&pair.client.context);
+    m.open(pair.server, 1);
+    m.object(pair.server, Handle::REQUEST, 0, reply::INTERFACE.hash, &[]);
+    let kept = Handle(m.buffer(pair.server, word::CAPABILITIES));
+    let label = Label::control(Flags::REPLY, Label::OK);
+    let answer = CallIn {
+        request: kept,
+        ..call_in(Handle::NULL, label, &[1, 2, 3], FOREVER)
+    };
+    m.enter(pair.server, answer).unwrap();
+    assert_eq!(pair.client.state.get(), State::Ready);
     assert_eq!(host::results(&pair.client.context), before);
     check(&pair);
 }

@@ -5,8 +5,8 @@
 //! It does what the slow path does in the same case and nothing else: whatever is
 //! out of the ordinary is left to that, before anything was changed.
 
-mod kept;
 pub mod message;
+mod reply;
 mod signal;
 
 use crate::{
@@ -104,7 +104,7 @@ extern "C" fn pass_receive(
     passed(context, core, next)
 }
 
-/// A message with something attached, or an answer by a kept reply.
+/// A message with something attached, or an answer after which the server goes on.
 #[inline(never)]
 extern "C" fn pass_attached(context: &Context, core: &'static Core) -> Passed {
     let call = Port::call_in(context);
@@ -167,7 +167,7 @@ fn attached<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
     match label.flags() {
         flags if flags.is_empty() => message::call::<true>(k, handle, label, deadline),
         ANSWER => message::reply_receive::<true>(k, handle, label, deadline, call.request),
-        Flags::REPLY => kept::reply(k, call),
+        Flags::REPLY => reply::reply(k, call),
         _ => None,
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     if receiver.alarm.is_set() {
         return None;
     }
-    let preempts = may_wake(k, thread, receiver)?;
+    let preempts = may_wake(k, thread, thread.effective.bits(), receiver)?;
 
     // Hand over. The endpoint loses a receiver, which was a use.
     endpoint.signals.set(0);
@@ -66,16 +66,21 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
 }
 
 /// Whether a thread that waits may become ready here, and if so whether it runs
-/// instead of the current one.
+/// instead of the current one, which has this priority then.
 #[inline(always)]
-pub(super) fn may_wake(k: Entered<'_>, thread: &Thread, woken: &Thread) -> Option<bool> {
+pub(super) fn may_wake(
+    k: Entered<'_>,
+    thread: &Thread,
+    priority: u64,
+    woken: &Thread,
+) -> Option<bool> {
     if !woken.is_at(k.core) || woken.suspended.get() || !woken.runs_on.is_none() {
         return None;
     }
-    let preempts = woken.effective.bits() > thread.effective.bits();
+    let preempts = woken.effective.bits() > priority;
     let may = match preempts {
         true => k.core.may_preempt(thread, woken),
-        false => k.core.may_wait(thread, woken),
+        false => k.core.may_wait(priority, woken),
     };
     may.then_some(preempts)
 }
