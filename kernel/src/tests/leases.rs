@@ -5,8 +5,9 @@ use libipc_abi::{
     FOREVER,
     buffer::word,
     handle::Handle,
-    label::Label,
+    label::{Flags, Label},
     objects::{ObjectError, reply},
+    registers::CallIn,
     status::Cause,
     wire::ErrorCode,
 };
@@ -253,5 +254,22 @@ fn what_is_refused_on_the_fast_path_lends_nothing() {
     m.run(pair.client);
     let call = call_in(pair.use_, LABEL.with_capabilities(1), &[], FOREVER);
     assert!(!m.passes(m.k, pair.client, &call));
+    assert_eq!(pair.client.lease_count.get(), 0);
+}
+
+#[test]
+fn an_answer_by_a_kept_reply_ends_the_leases() {
+    let pair = lent(DATA, 8, READ);
+    let m = &pair.machine;
+    m.result(pair.server);
+    m.open(pair.server, 1);
+    m.object(pair.server, Handle::REQUEST, 0, reply::INTERFACE.hash, &[]);
+    let label = Label::control(Flags::REPLY, Label::OK);
+    let answer = CallIn {
+        request: Handle(m.buffer(pair.server, word::CAPABILITIES)),
+        ..call_in(Handle::NULL, label, &[], FOREVER)
+    };
+    m.enter(pair.server, answer).unwrap();
+    assert_eq!(m.result(pair.client).status, MESSAGE);
     assert_eq!(pair.client.lease_count.get(), 0);
 }
