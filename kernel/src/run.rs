@@ -30,7 +30,7 @@ pub fn run(trap: Trap) -> ! {
 fn enter(trap: Trap) -> Option<*const Context> {
     let inside = Inside::enter(&KERNEL);
     handle(inside.entered(), trap);
-    let next = leave(inside.entered(), trap);
+    let next = leave(inside.entered());
     next.map(|thread| &raw const thread.context)
 }
 
@@ -49,9 +49,8 @@ fn sleep() -> *const Context {
 
 /// Chooses who runs next: mostly who trapped, as nothing has changed.
 #[inline(always)]
-pub fn leave<'k>(k: Entered<'k>, trap: Trap) -> Option<&'k Thread> {
-    if trap != Trap::Interrupt
-        && k.kernel.is_tidy()
+pub fn leave<'k>(k: Entered<'k>) -> Option<&'k Thread> {
+    if k.kernel.is_tidy()
         && let Some(thread) = k.core.goes_on(k)
     {
         return Some(thread);
@@ -112,12 +111,15 @@ fn interrupts(k: Entered<'_>) {
         match line {
             Line::Timer => k.core.alarm_rang(),
             // It has entered the kernel, which is all that was wanted.
-            Line::Core => {}
+            Line::Core => k.core.look_around(),
             Line::Device(line) => {
                 if let Some(interrupt) = k.kernel.line(k, line) {
                     interrupt.binding.signal(k);
                 }
             }
+        }
+        if !Port::interrupt_waits() {
+            break;
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     Entered,
     capability::{derivation, object::Target, slot::Slot},
     cell::{Link, Word},
-    ipc::signal,
+    ipc::{fast, signal},
     object::{endpoint::Endpoint, session::Session},
 };
 use libipc_abi::handle::Rights;
@@ -80,7 +80,10 @@ impl Binding {
     /// Sets its bits at the endpoint, if there is one.
     pub fn signal(&self, k: Entered<'_>) {
         if let Some(endpoint) = self.endpoint.get(k) {
-            signal::raise(k, endpoint, self.signals.get());
+            let signals = self.signals.get();
+            if !fast::signal::interrupt(k, endpoint, signals) {
+                signal::raise(k, endpoint, signals);
+            }
         }
     }
 

@@ -161,13 +161,13 @@ impl Core {
     /// of them has called the other.
     pub fn bequeath(&self, thread: &Thread) {
         self.heir.set(Some(thread));
-        self.restless.set(true);
+        self.look_around();
     }
 
     /// An alarm was set on this core: the timer may have to ring earlier.
     pub fn heed_alarm(&self, deadline: u64) {
         if deadline < self.alarm.get() {
-            self.restless.set(true);
+            self.look_around();
         }
     }
 
@@ -245,7 +245,7 @@ impl Core {
         self.go_to(k, next);
     }
 
-    /// The same after a fault, which is no system call.
+    /// The same after a fault or an interrupt, which is no system call.
     pub fn switch_to(&self, k: Entered<'_>, next: &Thread) {
         self.switches.add(1);
         self.go_to(k, next);
@@ -490,6 +490,12 @@ impl Core {
     /// The timer interrupted: it is off now.
     pub fn alarm_rang(&self) {
         self.alarm.set(FOREVER);
+        self.look_around();
+    }
+
+    /// Somebody wanted the scheduler to look.
+    pub fn look_around(&self) {
+        self.restless.set(true);
     }
 
     /// As the timer does that interrupts at its time.

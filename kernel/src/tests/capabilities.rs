@@ -4,6 +4,7 @@ use super::{invariants, machine::*};
 use crate::{
     capability::object::Target,
     cell::Word,
+    ipc::session,
     object::{memory::Memory, task::Task},
 };
 use libipc_abi::{
@@ -330,6 +331,22 @@ fn capabilities_move_or_are_copied() {
         let still = pair.client_task.table.find(m.k, good).is_some();
         assert_eq!(still, index % 2 == 1);
     }
+    check(&pair);
+}
+
+#[test]
+fn a_capability_that_moves_alone_keeps_its_badge() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    let (endpoint, _) = m.endpoint(pair.client_task);
+    let session = session::create(m.k, endpoint, 7, 1).unwrap();
+    let badged = Target::Endpoint(endpoint, Some(session), 0);
+    let handle = m.give(pair.client_task, badged, Rights::CALL | Rights::GRANT);
+    assert_eq!(send(&pair, &[handle], 0, 1), None);
+    let got = Handle(m.buffer(pair.server, word::CAPABILITIES));
+    let slot = pair.server_task.table.find(m.k, got).unwrap();
+    assert!(core::ptr::eq(slot.session(m.k).unwrap(), session));
+    assert_eq!(session.copies.get(), 1);
     check(&pair);
 }
 

@@ -9,6 +9,7 @@ use crate::{
     ipc::{end, session},
     memory::space::Progress,
     object::{
+        binding::Binding,
         endpoint::{Endpoint, State as EndpointState},
         reservation::Reservation,
         task::Task,
@@ -26,7 +27,7 @@ use libipc_abi::{
     registers::CallIn,
     status::Cause,
 };
-use std::{env, format, string::String, vec::Vec};
+use std::{boxed::Box, env, format, string::String, vec::Vec};
 
 /// Steps of a sequence, each of which begins with a new pair of machines.
 const STEPS: u64 = 48;
@@ -39,6 +40,7 @@ struct Side {
     endpoints: Vec<&'static Endpoint>,
     /// By task and endpoint: to call with a badge, to call without, to receive.
     handles: Vec<[Handle; 3]>,
+    bindings: Vec<&'static Binding>,
     passed: u64,
 }
 
@@ -82,6 +84,13 @@ impl Side {
             let handle = handles[index * ENDPOINTS][index - 1];
             m.handle_faults(task, task, handle);
         }
+        let bind = |endpoint: usize| {
+            let binding: &'static Binding = Box::leak(Box::default());
+            let slot = tasks[0].table.find(m.k, handles[endpoint][2]).unwrap();
+            binding.bind(m.k, slot, endpoints[endpoint], None, 4 * endpoint as u64);
+            binding
+        };
+        let bindings = (0..ENDPOINTS).map(bind).collect();
         let time = Reservation::create(m.k, tasks[0], 300, 1000).unwrap();
         threads[0].set_reservation(m.k, Some(time));
         m.leave();
@@ -91,6 +100,7 @@ impl Side {
             threads,
             endpoints,
             handles,
+            bindings,
             passed: 0,
         }
     }
@@ -253,6 +263,8 @@ enum Step {
     /// Writes its message buffer: what it names, and how it passes that.
     Fill(usize, u64),
     Fault(FaultKind),
+    /// Something signals by itself.
+    Interrupt(usize),
     Touch,
     Yield,
     Later(u64),
@@ -296,12 +308,16 @@ impl Way {
         let answer = |flags: Flags, operation| Label::control(flags, operation);
         let both = Flags::REPLY | Flags::RECEIVE;
         let some = |end: u64| (word % end) as usize;
+        let one = |end: u64| match word >> 16 & 1 {
+            0 => 1,
+            _ => some(end),
+        };
         let (handle, label, deadline) = match self {
             Way::Call => (badged, label, FOREVER),
             Way::CallUnbadged => (plain, label, FOREVER),
             Way::CallUntil(later) => (badged, label, now + later),
             Way::CallWithBytes => (badged, label.with_bytes(some(4200)), FOREVER),
-            Way::CallWithCapability => (badged, label.with_capabilities(some(5)), FOREVER),
+            Way::CallWithCapability => (badged, label.with_capabilities(one(5)), FOREVER),
             Way::CallWithLease => {
                 let label = label.with_leases(some(4)).with_bytes(some(64));
                 (badged, label, FOREVER)
@@ -313,7 +329,7 @@ impl Way {
                 (receive, label, FOREVER)
             }
             Way::ReplyWithCapability => {
-                let label = answer(both, Label::OK).with_capabilities(some(3));
+                let label = answer(both, Label::OK).with_capabilities(one(3));
                 let label = label.with_leases((word >> 8 & 1) as usize);
                 (receive, label, FOREVER)
             }
@@ -369,7 +385,8 @@ impl Random {
             15 if self.below(4) == 0 => Step::Kill(self.below(TASKS)),
             16..=17 => Step::Touch,
             18..=22 => Step::Yield,
-            23..=30 => Step::Fill(endpoint, self.below(1 << 30) as u64),
+            23..=24 => Step::Interrupt(endpoint),
+            25..=30 => Step::Fill(endpoint, self.below(1 << 30) as u64),
             31..=34 => Step::Fault(match self.below(8) {
                 0..=2 => FaultKind::Exit,
                 3 => FaultKind::Illegal,
@@ -424,6 +441,7 @@ impl Side {
                     }
                 }
             }
+            Step::Interrupt(endpoint) => self.bindings[endpoint].signal(k),
             Step::Touch => {
                 if let Some(thread) = k.core.current.get(k) {
                     Port::fp_load(&thread.context);
@@ -492,7 +510,9 @@ impl Side {
             };
             buffer[word::CAPABILITIES + index].store(handle.0, Relaxed);
         }
-        let how = choice >> 12 & 0xf | (choice >> 16 & 0x87) << 8;
+        // Mostly nothing is lost.
+        let lost = (choice >> 16 & 0x87) * u64::from(choice >> 27 & 3 == 0);
+        let how = choice >> 12 & 0xf | lost << 8;
         buffer[word::PASSING].store(how, Relaxed);
         buffer[word::OPEN].store(choice >> 24 & 7, Relaxed);
         for lease in 0..LEASES {

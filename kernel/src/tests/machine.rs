@@ -400,7 +400,10 @@ impl Machine {
 /// Leaves the kernel. A timer that is due has interrupted before.
 pub(super) fn leave(k: Entered<'static>, trap: Trap) -> Option<&'static Thread> {
     k.core.ring_if_due();
-    run::leave(k, trap)
+    if trap == Trap::Interrupt {
+        k.core.look_around();
+    }
+    run::leave(k)
 }
 
 pub(super) fn call_in(handle: Handle, label: Label, words: &[u64], deadline: u64) -> CallIn {

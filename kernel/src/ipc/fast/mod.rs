@@ -7,7 +7,7 @@
 
 pub mod message;
 mod reply;
-mod signal;
+pub mod signal;
 
 use crate::{
     Entered,

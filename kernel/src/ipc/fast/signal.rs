@@ -5,12 +5,16 @@ use crate::{
     Entered,
     arch::{Arch, Port},
     ipc::plain,
-    object::thread::{State, Thread},
+    object::{
+        endpoint::Endpoint,
+        thread::{State, Thread},
+    },
 };
 use libipc_abi::{
     FOREVER,
     handle::{Handle, Rights},
     label::Label,
+    registers::CallOut,
     status::{Cause, Status, TransportError},
 };
 
@@ -49,20 +53,58 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     }
     let preempts = may_wake(k, thread, thread.effective.bits(), receiver)?;
 
-    // Hand over. The endpoint loses a receiver, which was a use.
-    endpoint.signals.set(0);
-    endpoint.receivers.pop_first(k, receiver);
-    endpoint.uses.take(1);
-    receiver.endpoint.set(None);
-    receiver.state.set(State::Ready);
-    let mut out = plain(Status::Signals);
-    out.words[0] = bits;
+    // Hand over.
+    deliver(k, endpoint, receiver);
+    let out = signals(bits);
     if preempts {
         Port::words_out(&receiver.context, &out);
     } else {
         Port::call_out(&receiver.context, &out);
     }
     Some(wake(k, thread, receiver, preempts))
+}
+
+/// The kernel's own signal, to who waits for it and runs at once instead of the current
+/// thread, which was interrupted. `false`, and nothing done, if this is not that simple.
+pub fn interrupt<'k>(k: Entered<'k>, endpoint: &'k Endpoint, bits: u64) -> bool {
+    let Some(thread) = k.core.current.get(k) else {
+        return false;
+    };
+    if !endpoint.home.is(k.core) || bits == 0 || thread.state.get() != State::Ready {
+        return false;
+    }
+    let Some(receiver) = endpoint.receivers.first(k) else {
+        return false;
+    };
+    let effective = thread.effective.bits();
+    if receiver.alarm.is_set() || may_wake(k, thread, effective, receiver) != Some(true) {
+        return false;
+    }
+    deliver(k, endpoint, receiver);
+    Port::call_out(&receiver.context, &signals(bits));
+    Port::fp_save(&thread.context);
+    k.core.queue.push_front(k, thread);
+    k.core.begin_turn(thread);
+    k.core.switch_to(k, receiver);
+    true
+}
+
+/// The endpoint loses a receiver, which was a use, and its signals.
+#[inline(always)]
+fn deliver(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) {
+    endpoint.signals.set(0);
+    endpoint.receivers.pop_first(k, receiver);
+    endpoint.uses.take(1);
+    receiver.endpoint.set(None);
+    receiver.state.set(State::Ready);
+}
+
+/// The result of a wait that they end.
+#[inline(always)]
+fn signals(bits: u64) -> CallOut {
+    let mut out = plain(Status::Signals);
+    out.words[0] = bits;
+    out
 }
 
 /// Whether a thread that waits may become ready here, and if so whether it runs
