@@ -2,6 +2,7 @@
 //! would make.
 
 mod alarms;
+mod answers;
 mod bindings;
 mod capabilities;
 mod contiguous;

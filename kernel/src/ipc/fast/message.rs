@@ -320,5 +320,5 @@ fn goes_on(thread: &Thread, label: Label) -> bool {
         thread.pending_fault(),
         Some(FaultKind::Exit | FaultKind::Panic)
     );
-    answerable(label) && label.operation() == Label::OK && !ended
+    answerable(label) && label.operation() == Label::OK && !ended && !thread.suspended.get()
 }

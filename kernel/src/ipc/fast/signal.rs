@@ -116,7 +116,7 @@ pub(super) fn may_wake(
     priority: u64,
     woken: &Thread,
 ) -> Option<bool> {
-    if !woken.is_at(k.core) || woken.suspended.get() || !woken.runs_on.is_none() {
+    if !woken.is_at(k.core) || !woken.runs_on.is_none() {
         return None;
     }
     let preempts = woken.effective.bits() > priority;
