@@ -152,7 +152,10 @@ impl<T> Link<T> {
     /// Leads to where `other` does from now on.
     pub fn copy(&self, other: &Link<T>) {
         #[cfg(test)]
-        (touched::note(&self.0, true), touched::note(&other.0, false));
+        {
+            touched::note(&other.0, false);
+            touched::note(&self.0, true);
+        }
         self.0.store(other.0.load(Relaxed), Relaxed);
     }
 

@@ -201,13 +201,12 @@ fn attach(k: Entered<'_>, caller: &Thread, receiver: &Thread, label: Label) -> b
 #[inline(always)]
 pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: Label) -> bool {
     let count = label.capabilities();
-    if count > 0 {
-        if !k.is_alone() || transfer::capabilities(k, sender, receiver, count).is_err() {
-            return false;
-        }
+    let passed =
+        count == 0 || k.is_alone() && transfer::capabilities(k, sender, receiver, count).is_ok();
+    if passed {
+        deliver::copy_bytes(sender, receiver, label.bytes());
     }
-    deliver::copy_bytes(sender, receiver, label.bytes());
-    true
+    passed
 }
 
 /// An answer, to a caller that runs at once, as its server waits again. If `ATTACHED`,

@@ -124,6 +124,7 @@ pub(super) fn a_table_that_cannot_grow_refuses_and_gives_all_back(_: &mut World)
         task.kill()?;
         drop(task);
     }
-    let back = wait::until(|| Ok(own.info()?.used == before));
+    // Tasks of earlier cases may have been on their way back too.
+    let back = wait::until(|| Ok(own.info()?.used <= before));
     back.map_err(|_| Failure::new("frames of a dead task stay charged"))
 }
