@@ -192,19 +192,22 @@ impl Frames {
     /// Takes a frame, full of zeros. Somebody has been charged for it, so there
     /// is one: what all quotas allow together is no more than there is.
     pub fn pop(&self) -> u64 {
-        let (physical, class) = {
-            let mut free = self.free.lock();
-            let Some((record, physical)) = self.numbered(free.first) else {
-                panic!("a frame was paid for that does not exist");
-            };
-            free.first = record.next.get();
-            free.count -= 1;
-            (physical, record.class.replace(0))
-        };
+        let (physical, class) = self.pop_dirty();
         if class != ZEROED {
             zero(physical, PAGE);
         }
         physical
+    }
+
+    /// Takes a frame with anything in it; also says of which class it was.
+    pub fn pop_dirty(&self) -> (u64, u32) {
+        let mut free = self.free.lock();
+        let Some((record, physical)) = self.numbered(free.first) else {
+            panic!("a frame was paid for that does not exist");
+        };
+        free.first = record.next.get();
+        free.count -= 1;
+        (physical, record.class.replace(0))
     }
 
     /// A step of the search for `count` free frames that follow one another, no more

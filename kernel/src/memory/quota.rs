@@ -30,7 +30,13 @@ pub fn allocate(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
     Ok(k.kernel.frames.pop())
 }
 
-/// Gives a frame of [`allocate`] back.
+/// A frame with anything in it, for what no program sees, charged to `payer`.
+pub fn allocate_dirty(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
+    charge(payer, 1)?;
+    Ok(k.kernel.frames.pop_dirty().0)
+}
+
+/// Gives a frame of either kind back.
 pub fn free(k: Entered<'_>, payer: &Task, physical: u64) {
     k.kernel.frames.push(physical);
     refund(k, payer, 1);

@@ -28,6 +28,29 @@ pub trait Object: Sync + Sized {
     };
 }
 
+/// An object's type of which zeros are a value.
+///
+/// # Safety
+///
+/// They are: it is made of words, links, lists, nodes and contexts alone.
+#[allow(unsafe_code, reason = "the allocator of kernel objects")]
+pub unsafe trait Zeroed: Object {}
+
+#[allow(unsafe_code, reason = "the allocator of kernel objects")]
+mod zeroed {
+    use super::{Task, Zeroed};
+    use crate::object::{endpoint::Endpoint, memory::Memory, thread::Thread};
+
+    // SAFETY: they are made of such fields.
+    unsafe impl Zeroed for Endpoint {}
+    // SAFETY: as above.
+    unsafe impl Zeroed for Memory {}
+    // SAFETY: as above.
+    unsafe impl Zeroed for Task {}
+    // SAFETY: as above.
+    unsafe impl Zeroed for Thread {}
+}
+
 const fn full(capacity: usize) -> u64 {
     if capacity == 64 {
         u64::MAX
@@ -38,13 +61,46 @@ const fn full(capacity: usize) -> u64 {
 
 /// Makes an object that `payer` pays for.
 pub fn create<'k, T: Object>(k: Entered<'k>, payer: &Task, value: T) -> Result<&'k T, ObjectError> {
+    let place = place::<T>(k, payer)?;
+    // SAFETY: the place is for a `T`, and nothing lives there.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    unsafe {
+        ptr::write(place, value);
+    }
+    Ok(made(k, place))
+}
+
+/// The same, all of its bits zero: what is large is not built elsewhere first.
+pub fn create_zeroed<'k, T: Zeroed>(k: Entered<'k>, payer: &Task) -> Result<&'k T, ObjectError> {
+    let place = place::<T>(k, payer)?;
+    // SAFETY: as in `create`; zeros are a value of such a type.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    unsafe {
+        ptr::write_bytes(place, 0, 1);
+    }
+    Ok(made(k, place))
+}
+
+/// The object that was just written there.
+fn made<T: Object>(_: Entered<'_>, place: *const T) -> &T {
+    // SAFETY: only `create` and `create_zeroed` call this. The object stays until
+    // retired and until this core has left the kernel after that, and objects are
+    // changed through atomics only.
+    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
+    unsafe {
+        &*place
+    }
+}
+
+/// A place where no object lives, and will from now on.
+fn place<T: Object>(k: Entered<'_>, payer: &Task) -> Result<*mut T, ObjectError> {
     const { assert!(size_of::<T>() <= PAGE && !core::mem::needs_drop::<T>() && align_of::<T>() <= PAGE) };
     let frames = &k.kernel.frames;
     let slab = &payer.slabs[T::CLASS];
     let (record, physical) = match frames.numbered(slab.get()) {
         Some(partial) => partial,
         None => {
-            let physical = quota::allocate(k, payer)?;
+            let physical = quota::allocate_dirty(k, payer)?;
             let record = frames.record(physical);
             record.class.set(T::CLASS as u32);
             record.payer.set(Some(payer));
@@ -60,20 +116,10 @@ pub fn create<'k, T: Object>(k: Entered<'k>, payer: &Task, value: T) -> Result<&
     if record.used.get() == full(T::CAPACITY) {
         unlink(k, payer, record);
     }
-    let pointer = Port::physical(physical).cast::<T>().wrapping_add(index);
-    // SAFETY: the frame belongs to this slab and the bit said that nothing lives
-    // at `index`, which is below CAPACITY because the frame was not full; the
-    // frame is page-aligned and T's size a multiple of its alignment.
-    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
-    unsafe {
-        ptr::write(pointer, value);
-    }
-    // SAFETY: just written; it stays until retired and until this core has left
-    // the kernel after that, and objects are changed through atomics only.
-    #[allow(unsafe_code, reason = "the allocator of kernel objects")]
-    unsafe {
-        Ok(&*pointer)
-    }
+    // The frame belongs to this slab and the bit said that nothing lives at `index`,
+    // which is below CAPACITY because the frame was not full; the frame is
+    // page-aligned and T's size a multiple of its alignment.
+    Ok(Port::physical(physical).cast::<T>().wrapping_add(index))
 }
 
 /// Frames with retired objects at which long operations stop, so that these are

@@ -20,7 +20,7 @@ use crate::{
 /// Whether calls get through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// They do.
+    /// They do. A new endpoint's bits are zero.
     Open = 0,
     /// They wait.
     Paused = 1,
@@ -103,32 +103,8 @@ impl Endpoint {
         k: Entered<'k>,
         payer: &'k Task,
     ) -> Result<&'k Endpoint, libipc_abi::objects::ObjectError> {
-        let endpoint = slab::create(
-            k,
-            payer,
-            Endpoint {
-                id: Word::new(k.kernel.new_id()),
-                state: Word::new(State::Open),
-                payer: Link::none(),
-                senders: Senders::default(),
-                receivers: Line::default(),
-                core: Link::none(),
-                home: Link::none(),
-                looks_begun: Word::default(),
-                looks_ended: Word::default(),
-                servers: Word::default(),
-                pressed: Default::default(),
-                signals: Word::default(),
-                sessions: List::empty(),
-                session_count: Word::default(),
-                closed: List::empty(),
-                epoch: Word::default(),
-                uses: Word::default(),
-                receive_uses: Word::default(),
-                unsettled: Word::default(),
-                node: Node::default(),
-            },
-        )?;
+        let endpoint = slab::create_zeroed::<Endpoint>(k, payer)?;
+        endpoint.id.set(k.kernel.new_id());
         endpoint.payer.set(Some(payer));
         Ok(endpoint)
     }

@@ -23,7 +23,6 @@ use libipc_abi::{PAGE, objects::ObjectError};
 const DIRECT: usize = 8;
 
 /// Page frames that can be mapped.
-#[derive(Default)]
 pub struct Memory {
     /// Unique number.
     pub id: Word<u64>,
@@ -88,7 +87,7 @@ impl Memory {
         }
         let (depth, directories) = shape(pages);
         quota::charge(payer, pages + directories)?;
-        let memory = slab::create(k, payer, Memory::default())
+        let memory = slab::create_zeroed::<Memory>(k, payer)
             .inspect_err(|_| quota::refund(k, payer, pages + directories))?;
         memory.id.set(k.kernel.new_id());
         memory.pages.set(pages);
@@ -130,7 +129,7 @@ impl Memory {
         range: &Range<u64>,
         device: bool,
     ) -> Result<&'k Memory, ObjectError> {
-        let memory = slab::create(k, payer, Memory::default())?;
+        let memory = slab::create_zeroed::<Memory>(k, payer)?;
         memory.id.set(k.kernel.new_id());
         memory.pages.set((range.end - range.start) / PAGE as u64);
         memory.fixed.set(range.start);

@@ -173,7 +173,7 @@ impl Task {
             return Err(ObjectError::OutOfRange);
         }
         quota::charge(parent, frames)?;
-        let made = slab::create(k, parent, Task::new());
+        let made = slab::create_zeroed::<Task>(k, parent);
         let task = made.inspect_err(|_| quota::refund(k, parent, frames))?;
         task.id.set(k.kernel.new_id());
         task.parent.set(Some(parent));

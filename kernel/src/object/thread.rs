@@ -32,7 +32,7 @@ pub const HISTORY: usize = 16;
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Made, and not yet started, or suspended.
+    /// Made, and not yet started, or suspended. A new thread's bits are zero.
     Stopped = 0,
     /// Running, or in the run queue.
     Ready = 1,
@@ -255,53 +255,15 @@ impl Thread {
         let address = space::BUFFERS + place * PLACE;
         let entry = space::make_leaf(k, task, address)?;
         let buffer = quota::allocate(k, task)?;
-        let made = slab::create(
-            k,
-            task,
-            Thread {
-                context: Context::default(),
-                id: Word::new(k.kernel.new_id()),
-                task: Link::none(),
-                state: Word::new(State::Stopped),
-                home: Link::none(),
-                next_core: Word::new(k.core.number),
-                priority: Word::new(start.priority),
-                effective: Word::new(start.priority),
-                press: Word::default(),
-                rank: Word::default(),
-                first_of_rank: Node::default(),
-                reservation: Link::none(),
-                runs_on: Link::none(),
-                passive: Word::default(),
-                queue: Node::default(),
-                in_task: Node::default(),
-                alarm: Alarm::default(),
-                buffer: Word::new(buffer),
-                buffer_address: Word::new(address),
-                call_number: Word::default(),
-                request_number: Word::default(),
-                endpoint: Link::none(),
-                session: Link::none(),
-                via: Word::default(),
-                label: Word::default(),
-                leases: Default::default(),
-                lease_count: Word::default(),
-                server: Link::none(),
-                client: Link::none(),
-                serves: Link::none(),
-                depth: Word::default(),
-                fault: PendingFault::default(),
-                watcher: Binding::none(),
-                suspended: Word::default(),
-                held: Word::default(),
-                history: Default::default(),
-                time: Word::default(),
-                received: Word::default(),
-                told: Default::default(),
-                uses: Word::new(1),
-            },
-        );
+        let made = slab::create_zeroed::<Thread>(k, task);
         let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
+        thread.id.set(k.kernel.new_id());
+        thread.next_core.set(k.core.number);
+        thread.priority.set(start.priority);
+        thread.effective.set(start.priority);
+        thread.buffer.set(buffer);
+        thread.buffer_address.set(address);
+        thread.uses.set(1);
         use crate::arch::Access;
         take_place(task, entry);
         // After the zeros in the frame, which its other threads may see at once.

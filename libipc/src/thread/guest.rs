@@ -14,31 +14,32 @@ use crate::{
     sync::{Mutex, backoff},
     time::Instant,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::mem::ManuallyDrop;
 
 /// Why a thread could not be made.
 pub type SpawnError = CallError<ObjectError>;
 
-/// What a thread needs besides the kernel's object.
+/// A thread and what it needs besides the kernel's object.
 struct Place {
     stack: Mapping,
     /// The kernel signals here when the thread has ended, and nobody else does.
     ended: EndpointClient,
+    thread: Option<ThreadClient>,
 }
-
-/// Places of threads that have ended, for the next ones: their stacks are mapped and
-/// have the pages that were touched.
-static FREE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
 
 /// Most places that are kept. What they have is charged: a stack of [`STACK`] each.
 const KEPT: usize = 2;
 
+/// Places of threads that have ended, for the next ones: their stacks are mapped and
+/// have the pages that were touched.
+static FREE: Mutex<[Option<Box<Place>>; KEPT]> = Mutex::new([const { None }; KEPT]);
+
 impl Place {
     /// With at least this much stack.
-    fn take(stack: usize) -> Result<Place, SpawnError> {
+    fn take(stack: usize) -> Result<Box<Place>, SpawnError> {
         if stack == STACK
-            && let Some(place) = FREE.lock().pop()
+            && let Some(place) = FREE.lock().iter_mut().find_map(Option::take)
         {
             return Ok(place);
         }
@@ -47,18 +48,22 @@ impl Place {
         let memory = task.create_memory(stack.div_ceil(PAGE) as u64)?;
         let stack = Mapping::new(&memory, Rights::READ | Rights::WRITE)?;
         note_stack(stack.address(), stack.len());
-        Ok(Place { stack, ended })
+        Ok(Box::new(Place {
+            stack,
+            ended,
+            thread: None,
+        }))
     }
 
     /// Nobody uses it any more, and its endpoint has no signal.
-    fn give(self) {
+    fn give(mut self: Box<Self>) {
+        self.thread = None;
         if self.stack.len() == STACK {
             let mut free = FREE.lock();
-            if free.len() < KEPT {
-                return free.push(self);
+            if let Some(room) = free.iter_mut().find(|room| room.is_none()) {
+                *room = Some(self);
             }
         }
-        drop(self);
     }
 
     /// Waits for the end of its thread; `false` if it was not told of by `deadline`,
@@ -81,27 +86,23 @@ impl Drop for Place {
     }
 }
 
-/// A thread that runs at a place of its own, which nobody else may use before it has
-/// ended.
-struct Running {
-    thread: ThreadClient,
-    place: ManuallyDrop<Place>,
-}
+/// The place of a thread that may run, which nobody else uses before it has ended.
+struct Running(ManuallyDrop<Box<Place>>);
 
 impl Running {
     /// The thread has ended, and its end was told.
     fn release(self) {
-        ManuallyDrop::into_inner(self.place).give();
+        ManuallyDrop::into_inner(self.0).give();
     }
 
     /// Waits for the thread's end.
     fn wait(self) {
         let mut attempt = 0;
-        while !self.place.has_ended(Instant::FOREVER) {
+        while !self.0.has_ended(Instant::FOREVER) {
             // Somebody cancelled the wait, or took the endpoint away.
-            match self.thread.info() {
-                Ok(info) if info.state != ThreadState::Dead => backoff(&mut attempt),
-                _ => return drop(ManuallyDrop::into_inner(self.place)),
+            match self.0.thread.as_ref().map(|thread| thread.info()) {
+                Some(Ok(info)) if info.state != ThreadState::Dead => backoff(&mut attempt),
+                _ => return drop(ManuallyDrop::into_inner(self.0)),
             }
         }
         self.release();
@@ -114,7 +115,7 @@ static DETACHED: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 fn reap() {
     let ended: Vec<Running> = {
         let mut detached = DETACHED.lock();
-        let ended = |running: &mut Running| running.place.has_ended(Instant::PAST);
+        let ended = |running: &mut Running| running.0.has_ended(Instant::PAST);
         detached.extract_if(.., ended).collect()
     };
     ended.into_iter().for_each(Running::release);
@@ -159,7 +160,7 @@ pub fn spawn_with<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     work: F,
 ) -> Result<JoinHandle<T>, SpawnError> {
     reap();
-    let place = Place::take(stack)?;
+    let mut place = Place::take(stack)?;
     let outcome = Arc::new(Work {
         run: Mutex::new(Some(work)),
         result: Mutex::new(None),
@@ -175,13 +176,13 @@ pub fn spawn_with<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
         capability::task().start_thread(entry, top, work as u64, priority, &place.ended, 1)
     };
     match thread {
-        Ok(thread) => Ok(JoinHandle {
-            running: Some(Running {
-                thread,
-                place: ManuallyDrop::new(place),
-            }),
-            outcome,
-        }),
+        Ok(thread) => {
+            place.thread = Some(thread);
+            Ok(JoinHandle {
+                running: Some(Running(ManuallyDrop::new(place))),
+                outcome,
+            })
+        }
         Err(error) => {
             // SAFETY: the thread that would have taken it never ran.
             drop(unsafe { Arc::from_raw(work) });
@@ -217,7 +218,7 @@ impl<T> JoinHandle<T> {
 
     /// The thread.
     pub fn thread(&self) -> Option<&ThreadClient> {
-        self.running.as_ref().map(|running| &running.thread)
+        self.running.as_ref()?.0.thread.as_ref()
     }
 }
 
