@@ -4,6 +4,7 @@
 use super::INTERFACES;
 use crate::{
     Entered,
+    arch::{Arch, Port},
     ipc::{call::well_formed, plain},
     memory::frames::Words,
     object::thread::Thread,
@@ -107,15 +108,16 @@ impl<'k> Answer<'k> {
         self.buffer[word::OPEN].load(Relaxed)
     }
 
-    /// The registers.
-    pub(super) fn finish(&self) -> CallOut {
-        CallOut {
+    /// Writes the caller's registers.
+    pub(super) fn deliver(self, caller: &Thread) {
+        let out = CallOut {
             label: Label(Label::OK.into())
                 .with_bytes(self.count.saturating_sub(WORDS) * 8)
                 .with_capabilities(self.capabilities),
             words: self.words,
             ..plain(Status::Message)
-        }
+        };
+        Port::call_out(&caller.context, &out);
     }
 }
 

@@ -32,8 +32,8 @@ use libipc_abi::{
     label::{Flags, Label},
     objects::{self, ObjectError},
     operation::Interface,
-    registers::{CallIn, WORDS},
-    status::{Cause, Status, TransportError},
+    registers::{CallIn, CallOut, WORDS},
+    status::{Cause, Status},
     wire::ErrorCode,
 };
 use message::{Answer, Request};
@@ -239,19 +239,29 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
         // It ended itself, or waits for its fault handler.
         return Outcome::Blocked;
     }
-    Outcome::Done(match result {
-        Ok(Ok(())) => answer.finish(),
-        Ok(Err(code)) => match ObjectError::from_code(code).and_then(ObjectError::cause) {
-            Some(cause) => refused(cause),
-            None => {
-                let mut out = plain(Status::Message);
-                out.label = Label::control(Flags::empty(), Label::SERVER_ERROR);
-                out.words[0] = code;
-                out
-            }
-        },
-        Err(cause) => plain(Status::Error(TransportError::refused(cause))),
-    })
+    match result {
+        Ok(Ok(())) => {
+            answer.deliver(thread);
+            // As of a call that waited, the result is in the registers.
+            Outcome::Blocked
+        }
+        Ok(Err(code)) => Outcome::Done(refusal(code)),
+        Err(cause) => Outcome::Done(refused(cause)),
+    }
+}
+
+/// How an object's error arrives.
+#[cold]
+fn refusal(code: u64) -> CallOut {
+    match ObjectError::from_code(code).and_then(ObjectError::cause) {
+        Some(cause) => refused(cause),
+        None => {
+            let mut out = plain(Status::Message);
+            out.label = Label::control(Flags::empty(), Label::SERVER_ERROR);
+            out.words[0] = code;
+            out
+        }
+    }
 }
 
 /// All of them.
