@@ -69,21 +69,12 @@ impl<'k> On<'_, 'k> {
         }
     }
 
-    /// A thread, stopped, and the caller's capability for it.
-    fn make_thread(&self, start: &Start) -> Result<(&'k Thread, ThreadClient), ObjectError> {
+    /// A thread, stopped.
+    fn make_thread(&self, start: &Start) -> Result<&'k Thread, ObjectError> {
         if start.entry >= USER_END || start.stack > USER_END {
             return Err(ObjectError::BadAddress);
         }
-        let k = self.caller.k;
-        let thread = Thread::create(k, self.task, start)?;
-        match self.caller.give(&Target::Thread(thread), Rights::all()) {
-            Ok(handle) => Ok((thread, ThreadClient(handle))),
-            Err(error) => {
-                thread.end(k);
-                thread.detach(k);
-                Err(error)
-            }
-        }
+        Thread::create(self.caller.k, self.task, start)
     }
 
     fn thread_at(&self, cursor: u64) -> Result<&'k Thread, ObjectError> {
@@ -124,7 +115,13 @@ impl objects::Task for On<'_, '_> {
             arguments: [start, argument],
             priority,
         };
-        self.make_thread(&start).map(|(_, thread)| thread)
+        let thread = self.make_thread(&start)?;
+        let given = self.caller.give(&Target::Thread(thread), Rights::all());
+        if given.is_err() {
+            thread.end(self.caller.k);
+            thread.detach(self.caller.k);
+        }
+        given.map(ThreadClient)
     }
 
     fn create_endpoint(&mut self) -> Result<EndpointClient, ObjectError> {
@@ -387,7 +384,7 @@ impl objects::Task for On<'_, '_> {
         priority: u64,
         watcher: &EndpointClient,
         signals: u64,
-    ) -> Result<ThreadClient, ObjectError> {
+    ) -> Result<u64, ObjectError> {
         self.living(Rights::CREATE)?;
         let priority = match priority {
             CALLERS_PRIORITY => self.caller.thread.priority.get(),
@@ -400,11 +397,21 @@ impl objects::Task for On<'_, '_> {
             arguments: [argument, 0],
             priority,
         };
-        let (thread, client) = self.make_thread(&start)?;
+        let thread = self.make_thread(&start)?;
         let k = self.caller.k;
+        thread.started.set(true);
         thread.watcher.bind(k, source, endpoint, None, signals);
         ready::wake(k, thread);
-        Ok(client)
+        Ok(slab::name(k, thread))
+    }
+
+    fn started_thread(&mut self, cursor: u64) -> Result<ThreadClient, ObjectError> {
+        self.living(Rights::CREATE)?;
+        let found = slab::named(self.caller.k, cursor);
+        let started = |thread: &&Thread| thread.task.is(self.task) && thread.started.get();
+        let thread: &Thread = found.filter(started).ok_or(ObjectError::NotFound)?;
+        let given = self.caller.give(&Target::Thread(thread), Rights::all());
+        given.map(ThreadClient)
     }
 
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError> {

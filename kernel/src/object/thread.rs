@@ -174,6 +174,9 @@ pub struct Thread {
     pub depth: Word<u64>,
     /// A fault instead of a call.
     pub fault: PendingFault,
+    /// It was made and started at once: who made it has no capability for it, and
+    /// gets one if he asks.
+    pub started: Word<bool>,
     /// Signalled when it has ended.
     pub watcher: Binding,
     /// Somebody wants it stopped.

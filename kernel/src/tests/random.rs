@@ -324,9 +324,9 @@ impl Fuzz {
 
     fn object_call(&mut self, task: &'static Task, thread: &Thread, deadline: u64) -> CallIn {
         let kinds = [
-            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
-            (ObjectType::Task, objects::task::INTERFACE.hash, 22),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 23),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 23),
+            (ObjectType::Task, objects::task::INTERFACE.hash, 23),
             (ObjectType::Thread, objects::thread::INTERFACE.hash, 11),
             (ObjectType::Endpoint, objects::endpoint::INTERFACE.hash, 8),
             (ObjectType::Memory, objects::memory::INTERFACE.hash, 4),

@@ -34,13 +34,23 @@ impl Watch {
         m.task_call(server, self.own, on_task::START_THREAD, &[watcher], &words)
     }
 
-    /// The thread that was started, and its handle.
-    fn start(&self, watcher: Handle) -> (&'static Thread, Handle) {
-        let answer = self.try_start(watcher, CALLERS_PRIORITY);
-        assert!(answer.is_ok(), "{answer:?}");
+    /// The thread that was started, and its cursor.
+    fn start(&self, watcher: Handle) -> (&'static Thread, u64) {
+        let cursor = self.try_start(watcher, CALLERS_PRIORITY).word();
         let (m, task) = (&self.pair.machine, self.pair.server_task);
-        let handle = m.received(self.pair.server);
-        (task.threads.last(m.k).unwrap(), handle)
+        (task.threads.last(m.k).unwrap(), cursor)
+    }
+
+    /// Asks for a capability for the thread.
+    fn ask(&self, cursor: u64) -> Answer {
+        let (m, server) = (&self.pair.machine, self.pair.server);
+        m.task_call(
+            server,
+            self.own,
+            task::number::STARTED_THREAD,
+            &[],
+            &[cursor],
+        )
     }
 
     fn told(&self) -> u64 {
@@ -69,21 +79,17 @@ fn it_runs_at_once_with_its_maker_s_priority() {
 fn its_end_is_told_whoever_ends_it() {
     let watch = Watch::new();
     let (m, serve) = (&watch.pair.machine, watch.pair.serve);
-    let (first, handle) = watch.start(serve);
+    let (first, cursor) = watch.start(serve);
     watch.exit(first, Handle::THREAD);
-    assert_eq!((first.state.get(), watch.told()), (State::Dead, 6));
-    // Nothing of it is left at the endpoint.
-    m.task_call(
-        watch.pair.server,
-        watch.own,
-        on_task::DELETE,
-        &[],
-        &[handle.0],
-    );
-    assert_eq!(watch.told(), 0);
-    let (_, handle) = watch.start(serve);
-    watch.exit(watch.pair.server, handle);
-    assert_eq!(watch.told(), 6);
+    // Nothing of it is left, at the endpoint or elsewhere.
+    assert_eq!((watch.told(), watch.told()), (6, 0));
+    let gone = Answer::error(ObjectError::NotFound);
+    assert_eq!(watch.ask(cursor), gone);
+    let (second, cursor) = watch.start(serve);
+    assert!(watch.ask(cursor).is_ok());
+    watch.exit(watch.pair.server, m.received(watch.pair.server));
+    assert_eq!((second.state.get(), watch.told()), (State::Dead, 6));
+    assert_eq!(watch.ask(cursor), gone);
     // A fault that nobody handles.
     let (third, _) = watch.start(serve);
     m.run(third);
@@ -131,7 +137,7 @@ fn nobody_is_told_whose_capability_was_taken_back() {
     assert_eq!(watch.told(), 6);
     on_own(task::number::REVOKE, &[pair.serve.0]);
     watch.exit(second, Handle::THREAD);
-    assert_eq!((second.state.get(), watch.told()), (State::Dead, 0));
+    assert_eq!(watch.told(), 0);
 }
 
 #[test]
@@ -170,4 +176,29 @@ fn one_that_is_refused_never_was() {
     assert_eq!(own(pair.serve), Answer::error(ObjectError::Died));
     assert_eq!(pair.server_task.used.get(), before);
     assert_eq!(pair.server_task.alive.get(), 1);
+}
+
+#[test]
+fn only_one_that_was_started_is_had_by_its_cursor() {
+    let watch = Watch::new();
+    let (pair, m) = (&watch.pair, &watch.pair.machine);
+    let other = m.thread(pair.server_task);
+    let gone = Answer::error(ObjectError::NotFound);
+    for thread in [pair.server, other, pair.client] {
+        assert_eq!(watch.ask(crate::memory::slab::name(m.k, thread)), gone);
+    }
+    let (started, cursor) = watch.start(pair.serve);
+    assert_eq!(watch.ask(0), gone);
+    assert!(watch.ask(cursor).is_ok());
+    let target = pair.server_task.table.get(
+        m.k,
+        m.received(pair.server),
+        libipc_abi::handle::ObjectType::Thread,
+        Rights::CONTROL | Rights::INSPECT,
+    );
+    let Ok(Target::Thread(had)) = target else {
+        panic!("a capability with all rights");
+    };
+    assert!(core::ptr::eq(had, started));
+    watch.told();
 }

@@ -15,7 +15,7 @@ use crate::{
     time::Instant,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::mem::ManuallyDrop;
+use core::{cell::OnceCell, mem::ManuallyDrop};
 
 /// Why a thread could not be made.
 pub type SpawnError = CallError<ObjectError>;
@@ -25,7 +25,9 @@ struct Place {
     stack: Mapping,
     /// The kernel signals here when the thread has ended, and nobody else does.
     ended: EndpointClient,
-    thread: Option<ThreadClient>,
+    /// The thread's cursor, and a capability for it once somebody has asked.
+    cursor: u64,
+    thread: OnceCell<ThreadClient>,
 }
 
 /// Most places that are kept. What they have is charged: a stack of [`STACK`] each.
@@ -51,18 +53,36 @@ impl Place {
         Ok(Box::new(Place {
             stack,
             ended,
-            thread: None,
+            cursor: 0,
+            thread: OnceCell::new(),
         }))
     }
 
     /// Nobody uses it any more, and its endpoint has no signal.
     fn give(mut self: Box<Self>) {
-        self.thread = None;
+        self.thread = OnceCell::new();
         if self.stack.len() == STACK {
             let mut free = FREE.lock();
             if let Some(room) = free.iter_mut().find(|room| room.is_none()) {
                 *room = Some(self);
             }
+        }
+    }
+
+    /// Its thread; `NotFound` if it has ended and nobody asked before.
+    fn thread(&self) -> Result<&ThreadClient, SpawnError> {
+        if let Some(thread) = self.thread.get() {
+            return Ok(thread);
+        }
+        let thread = capability::task().started_thread(self.cursor)?;
+        Ok(self.thread.get_or_init(|| thread))
+    }
+
+    /// Whether its thread is no more, for who cannot wait for that.
+    fn is_dead(&self) -> bool {
+        match self.thread().and_then(ThreadClient::info) {
+            Ok(info) => info.state == ThreadState::Dead,
+            Err(error) => error == CallError::Server(ObjectError::NotFound),
         }
     }
 
@@ -100,10 +120,10 @@ impl Running {
         let mut attempt = 0;
         while !self.0.has_ended(Instant::FOREVER) {
             // Somebody cancelled the wait, or took the endpoint away.
-            match self.0.thread.as_ref().map(|thread| thread.info()) {
-                Some(Ok(info)) if info.state != ThreadState::Dead => backoff(&mut attempt),
-                _ => return drop(ManuallyDrop::into_inner(self.0)),
+            if self.0.is_dead() {
+                return drop(ManuallyDrop::into_inner(self.0));
             }
+            backoff(&mut attempt);
         }
         self.release();
     }
@@ -172,12 +192,12 @@ pub fn spawn_with<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     );
     // SAFETY: `entry` takes this count of the work, which nobody else does, and the
     // stack is this thread's until it has ended.
-    let thread = unsafe {
+    let started = unsafe {
         capability::task().start_thread(entry, top, work as u64, priority, &place.ended, 1)
     };
-    match thread {
-        Ok(thread) => {
-            place.thread = Some(thread);
+    match started {
+        Ok(cursor) => {
+            place.cursor = cursor;
             Ok(JoinHandle {
                 running: Some(Running(ManuallyDrop::new(place))),
                 outcome,
@@ -216,9 +236,10 @@ impl<T> JoinHandle<T> {
     /// Lets the thread go on alone.
     pub fn detach(self) {}
 
-    /// The thread.
+    /// The thread; `None` if it has ended and nobody asked before, or the task has no
+    /// room for the capability.
     pub fn thread(&self) -> Option<&ThreadClient> {
-        self.running.as_ref()?.0.thread.as_ref()
+        self.running.as_ref()?.0.thread().ok()
     }
 }
 
@@ -232,7 +253,7 @@ impl<T> Drop for JoinHandle<T> {
 
 impl<T> core::fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let handle: Option<Handle> = self.thread().map(|thread| thread.as_ref().handle());
-        write!(f, "JoinHandle({handle:?})")
+        let cursor = self.running.as_ref().map(|running| running.0.cursor);
+        write!(f, "JoinHandle({cursor:x?})")
     }
 }

@@ -150,6 +150,7 @@ pub const SUITES: &[Suite] = &[
             "task_revoke",
             "task_set_shared",
             "task_start_thread",
+            "task_started_thread",
             "thread_resume",
             "thread_suspend",
             "thread_cancel",

@@ -178,7 +178,8 @@ pub trait Task {
     /// `argument` in its first argument register, and starts it. Once it has ended,
     /// by itself or not, the bits `signals` are set at the endpoint `watcher`: then
     /// nothing uses its stack any more. Its priority is as of `create_thread`, or
-    /// [`CALLERS_PRIORITY`]. Needs `CREATE`, and `SIGNAL` on the endpoint.
+    /// [`CALLERS_PRIORITY`]. Returns its cursor. Needs `CREATE`, and `SIGNAL` on the
+    /// endpoint.
     ///
     /// # Safety
     ///
@@ -193,5 +194,11 @@ pub trait Task {
         priority: u64,
         watcher: &EndpointClient,
         signals: u64,
-    ) -> Result<ThreadClient, ObjectError>;
+    ) -> Result<u64, ObjectError>;
+
+    /// Makes a capability for the thread with this cursor, which `start_thread` has
+    /// started. `NotFound` if it has ended. Needs `CREATE`.
+    #[op(21)]
+    #[errors(NotFound, QuotaExceeded, Died)]
+    fn started_thread(&mut self, cursor: u64) -> Result<ThreadClient, ObjectError>;
 }

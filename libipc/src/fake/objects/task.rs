@@ -26,7 +26,10 @@ impl abi::Task for Called<'_> {
         _: u64,
         _: &EndpointClient,
         _: u64,
-    ) -> Answer<ThreadClient> {
+    ) -> Answer<u64> {
+        Err(ObjectError::WrongState)
+    }
+    fn started_thread(&mut self, _: u64) -> Answer<ThreadClient> {
         Err(ObjectError::WrongState)
     }
     fn create_endpoint(&mut self) -> Answer<EndpointClient> {

@@ -187,6 +187,13 @@ impl Hostile {
                     self.random.below(9),
                 ]
             }
+            STARTED_THREAD => {
+                let cursor = match self.random.chance(80) {
+                    true => self.started,
+                    false => self.random.below(3),
+                };
+                [cursor, 0, 0, 0, 0]
+            }
             CREATE_MEMORY => match self.random.below(12) {
                 0 => [1 << 20, 0, 0, 0, 0],
                 _ => [self.random.below(14), 0, 0, 0, 0],

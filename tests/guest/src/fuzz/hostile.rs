@@ -35,6 +35,8 @@ pub(super) struct Hostile {
     pub(super) own: Handle,
     /// Mappings that it made: address and pages.
     pub(super) mapped: Vec<(u64, u64)>,
+    /// Cursor of the thread that it started last.
+    pub(super) started: u64,
     /// Where its neighbour calls.
     endpoint: Handle,
     /// Where the neighbour receives: plain and with a badge.
@@ -124,6 +126,7 @@ impl Machine {
             peer: Handle::NULL,
             own_endpoints: [Handle::NULL; 8],
             mapped: Vec::new(),
+            started: 0,
             counts,
         }))
     }
@@ -179,6 +182,7 @@ impl Hostile {
             peer: given[5],
             own_endpoints: [Handle::NULL; 8],
             mapped: Vec::with_capacity(64),
+            started: 0,
             counts: Counts::at(COUNTS as usize),
         }
     }
@@ -428,6 +432,7 @@ impl Hostile {
         match row.number {
             INSTALL | DERIVE => self.keep(Handle(out.words[0])),
             DELETE => self.pool.forget(Handle(words[0])),
+            START_THREAD => self.started = out.words[0],
             MAP if self.mapped.len() < 64 => self.mapped.push((words[0], words[2])),
             UNMAP => self.mapped.retain(|(address, _)| *address != words[0]),
             _ => {}

@@ -4,7 +4,10 @@
 
 use libipc::{
     CallError,
-    objects::{MemoryClient, ObjectError, ReplyClient, SystemClient, TaskClient, ThreadClient},
+    objects::{
+        EndpointClient, MemoryClient, ObjectError, ReplyClient, SystemClient, TaskClient,
+        ThreadClient,
+    },
 };
 
 type Answer<T> = Result<T, CallError<ObjectError>>;
@@ -33,6 +36,15 @@ pub(crate) trait PlaceAt {
         argument: u64,
         priority: u64,
     ) -> Answer<ThreadClient>;
+    /// `start_thread`, with a signal.
+    fn start_at(
+        &self,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        priority: u64,
+        watcher: &EndpointClient,
+    ) -> Answer<u64>;
     /// `peek`.
     fn peek_to(&self, address: u64, into: u64, length: u64) -> Answer<()>;
 }
@@ -67,6 +79,17 @@ impl PlaceAt for TaskClient {
     ) -> Answer<ThreadClient> {
         // SAFETY: as above; the thread is of another task, or never resumed.
         unsafe { self.create_thread(entry, stack, start, argument, priority) }
+    }
+    fn start_at(
+        &self,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        priority: u64,
+        watcher: &EndpointClient,
+    ) -> Answer<u64> {
+        // SAFETY: as above; the thread is of another task.
+        unsafe { self.start_thread(entry, stack, argument, priority, watcher, 1) }
     }
     fn peek_to(&self, address: u64, into: u64, length: u64) -> Answer<()> {
         // SAFETY: as above.

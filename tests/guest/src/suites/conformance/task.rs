@@ -101,6 +101,21 @@ pub(super) fn start_thread(_: &mut World, row: &Row) -> Verdict {
     row.expect(ObjectError::Denied, &task, &words(0x1000, 0x2000, 1))
 }
 
+pub(super) fn started_thread(_: &mut World, row: &Row) -> Verdict {
+    let (task, endpoint) = (idle(16)?, libipc::task().create_endpoint()?);
+    let cursor = task.start_at(0x1000, 0x2000, 0, 1, &endpoint)?;
+    row.object(&task, Rights::CREATE)?;
+    row.expect(OK, &task, &[cursor])?;
+    row.expect(ObjectError::NotFound, &task, &[1])?;
+    // One whose maker got a capability is only his.
+    let _thread = stopped(&task)?;
+    let first = task.thread(0)?;
+    row.expect(ObjectError::NotFound, &task, &[first.next])?;
+    row.expect(ObjectError::Died, &dead()?, &[cursor])?;
+    row.open(0);
+    row.expect(ObjectError::QuotaExceeded, &task, &[cursor])
+}
+
 pub(super) fn create_endpoint(_: &mut World, row: &Row) -> Verdict {
     let task = idle(16)?;
     row.object(&task, Rights::CREATE)?;
