@@ -21,7 +21,8 @@ pub struct Record {
     pub next_retired: Word<u32>,
     /// Which slab the frame belongs to; [`FREE`] or [`ZEROED`] in the free list.
     pub class: Word<u32>,
-    /// Objects in use; of a page table, tables that it names.
+    /// Objects in use; of a page table, tables that it names; of a frame of constant
+    /// memory, cores that were told of the instructions in it.
     pub used: Word<u64>,
     /// Objects that wait until no core can see them any more.
     pub retired: Word<u64>,

@@ -67,6 +67,15 @@ pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU
     leaf_table(k, task, address).map(|table| &table[index(address, 0)])
 }
 
+/// The table entries for so many pages from `address` on, all in one table that
+/// exists.
+pub fn leaves<'k>(k: Entered<'k>, task: &Task, address: u64, pages: u64) -> &'k [AtomicU64] {
+    let first = index(address, 0);
+    let table = leaf_table(k, task, address);
+    let entries = table.and_then(|table| table.get(first..first + pages as usize));
+    entries.unwrap_or_default()
+}
+
 /// The table entry for the page at `address`; the task pays for missing tables.
 pub fn make_leaf<'k>(
     k: Entered<'k>,

@@ -122,7 +122,8 @@ impl Memory {
         self.release(k);
     }
 
-    /// A fixed range of whole pages. `payer` pays for the object alone.
+    /// A fixed range of whole pages: a device's registers, or RAM that nobody writes
+    /// any more. `payer` pays for the object alone.
     pub fn fixed<'k>(
         k: Entered<'k>,
         payer: &'k Task,
@@ -140,6 +141,11 @@ impl Memory {
     /// Whether this is a device's registers.
     pub fn is_device(&self) -> bool {
         self.device.get()
+    }
+
+    /// Whether it is what was in RAM at boot, which nobody can write.
+    pub fn is_constant(&self) -> bool {
+        self.fixed.get() != 0 && !self.device.get()
     }
 
     /// Whether page `index`, which is not past the end, has a frame.
