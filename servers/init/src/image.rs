@@ -83,6 +83,10 @@ impl Source for &[u8] {
     }
 }
 
+/// A page as words, as most relocations write them.
+#[repr(align(8))]
+struct Page([[u8; 8]; PAGE / 8]);
+
 /// Pages that a segment takes.
 pub fn pages(segment: &Segment) -> u64 {
     let first = segment.address / PAGE as u64;
@@ -105,18 +109,18 @@ pub fn compose<S: Source, E: From<ElfError>>(
     base: u64,
     source: &mut S,
     shared: Segments,
-    mut put: impl FnMut(usize, u64, &[u8; PAGE]) -> Result<(), E>,
+    mut put: impl FnMut(usize, u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut relocations = Relocations::new(plan);
-    let mut page = [0; PAGE];
+    let mut page = Page([[0; 8]; PAGE / 8]);
     let segments = plan.segments().iter().enumerate();
     for (index, segment) in segments.filter(|(index, _)| !shared.contains(*index)) {
         for number in 0..pages(segment) {
             let address = (segment.address / PAGE as u64 + number) * PAGE as u64;
-            let mut filled = fill(&mut page, address, segment, source)?;
+            let mut filled = fill(page.0.as_flattened_mut(), address, segment, source)?;
             filled |= relocations.apply(&mut page, address, segment, base, source)?;
             if filled {
-                put(index, number, &page)?;
+                put(index, number, page.0.as_flattened())?;
             }
         }
     }
@@ -126,7 +130,7 @@ pub fn compose<S: Source, E: From<ElfError>>(
 /// Copies what the file has for the page at `address`, with zeros around it; says
 /// whether it has any.
 fn fill(
-    page: &mut [u8; PAGE],
+    page: &mut [u8],
     address: u64,
     segment: &Segment,
     source: &mut impl Source,
@@ -184,7 +188,7 @@ impl Relocations {
     /// Applies those of the page at `address`; says whether there were any.
     fn apply(
         &mut self,
-        page: &mut [u8; PAGE],
+        page: &mut Page,
         address: u64,
         segment: &Segment,
         base: u64,
@@ -206,7 +210,11 @@ impl Relocations {
                 return Err(ElfError::Relocation);
             }
             let at = (target - address) as usize;
-            page[at..at + 8].copy_from_slice(&base.wrapping_add(addend).to_le_bytes());
+            let value = base.wrapping_add(addend).to_le_bytes();
+            match page.0.get_mut(at / 8) {
+                Some(word) if at % 8 == 0 => *word = value,
+                _ => page.0.as_flattened_mut()[at..at + 8].copy_from_slice(&value),
+            }
             self.next += 1;
             any = true;
         }

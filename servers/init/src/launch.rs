@@ -14,7 +14,7 @@ use libipc::{
         loader::{ElfError, Plan, SEGMENTS},
         supervisor::SupervisorError,
     },
-    objects::{EndpointClient, ObjectError, TaskClient, ThreadClient},
+    objects::{EndpointClient, MemoryClient, ObjectError, TaskClient, ThreadClient},
     status::Cause,
 };
 use libipc_abi::start::{self, Header};
@@ -87,6 +87,9 @@ pub struct Sizes {
 
 const PAGE_SIZE: u64 = PAGE as u64;
 
+/// The core that booted, where the supervisor runs.
+const FIRST_CORE: u64 = 0;
+
 /// Makes a task, paid by `payer`, with program, stack and heap in place, but
 /// without a thread. Its faults go to `handler`.
 pub fn load(
@@ -105,10 +108,13 @@ pub fn load(
 
     let task = Child::create(payer, sizes.quota.div_ceil(PAGE_SIZE))?;
     let made = fill(&task, plan, source, &layout, [stack, heap]);
-    let made = made.and_then(|()| Ok(task.set_fault_handler(handler)?));
-    let id = made.and_then(|()| Ok(task.info()?.id));
-    match id {
-        Ok(id) => Ok(Running {
+    let made = made.and_then(|own| {
+        task.set_fault_handler(handler)?;
+        Ok((task.info()?.id, own))
+    });
+    match made {
+        Ok((id, own)) => Ok(Running {
+            own: Some(own),
             task,
             id,
             layout,
@@ -126,17 +132,20 @@ pub fn load(
     }
 }
 
+/// The memory that is a task's own, and its page in which the start page comes.
+pub type Own = (MemoryClient, u64);
+
 fn fill(
     task: &Child,
     plan: &Plan,
     source: &mut impl Source,
     layout: &Layout,
     [stack, heap]: [u64; 2],
-) -> Result<(), LaunchError> {
+) -> Result<Own, LaunchError> {
     let shared = source.shared();
     let mapped = shared.map_or(Segments::default(), |shared| shared.segments);
     // All that is the task's own is one memory: segments that are not shared, then
-    // stack and heap.
+    // stack, heap and start page.
     let mut own = 0;
     let mut first = [0; SEGMENTS];
     for (index, segment) in plan.segments().iter().enumerate() {
@@ -146,7 +155,7 @@ fn fill(
         }
     }
     let (stack, heap) = (stack / PAGE_SIZE, heap / PAGE_SIZE);
-    let memory = task.create_memory(own + stack + heap)?;
+    let memory = task.create_memory(own + stack + heap + 1)?;
     image::compose(
         plan,
         layout.program,
@@ -172,7 +181,7 @@ fn fill(
     let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
     task.map(&memory, layout.stack, own, stack, read_write)?;
     task.map(&memory, layout.heap, own + stack, heap, read_write)?;
-    Ok(())
+    Ok((memory, own + stack + heap))
 }
 
 /// Rights to itself that a task gets: it may make objects from its quota, but
@@ -185,12 +194,13 @@ const OWN_RIGHTS: Rights = Rights::INSPECT
 /// Gives a loaded task its start page and its first thread, on the core chosen
 /// for it. The thread begins when it is resumed.
 pub fn prepare<'a>(
-    running: &'a Running,
+    running: &'a mut Running,
     name: &'a str,
     arguments: impl Iterator<Item = &'a str> + Clone,
     priority: u64,
     seed: u64,
 ) -> Result<ThreadClient, LaunchError> {
+    let memory = running.own.take();
     let task = &running.task;
     let own = task.install(task.as_ref(), OWN_RIGHTS.bits().into())?;
     let (stack, heap) = running.sizes;
@@ -218,13 +228,19 @@ pub fn prepare<'a>(
     let length = written.map_err(|_| LaunchError::Start)?;
 
     let pages = length.div_ceil(PAGE) as u64;
-    let memory = task.create_memory(pages)?;
-    memory.write_from(0, &page[..length])?;
+    let (memory, first) = match memory.filter(|_| pages == 1) {
+        Some(own) => own,
+        None => (task.create_memory(pages)?, 0),
+    };
+    memory.write_from(first * PAGE_SIZE, &page[..length])?;
     let read = u64::from(Rights::READ.bits());
-    task.map(&memory, running.layout.start, 0, pages, read)?;
+    task.map(&memory, running.layout.start, first, pages, read)?;
     let top = running.layout.stack + stack;
     let thread = task.create_thread(running.entry, top, running.layout.start, 0, priority)?;
-    thread.set_core(running.core)?;
+    // It is on this one's.
+    if running.core != FIRST_CORE {
+        thread.set_core(running.core)?;
+    }
     if let Some(time) = &running.time {
         time.bind(&thread)?;
     }

@@ -78,6 +78,8 @@ pub struct Running {
     pub time: Option<ReservationClient>,
     /// Sizes of its stack and heap.
     pub sizes: (u64, u64),
+    /// What it has besides its program's file, until it has its start page.
+    pub own: Option<crate::launch::Own>,
     /// Handles that it was given, and their names.
     pub given: Vec<(String, u64)>,
 }

@@ -203,7 +203,7 @@ impl Supervisor {
         let arguments = arguments.iter().map(String::as_str);
         let (priority, seed) = (task.priority.into(), self.random.draw());
         let started = given
-            .and_then(|()| launch::prepare(&running, &task.name, arguments, priority, seed))
+            .and_then(|()| launch::prepare(&mut running, &task.name, arguments, priority, seed))
             .and_then(|thread| {
                 // It may run at once, and drives the console from then on.
                 if task.provides.iter().any(|name| name == CONSOLE) {

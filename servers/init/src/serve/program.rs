@@ -109,7 +109,7 @@ impl Program for Session<'_> {
         self.loaded()?;
         let slot = self.supervisor.slots.get_mut(number);
         let slot = slot.ok_or(SupervisorError::NotFound)?;
-        let running = slot.running.as_ref().ok_or(SupervisorError::WrongState)?;
+        let running = slot.running.as_mut().ok_or(SupervisorError::WrongState)?;
         let crate::slots::Origin::Program(program) = &mut slot.origin else {
             return Err(SupervisorError::NotFound);
         };
