@@ -74,14 +74,16 @@ impl<'k> Caller<'k> {
     /// The endpoint of an argument, which is to be signalled, and the capability that
     /// leads there.
     fn signalled(&self, handle: Handle) -> Result<(&'k Slot, &'k Endpoint), ObjectError> {
-        let target = self.argument(handle, ObjectType::Endpoint, Rights::SIGNAL)?;
-        let Target::Endpoint(endpoint, ..) = target else {
+        let named = handle.object_type() == Some(ObjectType::Endpoint);
+        if !named || !handle.rights().contains(Rights::SIGNAL) {
             return Err(ObjectError::Denied);
-        };
+        }
+        let slot = self.slot(handle)?;
+        let endpoint = slot.endpoint(self.k, handle).ok_or(ObjectError::Denied)?;
         if endpoint.state.get() == EndpointState::Closed {
             return Err(ObjectError::Died);
         }
-        Ok((self.slot(handle)?, endpoint))
+        Ok((slot, endpoint))
     }
 
     /// Binds to the endpoint of an argument, which is to be signalled.

@@ -14,7 +14,7 @@ use crate::{
     object::{
         binding::Binding,
         region::{ByAddress, Region},
-        thread::{InTask, Thread},
+        thread::{self, InTask, Thread},
     },
     schedule::ready,
 };
@@ -53,6 +53,9 @@ pub struct Task {
     /// Number + 1 of a free place for a message buffer that was used before; its
     /// table entry names the next such place.
     pub free_place: Word<u64>,
+    /// Address of a message buffer that an ended thread has left for the next one,
+    /// or 0.
+    pub spare_buffer: Word<u64>,
     /// The first place for a message buffer that was never used.
     pub new_place: Word<u64>,
     /// Called when a thread faults.
@@ -131,6 +134,7 @@ impl Task {
             threads: List::empty(),
             alive: Word::zeroed(),
             free_place: Word::zeroed(),
+            spare_buffer: Word::zeroed(),
             new_place: Word::zeroed(),
             fault_handler: Binding::none(),
             uses: Word::zeroed(),
@@ -237,6 +241,7 @@ impl Task {
         if space::leave(k, self) == Progress::Again {
             return Progress::Again;
         }
+        thread::free_spare(k, self);
         self.fault_handler.end(k);
         while let Some(region) = self.regions.first(k) {
             if space::remove(k, self, region) == Progress::Again || k.wanted() {

@@ -2,7 +2,7 @@
 
 use crate::{
     Entered,
-    arch::{Arch, Context, Port},
+    arch::{Access, Arch, Context, Entry, Port},
     cell::{Bits, Link, Word},
     list::{Node, Through},
     memory::{
@@ -22,7 +22,7 @@ use core::sync::atomic::{
 };
 use libipc_abi::{
     PAGE,
-    buffer::{LEASES, LeaseDescriptor},
+    buffer::{LEASES, LeaseDescriptor, word},
     objects::{FaultKind, ObjectError},
 };
 
@@ -254,12 +254,9 @@ impl Thread {
         task: &'k Task,
         start: &Start,
     ) -> Result<&'k Thread, ObjectError> {
-        let place = free_place(task)?;
-        let address = space::BUFFERS + place * PLACE;
-        let entry = space::make_leaf(k, task, address)?;
-        let buffer = quota::allocate(k, task)?;
+        let (address, buffer) = take_buffer(k, task)?;
         let made = slab::create_zeroed::<Thread>(k, task);
-        let thread = made.inspect_err(|_| quota::free(k, task, buffer))?;
+        let thread = made.inspect_err(|_| free_buffer(k, task, address, buffer))?;
         thread.id.set(k.kernel.new_id());
         thread.next_core.set(k.core.number);
         thread.priority.set(start.priority);
@@ -267,13 +264,6 @@ impl Thread {
         thread.buffer.set(buffer);
         thread.buffer_address.set(address);
         thread.uses.set(1);
-        use crate::arch::Access;
-        take_place(task, entry);
-        // After the zeros in the frame, which its other threads may see at once.
-        entry.store(
-            Port::page_entry(buffer, Access::READ | Access::WRITE),
-            Release,
-        );
         thread.set_home(k.core);
         thread.task.set(Some(task));
         task.threads.push(k, thread);
@@ -393,12 +383,12 @@ impl Thread {
         if let Some(task) = self.task.get(k) {
             self.tell_task(task);
             task.alive.take(1);
-            let address = self.buffer_address.get();
-            if let Some(entry) = space::leaf(k, task, address) {
-                give_place(task, (address - space::BUFFERS) / PLACE, entry);
-                Port::invalidate_pages(task.asid.get(), address, 1);
+            let (address, buffer) = (self.buffer_address.get(), self.buffer.replace(0));
+            if task.spare_buffer.get() == 0 && !task.dying.get() {
+                task.spare_buffer.set(address);
+            } else {
+                free_buffer(k, task, address, buffer);
             }
-            quota::free(k, task, self.buffer.replace(0));
         }
         self.watcher.signal(k);
         self.watcher.end(k);
@@ -440,6 +430,53 @@ const PLACE: u64 = 2 * PAGE as u64;
 
 /// How many message buffers fit.
 const PLACES: u64 = (1 << 30) / PLACE;
+
+/// A message buffer for a thread, mapped: its address and its frame. One that an ended
+/// thread has left is used again, with a new header.
+fn take_buffer(k: Entered<'_>, task: &Task) -> Result<(u64, u64), ObjectError> {
+    if let Some((address, buffer)) = take_spare(k, task) {
+        for word in &frames::words(k, buffer)[..word::BYTES] {
+            word.store(0, Relaxed);
+        }
+        return Ok((address, buffer));
+    }
+    let address = space::BUFFERS + free_place(task)? * PLACE;
+    let entry = space::make_leaf(k, task, address)?;
+    let buffer = quota::allocate(k, task)?;
+    take_place(task, entry);
+    // After the zeros in the frame, which its other threads may see at once.
+    entry.store(
+        Port::page_entry(buffer, Access::READ | Access::WRITE),
+        Release,
+    );
+    Ok((address, buffer))
+}
+
+/// The buffer that an ended thread has left.
+fn take_spare(k: Entered<'_>, task: &Task) -> Option<(u64, u64)> {
+    let address = Some(task.spare_buffer.replace(0)).filter(|address| *address != 0)?;
+    let entry = space::leaf(k, task, address)?;
+    match Port::entry(entry.load(Relaxed), 0) {
+        Entry::Page(buffer, _) => Some((address, buffer)),
+        _ => None,
+    }
+}
+
+/// Unmaps a buffer and gives its frame back.
+fn free_buffer(k: Entered<'_>, task: &Task, address: u64, buffer: u64) {
+    if let Some(entry) = space::leaf(k, task, address) {
+        give_place(task, (address - space::BUFFERS) / PLACE, entry);
+        Port::invalidate_pages(task.asid.get(), address, 1);
+    }
+    quota::free(k, task, buffer);
+}
+
+/// Gives the buffer back that an ended thread of a dying task has left.
+pub fn free_spare(k: Entered<'_>, task: &Task) {
+    if let Some((address, buffer)) = take_spare(k, task) {
+        free_buffer(k, task, address, buffer);
+    }
+}
 
 /// A free place for a message buffer.
 fn free_place(task: &Task) -> Result<u64, ObjectError> {

@@ -529,7 +529,7 @@ fn buffers(k: Entered<'static>, census: &Census, task: &Task) -> u64 {
         .count() as u64;
     assert_eq!(task.alive.get(), alive, "threads alive");
     assert_eq!(task.threads.iter(k).count() as u64, alive);
-    alive
+    alive + u64::from(task.spare_buffer.get() != 0)
 }
 
 /// Page tables.

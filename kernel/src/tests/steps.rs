@@ -365,6 +365,38 @@ fn nobody_who_wakes_waits_for_what_is_put_off() {
 }
 
 #[test]
+fn an_ended_thread_leaves_its_buffer_to_the_next() {
+    let m = Machine::new(512);
+    let task = m.task(200);
+    let threads: Vec<_> = (0..3).map(|_| m.thread(task)).collect();
+    let (first, second) = (threads[0], threads[1]);
+    let used = task.used.get();
+    let place = first.buffer_address.get();
+    m.open(first, 4);
+    m.set_buffer(first, word::CAPABILITIES, 5);
+    for thread in [first, second] {
+        thread.end(m.k);
+        thread.detach(m.k);
+        m.leave();
+        invariants::check(&m, |_| 1);
+    }
+    // One is kept.
+    let kept = task.used.get();
+    assert!(kept < used);
+    let next = m.thread(task);
+    assert_eq!(next.buffer_address.get(), place);
+    let header: Vec<_> = (0..word::BYTES).map(|word| m.buffer(next, word)).collect();
+    assert_eq!(header, [0; word::BYTES]);
+    next.end(m.k);
+    next.detach(m.k);
+    m.leave();
+    assert_eq!(task.used.get(), kept);
+    m.kill(task);
+    assert_eq!(task.used.get(), 0);
+    invariants::check(&m, |_| 1);
+}
+
+#[test]
 fn message_buffers_use_their_places_again() {
     let m = Machine::new(512);
     let task = m.task(200);
@@ -376,8 +408,9 @@ fn message_buffers_use_their_places_again() {
         threads[index].detach(m.k);
         m.leave();
     }
-    // The last that became free comes first; then places that are new.
-    for index in [6, 4, 1] {
+    // The first has left its buffer. Then the last that became free comes first, and
+    // at last places that are new.
+    for index in [1, 6, 4] {
         assert_eq!(place(m.thread(task)), places[index]);
     }
     assert_eq!(place(m.thread(task)), places[7] + 2 * 4096);

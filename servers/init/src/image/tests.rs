@@ -84,6 +84,15 @@ fn relocations_add_the_base_wherever_their_page_is() {
 }
 
 #[test]
+fn a_relocation_need_not_lie_on_a_word() {
+    let pages = composed(&[0x2013, 0x3004]).unwrap();
+    for (page, at) in [(0, 0x13), (1, 4)] {
+        let value = pages[&(1, page)][at..at + 8].try_into().unwrap();
+        assert_eq!(u64::from_le_bytes(value), BASE + 0x1234);
+    }
+}
+
+#[test]
 fn relocations_at_wrong_places_are_refused() {
     for targets in [
         &[0x1000_u64][..], // in code
