@@ -9,7 +9,7 @@ use crate::{
         copy::{self, Place, Stop},
         fill,
         frames::Frames,
-        space,
+        space::{self, Progress},
     },
     object::{memory::Memory, task::Task},
 };
@@ -659,4 +659,70 @@ fn what_is_reserved_is_never_handed_out() {
     unsafe {
         dealloc(ram, layout);
     }
+}
+
+/// Which pages of the task are in its tables, from `AT` on.
+fn there(m: &Machine, task: &Task, pages: u64) -> Vec<u64> {
+    let is_there = |page: &u64| {
+        let entry = space::leaf(m.k, task, AT + page * PAGE_).unwrap();
+        matches!(Port::entry(entry.load(Relaxed), 0), Entry::Page(..))
+    };
+    (0..pages).filter(is_there).collect()
+}
+
+#[test]
+fn pages_around_one_of_constant_memory_come_in_with_it() {
+    let m = Machine::new(512);
+    let task = m.task(100);
+    // Frames that nobody uses.
+    let first = (m.k.kernel.physical(task) & !(PAGE_ - 1)) + 200 * PAGE_;
+    let range = first..first + 64 * PAGE_;
+    let constant = Memory::fixed(m.k, m.root, &range, false).unwrap();
+    let own = Memory::create(m.k, m.root, 64).unwrap();
+    let map = |memory, access, most| {
+        let mapping = space::Mapping {
+            memory,
+            source: None,
+            address: AT + 2 * PAGE_,
+            offset: 5,
+            pages: 40,
+            access,
+            most,
+            tables: Word::default(),
+        };
+        assert_eq!(space::map(m.k, task, &mapping), Ok(Progress::Done));
+    };
+    let unmap = || {
+        let done = space::unmap(m.k, task, AT + 2 * PAGE_, 40);
+        assert_eq!(done, Ok(Progress::Done));
+    };
+    let touch = |page: u64| fill::resolve(m.k, task, AT + page * PAGE_, Access::READ).unwrap();
+    map(constant, Access::READ, Access::READ);
+    // No further than the region, and than the piece of the address space.
+    touch(7);
+    assert_eq!(there(&m, task, 64), (2..16).collect::<Vec<_>>());
+    touch(33);
+    let all: Vec<_> = (2..16).chain(32..42).collect();
+    assert_eq!(there(&m, task, 64), all);
+    for page in all {
+        assert_eq!(touch(page).0, first + (page + 3) * PAGE_);
+    }
+    unmap();
+    // Code waits until this core was told of it.
+    let execute = Access::READ | Access::EXECUTE;
+    map(constant, execute, execute);
+    touch(7);
+    touch(9);
+    assert_eq!(there(&m, task, 64), [7, 9]);
+    unmap();
+    map(constant, execute, execute);
+    touch(9);
+    assert_eq!(there(&m, task, 64), [7, 9]);
+    touch(12);
+    assert_eq!(there(&m, task, 64), [7, 9, 12]);
+    unmap();
+    // What is not constant comes in where it is touched.
+    map(own, Access::READ, Access::READ);
+    touch(7);
+    assert_eq!(there(&m, task, 64), [7]);
 }

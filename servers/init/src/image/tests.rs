@@ -109,7 +109,7 @@ fn relocations_at_wrong_places_are_refused() {
     }
     let (plan, mut file) = program(&[0x2010]);
     file[0x108] = 1;
-    let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
+    let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
     assert_eq!(
         compose(&plan, BASE, &mut &file[..], Segments(0), put),
         Err(ElfError::Relocation)
@@ -119,7 +119,7 @@ fn relocations_at_wrong_places_are_refused() {
 #[test]
 fn a_file_that_is_cut_short_is_refused() {
     let (plan, file) = program(&[0x2010]);
-    let put = |_, _, _: &[u8; PAGE]| Ok::<_, ElfError>(());
+    let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
     let result = compose(&plan, BASE, &mut &file[..0x2000], Segments(0), put);
     assert_eq!(result, Err(ElfError::Unreadable));
     assert_eq!((pages(&plan.segments[1]), span(&plan)), (4, 0x5010));
