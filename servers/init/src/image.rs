@@ -212,7 +212,7 @@ impl Relocations {
             let at = (target - address) as usize;
             let value = base.wrapping_add(addend).to_le_bytes();
             match page.0.get_mut(at / 8) {
-                Some(word) if at % 8 == 0 => *word = value,
+                Some(word) if at.is_multiple_of(8) => *word = value,
                 _ => page.0.as_flattened_mut()[at..at + 8].copy_from_slice(&value),
             }
             self.next += 1;
