@@ -376,13 +376,17 @@ fn equal_priorities_take_turns_without_yielding(_: &mut World) -> Verdict {
         }
         turns
     };
-    let threads: [_; 3] = core::array::from_fn(|_| thread::spawn_with(50, SMALL, spinner));
-    let mut times = Vec::new();
-    let mut turns = 0;
-    for thread in threads {
-        let thread = thread?;
+    let mut threads = Vec::new();
+    for _ in 0..3 {
+        let thread = thread::spawn_with(50, SMALL, spinner)?;
+        // Before it ends: nobody can ask for it afterwards.
         let client = thread.thread().ok_or_else(|| Failure::new("no thread"))?;
         let client = ThreadClient::from(client.as_ref().copy()?);
+        threads.push((thread, client));
+    }
+    let mut times = Vec::new();
+    let mut turns = 0;
+    for (thread, client) in threads {
         turns += thread.join().ok_or_else(|| Failure::new("no result"))?;
         times.push(time::from_ticks(client.info()?.time));
     }
