@@ -5,7 +5,7 @@
 //! server's side; [`lease`] copies what was lent; [`reply`] answers; [`end`]
 //! holds every other way in which a wait ends, so that nobody is left hanging, and
 //! [`waits`] goes through the lines of those who wait, step by step.
-//! [`fast`] does what call and reply do in the simplest case.
+//! [`fast`] does the same in one pass where nothing is out of the ordinary.
 //! [`signal`] and [`session`] are what endpoints do besides.
 
 pub mod call;

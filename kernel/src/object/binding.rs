@@ -81,7 +81,7 @@ impl Binding {
     pub fn signal(&self, k: Entered<'_>) {
         if let Some(endpoint) = self.endpoint.get(k) {
             let signals = self.signals.get();
-            if !fast::signal::interrupt(k, endpoint, signals) {
+            if !fast::signal::raise(k, endpoint, signals) {
                 signal::raise(k, endpoint, signals);
             }
         }

@@ -1,6 +1,7 @@
-//! The fast path: a message that fits in registers, or a signal, from one thread of
-//! a core to another that waits for it, and waiting for one; with no lock but what
-//! [`crate::entry::pass`] asks.
+//! The fast path: a message, an answer, a fault or a signal from one thread of a core to
+//! another that waits for it, and waiting for one; with no lock but what
+//! [`crate::entry::pass`] asks. Faults and the kernel's own signals come here under the
+//! kernel's lock, to go without the scheduler.
 //!
 //! It does what the slow path does in the same case and nothing else: whatever is
 //! out of the ordinary is left to that, before anything was changed.

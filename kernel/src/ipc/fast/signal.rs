@@ -64,9 +64,10 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     Some(wake(k, thread, receiver, preempts))
 }
 
-/// The kernel's own signal, to who waits for it and runs at once instead of the current
-/// thread, which was interrupted. `false`, and nothing done, if this is not that simple.
-pub fn interrupt<'k>(k: Entered<'k>, endpoint: &'k Endpoint, bits: u64) -> bool {
+/// The kernel's own signal, of an interrupt or of what a system call has done, to who
+/// waits for it and runs at once instead of the current thread. `false`, and nothing
+/// done, if this is not that simple.
+pub fn raise<'k>(k: Entered<'k>, endpoint: &'k Endpoint, bits: u64) -> bool {
     let Some(thread) = k.core.current.get(k) else {
         return false;
     };
