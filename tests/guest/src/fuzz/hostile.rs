@@ -196,8 +196,12 @@ impl Hostile {
     /// Answers calls, mostly at once. Ends with its endpoint at the latest.
     fn serve(&mut self, calls: u64) {
         let row = system_call_row(system_call::REPLY_RECEIVE);
-        let label = Label::control(Flags::REPLY | Flags::RECEIVE, Label::OK);
+        let plain = Label::control(Flags::REPLY | Flags::RECEIVE, Label::OK);
         for _ in 0..calls {
+            let label = match self.random.chance(40) {
+                true => self.attach(plain),
+                false => plain,
+            };
             raw::open(4);
             let out = raw::call(self.echo, label, &[1]);
             self.counts.note(row, &out);
@@ -223,10 +227,14 @@ impl Hostile {
         }
     }
 
-    /// A call that fits into registers, to a server that answers.
+    /// A call to a server that answers; most fit into registers.
     fn call_simply(&mut self) {
         let handle = self.random.one(&[self.echo, self.peer, self.peer]);
-        let label = Label::call(self.random.below(8) as u8, 0);
+        let mut label = Label::call(self.random.below(8) as u8, 0);
+        if self.random.chance(25) {
+            label = self.attach(label);
+            label = self.lend_some(label);
+        }
         let out = match self.random.below(10) {
             0..4 => raw::call_until(handle, label, &[], self.deadline()),
             _ => raw::call(handle, label, &[]),
@@ -454,9 +462,13 @@ impl Hostile {
             for place in 0..count {
                 raw::attach(place as usize, self.pool.any(&mut self.random));
             }
-            // Copied, but for a few; with some rights lost.
+            // Copied, but for a few; half of the time with some rights lost.
             let moved = if self.random.chance(5) { 2 } else { 3 };
-            raw::passing(moved | self.random.below(256) << 8);
+            let lost = match self.random.chance(50) {
+                true => self.random.below(256),
+                false => 0,
+            };
+            raw::passing(moved | lost << 8);
             label = label.with_capabilities(count as usize);
         }
         if self.random.chance(20) {
@@ -478,13 +490,7 @@ impl Hostile {
         }
         let mut label = Label::call(self.random.below(8) as u8, self.random.below(4) as u32);
         label = self.attach(label);
-        if self.random.chance(50) {
-            let count = self.random.one(&[1, 2, 2, 4]);
-            for lease in 0..count {
-                self.lend(lease);
-            }
-            label = label.with_leases(count);
-        }
+        label = self.lend_some(label);
         if self.random.chance(2) {
             label = label.with_capabilities(5 + self.random.below(3) as usize);
         }
@@ -498,6 +504,18 @@ impl Hostile {
         if raw::status(&out) == Some(Status::Message) {
             self.take(&out);
         }
+    }
+
+    /// Leases for a call, half of the time.
+    fn lend_some(&mut self, label: Label) -> Label {
+        if self.random.chance(50) {
+            return label;
+        }
+        let count = self.random.one(&[1, 2, 2, 4]);
+        for lease in 0..count {
+            self.lend(lease);
+        }
+        label.with_leases(count)
     }
 
     /// A lease of the next call: own memory, or part of what this one was lent.

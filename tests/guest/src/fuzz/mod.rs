@@ -210,8 +210,11 @@ impl Shared {
         let task = libipc::task();
         let endpoints = [task.create_endpoint()?, task.create_endpoint()?];
         let servers = [task.create_endpoint()?, task.create_endpoint()?];
-        let call = |server: &libipc::objects::EndpointClient| server.as_ref().derive(CALLER);
-        let peers = [call(&servers[0])?, call(&servers[1])?];
+        // One of the two with a session, which its callers soon fill.
+        let peers = [
+            servers[0].as_ref().derive(CALLER)?,
+            servers[1].mint(9, CALLER.bits().into(), 2)?.into(),
+        ];
         let memory = task.create_memory(12)?;
         let code = memory
             .as_ref()
