@@ -35,7 +35,6 @@ pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, co
     thread.fault.kind.set(kind as u64 + 1);
     thread.fault.address.set(address);
     thread.fault.code.set(code);
-    thread.lease_count.set(0);
     thread.via.set(0);
     let is_current = k.core.current.is(thread);
     let handler = thread.task.get(k).and_then(|task| {

@@ -24,8 +24,8 @@ pub struct Slot {
     object: AtomicPtr<()>,
     /// Endpoint: the session of its badge.
     session: Link<Session>,
-    /// Endpoint: its epoch when this capability was made. Reply: the call's
-    /// number. Empty: the next free slot's index.
+    /// Endpoint: its epoch when this capability was made, and what the fast path may
+    /// do by it. Reply: the call's number. Empty: the next free slot's index.
     number: Word<u64>,
     /// Where it comes from, and what comes from it.
     pub(super) place: Place,
@@ -39,8 +39,35 @@ const MAPPING: u64 = 15 << 28;
 /// Type of the slot of a binding, which is none either.
 const BINDING: u64 = 14 << 28;
 
+/// What the fast path may do by an endpoint's capability, a bit of `number`: the right
+/// is there, no mark speaks against it, and what comes from it is not being taken back.
+#[derive(Clone, Copy)]
+pub enum May {
+    /// Call.
+    Call = 63,
+    /// Receive, and answer.
+    Receive = 62,
+    /// Signal.
+    Signal = 61,
+}
+
 /// In `number`: what comes from this capability is being taken back.
-const REVOKING: u64 = 1 << 63;
+const REVOKING: u64 = 1 << 60;
+
+/// In `number`: the rest.
+const NUMBER: u64 = REVOKING - 1;
+
+/// What of [`May`] a handle allows.
+fn may(handle: Handle) -> u64 {
+    let rights = handle.rights();
+    if handle.object_type() != Some(ObjectType::Endpoint) || rights.contains(Rights::FAR_ONLY) {
+        return 0;
+    }
+    let bit = |right, may: May| u64::from(rights.contains(right)) << may as u64;
+    bit(Rights::CALL, May::Call)
+        | bit(Rights::RECEIVE, May::Receive)
+        | bit(Rights::SIGNAL, May::Signal)
+}
 
 impl Slot {
     /// An empty slot, never used.
@@ -94,9 +121,11 @@ impl Slot {
 
     /// Begins or ends taking back.
     pub fn set_revoking(&self, revoking: bool) {
-        let number = self.number.get() & !REVOKING;
-        self.number
-            .set(if revoking { number | REVOKING } else { number });
+        let flags = match revoking {
+            true => REVOKING,
+            false => may(self.handle()),
+        };
+        self.number.set(self.number.get() & NUMBER | flags);
     }
 
     /// The handle of what is here; of type 0 if that is nothing.
@@ -124,7 +153,7 @@ impl Slot {
         };
         self.object.store(object.cast_mut(), Relaxed);
         self.session.set(session);
-        self.number.set(number);
+        self.number.set(number | may(handle));
         self.word.set(handle.0);
         handle
     }
@@ -142,11 +171,10 @@ impl Slot {
         handle
     }
 
-    /// The endpoint, if `handle`, which is an endpoint's, is what is here and is not
-    /// being taken back.
+    /// The endpoint, if this is one's capability by which the fast path may do that.
     #[inline(always)]
-    pub fn endpoint<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Endpoint> {
-        if self.word.get() != handle.0 || self.is_revoking() {
+    pub fn endpoint<'k>(&self, k: Entered<'k>, may: May) -> Option<&'k Endpoint> {
+        if self.number.get() >> may as u64 & 1 == 0 {
             return None;
         }
         follow::<Endpoint>(k, self.object.load(Relaxed))
@@ -161,7 +189,7 @@ impl Slot {
     /// The endpoint's epoch when this capability of it was made.
     #[inline(always)]
     pub fn epoch(&self) -> u64 {
-        self.number.get() & !REVOKING
+        self.number.get() & NUMBER
     }
 
     /// What is here. Inlined, so that who wants one type looks at no other.
@@ -176,7 +204,7 @@ impl Slot {
             ObjectType::Endpoint => Target::Endpoint(
                 follow::<Endpoint>(k, object)?,
                 self.session.get(k),
-                self.number.get() & !REVOKING,
+                self.epoch(),
             ),
             ObjectType::Memory => Target::Memory(follow::<Memory>(k, object)?),
             ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),
@@ -192,6 +220,7 @@ impl Slot {
         let generation = (self.word.get() >> 32) as u32;
         self.object.store(core::ptr::null_mut(), Relaxed);
         self.session.set(None);
+        self.number.set(0);
         self.word.set(u64::from(generation.wrapping_add(1)) << 32);
         generation != u32::MAX
     }
@@ -204,7 +233,7 @@ impl Slot {
 
     /// Makes an endpoint's capability as new as `epoch`.
     pub fn set_epoch(&self, epoch: u64) {
-        self.number.set(epoch);
+        self.number.set(self.number.get() & !NUMBER | epoch);
     }
 
     /// Index + 1 of the next free slot; only while empty.

@@ -73,6 +73,22 @@ impl Table {
         self.far_slot(k, index)
     }
 
+    /// The slot that `handle` names, by the shortest way.
+    #[inline(always)]
+    pub fn named<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
+        let index = handle.index();
+        let near = &self.first.get(k)?[(index % SLOTS) as usize];
+        if near.handle() == handle {
+            return Some(near);
+        }
+        hint::cold_path();
+        if index < SLOTS {
+            return None;
+        }
+        let far = self.far_slot(k, index)?;
+        (far.handle() == handle).then_some(far)
+    }
+
     #[inline(always)]
     fn far_slot<'k>(&self, k: Entered<'k>, index: u32) -> Option<&'k Slot> {
         if index >= self.slots.get() {

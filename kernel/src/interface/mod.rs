@@ -74,12 +74,13 @@ impl<'k> Caller<'k> {
     /// The endpoint of an argument, which is to be signalled, and the capability that
     /// leads there.
     fn signalled(&self, handle: Handle) -> Result<(&'k Slot, &'k Endpoint), ObjectError> {
-        let named = handle.object_type() == Some(ObjectType::Endpoint);
-        if !named || !handle.rights().contains(Rights::SIGNAL) {
+        let slot = self.slot(handle)?;
+        let Some(Target::Endpoint(endpoint, ..)) = slot.target(self.k) else {
+            return Err(ObjectError::Denied);
+        };
+        if !handle.rights().contains(Rights::SIGNAL) {
             return Err(ObjectError::Denied);
         }
-        let slot = self.slot(handle)?;
-        let endpoint = slot.endpoint(self.k, handle).ok_or(ObjectError::Denied)?;
         if endpoint.state.get() == EndpointState::Closed {
             return Err(ObjectError::Died);
         }

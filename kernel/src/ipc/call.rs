@@ -55,11 +55,7 @@ pub fn call(
     caller.via.set(call.handle.0);
     match send(k, caller, endpoint, session, call.label, deadline) {
         Ok(()) => Outcome::Blocked,
-        Err(cause) => {
-            // The fast path does not look for leases that nobody lends.
-            caller.lease_count.set(0);
-            Outcome::Done(refused(cause))
-        }
+        Err(cause) => Outcome::Done(refused(cause)),
     }
 }
 
@@ -99,7 +95,7 @@ pub fn send(
         ready::unready(k, caller);
         caller.state.set(State::Sending);
         endpoint.senders.push(k, caller, inherit::rank(k, caller));
-        inherit::press(k, endpoint);
+        endpoint.line_changed(k);
     }
     ready::set_alarm(k, caller, deadline);
     Ok(())
@@ -120,7 +116,7 @@ fn holds_all(k: Entered<'_>, caller: &Thread, endpoint: &Endpoint) -> bool {
 fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label: Label) {
     let number = caller.remember(label.0);
     if !label.flags().contains(Flags::REPEAT) && caller.pending_fault().is_none() {
-        caller.request_number.set(number);
+        caller.first_id.set(caller.id_of(number));
     }
     caller.label.set(label.0);
     caller.endpoint.set(Some(endpoint));

@@ -41,7 +41,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
     transfer::capabilities(k, sender, receiver, label.capabilities())
         .map_err(|failure| failure.cause())?;
     copy_bytes(sender, receiver, label.bytes());
-    lease::describe(k, sender, receiver);
+    lease::describe(k, sender, receiver, label.leases());
 
     let out = heard(k, sender, label);
     finish_receive(k, receiver);

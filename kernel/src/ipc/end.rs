@@ -18,7 +18,6 @@ use libipc_abi::status::{Cause, Status, TransportError};
 /// its endpoint and its alarm. The thread is in no queue.
 pub fn finish_call(k: Entered<'_>, client: &Thread) {
     ready::clear_alarm(k, client);
-    client.lease_count.set(0);
     client.label.set(0);
     if let Some(server) = client.server.take(k) {
         server.client.set(None);
@@ -57,7 +56,7 @@ fn leave_queue(k: Entered<'_>, thread: &Thread) {
     };
     if thread.state.get() == State::Sending {
         endpoint.senders.remove(k, thread);
-        inherit::press(k, endpoint);
+        endpoint.line_changed(k);
     } else {
         endpoint.receivers.remove(k, thread);
     }

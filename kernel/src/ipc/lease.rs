@@ -23,7 +23,6 @@ use libipc_abi::{
 /// Notes the leases of a call that is beginning. They are read once, so that
 /// nobody can change them later.
 pub fn lend(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> {
-    caller.lease_count.set(0);
     if count == 0 {
         return Ok(());
     }
@@ -38,7 +37,6 @@ pub fn lend(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> 
         check(k, caller, &wanted)?;
         lease.set(&wanted);
     }
-    caller.lease_count.set(count);
     Ok(())
 }
 
@@ -115,9 +113,9 @@ fn origin<'k>(k: Entered<'k>, lender: &'k Thread, lease: LeaseDescriptor) -> Opt
 }
 
 /// Tells the receiver what it was lent: lengths and access, no addresses.
-pub fn describe(k: Entered<'_>, sender: &Thread, receiver: &Thread) {
+pub fn describe(k: Entered<'_>, sender: &Thread, receiver: &Thread, count: usize) {
     let buffer = receiver.buffer(k);
-    for (index, lease) in sender.leases[..sender.lease_count.get()].iter().enumerate() {
+    for (index, lease) in sender.leases[..count].iter().enumerate() {
         let field = |field: usize| &buffer[word::LEASE + 3 * index + field];
         let lease = lease.get();
         let access = lease.access().unwrap_or(Access::empty());

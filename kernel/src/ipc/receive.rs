@@ -66,11 +66,13 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
 fn event(k: Entered<'_>, endpoint: &Endpoint) -> Option<CallOut> {
     let signals = endpoint.signals.replace(0);
     if signals != 0 {
+        endpoint.count_again();
         let mut out = plain(Status::Signals);
         out.words[0] = signals;
         return Some(out);
     }
     let session = endpoint.closed.pop(k)?;
+    endpoint.count_again();
     let mut out = plain(Status::Closed);
     out.badge = session.badge.get();
     session.told.set(true);
@@ -113,7 +115,7 @@ pub fn take_message(k: Entered<'_>, endpoint: &Endpoint, receiver: &Thread) -> O
         return Some(false);
     }
     while let Some(sender) = endpoint.senders.pop(k) {
-        inherit::press(k, endpoint);
+        endpoint.line_changed(k);
         match deliver::message(k, sender, receiver) {
             Ok(()) => return Some(true),
             Err(cause) => end::undeliverable(k, sender, cause),

@@ -46,6 +46,7 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
         deliver::event(k, receiver, Status::Closed, 0, session.badge.get());
     } else {
         endpoint.closed.push(k, session);
+        endpoint.count_again();
     }
     session.end_if_unused(k);
 }

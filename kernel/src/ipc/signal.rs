@@ -44,6 +44,9 @@ pub fn raise(k: Entered<'_>, endpoint: &Endpoint, bits: u64) {
             endpoint.signals.set(0);
             deliver::event(k, receiver, Status::Signals, bits, 0);
         }
-        None => endpoint.signals.set(bits),
+        None => {
+            endpoint.signals.set(bits);
+            endpoint.quiet.set(None);
+        }
     }
 }

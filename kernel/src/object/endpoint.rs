@@ -55,6 +55,8 @@ pub struct Endpoint {
     /// The same while the endpoint is open and settled: the core whose fast path may
     /// deliver here. Everybody else takes the kernel's lock.
     pub home: Link<Core>,
+    /// The same while nothing is here for a receiver to take, so that one may wait.
+    pub quiet: Link<Core>,
     /// Looks for waits through capabilities that are gone: how many began, and how
     /// many of them have ended ([`crate::ipc::waits::revoke`]).
     pub looks_begun: Word<u64>,
@@ -109,10 +111,23 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Whether a receiver has something to take besides what it waits for.
-    #[inline(always)]
+    /// Whether a receiver has something to take.
     pub fn has_more(&self) -> bool {
         !self.senders.is_empty() || self.signals.get() != 0 || !self.closed.is_empty()
+    }
+
+    /// What a receiver has to take has changed.
+    pub fn count_again(&self) {
+        match self.has_more() {
+            true => self.quiet.set(None),
+            false => self.quiet.copy(&self.home),
+        }
+    }
+
+    /// The line of callers has changed.
+    pub fn line_changed(&self, k: Entered<'_>) {
+        self.count_again();
+        inherit::press(k, self);
     }
 
     /// Whether calls get through from now on.
@@ -138,6 +153,7 @@ impl Endpoint {
     pub fn scatter(&self) {
         self.core.set(None);
         self.home.set(None);
+        self.quiet.set(None);
     }
 
     /// Whether a look at who waits here is going on.
@@ -176,6 +192,7 @@ impl Endpoint {
         let open = self.state.get() == State::Open && k.kernel.fast.get();
         let open = open && !self.unsettled.get();
         self.home.set(self.core.get(k).filter(|_| open));
+        self.count_again();
     }
 
     /// One use less. The last one ends the endpoint: by then no thread waits

@@ -23,6 +23,7 @@ use core::sync::atomic::{
 use libipc_abi::{
     PAGE,
     buffer::{LEASES, LeaseDescriptor, word},
+    label::Label,
     objects::{FaultKind, ObjectError},
 };
 
@@ -32,10 +33,10 @@ pub const HISTORY: usize = 16;
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Made, and not yet started, or suspended. A new thread's bits are zero.
-    Stopped = 0,
-    /// Running, or in the run queue.
-    Ready = 1,
+    /// Running, or in the run queue. Zero, as it is what is written most often.
+    Ready = 0,
+    /// Made, and not yet started, or suspended.
+    Stopped = 1,
     /// Its call is in an endpoint's queue.
     Sending = 2,
     /// Its call was received.
@@ -55,8 +56,8 @@ impl Bits for State {
     fn from_bits(bits: u64) -> Self {
         // Compiles to nothing, as the numbers are in order.
         match bits {
-            0 => State::Stopped,
-            1 => State::Ready,
+            0 => State::Ready,
+            1 => State::Stopped,
             2 => State::Sending,
             3 => State::Waiting,
             4 => State::Receiving,
@@ -113,6 +114,8 @@ pub struct Thread {
     pub id: Word<u64>,
     /// Its task.
     pub task: Link<Task>,
+    /// Its task's address space.
+    pub space: Word<u64>,
     /// What it is doing.
     pub state: Word<State>,
     /// The core that runs it, or has it in its run queue or alarms.
@@ -150,8 +153,8 @@ pub struct Thread {
     /// Calls and faults so far: what a kept reply belongs to, and where in the
     /// history the last one's label is.
     pub call_number: Word<u64>,
-    /// Number of the first attempt of its current call; see `request_id`.
-    pub request_number: Word<u64>,
+    /// The id of the first attempt of its current call.
+    pub first_id: Word<u64>,
     /// The endpoint that it calls or receives from; counted in its uses.
     pub endpoint: Link<Endpoint>,
     /// The session of its call; counted in its calls in flight.
@@ -160,10 +163,8 @@ pub struct Thread {
     pub via: Word<u64>,
     /// The label of its call.
     pub label: Word<u64>,
-    /// The leases of its call.
+    /// The leases of its call, as many as its label says.
     pub leases: [Lease; LEASES],
-    /// How many.
-    pub lease_count: Word<usize>,
     /// The thread that serves its call and has not kept the reply.
     pub server: Link<Thread>,
     /// The thread whose call it serves. Each is the other's `server`.
@@ -266,6 +267,8 @@ impl Thread {
         thread.uses.set(1);
         thread.set_home(k.core);
         thread.task.set(Some(task));
+        thread.space.set(task.space.get());
+        thread.state.set(State::Stopped);
         task.threads.push(k, thread);
         task.alive.add(1);
         Port::start(
@@ -314,22 +317,21 @@ impl Thread {
     /// the last one has that one's.
     pub fn request_id(&self) -> u64 {
         // A fault is no call of the program's, which may repeat its last one.
-        let number = match self.pending_fault() {
-            Some(_) => self.call_number.get(),
-            None => self.request_number.get(),
-        };
-        self.request_id_of(number)
+        match self.pending_fault() {
+            Some(_) => self.id_of(self.call_number.get()),
+            None => self.first_id.get(),
+        }
     }
 
     /// The id of its call with this number.
     #[inline(always)]
-    pub fn request_id_of(&self, number: u64) -> u64 {
+    pub fn id_of(&self, number: u64) -> u64 {
         self.id.get() << 40 | number & ((1 << 40) - 1)
     }
 
     /// A lease of its call.
     pub fn lease(&self, index: usize) -> Option<LeaseDescriptor> {
-        let leases = self.leases.get(..self.lease_count.get())?;
+        let leases = self.leases.get(..Label(self.label.get()).leases())?;
         leases.get(index).map(Lease::get)
     }
 

@@ -240,25 +240,23 @@ impl Core {
     /// Goes from the current thread, of whose floating-point state a call has left
     /// what it keeps, to `next`, to which a message went.
     #[inline(always)]
-    pub fn pass_to(&self, k: Entered<'_>, next: &Thread) {
+    pub fn pass_to(&self, next: &Thread) {
         self.passed.add(1);
-        self.go_to(k, next);
+        self.go_to(next);
     }
 
     /// The same after a fault or an interrupt, which is no system call.
-    pub fn switch_to(&self, k: Entered<'_>, next: &Thread) {
+    pub fn switch_to(&self, next: &Thread) {
         self.switches.add(1);
-        self.go_to(k, next);
+        self.go_to(next);
     }
 
     #[inline(always)]
-    fn go_to(&self, k: Entered<'_>, next: &Thread) {
+    fn go_to(&self, next: &Thread) {
         self.current.set(Some(next));
-        if let Some(task) = next.task.get(k) {
-            let space = task.space.get();
-            if self.space.replace(space) != space {
-                Port::pass_space(space);
-            }
+        let space = next.space.get();
+        if self.space.replace(space) != space {
+            Port::pass_space(space);
         }
     }
 

@@ -177,8 +177,7 @@ impl Side {
             };
             fact(of, "fp", fp.into());
             fact(of, "fault", thread.fault.kind.get());
-            for index in 0..thread.lease_count.get() {
-                let lease = thread.lease(index).unwrap();
+            for lease in (0..LEASES).map_while(|index| thread.lease(index)) {
                 fact(
                     of,
                     "lease",

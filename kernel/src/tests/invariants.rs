@@ -317,6 +317,12 @@ fn check_endpoint(k: Entered<'static>, census: &Census, endpoint: &'static Endpo
         assert_eq!(endpoint.signals.get(), 0, "signals were not delivered");
         assert!(endpoint.closed.is_empty(), "an end was not delivered");
     }
+    let quiet = endpoint.home.get(k).filter(|_| !endpoint.has_more());
+    assert_eq!(
+        endpoint.quiet.get(k).map(|core| core.number),
+        quiet.map(|core| core.number),
+        "quiet"
+    );
     if let Some(home) = endpoint.home.get(k) {
         assert_eq!(endpoint.state.get(), EndpointState::Open);
         assert!(

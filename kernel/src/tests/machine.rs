@@ -219,8 +219,13 @@ impl Machine {
 
     /// Whether the system call of the current thread takes the fast path; done as
     /// a port does it.
-    pub(super) fn passes(&self, k: Entered<'static>, thread: &Thread, call: &CallIn) -> bool {
-        let next = fast::pass(k, call);
+    pub(super) fn passes(
+        &self,
+        k: Entered<'static>,
+        thread: &'static Thread,
+        call: &CallIn,
+    ) -> bool {
+        let next = fast::pass(k, thread, call);
         match next {
             Some(Next::Hears(next)) => host::pass_words(&thread.context, &next.context),
             Some(Next::Ends(next)) => host::pass_words(&Context::new(), &next.context),

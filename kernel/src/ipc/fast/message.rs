@@ -1,10 +1,11 @@
 //! Calls and answers. Both halves have the same shape: look, refuse, account, hand
 //! over.
 
-use super::{Next, REPLY_RECEIVE, allows};
+use super::{Next, REPLY_RECEIVE};
 use crate::{
     Entered,
     arch::{Arch, Port},
+    capability::slot::May,
     ipc::{
         call::{DEPTH, well_formed},
         deliver, lease, transfer,
@@ -18,7 +19,7 @@ use crate::{
 };
 use libipc_abi::{
     FOREVER,
-    handle::{Handle, Rights},
+    handle::Handle,
     label::{Flags, Label},
     objects::FaultKind,
     status::Status,
@@ -29,17 +30,17 @@ use libipc_abi::{
 #[inline(always)]
 pub(super) fn call<'k, const ATTACHED: bool>(
     k: Entered<'k>,
+    caller: &'k Thread,
     handle: Handle,
     label: Label,
     deadline: u64,
 ) -> Option<Next<'k>> {
     // Look.
-    let caller = k.core.current.get(k)?;
-    if deadline != FOREVER || !allows(handle, Rights::CALL) {
+    if deadline != FOREVER {
         return None;
     }
-    let slot = caller.task.get(k)?.table.slot(k, handle.index())?;
-    let endpoint = slot.endpoint(k, handle)?;
+    let slot = caller.task.get(k)?.table.named(k, handle)?;
+    let endpoint = slot.endpoint(k, May::Call)?;
 
     // Refuse.
     let way = Way::find(k, caller, endpoint)?;
@@ -62,17 +63,17 @@ pub(super) fn call<'k, const ATTACHED: bool>(
     };
 
     // Hand over.
-    let number = caller.remember(label.0);
-    caller.request_number.set(number);
+    let id = caller.id_of(caller.remember(label.0));
+    caller.first_id.set(id);
     caller.via.set(handle.0);
     way.hand_over(k, endpoint, session, label);
-    k.core.pass_to(k, way.receiver);
+    k.core.pass_to(way.receiver);
     Port::answer(
         &way.receiver.context,
         Status::Message.to_word(),
         label,
         badge,
-        caller.request_id_of(number),
+        id,
     );
     Some(Next::Hears(way.receiver))
 }
@@ -102,7 +103,7 @@ pub fn fault<'k>(
     let out = deliver::heard(k, thread, label);
     Port::call_out(&way.receiver.context, &out);
     Port::fp_save(&thread.context);
-    k.core.switch_to(k, way.receiver);
+    k.core.switch_to(way.receiver);
     true
 }
 
@@ -187,14 +188,11 @@ fn attach(k: Entered<'_>, caller: &Thread, receiver: &Thread, label: Label) -> b
     if !well_formed(label) || leases > 0 && lease::lend(k, caller, leases).is_err() {
         return false;
     }
-    if !pass(k, caller, receiver, label) {
-        caller.lease_count.set(0);
-        return false;
+    let passed = pass(k, caller, receiver, label);
+    if passed && leases > 0 {
+        lease::describe(k, caller, receiver, leases);
     }
-    if leases > 0 {
-        lease::describe(k, caller, receiver);
-    }
-    true
+    passed
 }
 
 /// Passes capabilities and bytes. Tables of capabilities are other cores' too.
@@ -214,30 +212,31 @@ pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: La
 #[inline(always)]
 pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     k: Entered<'k>,
+    server: &'k Thread,
     handle: Handle,
     label: Label,
     deadline: u64,
     request: Handle,
 ) -> Option<Next<'k>> {
     // Look.
-    let server = k.core.current.get(k)?;
     if deadline != FOREVER || request != Handle::NULL {
         return None;
     }
-    if !allows(handle, Rights::RECEIVE) || label.operation() > Label::SERVER_ERROR {
+    if label.operation() > Label::SERVER_ERROR {
         return None;
     }
-    let slot = server.task.get(k)?.table.slot(k, handle.index())?;
-    let endpoint = slot.endpoint(k, handle)?;
+    let slot = server.task.get(k)?.table.named(k, handle)?;
+    let endpoint = slot.endpoint(k, May::Receive)?;
     let client = server.client.get(k)?;
 
     // Refuse.
-    if !endpoint.home.is(k.core) || !server.serves.is(endpoint) || !client.endpoint.is(endpoint) {
+    if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
     }
-    if slot.epoch() != endpoint.epoch.get() || endpoint.has_more() {
+    if slot.epoch() != endpoint.epoch.get() {
         return None;
     }
+    debug_assert!(client.endpoint.is(endpoint), "it is what its server serves");
     if !client.is_at(k.core) || client.alarm.is_set() {
         return None;
     }
@@ -253,8 +252,11 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     if !same_budget || !k.core.comes_next(client) {
         return None;
     }
+    if !k.core.spend(server, budget) {
+        return None;
+    }
     let session = client.session.get(k);
-    if session.is_some_and(|session| session.copies.get() == 0) || !k.core.spend(server, budget) {
+    if session.is_some_and(|session| session.copies.get() == 0) {
         return None;
     }
     if ATTACHED
@@ -274,7 +276,6 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     client.endpoint.set(None);
     client.server.set(None);
     client.label.set(0);
-    client.lease_count.set(0);
     client.state.set(State::Ready);
 
     server.client.set(None);
@@ -286,7 +287,7 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     server.state.set(State::Receiving);
     endpoint.receivers.push(k, server);
 
-    k.core.pass_to(k, client);
+    k.core.pass_to(client);
     if ATTACHED && faulted {
         client.fault.kind.set(0);
         return Some(Next::GoesOn(client));
@@ -300,7 +301,7 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
         Status::Message.to_word(),
         label,
         0,
-        client.request_id_of(client.request_number.get()),
+        client.first_id.get(),
     );
     Some(Next::Hears(client))
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 use core::ptr;
 use libipc_abi::{
-    handle::{Handle, ObjectType, Rights},
+    handle::Handle,
     label::{Flags, Label},
     registers::CallIn,
 };
@@ -59,7 +59,7 @@ pub enum Next<'k> {
 /// core runs.
 pub extern "C" fn tessera_pass(
     handle: Handle,
-    context: &Context,
+    thread: &'static Thread,
     label: Label,
     core: &'static Core,
     deadline: u64,
@@ -67,71 +67,80 @@ pub extern "C" fn tessera_pass(
 ) -> Passed {
     let next = match label.0 & Label::MIDDLE {
         CALL => entry::pass(&KERNEL, core, |k| {
-            message::call::<false>(k, handle, label, deadline)
+            message::call::<false>(k, thread, handle, label, deadline)
         }),
         REPLY_RECEIVE => entry::pass(&KERNEL, core, |k| {
-            message::reply_receive::<false>(k, handle, label, deadline, request)
+            message::reply_receive::<false>(k, thread, handle, label, deadline, request)
         }),
-        _ => return pass_other(handle, context, label, core, deadline),
+        _ => return pass_other(handle, thread, label, core, deadline),
     };
-    passed(context, core, next)
+    passed(thread, core, next)
 }
 
 /// All that is not a plain message, out of the way of those.
 #[inline(never)]
 extern "C" fn pass_other(
     handle: Handle,
-    context: &Context,
+    thread: &'static Thread,
     label: Label,
     core: &'static Core,
     deadline: u64,
 ) -> Passed {
     let next = match label.0 & Label::MIDDLE {
-        SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, handle)),
-        RECEIVE => return pass_receive(handle, context, core, deadline),
-        _ => return pass_attached(context, core),
+        SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle)),
+        RECEIVE => return pass_receive(handle, thread, core, deadline),
+        _ => return pass_attached(thread, core),
     };
-    passed(context, core, next)
+    passed(thread, core, next)
 }
 
 #[inline(never)]
 extern "C" fn pass_receive(
     handle: Handle,
-    context: &Context,
+    thread: &'static Thread,
     core: &'static Core,
     deadline: u64,
 ) -> Passed {
-    let next = entry::pass(&KERNEL, core, |k| signal::receive(k, handle, deadline));
-    passed(context, core, next)
+    let next = entry::pass(&KERNEL, core, |k| {
+        signal::receive(k, thread, handle, deadline)
+    });
+    passed(thread, core, next)
 }
 
 /// A message with something attached, or an answer after which the server goes on.
 #[inline(never)]
-extern "C" fn pass_attached(context: &Context, core: &'static Core) -> Passed {
-    let call = Port::call_in(context);
-    let next = entry::pass(&KERNEL, core, |k| attached(k, &call));
-    passed(context, core, next)
+extern "C" fn pass_attached(thread: &'static Thread, core: &'static Core) -> Passed {
+    let call = Port::call_in(&thread.context);
+    let next = entry::pass(&KERNEL, core, |k| attached(k, thread, &call));
+    passed(thread, core, next)
 }
 
 /// An answer that is no plain one; the core is on its way.
 #[inline(never)]
-extern "C" fn pass_answer(context: &Context, core: &'static Core) -> Passed {
-    let call = Port::call_in(context);
+extern "C" fn pass_answer(thread: &'static Thread, core: &'static Core) -> Passed {
+    let call = Port::call_in(&thread.context);
     let next = entry::pass(&KERNEL, core, |k| {
-        message::reply_receive::<true>(k, call.handle, call.label, call.deadline, call.request)
+        message::reply_receive::<true>(
+            k,
+            thread,
+            call.handle,
+            call.label,
+            call.deadline,
+            call.request,
+        )
     });
-    passed(context, core, next)
+    passed(thread, core, next)
 }
 
 #[inline(always)]
-fn passed(context: &Context, core: &'static Core, next: Option<Next<'_>>) -> Passed {
+fn passed(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> Passed {
     let (next, words): (*const Context, *const Context) = match next {
         None => (ptr::null(), ptr::null()),
-        Some(Next::Hears(thread)) => (&thread.context, context),
-        Some(Next::Returns(thread)) => (&thread.context, &thread.context),
-        Some(Next::Ends(thread)) => (&thread.context, &NO_WORDS),
-        Some(Next::GoesOn(thread)) => (&thread.context, ptr::null()),
-        Some(Next::Resumes) => return pass_answer(context, core),
+        Some(Next::Hears(next)) => (&next.context, &thread.context),
+        Some(Next::Returns(next)) => (&next.context, &next.context),
+        Some(Next::Ends(next)) => (&next.context, &NO_WORDS),
+        Some(Next::GoesOn(next)) => (&next.context, ptr::null()),
+        Some(Next::Resumes) => return pass_answer(thread, core),
     };
     Passed { next, words }
 }
@@ -139,18 +148,20 @@ fn passed(context: &Context, core: &'static Core, next: Option<Next<'_>>) -> Pas
 /// Does the system call of the current thread and says who is the current one then.
 /// `None`, and nothing done, if this is not that simple.
 #[cfg(test)]
-pub fn pass<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
+pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
     let (handle, label, deadline) = (call.handle, call.label, call.deadline);
     let answer = message::reply_receive::<true>;
     let next = match label.0 & Label::MIDDLE {
-        CALL => message::call::<false>(k, handle, label, deadline),
-        REPLY_RECEIVE => message::reply_receive::<false>(k, handle, label, deadline, call.request),
-        SIGNAL => signal::signal(k, handle),
-        RECEIVE => signal::receive(k, handle, deadline),
-        _ => attached(k, call),
+        CALL => message::call::<false>(k, thread, handle, label, deadline),
+        REPLY_RECEIVE => {
+            message::reply_receive::<false>(k, thread, handle, label, deadline, call.request)
+        }
+        SIGNAL => signal::signal(k, thread, handle),
+        RECEIVE => signal::receive(k, thread, handle, deadline),
+        _ => attached(k, thread, call),
     };
     match next {
-        Some(Next::Resumes) => answer(k, handle, label, deadline, call.request),
+        Some(Next::Resumes) => answer(k, thread, handle, label, deadline, call.request),
         next => next,
     }
 }
@@ -162,21 +173,13 @@ const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
 const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
 
 #[inline(always)]
-fn attached<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
+fn attached<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
     let (handle, label, deadline) = (call.handle, call.label, call.deadline);
     const ANSWER: Flags = Flags::REPLY.union(Flags::RECEIVE);
     match label.flags() {
-        flags if flags.is_empty() => message::call::<true>(k, handle, label, deadline),
-        ANSWER => message::reply_receive::<true>(k, handle, label, deadline, call.request),
-        Flags::REPLY => reply::reply(k, call),
+        flags if flags.is_empty() => message::call::<true>(k, thread, handle, label, deadline),
+        ANSWER => message::reply_receive::<true>(k, thread, handle, label, deadline, call.request),
+        Flags::REPLY => reply::reply(k, thread, call),
         _ => None,
     }
-}
-
-/// Whether the handle is an endpoint's with this right, and free of marks.
-#[inline(always)]
-fn allows(handle: Handle, right: Rights) -> bool {
-    let word = |rights: Rights, kind: u64| u64::from(rights.bits()) << 20 | kind << 28;
-    let mask = word(Rights::FAR_ONLY.union(right), 15);
-    handle.0 & mask == word(right, ObjectType::Endpoint as u64)
 }

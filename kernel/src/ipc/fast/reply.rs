@@ -21,9 +21,8 @@ use libipc_abi::{
 
 /// An answer, to a caller that runs when its priority lets it.
 #[inline(always)]
-pub(super) fn reply<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
+pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
     // Look.
-    let server = k.core.current.get(k)?;
     let label = call.label;
     if !k.kernel.fast.get()
         || !message::answerable(label)
@@ -82,7 +81,6 @@ pub(super) fn reply<'k>(k: Entered<'k>, call: &CallIn) -> Option<Next<'k>> {
     client.session.set(None);
     client.endpoint.set(None);
     client.label.set(0);
-    client.lease_count.set(0);
     client.state.set(State::Ready);
     let out = CallOut {
         label: label.with_flags(Flags::empty()),

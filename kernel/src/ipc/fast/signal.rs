@@ -1,9 +1,10 @@
 //! Signals, and waiting for what comes next.
 
-use super::{Next, allows};
+use super::Next;
 use crate::{
     Entered,
     arch::{Arch, Port},
+    capability::slot::May,
     ipc::plain,
     object::{
         endpoint::Endpoint,
@@ -12,7 +13,7 @@ use crate::{
 };
 use libipc_abi::{
     FOREVER,
-    handle::{Handle, Rights},
+    handle::Handle,
     label::Label,
     registers::CallOut,
     status::{Cause, Status, TransportError},
@@ -20,14 +21,9 @@ use libipc_abi::{
 
 /// A signal: to who waits for it, or kept until somebody does.
 #[inline(always)]
-pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
+pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> Option<Next<'k>> {
     // Look.
-    let thread = k.core.current.get(k)?;
-    if !allows(handle, Rights::SIGNAL) {
-        return None;
-    }
-    let slot = thread.task.get(k)?.table.slot(k, handle.index());
-    let Some(slot) = slot.filter(|slot| slot.handle() == handle) else {
+    let Some(slot) = thread.task.get(k)?.table.named(k, handle) else {
         if !k.kernel.fast.get() {
             return None;
         }
@@ -35,7 +31,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
         let error = TransportError::refused(Cause::Denied);
         return Some(end(thread, Status::Error(error)));
     };
-    let endpoint = slot.endpoint(k, handle)?;
+    let endpoint = slot.endpoint(k, May::Signal)?;
     if !endpoint.home.is(k.core) {
         return None;
     }
@@ -44,6 +40,9 @@ pub(super) fn signal<'k>(k: Entered<'k>, handle: Handle) -> Option<Next<'k>> {
     let Some(receiver) = receiver else {
         k.core.calls.add(1);
         endpoint.signals.set(bits);
+        if bits != 0 {
+            endpoint.quiet.set(None);
+        }
         return Some(end(thread, Status::Message));
     };
 
@@ -86,7 +85,7 @@ pub fn raise<'k>(k: Entered<'k>, endpoint: &'k Endpoint, bits: u64) -> bool {
     Port::fp_save(&thread.context);
     k.core.queue.push_front(k, thread);
     k.core.begin_turn(thread);
-    k.core.switch_to(k, receiver);
+    k.core.switch_to(receiver);
     true
 }
 
@@ -144,7 +143,7 @@ pub(super) fn wake<'k>(
     Port::call_out(&thread.context, &plain(Status::Message));
     k.core.queue.push_front(k, thread);
     k.core.begin_turn(thread);
-    k.core.pass_to(k, woken);
+    k.core.pass_to(woken);
     Next::Returns(woken)
 }
 
@@ -157,20 +156,24 @@ fn end(thread: &Thread, status: Status) -> Next<'_> {
 
 /// Waits, while another thread of the core goes on.
 #[inline(always)]
-pub(super) fn receive<'k>(k: Entered<'k>, handle: Handle, deadline: u64) -> Option<Next<'k>> {
+pub(super) fn receive<'k>(
+    k: Entered<'k>,
+    server: &'k Thread,
+    handle: Handle,
+    deadline: u64,
+) -> Option<Next<'k>> {
     // Look.
-    let server = k.core.current.get(k)?;
-    if deadline != FOREVER || !allows(handle, Rights::RECEIVE) || !server.client.is_none() {
+    if deadline != FOREVER || !server.client.is_none() {
         return None;
     }
-    let slot = server.task.get(k)?.table.slot(k, handle.index())?;
-    let endpoint = slot.endpoint(k, handle)?;
+    let slot = server.task.get(k)?.table.named(k, handle)?;
+    let endpoint = slot.endpoint(k, May::Receive)?;
 
     // Refuse.
-    if !endpoint.home.is(k.core) || !server.serves.is(endpoint) {
+    if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
     }
-    if slot.epoch() != endpoint.epoch.get() || endpoint.has_more() {
+    if slot.epoch() != endpoint.epoch.get() {
         return None;
     }
     let next = k.core.follows(k, server)?;
@@ -183,6 +186,6 @@ pub(super) fn receive<'k>(k: Entered<'k>, handle: Handle, deadline: u64) -> Opti
     endpoint.receivers.push(k, server);
     k.core.queue.remove(k, next);
     k.core.begin_turn(server);
-    k.core.pass_to(k, next);
+    k.core.pass_to(next);
     Some(Next::GoesOn(next))
 }
