@@ -216,6 +216,8 @@ fn while_it_is_taken_back_it_allows_nothing() {
     let pair = Pair::new();
     let m = &pair.machine;
     let slot = pair.client_task.table.find(m.k, pair.use_).unwrap();
+    // Its server waits, so that the fast path could take the call.
+    assert_eq!(m.receive(pair.server, pair.serve), None);
     slot.set_revoking(true);
     let out = m.call(pair.client, pair.use_, LABEL, &[]).unwrap();
     assert_eq!(out.status, refused(Cause::Revoked));
