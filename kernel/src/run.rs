@@ -25,6 +25,11 @@ pub fn run(trap: Trap) -> ! {
     Port::leave(unsafe { &*context })
 }
 
+/// The same for a system call, which most traps are.
+pub extern "C" fn called() -> ! {
+    run(Trap::Call)
+}
+
 /// Enters the kernel and leaves it again: whose context is to be loaded.
 #[inline(always)]
 fn enter(trap: Trap) -> Option<*const Context> {

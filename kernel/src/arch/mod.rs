@@ -6,13 +6,15 @@
 
 mod boot;
 
-use crate::platform::Platform;
+use crate::{platform::Platform, schedule::core::Core};
 use bitflags::bitflags;
 use core::ops::Range;
 use libipc_abi::{
+    handle::Handle,
     label::Label,
     objects::{FaultKind, RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
+    status::Status,
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -85,6 +87,29 @@ pub enum Trap {
     },
 }
 
+/// How a system call on the fast path ends: who goes on, and with what.
+pub enum Exit<'c> {
+    /// Another thread, with the caller's words and this.
+    Hears(&'c Context, Heard),
+    /// Another thread, with the result of its own system call in its registers.
+    Returns(&'c Context),
+    /// Another thread, where it was.
+    GoesOn(&'c Context),
+    /// The caller, with this and nothing else.
+    Ends(Status),
+}
+
+/// What comes with the words of a message.
+#[derive(Clone, Copy)]
+pub struct Heard {
+    /// The message's.
+    pub label: Label,
+    /// The caller's; 0 in an answer.
+    pub badge: u64,
+    /// The call's.
+    pub request_id: u64,
+}
+
 /// An interrupt that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -121,14 +146,18 @@ pub trait Arch {
     fn call_in(context: &Self::Context) -> CallIn;
     /// The first word of a system call.
     fn word(context: &Self::Context) -> u64;
+    /// The request that a system call names.
+    fn request(context: &Self::Context) -> Handle;
     /// Writes a system call's results and clears every caller-saved register
     /// that is not one of them.
     fn call_out(context: &Self::Context, out: &CallOut);
-    /// Writes a system call's results alone, as [`crate::ipc::fast`] leaves all else to
-    /// the port.
+    /// Writes a system call's results alone, of a thread that [`Arch::pass`] lets return.
     fn words_out(context: &Self::Context, out: &CallOut);
-    /// The same but for the words, which the port takes from elsewhere.
-    fn answer(context: &Self::Context, status: u64, label: Label, badge: u64, request_id: u64);
+    /// Ends a system call on the fast path, of the thread with the registers `from`:
+    /// leaves the core's gate and the kernel. Of who called what a call preserves is
+    /// saved, and floating point kept if another thread goes on,
+    /// whose own is brought back if it uses it.
+    fn pass(core: &Core, from: &Self::Context, exit: Exit<'_>) -> !;
     /// Replaces word `index` of a system call that will be tried again.
     fn set_word(context: &Self::Context, index: usize, word: u64);
     /// Lets the system call that was just taken run once more.

@@ -56,17 +56,13 @@ impl Gate {
         }
     }
 
-    /// The core sets out, if the gate is open. What others did inside the kernel
-    /// before is seen.
+    /// The core sets out, and says whether the gate is open: if not, it has to leave at
+    /// once. What others did inside the kernel before is seen.
     #[inline(always)]
     pub fn enter(&self) -> bool {
         self.passing.store(true, Relaxed);
         fence(SeqCst);
-        let open = self.is_open();
-        if !open {
-            self.leave();
-        }
-        open
+        self.is_open()
     }
 
     /// The core is through.

@@ -100,8 +100,8 @@ impl Drop for Inside<'_> {
 /// threads, and endpoints where no other core's threads receive
 /// ([`crate::object::endpoint::Endpoint::home`]).
 ///
-/// If it gets anywhere, the core is on its way until it leaves the gate: a port
-/// does that once it has loaded the registers, which others may write then.
+/// The core is on its way, wherever it gets, until it leaves the gate: a port does that
+/// once it has loaded the registers, which others may write then.
 #[inline(always)]
 pub fn pass<'k, R>(
     kernel: &'k Kernel,
@@ -111,15 +111,11 @@ pub fn pass<'k, R>(
     if !core.gate.enter() {
         return None;
     }
-    let result = way(Entered {
+    way(Entered {
         kernel,
         core,
         inside: PhantomData,
-    });
-    if result.is_none() {
-        core.gate.leave();
-    }
-    result
+    })
 }
 
 /// Proof that this core is inside the kernel: what is read from a link with it

@@ -3,10 +3,13 @@
 
 use crate::{
     Entered, Kernel,
-    arch::{Access, Arch, Context, Port, Trap, host},
+    arch::{Access, Arch, Port, Trap, host},
     capability::object::Target,
     cell::Word,
-    ipc::fast::{self, Next},
+    ipc::{
+        fast::{self, Next},
+        plain,
+    },
     memory::{
         copy::{self, Place},
         space::{self, Mapping, Progress},
@@ -227,8 +230,8 @@ impl Machine {
     ) -> bool {
         let next = fast::pass(k, thread, call);
         match next {
-            Some(Next::Hears(next)) => host::pass_words(&thread.context, &next.context),
-            Some(Next::Ends(next)) => host::pass_words(&Context::new(), &next.context),
+            Some(Next::Hears(next, heard)) => host::hear(&thread.context, &next.context, heard),
+            Some(Next::Ends(status)) => Port::call_out(&thread.context, &plain(status)),
             _ => {}
         }
         if next.is_some() && !k.core.current.is(thread) {

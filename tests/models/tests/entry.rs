@@ -43,10 +43,12 @@ impl Kernel {
     /// By the fast path if that is open. There the core keeps to what is its own;
     /// here that is all.
     fn pass(&self, core: usize) {
-        if self.gates[core].enter() {
+        let open = self.gates[core].enter();
+        if open {
             self.touch();
-            self.gates[core].leave();
-        } else {
+        }
+        self.gates[core].leave();
+        if !open {
             self.inside(core);
         }
     }

@@ -3,10 +3,17 @@
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
 use super::{cpu, fp};
-use crate::{arch::Trap, entry::Gate, run, schedule::core::Core};
+use crate::{
+    arch::{Exit, Trap},
+    entry::Gate,
+    ipc::fast,
+    run,
+    schedule::core::Core,
+};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
+    ptr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::{
@@ -44,15 +51,18 @@ global_asm!(
     INTERRUPT = const INTERRUPT,
     ERROR = const ERROR,
     CALL = const CALL,
-    CALLED = const CALLED,
     STACK = const offset_of!(cpu::Local, stack),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
+    FP = const offset_of!(Context, fp),
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     FP_LOADED = const fp::LOADED,
-    fp_keep = sym fp::tessera_keep,
-    fp_bring_back = sym fp::tessera_bring_back,
-    pass = sym crate::ipc::fast::tessera_pass,
+    MIDDLE = const Label::MIDDLE,
+    PLAIN_ANSWER = const fast::PLAIN_ANSWER,
+    pass_call = sym fast::pass_call,
+    pass_answer = sym fast::pass_answer,
+    pass_other = sym fast::pass_other,
+    called = sym run::called,
     trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
 );
@@ -61,14 +71,13 @@ global_asm!(
 const SYNCHRONOUS: u64 = 0;
 const INTERRUPT: u64 = 1;
 const ERROR: u64 = 2;
-/// The first, of a system call.
-const CALLED: u64 = 3;
 
 /// The exception class of `svc` (ARM D19.2.37).
 const CALL: u64 = 0x15;
 
-/// `trap.S` reads and writes these in pairs.
+/// `trap.S` reads and writes these in pairs, and looks for no bit in a plain call.
 const _: () = {
+    assert!(fast::PLAIN_CALL == 0);
     assert!(offset_of!(Context, pc) == offset_of!(Context, sp) + 8);
     assert!(offset_of!(cpu::Local, core) == offset_of!(cpu::Local, stack) + 8);
 };
@@ -78,10 +87,9 @@ unsafe extern "C" {
     fn tessera_leave(context: *const Context) -> !;
 }
 
-/// A trap from user mode, the registers saved.
+/// A trap from user mode that is no system call, the registers saved.
 extern "C" fn tessera_trapped(vector: u64) -> ! {
     run::run(match vector {
-        CALLED => Trap::Call,
         SYNCHRONOUS => decode(),
         INTERRUPT => Trap::Interrupt,
         // An access to a device's registers that the bus refused, late.
@@ -146,6 +154,11 @@ impl Context {
     }
 
     #[inline(always)]
+    pub(super) fn request(&self) -> Handle {
+        Handle(self.get(11))
+    }
+
+    #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.words_out(out);
         for register in CLEARED {
@@ -157,18 +170,51 @@ impl Context {
 
     #[inline(always)]
     pub(super) fn words_out(&self, out: &CallOut) {
-        self.answer(out.status, out.label, out.badge, out.request_id);
+        self.set(0, out.status);
+        self.set(1, out.label.0);
+        self.set(10, out.badge);
+        self.set(11, out.request_id);
         for (index, &word) in out.words.iter().enumerate() {
             self.set(2 + index, word);
         }
     }
 
     #[inline(always)]
-    pub(super) fn answer(&self, status: u64, label: Label, badge: u64, request_id: u64) {
-        self.set(0, status);
-        self.set(1, label.0);
-        self.set(10, badge);
-        self.set(11, request_id);
+    pub(super) fn pass(&self, core: &Core, exit: Exit<'_>) -> ! {
+        let (from, core) = (ptr::from_ref(self), ptr::from_ref(core));
+        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate.
+        // The contexts belong to threads that this core runs.
+        match exit {
+            // SAFETY: above.
+            Exit::Hears(to, heard) => unsafe {
+                asm!(
+                    "b tessera_hear", in("x0") ptr::from_ref(to), in("x2") from,
+                    in("x3") core, in("x1") heard.label.0, in("x10") heard.badge,
+                    in("x11") heard.request_id, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::Returns(to) => unsafe {
+                asm!(
+                    "b tessera_return", in("x0") ptr::from_ref(to), in("x2") from,
+                    in("x3") core, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::GoesOn(to) => unsafe {
+                asm!(
+                    "b tessera_go_on", in("x0") ptr::from_ref(to), in("x2") from,
+                    in("x3") core, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::Ends(status) => unsafe {
+                asm!(
+                    "b tessera_end", in("x0") from, in("x3") core,
+                    in("x1") status.to_word(), options(noreturn, nostack)
+                )
+            },
+        }
     }
 
     pub(super) fn set_word(&self, index: usize, word: u64) {

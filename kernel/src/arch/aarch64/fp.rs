@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code, reason = "reads and writes the registers")]
 
-use super::context::Context;
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -89,26 +88,53 @@ global_asm!(
     "msr fpsr, x1",
     "msr fpcr, x2",
     "ret",
-    // fp_keep(x0: where)
+    // fp_keep(x0: a state that is loaded)
     ".global tessera_fp_keep",
     "tessera_fp_keep:",
-    "mrs x1, fpcr",
-    "str x1, [x0, #8]",
-    "stp q8, q9, [x0, #16]",
-    "stp q10, q11, [x0, #48]",
-    "stp q12, q13, [x0, #80]",
-    "stp q14, q15, [x0, #112]",
+    "mov x12, x0",
+    // The same for trap.S, whose x12 is the state. Uses x13.
+    ".global tessera_fp_leave",
+    "tessera_fp_leave:",
+    "mrs x13, fpcr",
+    "str x13, [x12, #8]",
+    "stp q8, q9, [x12, #16]",
+    "stp q10, q11, [x12, #48]",
+    "stp q12, q13, [x12, #80]",
+    "stp q14, q15, [x12, #112]",
+    "mov x13, #{KEPT}",
+    "str x13, [x12, #{PLACE}]",
+    "mov x13, #{TRAP}",
+    "msr cpacr_el1, x13",
     "ret",
-    // fp_load_kept(x0: whence)
+    // For trap.S, whose x12 is a state that is eager: brings back what was kept. Uses
+    // x13.
+    ".global tessera_fp_come",
+    "tessera_fp_come:",
+    "ldr x13, [x12, #{PLACE}]",
+    "cmp x13, #{KEPT}",
+    "b.eq 1f",
+    "ret",
+    "1:",
+    "ldr x13, [x12, #{EAGER}]",
+    "sub x13, x13, #1",
+    "str x13, [x12, #{EAGER}]",
+    "b 2f",
+    // fp_load_kept(x0: a state that was kept, or whose first words are zero)
     ".global tessera_fp_load_kept",
     "tessera_fp_load_kept:",
-    "ldr x1, [x0, #8]",
-    "msr fpcr, x1",
+    "mov x12, x0",
+    "2:",
+    "mov x13, #{LOADED}",
+    "str x13, [x12, #{PLACE}]",
+    "mov x13, #{ALLOW}",
+    "msr cpacr_el1, x13",
+    "ldr x13, [x12, #8]",
+    "msr fpcr, x13",
     "msr fpsr, xzr",
-    "ldp q8, q9, [x0, #16]",
-    "ldp q10, q11, [x0, #48]",
-    "ldp q12, q13, [x0, #80]",
-    "ldp q14, q15, [x0, #112]",
+    "ldp q8, q9, [x12, #16]",
+    "ldp q10, q11, [x12, #48]",
+    "ldp q12, q13, [x12, #80]",
+    "ldp q14, q15, [x12, #112]",
     "movi v0.2d, #0",
     "movi v1.2d, #0",
     "movi v2.2d, #0",
@@ -136,7 +162,19 @@ global_asm!(
     "ret",
     ".arch_extension nosimd",
     ".arch_extension nofp",
+    KEPT = const KEPT,
+    LOADED = const LOADED,
+    TRAP = const TRAP,
+    ALLOW = const ALLOW,
+    PLACE = const PLACE,
+    EAGER = const EAGER,
 );
+
+/// FPEN, bits 21:20 of `CPACR_EL1` (ARM D19.2.30): EL0 traps at a touch, EL1 does not;
+/// SVE and SME always. The next `eret` makes it take effect.
+const TRAP: u64 = 0b01 << 20;
+/// The same, and EL0 does not trap.
+const ALLOW: u64 = 0b11 << 20;
 
 unsafe extern "C" {
     fn tessera_fp_keep(state: *const State);
@@ -149,16 +187,6 @@ unsafe extern "C" {
 /// for it, and need no trap, before that is found out again.
 const TIMES: u64 = 16;
 
-/// What `trap.S` does at a system call of a thread whose state is in the registers.
-pub(super) extern "C" fn tessera_keep(context: &Context) {
-    context.fp().keep_loaded();
-}
-
-/// What `trap.S` does on the fast path after that, for the thread that runs next.
-pub(super) extern "C" fn tessera_bring_back(context: &Context) {
-    context.fp().bring_back();
-}
-
 impl State {
     /// Absent.
     pub(super) const fn new() -> Self {
@@ -167,14 +195,6 @@ impl State {
             vectors: [const { [const { AtomicU64::new(0) }; 2] }; 32],
             place: AtomicU64::new(ABSENT),
             eager: AtomicU64::new(0),
-        }
-    }
-
-    fn bring_back(&self) {
-        let left = self.eager.load(Relaxed);
-        if self.place.load(Relaxed) == KEPT && left > 0 {
-            self.load_kept();
-            self.eager.store(left - 1, Relaxed);
         }
     }
 
@@ -201,8 +221,6 @@ impl State {
     fn load_kept(&self) {
         // SAFETY: as in `load`.
         unsafe { tessera_fp_load_kept(self) };
-        self.place.store(LOADED, Relaxed);
-        allow(true);
     }
 
     pub(super) fn save(&self) {
@@ -226,8 +244,6 @@ impl State {
     fn keep_loaded(&self) {
         // SAFETY: writes this state, which is made of atomics.
         unsafe { tessera_fp_keep(self) };
-        self.place.store(KEPT, Relaxed);
-        allow(false);
     }
 
     pub(super) fn forget(&self) {
@@ -237,11 +253,9 @@ impl State {
     }
 }
 
-/// Lets EL0 use the registers, or makes it trap: FPEN, bits 21:20 of `CPACR_EL1`
-/// (ARM D19.2.30). EL1 may always, SVE and SME never. The next `eret` makes it
-/// take effect.
+/// Lets EL0 use the registers, or makes it trap.
 pub(super) fn allow(user: bool) {
-    let value: u64 = if user { 0b11 << 20 } else { 0b01 << 20 };
+    let value = if user { ALLOW } else { TRAP };
     // SAFETY: concerns only user programs.
     unsafe { asm!("msr cpacr_el1, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
 }

@@ -16,11 +16,11 @@ mod machine;
 mod paging;
 mod timer;
 
-use super::{Access, Arch, Boot, Entry, Line};
-use crate::platform::Platform;
+use super::{Access, Arch, Boot, Entry, Exit, Line};
+use crate::{platform::Platform, schedule::core::Core};
 use core::ops::Range;
 use libipc_abi::{
-    label::Label,
+    handle::Handle,
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
 };
@@ -55,6 +55,11 @@ impl Arch for Port {
         context.word()
     }
     #[inline(always)]
+    fn request(context: &Self::Context) -> Handle {
+        context.request()
+    }
+
+    #[inline(always)]
     fn call_out(context: &Self::Context, out: &CallOut) {
         context.call_out(out);
     }
@@ -65,8 +70,8 @@ impl Arch for Port {
     }
 
     #[inline(always)]
-    fn answer(context: &Self::Context, status: u64, label: Label, badge: u64, request_id: u64) {
-        context.answer(status, label, badge, request_id);
+    fn pass(core: &Core, from: &Self::Context, exit: Exit<'_>) -> ! {
+        from.pass(core, exit)
     }
 
     fn set_word(context: &Self::Context, index: usize, word: u64) {

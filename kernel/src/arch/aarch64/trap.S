@@ -6,7 +6,7 @@
 // tessera_leave, which loads a context.
 //
 // A system call saves only what a call preserves and the call's own registers,
-// and asks tessera_pass first, which may name another thread's context.
+// and goes by the fast path first.
 //
 // A trap from EL1 is a bug: its registers go to an emergency stack, as the
 // stack itself may be what broke, and from there to kernel_trap.
@@ -77,8 +77,15 @@ user_trap:
     bl      {trapped}
     .size   user_trap, . - user_trap
 
+// x3: the core. It has passed: from here on others may write what it read.
+    .macro  leave_gate
+    add     x12, x3, #{PASSING}
+    stlrb   wzr, [x12]
+    .endm
+
 // From the vector, of a system call: sp is the context, x12 and x13 are saved.
-// The other registers from x14 to x18 are dead, and so are the flags.
+// The other registers from x14 to x18 are dead, and so are the flags. Nothing
+// returns from a pass either: it ends by one of the ways out below, or slowly.
     .type   call_trap, %function
 call_trap:
     stp     x0, x1, [sp]
@@ -98,37 +105,49 @@ call_trap:
     mrs     x13, elr_el1
     stp     x12, x13, [sp, #{SP}]           // and PC
     mrs     x12, tpidr_el1
-    mov     x20, sp
-    mov     x5, x11                         // tessera_pass(handle, context, label,
-    mov     x4, x10                         //     core, deadline, request)
-    mov     x2, x1
-    mov     x1, sp
+    mov     x2, sp                          // pass(handle, label, thread, core)
     ldp     x12, x3, [x12, #{STACK}]        // and CORE
-    mov     x19, x3
     mov     sp, x12
     mov     x29, xzr
-    bl      {pass}
-    cbz     x0, 1f
-    ldr     x2, [x20, #{FP_PLACE}]
-    cmp     x2, #{FP_LOADED}
-    b.eq    2f
-3:  ldr     x2, [x0, #{FP_EAGER}]
-    cbnz    x2, 4f
-5:  cbz     x1, 6f
-    ldp     x2, x3, [x0, #{SP}]
-    msr     sp_el0, x2
-    msr     elr_el1, x3
+    cmn     x10, #1                         // whoever has a deadline goes slowly
+    b.ne    2f
+    ands    w12, w1, #{MIDDLE}
+    b.ne    1f
+    b       {pass_call}
+1:  mov     w13, #{PLAIN_ANSWER}
+    cmp     w12, w13
+    b.eq    {pass_answer}
+    b       {pass_other}
+2:  bl      {called}
+    .size   call_trap, . - call_trap
+
+// What the ways out are made of. x0: the context of the thread that goes on;
+// x2: that of who called; x3: the core. Uses x12 and x13.
+
+    .macro  pass_fp
+    ldr     x12, [x2, #{FP_PLACE}]
+    cmp     x12, #{FP_LOADED}
+    b.ne    3f
+    add     x12, x2, #{FP}
+    bl      tessera_fp_leave                // who called has touched it
+3:  ldr     x12, [x0, #{FP_EAGER}]
+    cbz     x12, 5f
+    add     x12, x0, #{FP}
+    bl      tessera_fp_come                 // who goes on will touch it again
+5:
+    .endm
+
+    .macro  pass_state
+    ldp     x12, x13, [x0, #{SP}]           // and PC
+    msr     sp_el0, x12
+    msr     elr_el1, x13
     msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
-    ldr     x2, [x0, #{THREAD}]
-    msr     tpidr_el0, x2
-    ldp     x2, x3, [x1, #16]
-    ldp     x4, x5, [x1, #32]
-    ldp     x6, x7, [x1, #48]
-    ldp     x8, x9, [x1, #64]
-    add     x1, x19, #{PASSING}             // it has passed: from here on others
-    stlrb   wzr, [x1]                       // may write what the words came from
+    ldr     x12, [x0, #{THREAD}]
+    msr     tpidr_el0, x12
+    .endm
+
+    .macro  pass_preserved                  // and clears what a call does not preserve
     mov     sp, x0
-    ldp     x10, x11, [x0, #80]
     mov     x12, xzr
     mov     x13, xzr
     mov     x14, xzr
@@ -143,31 +162,78 @@ call_trap:
     ldp     x26, x27, [x0, #208]
     ldp     x28, x29, [x0, #224]
     mov     x30, xzr
+    .endm
+
+// It hears what the caller said: x1 label, x10 badge, x11 request.
+    .global tessera_hear
+    .type   tessera_hear, %function
+tessera_hear:
+    pass_fp
+    pass_state
+    ldp     x4, x5, [x2, #32]
+    ldp     x6, x7, [x2, #48]
+    ldp     x8, x9, [x2, #64]
+    add     x12, x3, #{PASSING}
+    ldp     x2, x3, [x2, #16]
+    stlrb   wzr, [x12]                      // leave_gate, which needs x3
+    pass_preserved
+    mov     x0, xzr
+    eret
+    dsb     nsh
+    isb
+    .size   tessera_hear, . - tessera_hear
+
+// Its system call has ended, with what is in its registers.
+    .global tessera_return
+    .type   tessera_return, %function
+tessera_return:
+    pass_fp
+    pass_state
+    leave_gate
+    pass_preserved
+    ldp     x2, x3, [x0, #16]
+    ldp     x4, x5, [x0, #32]
+    ldp     x6, x7, [x0, #48]
+    ldp     x8, x9, [x0, #64]
+    ldp     x10, x11, [x0, #80]
     ldp     x0, x1, [x0]
     eret
     dsb     nsh
     isb
-1:  mov     x0, #{CALLED}
-    bl      {trapped}
-2:  cmp     x0, x20                         // who called has touched floating point
-    b.eq    5b                              // and goes on
-    mov     x21, x0
-    mov     x22, x1
-    mov     x0, x20
-    bl      {fp_keep}
-    mov     x0, x21
-    mov     x1, x22
-    b       3b
-4:  mov     x21, x0                         // who goes on will touch it again
-    mov     x22, x1
-    bl      {fp_bring_back}
-    mov     x0, x21
-    mov     x1, x22
-    b       5b
-6:  add     x1, x19, #{PASSING}
-    stlrb   wzr, [x1]
+    .size   tessera_return, . - tessera_return
+
+// Its system call has ended with status x1 and nothing else; it is who called.
+    .global tessera_end
+    .type   tessera_end, %function
+tessera_end:
+    leave_gate
+    pass_preserved
+    mov     x0, x1
+    mov     x1, xzr
+    mov     x2, xzr
+    mov     x3, xzr
+    mov     x4, xzr
+    mov     x5, xzr
+    mov     x6, xzr
+    mov     x7, xzr
+    mov     x8, xzr
+    mov     x9, xzr
+    mov     x10, xzr
+    mov     x11, xzr
+    msr     spsr_el1, xzr
+    eret
+    dsb     nsh
+    isb
+    .size   tessera_end, . - tessera_end
+
+// It goes on where it was.
+    .global tessera_go_on
+    .type   tessera_go_on, %function
+tessera_go_on:
+    pass_fp
+    leave_gate
     b       tessera_leave
-    .size   call_trap, . - call_trap
+    .size   tessera_go_on, . - tessera_go_on
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.
     .type   bug_trap, %function

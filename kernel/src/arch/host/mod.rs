@@ -7,14 +7,15 @@
 
 extern crate std;
 
-use super::{Access, Arch, Context, Entry, Line};
-use crate::{cell::Word, platform::Platform};
+use super::{Access, Arch, Context, Entry, Exit, Heard, Line};
+use crate::{cell::Word, platform::Platform, schedule::core::Core};
 use core::{cell::Cell, ops::Range, ptr};
 use libipc_abi::{
     handle::Handle,
     label::Label,
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut, WORDS},
+    status::Status,
 };
 use std::thread_local;
 
@@ -97,11 +98,16 @@ pub fn set_call(context: &Context, call: &CallIn) {
     context.pc.set(context.pc.get() + 4);
 }
 
-/// Gives a thread the words of another's system call, as the fast path's end.
-pub fn pass_words(from: &Context, to: &Context) {
-    for (place, word) in to.words.iter().zip(&from.words) {
-        place.set(word.get());
-    }
+/// A thread hears what another said: [`Exit::Hears`].
+pub fn hear(from: &Context, to: &Context, heard: Heard) {
+    let out = CallOut {
+        status: Status::Message.to_word(),
+        label: heard.label,
+        words: Port::call_in(from).words,
+        badge: heard.badge,
+        request_id: heard.request_id,
+    };
+    Port::call_out(to, &out);
 }
 
 /// Where a thread's floating-point state is: 0 absent, 1 saved, 2 in the registers,
@@ -170,6 +176,10 @@ impl Arch for Port {
         context.words[0].get()
     }
 
+    fn request(context: &Registers) -> Handle {
+        Handle(context.request.get())
+    }
+
     fn call_out(context: &Registers, out: &CallOut) {
         context.handle.set(out.status);
         context.label.set(out.label.0);
@@ -184,11 +194,8 @@ impl Arch for Port {
         Port::call_out(context, out);
     }
 
-    fn answer(context: &Registers, status: u64, label: Label, badge: u64, request_id: u64) {
-        context.handle.set(status);
-        context.label.set(label.0);
-        context.deadline.set(badge);
-        context.request.set(request_id);
+    fn pass(_core: &Core, _from: &Registers, _exit: Exit<'_>) -> ! {
+        unreachable!("tests end the system calls themselves")
     }
 
     fn set_word(context: &Registers, index: usize, word: u64) {

@@ -3,10 +3,17 @@
 #![allow(unsafe_code, reason = "enters user mode, reads trap registers")]
 
 use super::{cpu, fp};
-use crate::{arch::Trap, entry::Gate, run, schedule::core::Core};
+use crate::{
+    arch::{Exit, Trap},
+    entry::Gate,
+    ipc::fast,
+    run,
+    schedule::core::Core,
+};
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
+    ptr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use libipc_abi::{
@@ -40,12 +47,15 @@ global_asm!(
     CALL = const CALL,
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
+    FP = const offset_of!(Context, fp),
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     FP_LOADED = const fp::LOADED,
-    fp_keep = sym fp::tessera_keep,
-    fp_bring_back = sym fp::tessera_bring_back,
-    pass = sym crate::ipc::fast::tessera_pass,
+    PLAIN_ANSWER = const fast::PLAIN_ANSWER,
+    pass_call = sym fast::pass_call,
+    pass_answer = sym fast::pass_answer,
+    pass_other = sym fast::pass_other,
+    called = sym run::called,
     trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
 );
@@ -55,10 +65,13 @@ unsafe extern "C" {
     fn tessera_leave(context: *const Context) -> !;
 }
 
-/// A trap from user mode, the registers saved.
-extern "C" fn tessera_trapped(called: bool) -> ! {
-    run::run(if called { Trap::Call } else { decode() })
+/// A trap from user mode that is no system call, the registers saved.
+extern "C" fn tessera_trapped() -> ! {
+    run::run(decode())
 }
+
+/// `trap.S` shifts a plain call's middle away.
+const _: () = assert!(Label::MIDDLE == !0xff & 0xffff_ffff && fast::PLAIN_CALL == 0);
 
 /// `scause` of `ecall` from user mode (Priv 4.1.8). `trap.S` steps over it.
 const CALL: u64 = 8;
@@ -128,6 +141,11 @@ impl Context {
     }
 
     #[inline(always)]
+    pub(super) fn request(&self) -> Handle {
+        Handle(self.get(T3))
+    }
+
+    #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.words_out(out);
         for register in CLEARED {
@@ -137,18 +155,51 @@ impl Context {
 
     #[inline(always)]
     pub(super) fn words_out(&self, out: &CallOut) {
-        self.answer(out.status, out.label, out.badge, out.request_id);
+        self.set(A0, out.status);
+        self.set(A1, out.label.0);
+        self.set(T2, out.badge);
+        self.set(T3, out.request_id);
         for (register, word) in WORD.into_iter().zip(out.words) {
             self.set(register, word);
         }
     }
 
     #[inline(always)]
-    pub(super) fn answer(&self, status: u64, label: Label, badge: u64, request_id: u64) {
-        self.set(A0, status);
-        self.set(A1, label.0);
-        self.set(T2, badge);
-        self.set(T3, request_id);
+    pub(super) fn pass(&self, core: &Core, exit: Exit<'_>) -> ! {
+        let (from, core) = (ptr::from_ref(self), ptr::from_ref(core));
+        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate.
+        // The contexts belong to threads that this core runs.
+        match exit {
+            // SAFETY: above.
+            Exit::Hears(to, heard) => unsafe {
+                asm!(
+                    "j tessera_hear", in("a0") ptr::from_ref(to), in("a2") from,
+                    in("a3") core, in("a1") heard.label.0, in("t2") heard.badge,
+                    in("t3") heard.request_id, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::Returns(to) => unsafe {
+                asm!(
+                    "j tessera_return", in("a0") ptr::from_ref(to), in("a2") from,
+                    in("a3") core, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::GoesOn(to) => unsafe {
+                asm!(
+                    "j tessera_go_on", in("a0") ptr::from_ref(to), in("a2") from,
+                    in("a3") core, options(noreturn, nostack)
+                )
+            },
+            // SAFETY: above.
+            Exit::Ends(status) => unsafe {
+                asm!(
+                    "j tessera_end", in("a0") from, in("a3") core,
+                    in("a1") status.to_word(), options(noreturn, nostack)
+                )
+            },
+        }
     }
 
     pub(super) fn set_word(&self, index: usize, word: u64) {

@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code, reason = "reads and writes the registers")]
 
-use super::context::Context;
 use core::{
     arch::{asm, global_asm},
     mem::offset_of,
@@ -73,39 +72,66 @@ global_asm!(
     "ld t0, 256(a0)",
     "fscsr t0",
     "ret",
-    // fp_keep(a0: where)
+    // fp_keep(a0: a state that is loaded)
     ".global tessera_fp_keep",
     "tessera_fp_keep:",
-    "fsd f8, 0(a0)",
-    "fsd f9, 8(a0)",
-    "fsd f18, 16(a0)",
-    "fsd f19, 24(a0)",
-    "fsd f20, 32(a0)",
-    "fsd f21, 40(a0)",
-    "fsd f22, 48(a0)",
-    "fsd f23, 56(a0)",
-    "fsd f24, 64(a0)",
-    "fsd f25, 72(a0)",
-    "fsd f26, 80(a0)",
-    "fsd f27, 88(a0)",
-    "frcsr t0",
-    "sd t0, 256(a0)",
+    "mv t4, a0",
+    // The same for trap.S, whose t4 is the state. Uses t5.
+    ".global tessera_fp_leave",
+    "tessera_fp_leave:",
+    "fsd f8, 0(t4)",
+    "fsd f9, 8(t4)",
+    "fsd f18, 16(t4)",
+    "fsd f19, 24(t4)",
+    "fsd f20, 32(t4)",
+    "fsd f21, 40(t4)",
+    "fsd f22, 48(t4)",
+    "fsd f23, 56(t4)",
+    "fsd f24, 64(t4)",
+    "fsd f25, 72(t4)",
+    "fsd f26, 80(t4)",
+    "fsd f27, 88(t4)",
+    "frcsr t5",
+    "sd t5, 256(t4)",
+    "li t5, {KEPT}",
+    "sd t5, {PLACE}(t4)",
+    "li t5, {FS}",
+    "csrc sstatus, t5",
     "ret",
-    // fp_load_kept(a0: whence)
+    // For trap.S, whose t4 is a state that is eager: brings back what was kept. Uses
+    // t5 and t6.
+    ".global tessera_fp_come",
+    "tessera_fp_come:",
+    "ld t5, {PLACE}(t4)",
+    "li t6, {KEPT}",
+    "beq t5, t6, 1f",
+    "ret",
+    "1:",
+    "ld t5, {EAGER}(t4)",
+    "addi t5, t5, -1",
+    "sd t5, {EAGER}(t4)",
+    "j 2f",
+    // fp_load_kept(a0: a state that was kept, or whose first words are zero)
     ".global tessera_fp_load_kept",
     "tessera_fp_load_kept:",
-    "fld f8, 0(a0)",
-    "fld f9, 8(a0)",
-    "fld f18, 16(a0)",
-    "fld f19, 24(a0)",
-    "fld f20, 32(a0)",
-    "fld f21, 40(a0)",
-    "fld f22, 48(a0)",
-    "fld f23, 56(a0)",
-    "fld f24, 64(a0)",
-    "fld f25, 72(a0)",
-    "fld f26, 80(a0)",
-    "fld f27, 88(a0)",
+    "mv t4, a0",
+    "2:",
+    "li t5, {LOADED}",
+    "sd t5, {PLACE}(t4)",
+    "li t5, {FS}",
+    "csrs sstatus, t5",
+    "fld f8, 0(t4)",
+    "fld f9, 8(t4)",
+    "fld f18, 16(t4)",
+    "fld f19, 24(t4)",
+    "fld f20, 32(t4)",
+    "fld f21, 40(t4)",
+    "fld f22, 48(t4)",
+    "fld f23, 56(t4)",
+    "fld f24, 64(t4)",
+    "fld f25, 72(t4)",
+    "fld f26, 80(t4)",
+    "fld f27, 88(t4)",
     "fmv.d.x f0, zero",
     "fmv.d.x f1, zero",
     "fmv.d.x f2, zero",
@@ -126,11 +152,19 @@ global_asm!(
     "fmv.d.x f29, zero",
     "fmv.d.x f30, zero",
     "fmv.d.x f31, zero",
-    "ld t0, 256(a0)",
-    "fscsr t0",
+    "ld t5, 256(t4)",
+    "fscsr t5",
+    "li t5, {DIRTY_NOT_CLEAN}",
+    "csrc sstatus, t5",
     "ret",
     ".noaltmacro",
     ".option pop",
+    KEPT = const KEPT,
+    LOADED = const LOADED,
+    FS = const FS,
+    DIRTY_NOT_CLEAN = const DIRTY & !CLEAN,
+    PLACE = const PLACE,
+    EAGER = const EAGER,
 );
 
 unsafe extern "C" {
@@ -144,16 +178,6 @@ unsafe extern "C" {
 /// for it, and need no trap, before that is found out again.
 const TIMES: u64 = 16;
 
-/// What `trap.S` does at a system call of a thread whose state is in the registers.
-pub(super) extern "C" fn tessera_keep(context: &Context) {
-    context.fp().keep_loaded();
-}
-
-/// What `trap.S` does on the fast path after that, for the thread that runs next.
-pub(super) extern "C" fn tessera_bring_back(context: &Context) {
-    context.fp().bring_back();
-}
-
 impl State {
     /// Absent.
     pub(super) const fn new() -> Self {
@@ -162,14 +186,6 @@ impl State {
             control: AtomicU64::new(0),
             place: AtomicU64::new(ABSENT),
             eager: AtomicU64::new(0),
-        }
-    }
-
-    fn bring_back(&self) {
-        let left = self.eager.load(Relaxed);
-        if self.place.load(Relaxed) == KEPT && left > 0 {
-            self.load_kept();
-            self.eager.store(left - 1, Relaxed);
         }
     }
 
@@ -192,11 +208,8 @@ impl State {
     }
 
     fn load_kept(&self) {
-        set_status(DIRTY);
         // SAFETY: as in `load`.
         unsafe { tessera_fp_load_kept(self) };
-        set_status(CLEAN);
-        self.place.store(LOADED, Relaxed);
     }
 
     pub(super) fn save(&self) {
@@ -222,8 +235,6 @@ impl State {
     fn keep_loaded(&self) {
         // SAFETY: writes this state, which is made of atomics.
         unsafe { tessera_fp_keep(self) };
-        self.place.store(KEPT, Relaxed);
-        set_status(0);
     }
 
     pub(super) fn forget(&self) {

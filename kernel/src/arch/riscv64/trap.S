@@ -6,7 +6,7 @@
 // there: it ends by tessera_leave, which loads a context.
 //
 // A system call saves only what a call preserves and the call's own registers,
-// and asks tessera_pass first, which may name another thread's context.
+// and goes by the fast path first.
 //
 // While the kernel runs, tp leads to the locals and sscratch is 0: so a trap from
 // the kernel is told apart, which is a bug. Its registers go to an emergency
@@ -102,12 +102,18 @@ tessera_trap:
     ld      tp, {LOCAL}(a0)
     ld      sp, {STACK}(tp)
     li      s0, 0                           // backtraces end here
-    li      a0, 0
     call    {trapped}
     .size   tessera_trap, . - tessera_trap
 
+// The core has passed: from here on others may write what it read.
+    .macro  leave_gate core
+    fence   rw, w
+    sb      zero, {PASSING}(\core)
+    .endm
+
 // Of a system call: a0 is the context, t0 is saved, sscratch has the user's a0.
 // ra and t4 to t6 are dead, but ra is kept for whoever asks where it was.
+// Nothing returns from a pass either: it ends by one of the ways out below, or slowly.
     .type   call_trap, @function
 call_trap:
     csrrw   t0, sscratch, zero
@@ -142,46 +148,49 @@ call_trap:
     sd      t4, {PC}(a0)
     ld      tp, {LOCAL}(a0)
     ld      sp, {STACK}(tp)
-    mv      s2, a0
-    mv      a5, t3                          // tessera_pass(handle, context, label,
-    mv      a4, t2                          //     core, deadline, request)
-    mv      a2, a1
-    mv      a1, a0
-    mv      a0, t0
     li      s0, 0
-    ld      s1, {CORE}(tp)
-    mv      a3, s1
-    call    {pass}
-    beqz    a0, 1f
-    ld      t0, {FP_PLACE}(s2)
-    li      t1, {FP_LOADED}
-    beq     t0, t1, 2f
-3:  ld      t0, {FP_EAGER}(a0)
-    bnez    t0, 4f
-5:  beqz    a1, 6f
-    ld      t0, {PC}(a0)
-    csrw    sepc, t0
+    addi    t2, t2, 1                       // whoever has a deadline goes slowly
+    bnez    t2, 1f
+    mv      a2, a0                          // pass(handle, label, thread, core)
+    mv      a0, t0
+    ld      a3, {CORE}(tp)
+    srliw   t4, a1, 8                       // its middle
+    bnez    t4, 2f
+    tail    {pass_call}
+1:  call    {called}
+2:  li      t5, {PLAIN_ANSWER} >> 8
+    bne     t4, t5, 3f
+    tail    {pass_answer}
+3:  tail    {pass_other}
+    .size   call_trap, . - call_trap
+
+// What the ways out are made of. a0: the context of the thread that goes on;
+// a2: that of who called; a3: the core. Uses t4 to t6 and ra.
+
+    .macro  pass_fp
+    ld      t4, {FP_PLACE}(a2)
+    li      t5, {FP_LOADED}
+    bne     t4, t5, 3f
+    addi    t4, a2, {FP}
+    call    tessera_fp_leave                // who called has touched it
+3:  ld      t4, {FP_EAGER}(a0)
+    beqz    t4, 5f
+    addi    t4, a0, {FP}
+    call    tessera_fp_come                 // who goes on will touch it again
+5:
+    .endm
+
+    .macro  pass_state
+    ld      t4, {PC}(a0)
+    csrw    sepc, t4
     csrw    sscratch, a0
     sd      tp, {LOCAL}(a0)
-    ld      a2, 88(a1)
-    ld      a3, 96(a1)
-    ld      a4, 104(a1)
-    ld      a5, 112(a1)
-    ld      a6, 120(a1)
-    ld      a7, 128(a1)
-    ld      t0, 32(a1)
-    ld      t1, 40(a1)
-    fence   rw, w                           // it has passed: from here on others
-    sb      zero, {PASSING}(s1)             // may write what the words came from
-    li      ra, 0
-    li      t4, 0
-    li      t5, 0
-    li      t6, 0
+    .endm
+
+    .macro  pass_preserved                  // and clears what a call does not preserve
     ld      sp, 8(a0)
     ld      gp, 16(a0)
     ld      tp, 24(a0)
-    ld      t2, 48(a0)
-    ld      t3, 216(a0)
     ld      s0, 56(a0)
     ld      s1, 64(a0)
     ld      s2, 136(a0)
@@ -194,30 +203,86 @@ call_trap:
     ld      s9, 192(a0)
     ld      s10, 200(a0)
     ld      s11, 208(a0)
+    li      ra, 0
+    li      t4, 0
+    li      t5, 0
+    li      t6, 0
+    .endm
+
+// It hears what the caller said: a1 label, t2 badge, t3 request.
+    .global tessera_hear
+    .type   tessera_hear, @function
+tessera_hear:
+    pass_fp
+    pass_state
+    mv      t4, a3
+    ld      a3, 96(a2)
+    ld      a4, 104(a2)
+    ld      a5, 112(a2)
+    ld      a6, 120(a2)
+    ld      a7, 128(a2)
+    ld      t0, 32(a2)
+    ld      t1, 40(a2)
+    ld      a2, 88(a2)
+    leave_gate t4
+    pass_preserved
+    li      a0, 0
+    sret
+    .size   tessera_hear, . - tessera_hear
+
+// Its system call has ended, with what is in its registers.
+    .global tessera_return
+    .type   tessera_return, @function
+tessera_return:
+    pass_fp
+    pass_state
+    leave_gate a3
+    pass_preserved
     ld      a1, 80(a0)
+    ld      a2, 88(a0)
+    ld      a3, 96(a0)
+    ld      a4, 104(a0)
+    ld      a5, 112(a0)
+    ld      a6, 120(a0)
+    ld      a7, 128(a0)
+    ld      t0, 32(a0)
+    ld      t1, 40(a0)
+    ld      t2, 48(a0)
+    ld      t3, 216(a0)
     ld      a0, 72(a0)
     sret
-1:  li      a0, 1
-    call    {trapped}
+    .size   tessera_return, . - tessera_return
+
+// Its system call has ended with status a1 and nothing else; it is who called.
+    .global tessera_end
+    .type   tessera_end, @function
+tessera_end:
+    pass_state
+    leave_gate a3
+    pass_preserved
+    mv      a0, a1
+    li      a1, 0
+    li      a2, 0
+    li      a3, 0
+    li      a4, 0
+    li      a5, 0
+    li      a6, 0
+    li      a7, 0
+    li      t0, 0
+    li      t1, 0
+    li      t2, 0
+    li      t3, 0
+    sret
+    .size   tessera_end, . - tessera_end
+
+// It goes on where it was.
+    .global tessera_go_on
+    .type   tessera_go_on, @function
+tessera_go_on:
+    pass_fp
+    leave_gate a3
     j       tessera_leave
-2:  beq     a0, s2, 5b                      // floating point was touched by who called
-    mv      s3, a0                          // and does not go on
-    mv      s4, a1
-    mv      a0, s2
-    call    {fp_keep}
-    mv      a0, s3
-    mv      a1, s4
-    j       3b
-4:  mv      s3, a0                          // who goes on will touch it again
-    mv      s4, a1
-    call    {fp_bring_back}
-    mv      a0, s3
-    mv      a1, s4
-    j       5b
-6:  fence   rw, w
-    sb      zero, {PASSING}(s1)
-    j       tessera_leave
-    .size   call_trap, . - call_trap
+    .size   tessera_go_on, . - tessera_go_on
 
 // sscratch holds a0. Nothing returns from here.
     .type   bug_trap, @function

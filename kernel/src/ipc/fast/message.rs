@@ -1,10 +1,10 @@
 //! Calls and answers. Both halves have the same shape: look, refuse, account, hand
 //! over.
 
-use super::{Next, REPLY_RECEIVE};
+use super::{Next, PLAIN_ANSWER};
 use crate::{
     Entered,
-    arch::{Arch, Port},
+    arch::{Arch, Heard, Port},
     capability::slot::May,
     ipc::{
         call::{DEPTH, well_formed},
@@ -18,11 +18,9 @@ use crate::{
     },
 };
 use libipc_abi::{
-    FOREVER,
     handle::Handle,
     label::{Flags, Label},
     objects::FaultKind,
-    status::Status,
 };
 
 /// A call, to a server that waits for it. If `ATTACHED`, something may be attached to
@@ -33,12 +31,8 @@ pub(super) fn call<'k, const ATTACHED: bool>(
     caller: &'k Thread,
     handle: Handle,
     label: Label,
-    deadline: u64,
 ) -> Option<Next<'k>> {
     // Look.
-    if deadline != FOREVER {
-        return None;
-    }
     let slot = caller.task.get(k)?.table.named(k, handle)?;
     let endpoint = slot.endpoint(k, May::Call)?;
 
@@ -68,14 +62,12 @@ pub(super) fn call<'k, const ATTACHED: bool>(
     caller.via.set(handle.0);
     way.hand_over(k, endpoint, session, label);
     k.core.pass_to(way.receiver);
-    Port::answer(
-        &way.receiver.context,
-        Status::Message.to_word(),
+    let heard = Heard {
         label,
         badge,
-        id,
-    );
-    Some(Next::Hears(way.receiver))
+        request_id: id,
+    };
+    Some(Next::Hears(way.receiver, heard))
 }
 
 /// A fault of the current thread, told to a handler that waits for it. `false`, and
@@ -215,14 +207,10 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     server: &'k Thread,
     handle: Handle,
     label: Label,
-    deadline: u64,
     request: Handle,
 ) -> Option<Next<'k>> {
     // Look.
-    if deadline != FOREVER || request != Handle::NULL {
-        return None;
-    }
-    if label.operation() > Label::SERVER_ERROR {
+    if request != Handle::NULL || label.operation() > Label::SERVER_ERROR {
         return None;
     }
     let slot = server.task.get(k)?.table.named(k, handle)?;
@@ -294,16 +282,14 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     }
     let label = match ATTACHED {
         true => label.with_flags(Flags::empty()),
-        false => Label(label.0 ^ REPLY_RECEIVE),
+        false => Label(label.0 ^ PLAIN_ANSWER),
     };
-    Port::answer(
-        &client.context,
-        Status::Message.to_word(),
+    let heard = Heard {
         label,
-        0,
-        client.first_id.get(),
-    );
-    Some(Next::Hears(client))
+        badge: 0,
+        request_id: client.first_id.get(),
+    };
+    Some(Next::Hears(client, heard))
 }
 
 /// Whether this may be attached to an answer.

@@ -12,173 +12,158 @@ pub mod signal;
 
 use crate::{
     Entered,
-    arch::{Arch, Context, Port},
+    arch::{Arch, Exit, Heard, Port},
     entry,
     object::thread::Thread,
+    run,
     schedule::core::Core,
     start::KERNEL,
 };
-use core::ptr;
+#[cfg(test)]
+use libipc_abi::FOREVER;
 use libipc_abi::{
     handle::Handle,
     label::{Flags, Label},
     registers::CallIn,
+    status::Status,
 };
-
-/// Whose registers a port loads to leave the kernel by the fast path. Once it has kept
-/// the caller's floating-point state and has the words, it leaves the core's gate, not
-/// before: either may be given another message by another core then.
-#[repr(C)]
-pub struct Passed {
-    /// The thread that runs now; null if the slow path is to do the call.
-    pub next: *const Context,
-    /// Whose words of the system call it gets; null if it made none, so that all of
-    /// its registers are to be loaded.
-    pub words: *const Context,
-}
-
-/// Whose words are zeros.
-static NO_WORDS: Context = Context::new();
 
 /// Who runs after a system call on the fast path.
 #[derive(Clone, Copy)]
 pub enum Next<'k> {
     /// A thread that gets the caller's words.
-    Hears(&'k Thread),
+    Hears(&'k Thread, Heard),
     /// A thread whose system call has ended; the result is in its registers.
     Returns(&'k Thread),
-    /// The same, and all words of the result are zero.
-    Ends(&'k Thread),
     /// A thread that was ready, or whose fault was answered.
     GoesOn(&'k Thread),
+    /// The caller: its system call has ended with this and nothing else.
+    Ends(Status),
     /// Nothing is done: it is the answer to a fault, and out of the way of messages.
     Resumes,
 }
 
-/// What a port does with a system call of the thread with this context, which the
-/// core runs.
-pub extern "C" fn tessera_pass(
+/// What a port does with a call of `thread`, which the core runs, that is a
+/// [`PLAIN_CALL`] and has no deadline.
+pub extern "C" fn pass_call(
     handle: Handle,
-    thread: &'static Thread,
     label: Label,
+    thread: &'static Thread,
     core: &'static Core,
-    deadline: u64,
-    request: Handle,
-) -> Passed {
-    let next = match label.0 & Label::MIDDLE {
-        CALL => entry::pass(&KERNEL, core, |k| {
-            message::call::<false>(k, thread, handle, label, deadline)
-        }),
-        REPLY_RECEIVE => entry::pass(&KERNEL, core, |k| {
-            message::reply_receive::<false>(k, thread, handle, label, deadline, request)
-        }),
-        _ => return pass_other(handle, thread, label, core, deadline),
-    };
-    passed(thread, core, next)
+) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| {
+        message::call::<false>(k, thread, handle, label)
+    });
+    leave(thread, core, next)
 }
 
-/// All that is not a plain message, out of the way of those.
-#[inline(never)]
-extern "C" fn pass_other(
+/// The same with a [`PLAIN_ANSWER`].
+pub extern "C" fn pass_answer(
     handle: Handle,
-    thread: &'static Thread,
     label: Label,
+    thread: &'static Thread,
     core: &'static Core,
-    deadline: u64,
-) -> Passed {
+) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| {
+        let request = Port::request(&thread.context);
+        message::reply_receive::<false>(k, thread, handle, label, request)
+    });
+    leave(thread, core, next)
+}
+
+/// The same with any other system call.
+pub extern "C" fn pass_other(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
     let next = match label.0 & Label::MIDDLE {
         SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle)),
-        RECEIVE => return pass_receive(handle, thread, core, deadline),
-        _ => return pass_attached(thread, core),
+        RECEIVE => entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle)),
+        _ => otherwise(thread, core, Otherwise::Attached),
     };
-    passed(thread, core, next)
-}
-
-#[inline(never)]
-extern "C" fn pass_receive(
-    handle: Handle,
-    thread: &'static Thread,
-    core: &'static Core,
-    deadline: u64,
-) -> Passed {
-    let next = entry::pass(&KERNEL, core, |k| {
-        signal::receive(k, thread, handle, deadline)
-    });
-    passed(thread, core, next)
-}
-
-/// A message with something attached, or an answer after which the server goes on.
-#[inline(never)]
-extern "C" fn pass_attached(thread: &'static Thread, core: &'static Core) -> Passed {
-    let call = Port::call_in(&thread.context);
-    let next = entry::pass(&KERNEL, core, |k| attached(k, thread, &call));
-    passed(thread, core, next)
-}
-
-/// An answer that is no plain one; the core is on its way.
-#[inline(never)]
-extern "C" fn pass_answer(thread: &'static Thread, core: &'static Core) -> Passed {
-    let call = Port::call_in(&thread.context);
-    let next = entry::pass(&KERNEL, core, |k| {
-        message::reply_receive::<true>(
-            k,
-            thread,
-            call.handle,
-            call.label,
-            call.deadline,
-            call.request,
-        )
-    });
-    passed(thread, core, next)
+    leave(thread, core, next)
 }
 
 #[inline(always)]
-fn passed(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> Passed {
-    let (next, words): (*const Context, *const Context) = match next {
-        None => (ptr::null(), ptr::null()),
-        Some(Next::Hears(next)) => (&next.context, &thread.context),
-        Some(Next::Returns(next)) => (&next.context, &next.context),
-        Some(Next::Ends(next)) => (&next.context, &NO_WORDS),
-        Some(Next::GoesOn(next)) => (&next.context, ptr::null()),
-        Some(Next::Resumes) => return pass_answer(thread, core),
+fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> ! {
+    let exit = match next {
+        None => otherwise(thread, core, Otherwise::Slowly),
+        Some(Next::Resumes) => otherwise(thread, core, Otherwise::Resumes),
+        Some(Next::Hears(next, heard)) => Exit::Hears(&next.context, heard),
+        Some(Next::Returns(next)) => Exit::Returns(&next.context),
+        Some(Next::GoesOn(next)) => Exit::GoesOn(&next.context),
+        Some(Next::Ends(status)) => Exit::Ends(status),
     };
-    Passed { next, words }
+    Port::pass(core, &thread.context, exit)
+}
+
+/// What else becomes of a system call.
+enum Otherwise {
+    /// Something may be attached to it, or it is an answer after which the server
+    /// goes on.
+    Attached,
+    /// It is an answer to a fault; the core is on its way.
+    Resumes,
+    /// The slow path does it; the core is on its way.
+    Slowly,
+}
+
+/// All that needs a stack: so what calls this needs none.
+#[cold]
+#[inline(never)]
+fn otherwise(thread: &'static Thread, core: &'static Core, how: Otherwise) -> ! {
+    let call = Port::call_in(&thread.context);
+    let next = match how {
+        Otherwise::Attached => entry::pass(&KERNEL, core, |k| attached(k, thread, &call)),
+        Otherwise::Resumes => entry::pass(&KERNEL, core, |k| {
+            message::reply_receive::<true>(k, thread, call.handle, call.label, call.request)
+        }),
+        Otherwise::Slowly => None,
+    };
+    if next.is_none() {
+        core.gate.leave();
+        run::called()
+    }
+    leave(thread, core, next)
 }
 
 /// Does the system call of the current thread and says who is the current one then.
 /// `None`, and nothing done, if this is not that simple.
 #[cfg(test)]
 pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
-    let (handle, label, deadline) = (call.handle, call.label, call.deadline);
-    let answer = message::reply_receive::<true>;
+    let (handle, label, request) = (call.handle, call.label, call.request);
+    if call.deadline != FOREVER {
+        return None;
+    }
     let next = match label.0 & Label::MIDDLE {
-        CALL => message::call::<false>(k, thread, handle, label, deadline),
-        REPLY_RECEIVE => {
-            message::reply_receive::<false>(k, thread, handle, label, deadline, call.request)
-        }
+        PLAIN_CALL => message::call::<false>(k, thread, handle, label),
+        PLAIN_ANSWER => message::reply_receive::<false>(k, thread, handle, label, request),
         SIGNAL => signal::signal(k, thread, handle),
-        RECEIVE => signal::receive(k, thread, handle, deadline),
+        RECEIVE => signal::receive(k, thread, handle),
         _ => attached(k, thread, call),
     };
     match next {
-        Some(Next::Resumes) => answer(k, thread, handle, label, deadline, call.request),
+        Some(Next::Resumes) => message::reply_receive::<true>(k, thread, handle, label, request),
         next => next,
     }
 }
 
-/// Labels of calls and answers that nothing is attached to, and of the rest.
-const CALL: u64 = 0;
-const REPLY_RECEIVE: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
+/// [`Label::MIDDLE`] of a call that nothing is attached to.
+pub const PLAIN_CALL: u64 = 0;
+/// The same of an answer, after which the server waits.
+pub const PLAIN_ANSWER: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
 const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
 const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
 
 #[inline(always)]
 fn attached<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
-    let (handle, label, deadline) = (call.handle, call.label, call.deadline);
+    let (handle, label) = (call.handle, call.label);
     const ANSWER: Flags = Flags::REPLY.union(Flags::RECEIVE);
     match label.flags() {
-        flags if flags.is_empty() => message::call::<true>(k, thread, handle, label, deadline),
-        ANSWER => message::reply_receive::<true>(k, thread, handle, label, deadline, call.request),
+        flags if flags.is_empty() => message::call::<true>(k, thread, handle, label),
+        ANSWER => message::reply_receive::<true>(k, thread, handle, label, call.request),
         Flags::REPLY => reply::reply(k, thread, call),
         _ => None,
     }

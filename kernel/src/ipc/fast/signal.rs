@@ -12,9 +12,7 @@ use crate::{
     },
 };
 use libipc_abi::{
-    FOREVER,
     handle::Handle,
-    label::Label,
     registers::CallOut,
     status::{Cause, Status, TransportError},
 };
@@ -29,7 +27,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> 
         }
         k.core.calls.add(1);
         let error = TransportError::refused(Cause::Denied);
-        return Some(end(thread, Status::Error(error)));
+        return Some(Next::Ends(Status::Error(error)));
     };
     let endpoint = slot.endpoint(k, May::Signal)?;
     if !endpoint.home.is(k.core) {
@@ -43,7 +41,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> 
         if bits != 0 {
             endpoint.quiet.set(None);
         }
-        return Some(end(thread, Status::Message));
+        return Some(Next::Ends(Status::Message));
     };
 
     // Refuse.
@@ -138,7 +136,7 @@ pub(super) fn wake<'k>(
     if !preempts {
         k.core.calls.add(1);
         k.core.queue.push(k, woken);
-        return end(thread, Status::Message);
+        return Next::Ends(Status::Message);
     }
     Port::call_out(&thread.context, &plain(Status::Message));
     k.core.queue.push_front(k, thread);
@@ -147,23 +145,11 @@ pub(super) fn wake<'k>(
     Next::Returns(woken)
 }
 
-/// The current thread goes on, with this result and nothing else.
-#[inline(always)]
-fn end(thread: &Thread, status: Status) -> Next<'_> {
-    Port::answer(&thread.context, status.to_word(), Label(0), 0, 0);
-    Next::Ends(thread)
-}
-
 /// Waits, while another thread of the core goes on.
 #[inline(always)]
-pub(super) fn receive<'k>(
-    k: Entered<'k>,
-    server: &'k Thread,
-    handle: Handle,
-    deadline: u64,
-) -> Option<Next<'k>> {
+pub(super) fn receive<'k>(k: Entered<'k>, server: &'k Thread, handle: Handle) -> Option<Next<'k>> {
     // Look.
-    if deadline != FOREVER || !server.client.is_none() {
+    if !server.client.is_none() {
         return None;
     }
     let slot = server.task.get(k)?.table.named(k, handle)?;
