@@ -47,6 +47,8 @@ pub struct Core {
     space: Word<u64>,
     /// When the current thread has had its slice.
     slice_end: Word<u64>,
+    /// How long that is, in counter ticks.
+    slice: Word<u64>,
     /// Since when the current thread, or idling, is accounted.
     since: Word<u64>,
     /// When the timer will interrupt.
@@ -84,6 +86,7 @@ impl Core {
             current: Link::none(),
             space: Word::zeroed(),
             slice_end: Word::zeroed(),
+            slice: Word::zeroed(),
             since: Word::zeroed(),
             alarm: Word::zeroed(),
             idle: Word::zeroed(),
@@ -100,6 +103,7 @@ impl Core {
     /// The core's time begins to be accounted.
     pub fn begin(&self, now: u64) {
         self.since.set(now);
+        self.slice.set(slice());
     }
 
     /// Makes the core enter the kernel soon, if it is not the calling one.
@@ -377,7 +381,7 @@ impl Core {
     }
 
     fn begin_slice(&self, now: u64) {
-        self.slice_end.set(now.saturating_add(slice()));
+        self.slice_end.set(now.saturating_add(self.slice.get()));
     }
 
     fn account(&self, k: Entered<'_>, current: Option<&Thread>, now: u64) {

@@ -50,6 +50,7 @@ impl RunQueue {
         highest.unwrap_or(0)
     }
 
+    #[inline(always)]
     fn mark(&self, priority: u8, occupied: bool) {
         let group = &self.occupied[priority as usize / 64];
         let bit = 1 << (priority % 64);
@@ -67,6 +68,7 @@ impl RunQueue {
     }
 
     /// Adds a thread behind those of its priority.
+    #[inline(always)]
     pub fn push(&self, k: Entered<'_>, thread: &Thread) {
         let priority = thread.effective.get();
         self.of(priority).push(k, thread);
@@ -74,6 +76,7 @@ impl RunQueue {
     }
 
     /// Adds a thread before those of its priority.
+    #[inline(always)]
     pub fn push_front(&self, k: Entered<'_>, thread: &Thread) {
         let priority = thread.effective.get();
         self.of(priority).push_front(k, thread);
@@ -85,6 +88,14 @@ impl RunQueue {
         let thread = self.of(self.highest()?).first(k)?;
         self.remove(k, thread);
         Some(thread)
+    }
+
+    /// Takes out a thread that is alone with its priority.
+    #[inline(always)]
+    pub fn remove_only(&self, k: Entered<'_>, thread: &Thread) {
+        let priority = thread.effective.get();
+        self.of(priority).pop_first(k, thread);
+        self.mark(priority, false);
     }
 
     /// Takes out a thread that is in the queue.

@@ -88,6 +88,9 @@ impl Machine {
         );
         kernel.core_count.set(1);
         kernel.fast.set(true);
+        for core in &kernel.cores {
+            core.begin(0);
+        }
         let k = Entered::as_core(kernel, 0);
         let root = Task::create_first(k).unwrap();
         root.uses.add(1);

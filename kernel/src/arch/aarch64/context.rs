@@ -59,8 +59,12 @@ global_asm!(
     FP_LOADED = const fp::LOADED,
     MIDDLE = const Label::MIDDLE,
     PLAIN_ANSWER = const fast::PLAIN_ANSWER,
+    SIGNAL = const fast::SIGNAL,
+    RECEIVE = const fast::RECEIVE,
     pass_call = sym fast::pass_call,
     pass_answer = sym fast::pass_answer,
+    pass_signal = sym fast::pass_signal,
+    pass_receive = sym fast::pass_receive,
     pass_other = sym fast::pass_other,
     called = sym run::called,
     trapped = sym tessera_trapped,
@@ -96,10 +100,6 @@ extern "C" fn tessera_trapped(vector: u64) -> ! {
         _ => fault(FaultKind::Read, 0, syndrome()),
     })
 }
-
-/// Registers that a call clears because they are caller-saved and carry no
-/// result: `x12` to `x18` and `x30`.
-const CLEARED: [usize; 8] = [12, 13, 14, 15, 16, 17, 18, 30];
 
 impl Context {
     /// All zeros, and no floating-point state.
@@ -138,13 +138,20 @@ impl Context {
         unsafe { tessera_leave(self) }
     }
 
+    #[inline(always)]
     pub(super) fn call_in(&self) -> CallIn {
+        let (handle, label) = self.pair::<0>();
+        let (w0, w1) = self.pair::<2>();
+        let (w2, w3) = self.pair::<4>();
+        let (w4, w5) = self.pair::<6>();
+        let (w6, w7) = self.pair::<8>();
+        let (deadline, request) = self.pair::<10>();
         CallIn {
-            handle: Handle(self.get(0)),
-            label: Label(self.get(1)),
-            words: core::array::from_fn(|index| self.get(2 + index)),
-            deadline: self.get(10),
-            request: Handle(self.get(11)),
+            handle: Handle(handle),
+            label: Label(label),
+            words: [w0, w1, w2, w3, w4, w5, w6, w7],
+            deadline,
+            request: Handle(request),
         }
     }
 
@@ -161,22 +168,25 @@ impl Context {
     #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.words_out(out);
-        for register in CLEARED {
-            self.set(register, 0);
-        }
+        // What else is caller-saved: `x12` to `x18` and `x30`.
+        self.set_pair::<12>(0, 0);
+        self.set_pair::<14>(0, 0);
+        self.set_pair::<16>(0, 0);
+        self.set(18, 0);
+        self.set(30, 0);
         // EL0, no flags.
         self.pstate.store(0, Relaxed);
     }
 
     #[inline(always)]
     pub(super) fn words_out(&self, out: &CallOut) {
-        self.set(0, out.status);
-        self.set(1, out.label.0);
-        self.set(10, out.badge);
-        self.set(11, out.request_id);
-        for (index, &word) in out.words.iter().enumerate() {
-            self.set(2 + index, word);
-        }
+        let [w0, w1, w2, w3, w4, w5, w6, w7] = out.words;
+        self.set_pair::<0>(out.status, out.label.0);
+        self.set_pair::<2>(w0, w1);
+        self.set_pair::<4>(w2, w3);
+        self.set_pair::<6>(w4, w5);
+        self.set_pair::<8>(w6, w7);
+        self.set_pair::<10>(out.badge, out.request_id);
     }
 
     #[inline(always)]
@@ -234,6 +244,33 @@ impl Context {
             fp: self.get(29),
             ra: self.get(30),
             general: core::array::from_fn(|index| self.get(index)),
+        }
+    }
+
+    /// This register and the next.
+    #[inline(always)]
+    fn pair<const REGISTER: usize>(&self) -> (u64, u64) {
+        const { assert!(REGISTER < 30) };
+        let (first, second);
+        // SAFETY: both are there, and only this core writes them.
+        unsafe {
+            asm!("ldp {}, {}, [{}, {}]", out(reg) first, out(reg) second,
+                in(reg) &raw const self.general, const REGISTER * 8,
+                options(pure, readonly, nostack, preserves_flags));
+        }
+        (first, second)
+    }
+
+    /// Replaces this register and the next.
+    #[inline(always)]
+    fn set_pair<const REGISTER: usize>(&self, first: u64, second: u64) {
+        const { assert!(REGISTER < 30) };
+        // SAFETY: both are there and may be written through a shared reference, which
+        // only this core does.
+        unsafe {
+            asm!("stp {}, {}, [{}, {}]", in(reg) first, in(reg) second,
+                in(reg) &raw const self.general, const REGISTER * 8,
+                options(nostack, preserves_flags));
         }
     }
 

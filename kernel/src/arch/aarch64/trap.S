@@ -117,6 +117,12 @@ call_trap:
 1:  mov     w13, #{PLAIN_ANSWER}
     cmp     w12, w13
     b.eq    {pass_answer}
+    mov     w13, #{SIGNAL}
+    cmp     w12, w13
+    b.eq    {pass_signal}
+    mov     w13, #{RECEIVE}
+    cmp     w12, w13
+    b.eq    {pass_receive}
     b       {pass_other}
 2:  bl      {called}
     .size   call_trap, . - call_trap

@@ -161,7 +161,13 @@ call_trap:
 2:  li      t5, {PLAIN_ANSWER} >> 8
     bne     t4, t5, 3f
     tail    {pass_answer}
-3:  tail    {pass_other}
+3:  li      t5, {SIGNAL} >> 8
+    bne     t4, t5, 4f
+    tail    {pass_signal}
+4:  li      t5, {RECEIVE} >> 8
+    bne     t4, t5, 5f
+    tail    {pass_receive}
+5:  tail    {pass_other}
     .size   call_trap, . - call_trap
 
 // What the ways out are made of. a0: the context of the thread that goes on;

@@ -71,19 +71,37 @@ pub extern "C" fn pass_answer(
     leave(thread, core, next)
 }
 
-/// The same with any other system call.
-pub extern "C" fn pass_other(
+/// The same with a [`SIGNAL`].
+pub extern "C" fn pass_signal(
     handle: Handle,
-    label: Label,
+    _label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = match label.0 & Label::MIDDLE {
-        SIGNAL => entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle)),
-        RECEIVE => entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle)),
-        _ => otherwise(thread, core, Otherwise::Attached),
-    };
+    let next = entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle));
     leave(thread, core, next)
+}
+
+/// The same with a [`RECEIVE`].
+pub extern "C" fn pass_receive(
+    handle: Handle,
+    _label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle));
+    leave(thread, core, next)
+}
+
+/// The same with any other system call: something may be attached to it, or it is an
+/// answer after which the server goes on.
+pub extern "C" fn pass_other(
+    _handle: Handle,
+    _label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    otherwise(thread, core, Otherwise::Attached)
 }
 
 #[inline(always)]
@@ -101,8 +119,7 @@ fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -
 
 /// What else becomes of a system call.
 enum Otherwise {
-    /// Something may be attached to it, or it is an answer after which the server
-    /// goes on.
+    /// See [`pass_other`].
     Attached,
     /// It is an answer to a fault; the core is on its way.
     Resumes,
@@ -154,8 +171,10 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
 pub const PLAIN_CALL: u64 = 0;
 /// The same of an answer, after which the server waits.
 pub const PLAIN_ANSWER: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
-const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
-const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
+/// The same of a signal.
+pub const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
+/// The same of a wait.
+pub const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
 
 #[inline(always)]
 fn attached<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {

@@ -170,7 +170,7 @@ pub(super) fn receive<'k>(k: Entered<'k>, server: &'k Thread, handle: Handle) ->
     server.state.set(State::Receiving);
     endpoint.uses.add(1);
     endpoint.receivers.push(k, server);
-    k.core.queue.remove(k, next);
+    k.core.queue.remove_only(k, next);
     k.core.begin_turn(server);
     k.core.pass_to(next);
     Some(Next::GoesOn(next))
