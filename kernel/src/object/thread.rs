@@ -299,12 +299,18 @@ impl Thread {
     /// The fault that waits for its handler.
     pub fn pending_fault(&self) -> Option<FaultKind> {
         use FaultKind::*;
-        let kinds = [
-            Read, Write, Execute, Illegal, Alignment, Breakpoint, Exit, Panic, Quota,
-        ];
-        kinds
-            .get((self.fault.kind.get() as usize).checked_sub(1)?)
-            .copied()
+        // Compiles to a subtraction, as the numbers are in order.
+        Some(match self.fault.kind.get().checked_sub(1)? {
+            0 => Read,
+            1 => Write,
+            2 => Execute,
+            3 => Illegal,
+            4 => Alignment,
+            5 => Breakpoint,
+            6 => Exit,
+            7 => Panic,
+            _ => Quota,
+        })
     }
 
     /// Whether a fault waits for its handler.
@@ -317,9 +323,9 @@ impl Thread {
     /// the last one has that one's.
     pub fn request_id(&self) -> u64 {
         // A fault is no call of the program's, which may repeat its last one.
-        match self.pending_fault() {
-            Some(_) => self.id_of(self.call_number.get()),
-            None => self.first_id.get(),
+        match self.has_fault() {
+            true => self.id_of(self.call_number.get()),
+            false => self.first_id.get(),
         }
     }
 

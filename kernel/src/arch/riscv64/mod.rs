@@ -47,6 +47,7 @@ impl Arch for Port {
         context.leave()
     }
 
+    #[inline(always)]
     fn call_in(context: &Self::Context) -> CallIn {
         context.call_in()
     }

@@ -11,7 +11,6 @@ mod reply;
 pub mod signal;
 
 use crate::{
-    Entered,
     arch::{Arch, Exit, Heard, Port},
     entry,
     object::thread::Thread,
@@ -19,13 +18,15 @@ use crate::{
     schedule::core::Core,
     start::KERNEL,
 };
-#[cfg(test)]
-use libipc_abi::FOREVER;
 use libipc_abi::{
     handle::Handle,
     label::{Flags, Label},
-    registers::CallIn,
     status::Status,
+};
+#[cfg(test)]
+use {
+    crate::Entered,
+    libipc_abi::{FOREVER, registers::CallIn},
 };
 
 /// Who runs after a system call on the fast path.
@@ -54,7 +55,7 @@ pub extern "C" fn pass_call(
     let next = entry::pass(&KERNEL, core, |k| {
         message::call::<false>(k, thread, handle, label)
     });
-    leave(thread, core, next)
+    leave(handle, label, thread, core, next)
 }
 
 /// The same with a [`PLAIN_ANSWER`].
@@ -68,47 +69,92 @@ pub extern "C" fn pass_answer(
         let request = Port::request(&thread.context);
         message::reply_receive::<false>(k, thread, handle, label, request)
     });
-    leave(thread, core, next)
+    leave(handle, label, thread, core, next)
 }
 
 /// The same with a [`SIGNAL`].
 pub extern "C" fn pass_signal(
     handle: Handle,
-    _label: Label,
+    label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
     let next = entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle));
-    leave(thread, core, next)
+    leave(handle, label, thread, core, next)
 }
 
 /// The same with a [`RECEIVE`].
 pub extern "C" fn pass_receive(
     handle: Handle,
-    _label: Label,
+    label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
     let next = entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle));
-    leave(thread, core, next)
+    leave(handle, label, thread, core, next)
 }
 
 /// The same with any other system call: something may be attached to it, or it is an
-/// answer after which the server goes on.
+/// answer after which the server goes on, or it is nothing for the fast path.
 pub extern "C" fn pass_other(
-    _handle: Handle,
-    _label: Label,
+    handle: Handle,
+    label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    otherwise(thread, core, Otherwise::Attached)
+    match label.flags() {
+        flags if flags.is_empty() => pass_attached_call(handle, label, thread, core),
+        ANSWER => pass_attached_answer(handle, label, thread, core),
+        Flags::REPLY => pass_reply(handle, label, thread, core),
+        _ => run::called(),
+    }
+}
+
+#[inline(never)]
+fn pass_attached_call(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| {
+        message::call::<true>(k, thread, handle, label)
+    });
+    leave(handle, label, thread, core, next)
+}
+
+#[inline(never)]
+fn pass_attached_answer(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| {
+        let request = Port::request(&thread.context);
+        message::reply_receive::<true>(k, thread, handle, label, request)
+    });
+    leave(handle, label, thread, core, next)
+}
+
+#[inline(never)]
+fn pass_reply(handle: Handle, label: Label, thread: &'static Thread, core: &'static Core) -> ! {
+    let call = Port::call_in(&thread.context);
+    let next = entry::pass(&KERNEL, core, |k| reply::reply(k, thread, &call));
+    leave(handle, label, thread, core, next)
 }
 
 #[inline(always)]
-fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> ! {
+fn leave(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+    next: Option<Next<'_>>,
+) -> ! {
     let exit = match next {
-        None => otherwise(thread, core, Otherwise::Slowly),
-        Some(Next::Resumes) => otherwise(thread, core, Otherwise::Resumes),
+        None => otherwise(handle, label, thread, core, false),
+        Some(Next::Resumes) => otherwise(handle, label, thread, core, true),
         Some(Next::Hears(next, heard)) => Exit::Hears(&next.context, heard),
         Some(Next::Returns(next)) => Exit::Returns(&next.context),
         Some(Next::GoesOn(next)) => Exit::GoesOn(&next.context),
@@ -117,33 +163,22 @@ fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -
     Port::pass(core, &thread.context, exit)
 }
 
-/// What else becomes of a system call.
-enum Otherwise {
-    /// See [`pass_other`].
-    Attached,
-    /// It is an answer to a fault; the core is on its way.
-    Resumes,
-    /// The slow path does it; the core is on its way.
-    Slowly,
-}
-
-/// All that needs a stack: so what calls this needs none.
+/// Nothing is done yet, and the core is on its way: if not an answer to a fault, it is
+/// for the slow path. As this is all that most who call it call, they need no stack.
 #[cold]
 #[inline(never)]
-fn otherwise(thread: &'static Thread, core: &'static Core, how: Otherwise) -> ! {
-    let call = Port::call_in(&thread.context);
-    let next = match how {
-        Otherwise::Attached => entry::pass(&KERNEL, core, |k| attached(k, thread, &call)),
-        Otherwise::Resumes => entry::pass(&KERNEL, core, |k| {
-            message::reply_receive::<true>(k, thread, call.handle, call.label, call.request)
-        }),
-        Otherwise::Slowly => None,
-    };
-    if next.is_none() {
-        core.gate.leave();
-        run::called()
+fn otherwise(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+    resumes: bool,
+) -> ! {
+    if resumes {
+        pass_attached_answer(handle, label, thread, core)
     }
-    leave(thread, core, next)
+    core.gate.leave();
+    run::called()
 }
 
 /// Does the system call of the current thread and says who is the current one then.
@@ -159,7 +194,12 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
         PLAIN_ANSWER => message::reply_receive::<false>(k, thread, handle, label, request),
         SIGNAL => signal::signal(k, thread, handle),
         RECEIVE => signal::receive(k, thread, handle),
-        _ => attached(k, thread, call),
+        _ => match label.flags() {
+            flags if flags.is_empty() => message::call::<true>(k, thread, handle, label),
+            ANSWER => message::reply_receive::<true>(k, thread, handle, label, request),
+            Flags::REPLY => reply::reply(k, thread, call),
+            _ => None,
+        },
     };
     match next {
         Some(Next::Resumes) => message::reply_receive::<true>(k, thread, handle, label, request),
@@ -170,20 +210,11 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
 /// [`Label::MIDDLE`] of a call that nothing is attached to.
 pub const PLAIN_CALL: u64 = 0;
 /// The same of an answer, after which the server waits.
-pub const PLAIN_ANSWER: u64 = Label::control(Flags::REPLY.union(Flags::RECEIVE), 0).0;
+pub const PLAIN_ANSWER: u64 = Label::control(ANSWER, 0).0;
 /// The same of a signal.
 pub const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;
 /// The same of a wait.
 pub const RECEIVE: u64 = Label::control(Flags::RECEIVE, 0).0;
 
-#[inline(always)]
-fn attached<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
-    let (handle, label) = (call.handle, call.label);
-    const ANSWER: Flags = Flags::REPLY.union(Flags::RECEIVE);
-    match label.flags() {
-        flags if flags.is_empty() => message::call::<true>(k, thread, handle, label),
-        ANSWER => message::reply_receive::<true>(k, thread, handle, label, call.request),
-        Flags::REPLY => reply::reply(k, thread, call),
-        _ => None,
-    }
-}
+/// An answer after which the server waits.
+const ANSWER: Flags = Flags::REPLY.union(Flags::RECEIVE);
