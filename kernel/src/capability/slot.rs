@@ -171,25 +171,24 @@ impl Slot {
         handle
     }
 
-    /// The endpoint, if this is one's capability by which the fast path may do that.
+    /// The endpoint, and its epoch when this capability was made, if this is one by which
+    /// the fast path may do that.
     #[inline(always)]
-    pub fn endpoint<'k>(&self, k: Entered<'k>, may: May) -> Option<&'k Endpoint> {
-        if self.number.get() >> may as u64 & 1 == 0 {
+    pub fn endpoint<'k>(&self, k: Entered<'k>, may: May) -> Option<(&'k Endpoint, u64)> {
+        let number = self.number.get();
+        if number >> may as u64 & 1 == 0 {
             return None;
         }
-        follow::<Endpoint>(k, self.object.load(Relaxed))
+        Some((
+            follow::<Endpoint>(k, self.object.load(Relaxed))?,
+            number & NUMBER,
+        ))
     }
 
     /// The session of an endpoint's badge.
     #[inline(always)]
     pub fn session<'k>(&self, k: Entered<'k>) -> Option<&'k Session> {
         self.session.get(k)
-    }
-
-    /// The endpoint's epoch when this capability of it was made.
-    #[inline(always)]
-    pub fn epoch(&self) -> u64 {
-        self.number.get() & NUMBER
     }
 
     /// What is here. Inlined, so that who wants one type looks at no other.
@@ -204,7 +203,7 @@ impl Slot {
             ObjectType::Endpoint => Target::Endpoint(
                 follow::<Endpoint>(k, object)?,
                 self.session.get(k),
-                self.epoch(),
+                self.number.get() & NUMBER,
             ),
             ObjectType::Memory => Target::Memory(follow::<Memory>(k, object)?),
             ObjectType::Interrupt => Target::Interrupt(follow::<Interrupt>(k, object)?),

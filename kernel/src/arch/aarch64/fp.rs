@@ -31,8 +31,8 @@ pub(super) const EAGER: usize = offset_of!(State, eager);
 
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
-/// In the registers of the core.
-pub(super) const LOADED: u64 = 1;
+/// In the registers of the core. The sign, for `trap.S`.
+const LOADED: u64 = 1 << 63;
 /// In `vectors` and `control`.
 const SAVED: u64 = 2;
 /// In the first of them are `v8` to `v15` and the control register, which a

@@ -132,8 +132,7 @@ call_trap:
 
     .macro  pass_fp
     ldr     x12, [x2, #{FP_PLACE}]
-    cmp     x12, #{FP_LOADED}
-    b.ne    3f
+    tbz     x12, #63, 3f
     add     x12, x2, #{FP}
     bl      tessera_fp_leave                // who called has touched it
 3:  ldr     x12, [x0, #{FP_EAGER}]

@@ -50,7 +50,6 @@ global_asm!(
     FP = const offset_of!(Context, fp),
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
-    FP_LOADED = const fp::LOADED,
     PLAIN_ANSWER = const fast::PLAIN_ANSWER,
     SIGNAL = const fast::SIGNAL,
     RECEIVE = const fast::RECEIVE,

@@ -31,8 +31,8 @@ pub(super) const EAGER: usize = offset_of!(State, eager);
 
 /// Nowhere: it is all zeros.
 const ABSENT: u64 = 0;
-/// In the registers of the core.
-pub(super) const LOADED: u64 = 1;
+/// In the registers of the core. The sign, for `trap.S`.
+const LOADED: u64 = 1 << 63;
 /// In `values` and `control`.
 const SAVED: u64 = 2;
 /// In the first of them are `fs0` to `fs11` and the control register, which a call

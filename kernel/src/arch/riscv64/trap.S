@@ -175,8 +175,7 @@ call_trap:
 
     .macro  pass_fp
     ld      t4, {FP_PLACE}(a2)
-    li      t5, {FP_LOADED}
-    bne     t4, t5, 3f
+    bgez    t4, 3f
     addi    t4, a2, {FP}
     call    tessera_fp_leave                // who called has touched it
 3:  ld      t4, {FP_EAGER}(a0)

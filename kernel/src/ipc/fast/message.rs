@@ -34,7 +34,7 @@ pub(super) fn call<'k, const ATTACHED: bool>(
 ) -> Option<Next<'k>> {
     // Look.
     let slot = caller.task.get(k)?.table.named(k, handle)?;
-    let endpoint = slot.endpoint(k, May::Call)?;
+    let (endpoint, _) = slot.endpoint(k, May::Call)?;
 
     // Refuse.
     let way = Way::find(k, caller, endpoint)?;
@@ -214,14 +214,14 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
         return None;
     }
     let slot = server.task.get(k)?.table.named(k, handle)?;
-    let endpoint = slot.endpoint(k, May::Receive)?;
+    let (endpoint, epoch) = slot.endpoint(k, May::Receive)?;
     let client = server.client.get(k)?;
 
     // Refuse.
     if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
     }
-    if slot.epoch() != endpoint.epoch.get() {
+    if epoch != endpoint.epoch.get() {
         return None;
     }
     debug_assert!(client.endpoint.is(endpoint), "it is what its server serves");

@@ -29,7 +29,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> 
         let error = TransportError::refused(Cause::Denied);
         return Some(Next::Ends(Status::Error(error)));
     };
-    let endpoint = slot.endpoint(k, May::Signal)?;
+    let (endpoint, _) = slot.endpoint(k, May::Signal)?;
     if !endpoint.home.is(k.core) {
         return None;
     }
@@ -153,13 +153,13 @@ pub(super) fn receive<'k>(k: Entered<'k>, server: &'k Thread, handle: Handle) ->
         return None;
     }
     let slot = server.task.get(k)?.table.named(k, handle)?;
-    let endpoint = slot.endpoint(k, May::Receive)?;
+    let (endpoint, epoch) = slot.endpoint(k, May::Receive)?;
 
     // Refuse.
     if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
     }
-    if slot.epoch() != endpoint.epoch.get() {
+    if epoch != endpoint.epoch.get() {
         return None;
     }
     let next = k.core.follows(k, server)?;
