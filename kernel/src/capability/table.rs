@@ -142,6 +142,7 @@ impl Table {
 
     /// Moves the capability in a slot of the table `from` here. `payer`, whose table
     /// this is, pays for more slots.
+    #[inline(always)]
     pub fn move_from(
         &self,
         k: Entered<'_>,

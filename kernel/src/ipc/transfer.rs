@@ -37,32 +37,88 @@ struct Passing<'k> {
     slot: &'k Slot,
     target: Target<'k>,
     rights: Rights,
-    /// Of those that it has now.
-    lost: Rights,
     moves: bool,
 }
 
 /// Passes the capabilities that the sender's buffer names.
+#[inline(always)]
 pub fn capabilities(
     k: Entered<'_>,
     sender: &Thread,
     receiver: &Thread,
     count: usize,
 ) -> Result<(), Failure> {
-    if count == 0 {
-        return Ok(());
+    match count {
+        0 => Ok(()),
+        1 => single(k, sender, receiver),
+        _ => several(k, sender, receiver, count),
     }
-    let died = Failure::Sender(Cause::Died);
-    let from = sender.task.get(k).ok_or(died)?;
-    let to = receiver.task.get(k).ok_or(died)?;
+}
+
+/// One, which is most often what there is, and most often moves as it is.
+#[inline(never)]
+fn single(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Failure> {
+    let (from, to) = tasks(k, sender, receiver)?;
     let named = sender.buffer(k);
     // Each word is read once: other threads of the task can write them.
     let how = named[word::PASSING].load(Relaxed);
-    if count == 1 {
-        return single(k, from, to, named, how, receiver.buffer(k));
+    let handle = Handle(named[word::CAPABILITIES].load(Relaxed));
+    let (moves, lost) = (how & 1 == 0, Rights::from_bits_retain((how >> 8) as u8));
+    let denied = Failure::Sender(Cause::Denied);
+    let slot = from.table.named(k, handle).ok_or(denied)?;
+    let rights = handle.rights();
+    if !rights.contains(Rights::GRANT) || slot.is_revoking() {
+        return Err(denied);
     }
+    let buffer = receiver.buffer(k);
+    if !moves || rights.intersects(lost) {
+        return changed(k, from, to, slot, how, buffer);
+    }
+    let full = Failure::Receiver(Cause::QuotaExceeded);
+    if buffer[word::OPEN].load(Relaxed) == 0 {
+        return Err(full);
+    }
+    // Nothing is counted anew.
+    let moved = to.table.move_from(k, to, &from.table, slot);
+    let handle = moved.map_err(|_| full)?;
+    buffer[word::CAPABILITIES].store(handle.0, Relaxed);
+    Ok(())
+}
+
+/// One that is copied, or loses rights.
+#[inline(never)]
+fn changed(
+    k: Entered<'_>,
+    from: &Task,
+    to: &Task,
+    slot: &Slot,
+    how: u64,
+    buffer: &Words,
+) -> Result<(), Failure> {
+    let passing = Passing::new(k, slot, how, 0).map_err(Failure::Sender)?;
+    let full = Failure::Receiver(Cause::QuotaExceeded);
+    if buffer[word::OPEN].load(Relaxed) == 0 {
+        return Err(full);
+    }
+    let made = to.table.insert(k, to, &passing.target, passing.rights);
+    let handle = made.map_err(|_| full)?;
+    if let Some(slot) = to.table.find(k, handle) {
+        derive(k, from, &passing, slot);
+    }
+    buffer[word::CAPABILITIES].store(handle.0, Relaxed);
+    Ok(())
+}
+
+#[inline(never)]
+fn several(
+    k: Entered<'_>,
+    sender: &Thread,
+    receiver: &Thread,
+    count: usize,
+) -> Result<(), Failure> {
+    let (from, to) = tasks(k, sender, receiver)?;
     let mut passing = [None; CAPABILITIES];
-    look_up_all(k, from, named, how, &mut passing[..count]).map_err(Failure::Sender)?;
+    look_up_all(k, from, sender.buffer(k), &mut passing[..count]).map_err(Failure::Sender)?;
 
     let buffer = receiver.buffer(k);
     if buffer[word::OPEN].load(Relaxed) < count as u64 {
@@ -94,36 +150,15 @@ pub fn capabilities(
     Ok(())
 }
 
-/// The same with one, which is most often what there is.
-fn single(
-    k: Entered<'_>,
-    from: &Task,
-    to: &Task,
-    named: &Words,
-    how: u64,
-    buffer: &Words,
-) -> Result<(), Failure> {
-    let capability = look_up(k, from, named, how, 0).map_err(Failure::Sender)?;
-    if buffer[word::OPEN].load(Relaxed) == 0 {
-        return Err(Failure::Receiver(Cause::QuotaExceeded));
-    }
-    let full = |_| Failure::Receiver(Cause::QuotaExceeded);
-    let handle = if capability.moves && capability.lost.is_empty() {
-        // Nothing is counted anew.
-        let moved = to.table.move_from(k, to, &from.table, capability.slot);
-        moved.map_err(full)?
-    } else {
-        let made = to
-            .table
-            .insert(k, to, &capability.target, capability.rights);
-        let handle = made.map_err(full)?;
-        if let Some(slot) = to.table.find(k, handle) {
-            derive(k, from, &capability, slot);
-        }
-        handle
-    };
-    buffer[word::CAPABILITIES].store(handle.0, Relaxed);
-    Ok(())
+/// Whose capabilities they are, and whose they are to be.
+#[inline(always)]
+fn tasks<'k>(
+    k: Entered<'k>,
+    sender: &Thread,
+    receiver: &Thread,
+) -> Result<(&'k Task, &'k Task), Failure> {
+    let tasks = sender.task.get(k).zip(receiver.task.get(k));
+    tasks.ok_or(Failure::Sender(Cause::Died))
 }
 
 /// `slot` holds what was passed: it takes the place of what it comes from, or is
@@ -150,11 +185,14 @@ fn look_up_all<'k>(
     k: Entered<'k>,
     task: &Task,
     named: &Words,
-    how: u64,
     passing: &mut [Option<Passing<'k>>],
 ) -> Result<(), Cause> {
+    // Each word is read once: other threads of the task can write them.
+    let how = named[word::PASSING].load(Relaxed);
     for index in 0..passing.len() {
-        let found = look_up(k, task, named, how, index)?;
+        let handle = Handle(named[word::CAPABILITIES + index].load(Relaxed));
+        let slot = task.table.find(k, handle).ok_or(Cause::Denied)?;
+        let found = Passing::new(k, slot, how, index)?;
         // What moves is gone afterwards, so it cannot be passed twice.
         let mut others = passing[..index].iter().flatten();
         if others.any(|other| core::ptr::eq(other.slot, found.slot) && (found.moves || other.moves))
@@ -166,31 +204,24 @@ fn look_up_all<'k>(
     Ok(())
 }
 
-#[inline(always)]
-fn look_up<'k>(
-    k: Entered<'k>,
-    task: &Task,
-    named: &Words,
-    how: u64,
-    index: usize,
-) -> Result<Passing<'k>, Cause> {
-    let handle = Handle(named[word::CAPABILITIES + index].load(Relaxed));
-    let slot = task.table.find(k, handle).ok_or(Cause::Denied)?;
-    let target = slot.target(k).ok_or(Cause::Denied)?;
-    let moves = how >> index & 1 == 0;
-    let single = matches!(target, Target::Reply(..));
-    if !handle.rights().contains(Rights::GRANT) || (single && !moves) {
-        return Err(Cause::Denied);
+impl<'k> Passing<'k> {
+    /// The capability in this slot, which the message names as the one of this index.
+    fn new(k: Entered<'k>, slot: &'k Slot, how: u64, index: usize) -> Result<Self, Cause> {
+        let held = slot.handle().rights();
+        let target = slot.target(k).ok_or(Cause::Denied)?;
+        let moves = how >> index & 1 == 0;
+        let single = matches!(target, Target::Reply(..));
+        if !held.contains(Rights::GRANT) || (single && !moves) {
+            return Err(Cause::Denied);
+        }
+        let lost = Rights::from_bits_retain((how >> (8 + 8 * index)) as u8);
+        Ok(Passing {
+            slot,
+            target,
+            rights: weaken(&target, held, lost),
+            moves,
+        })
     }
-    let wanted = Rights::from_bits_retain((how >> (8 + 8 * index)) as u8);
-    let rights = weaken(&target, handle.rights(), wanted);
-    Ok(Passing {
-        slot,
-        target,
-        rights,
-        lost: handle.rights() - rights,
-        moves,
-    })
 }
 
 /// Rights without those that are lost; marks stay.
