@@ -63,7 +63,7 @@ pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(),
 }
 
 /// What the receiver of a call that has begun finds in its registers.
-pub fn heard(k: Entered<'_>, sender: &Thread, label: Label) -> CallOut {
+fn heard(k: Entered<'_>, sender: &Thread, label: Label) -> CallOut {
     CallOut {
         status: Status::Message.to_word(),
         label: label.with_flags(label.flags() & Flags::REPEAT),
@@ -85,16 +85,23 @@ fn demands_alone(sender: &Thread) -> bool {
 
 /// The first words of the sender's message.
 fn words(k: Entered<'_>, sender: &Thread) -> [u64; WORDS] {
-    let Some(kind) = sender.pending_fault() else {
-        return Port::call_in(&sender.context).words;
-    };
-    let registers = Port::registers(&sender.context);
+    match sender.has_fault() {
+        true => fault_words(k, sender),
+        false => Port::call_in(&sender.context).words,
+    }
+}
+
+/// The words of the call that the kernel makes when a thread faults:
+/// [`libipc_abi::objects::Fault`].
+#[inline(always)]
+pub fn fault_words(k: Entered<'_>, thread: &Thread) -> [u64; WORDS] {
+    let registers = Port::registers(&thread.context);
     [
-        sender.task.get(k).map_or(0, |task| task.id.get()),
-        sender.id.get(),
-        kind as u64,
-        sender.fault.address.get(),
-        sender.fault.code.get(),
+        thread.task.get(k).map_or(0, |task| task.id.get()),
+        thread.id.get(),
+        thread.fault.kind.get() - 1,
+        thread.fault.address.get(),
+        thread.fault.code.get(),
         registers.pc,
         registers.sp,
         0,

@@ -297,6 +297,7 @@ impl Thread {
     }
 
     /// The fault that waits for its handler.
+    #[inline(always)]
     pub fn pending_fault(&self) -> Option<FaultKind> {
         use FaultKind::*;
         // Compiles to a subtraction, as the numbers are in order.

@@ -8,7 +8,7 @@ use crate::{
     capability::slot::May,
     ipc::{
         call::{DEPTH, well_formed},
-        deliver, lease, transfer,
+        deliver, lease, plain, transfer,
     },
     object::{
         endpoint::Endpoint,
@@ -17,10 +17,13 @@ use crate::{
         thread::{State, Thread},
     },
 };
+use core::hint;
 use libipc_abi::{
     handle::Handle,
     label::{Flags, Label},
     objects::FaultKind,
+    registers::CallOut,
+    status::Status,
 };
 
 /// A call, to a server that waits for it. If `ATTACHED`, something may be attached to
@@ -90,9 +93,15 @@ pub fn fault<'k>(
         session.in_flight.add(1);
         session.calls.add(1);
     }
-    thread.remember(label.0);
+    let request_id = thread.id_of(thread.remember(label.0));
     way.hand_over(k, endpoint, session, label);
-    let out = deliver::heard(k, thread, label);
+    let out = CallOut {
+        label,
+        words: deliver::fault_words(k, thread),
+        badge: session.map_or(0, |session| session.badge.get()),
+        request_id,
+        ..plain(Status::Message)
+    };
     Port::call_out(&way.receiver.context, &out);
     Port::fp_save(&thread.context);
     k.core.switch_to(way.receiver);
@@ -200,7 +209,7 @@ pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: La
 }
 
 /// An answer, to a caller that runs at once, as its server waits again. If `ATTACHED`,
-/// something may be attached to it, or it may be that to a fault.
+/// something may be attached to it.
 #[inline(always)]
 pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     k: Entered<'k>,
@@ -228,83 +237,108 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     if !client.is_at(k.core) || client.alarm.is_set() {
         return None;
     }
-    let faulted = client.has_fault();
-    if faulted && !ATTACHED {
-        return Some(Next::Resumes);
-    }
-    let budget = client.runs_on.get(k);
-    let same_budget = match budget {
-        Some(budget) => server.runs_on.is(budget),
-        None => server.runs_on.is_none(),
+    let back = Back {
+        server,
+        client,
+        endpoint,
+        handle,
     };
-    if !same_budget || !k.core.comes_next(client) {
+    if client.has_fault() {
+        hint::cold_path();
+        return back.resume(k, label);
+    }
+    if !back.may_begin(k) {
         return None;
     }
-    if !k.core.spend(server, budget) {
-        return None;
-    }
-    let session = client.session.get(k);
-    if session.is_some_and(|session| session.copies.get() == 0) {
-        return None;
-    }
-    if ATTACHED
-        && !match faulted {
-            true => goes_on(client, label),
-            false => answerable(label) && pass(k, server, client, label),
-        }
-    {
+    if ATTACHED && !(answerable(label) && pass(k, server, client, label)) {
         return None;
     }
 
-    // Hand over. The endpoint loses a caller and gets a receiver.
-    if let Some(session) = session {
-        session.in_flight.take(1);
-    }
-    client.session.set(None);
-    client.endpoint.set(None);
-    client.server.set(None);
-    client.label.set(0);
-    client.state.set(State::Ready);
-
-    server.client.set(None);
-    server.depth.set(0);
-    server.effective.set_bits(server.priority.bits());
-    server.runs_on.set(server.reservation.get(k));
-    server.via.set(handle.0);
-    server.endpoint.set(Some(endpoint));
-    server.state.set(State::Receiving);
-    endpoint.receivers.push(k, server);
-
-    k.core.pass_to(client);
-    if ATTACHED && faulted {
-        client.fault.kind.set(0);
-        return Some(Next::GoesOn(client));
-    }
-    let label = match ATTACHED {
-        true => label.with_flags(Flags::empty()),
-        false => Label(label.0 ^ PLAIN_ANSWER),
-    };
+    // Hand over.
+    back.hand_over(k);
     let heard = Heard {
-        label,
+        label: match ATTACHED {
+            true => label.with_flags(Flags::empty()),
+            false => Label(label.0 ^ PLAIN_ANSWER),
+        },
         badge: 0,
         request_id: client.first_id.get(),
     };
     Some(Next::Hears(client, heard))
 }
 
+/// From a server, which answers and waits again by this handle, back to its client,
+/// which runs at once.
+struct Back<'k> {
+    server: &'k Thread,
+    client: &'k Thread,
+    endpoint: &'k Endpoint,
+    handle: Handle,
+}
+
+impl<'k> Back<'k> {
+    /// Accounts the server's time.
+    #[inline(always)]
+    fn may_begin(&self, k: Entered<'_>) -> bool {
+        let (server, client) = (self.server, self.client);
+        let budget = client.runs_on.get(k);
+        let same_budget = match budget {
+            Some(budget) => server.runs_on.is(budget),
+            None => server.runs_on.is_none(),
+        };
+        if !same_budget || !k.core.comes_next(client) || !k.core.spend(server, budget) {
+            return false;
+        }
+        let session = client.session.get(k);
+        session.is_none_or(|session| session.copies.get() != 0)
+    }
+
+    /// The endpoint loses a caller and gets a receiver.
+    #[inline(always)]
+    fn hand_over(&self, k: Entered<'_>) {
+        let (server, client) = (self.server, self.client);
+        if let Some(session) = client.session.get(k) {
+            session.in_flight.take(1);
+        }
+        client.session.set(None);
+        client.endpoint.set(None);
+        client.server.set(None);
+        client.label.set(0);
+        client.state.set(State::Ready);
+
+        server.client.set(None);
+        server.depth.set(0);
+        server.effective.set_bits(server.priority.bits());
+        server.runs_on.copy(&server.reservation);
+        server.via.set(self.handle.0);
+        server.endpoint.set(Some(self.endpoint));
+        server.state.set(State::Receiving);
+        self.endpoint.receivers.push(k, server);
+
+        k.core.pass_to(client);
+    }
+
+    /// The client goes on after its fault, if it may. What is attached to the answer
+    /// gets nowhere.
+    #[inline(always)]
+    fn resume(&self, k: Entered<'_>, label: Label) -> Option<Next<'k>> {
+        let client = self.client;
+        let ended = matches!(
+            client.pending_fault(),
+            Some(FaultKind::Exit | FaultKind::Panic)
+        );
+        let goes_on = label.operation() == Label::OK && !ended && !client.suspended.get();
+        if !goes_on || !answerable(label) || !self.may_begin(k) {
+            return None;
+        }
+        self.hand_over(k);
+        client.fault.kind.set(0);
+        Some(Next::GoesOn(client))
+    }
+}
+
 /// Whether this may be attached to an answer.
 #[inline(always)]
 pub(super) fn answerable(label: Label) -> bool {
     well_formed(label) && label.leases() == 0
-}
-
-/// Whether a thread goes on whose fault is answered so. What is attached to the answer
-/// gets nowhere.
-#[inline(always)]
-fn goes_on(thread: &Thread, label: Label) -> bool {
-    let ended = matches!(
-        thread.pending_fault(),
-        Some(FaultKind::Exit | FaultKind::Panic)
-    );
-    answerable(label) && label.operation() == Label::OK && !ended && !thread.suspended.get()
 }

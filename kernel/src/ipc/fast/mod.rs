@@ -40,8 +40,6 @@ pub enum Next<'k> {
     GoesOn(&'k Thread),
     /// The caller: its system call has ended with this and nothing else.
     Ends(Status),
-    /// Nothing is done: it is the answer to a fault, and out of the way of messages.
-    Resumes,
 }
 
 /// What a port does with a call of `thread`, which the core runs, that is a
@@ -55,7 +53,7 @@ pub extern "C" fn pass_call(
     let next = entry::pass(&KERNEL, core, |k| {
         message::call::<false>(k, thread, handle, label)
     });
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 /// The same with a [`PLAIN_ANSWER`].
@@ -69,29 +67,29 @@ pub extern "C" fn pass_answer(
         let request = Port::request(&thread.context);
         message::reply_receive::<false>(k, thread, handle, label, request)
     });
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 /// The same with a [`SIGNAL`].
 pub extern "C" fn pass_signal(
     handle: Handle,
-    label: Label,
+    _label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
     let next = entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle));
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 /// The same with a [`RECEIVE`].
 pub extern "C" fn pass_receive(
     handle: Handle,
-    label: Label,
+    _label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
     let next = entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle));
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 /// The same with any other system call: something may be attached to it, or it is an
@@ -105,7 +103,7 @@ pub extern "C" fn pass_other(
     match label.flags() {
         flags if flags.is_empty() => pass_attached_call(handle, label, thread, core),
         ANSWER => pass_attached_answer(handle, label, thread, core),
-        Flags::REPLY => pass_reply(handle, label, thread, core),
+        Flags::REPLY => pass_reply(thread, core),
         _ => run::called(),
     }
 }
@@ -120,7 +118,7 @@ fn pass_attached_call(
     let next = entry::pass(&KERNEL, core, |k| {
         message::call::<true>(k, thread, handle, label)
     });
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 #[inline(never)]
@@ -134,27 +132,20 @@ fn pass_attached_answer(
         let request = Port::request(&thread.context);
         message::reply_receive::<true>(k, thread, handle, label, request)
     });
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 #[inline(never)]
-fn pass_reply(handle: Handle, label: Label, thread: &'static Thread, core: &'static Core) -> ! {
+fn pass_reply(thread: &'static Thread, core: &'static Core) -> ! {
     let call = Port::call_in(&thread.context);
     let next = entry::pass(&KERNEL, core, |k| reply::reply(k, thread, &call));
-    leave(handle, label, thread, core, next)
+    leave(thread, core, next)
 }
 
 #[inline(always)]
-fn leave(
-    handle: Handle,
-    label: Label,
-    thread: &'static Thread,
-    core: &'static Core,
-    next: Option<Next<'_>>,
-) -> ! {
+fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> ! {
     let exit = match next {
-        None => otherwise(handle, label, thread, core, false),
-        Some(Next::Resumes) => otherwise(handle, label, thread, core, true),
+        None => slowly(core),
         Some(Next::Hears(next, heard)) => Exit::Hears(&next.context, heard),
         Some(Next::Returns(next)) => Exit::Returns(&next.context),
         Some(Next::GoesOn(next)) => Exit::GoesOn(&next.context),
@@ -163,20 +154,11 @@ fn leave(
     Port::pass(core, &thread.context, exit)
 }
 
-/// Nothing is done yet, and the core is on its way: if not an answer to a fault, it is
-/// for the slow path. As this is all that most who call it call, they need no stack.
+/// Nothing is done yet, and the core is on its way. All else that a pass calls is
+/// inlined, so that it needs no stack.
 #[cold]
 #[inline(never)]
-fn otherwise(
-    handle: Handle,
-    label: Label,
-    thread: &'static Thread,
-    core: &'static Core,
-    resumes: bool,
-) -> ! {
-    if resumes {
-        pass_attached_answer(handle, label, thread, core)
-    }
+fn slowly(core: &Core) -> ! {
     core.gate.leave();
     run::called()
 }
@@ -189,7 +171,7 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
     if call.deadline != FOREVER {
         return None;
     }
-    let next = match label.0 & Label::MIDDLE {
+    match label.0 & Label::MIDDLE {
         PLAIN_CALL => message::call::<false>(k, thread, handle, label),
         PLAIN_ANSWER => message::reply_receive::<false>(k, thread, handle, label, request),
         SIGNAL => signal::signal(k, thread, handle),
@@ -200,10 +182,6 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
             Flags::REPLY => reply::reply(k, thread, call),
             _ => None,
         },
-    };
-    match next {
-        Some(Next::Resumes) => message::reply_receive::<true>(k, thread, handle, label, request),
-        next => next,
     }
 }
 
