@@ -26,7 +26,7 @@ pub fn copy_bytes(from: &Thread, to: &Thread, bytes: usize) {
     if bytes > 0 {
         let start = 8 * word::BYTES as u64;
         let (from, to) = (from.buffer.get() + start, to.buffer.get() + start);
-        copy::move_bytes(from, to, bytes.min(BYTES).next_multiple_of(8));
+        copy::move_bytes(from, to, (bytes.min(BYTES) + 7) & !7);
     }
 }
 
