@@ -59,6 +59,7 @@ pub const SUITES: &[Suite] = &[
             "a_reply_and_the_next_receive_are_one_call",
             "signals_add_up_and_come_first",
             "a_signal_wakes_who_waits",
+            "a_signal_that_came_meanwhile_comes_with_the_answer",
             "signalling_and_receiving_need_their_rights",
             "sleep_lasts_as_long_as_it_should",
             "a_badge_tells_callers_apart",

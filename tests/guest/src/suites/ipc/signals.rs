@@ -12,7 +12,7 @@ use core::time::Duration;
 use libipc::{
     Capability, FOREVER,
     handle::{Handle, Rights},
-    label::Label,
+    label::{Flags, Label},
     objects::{ObjectError, ThreadState},
     status::{Cause, Status},
     thread,
@@ -54,6 +54,28 @@ pub(super) fn a_signal_wakes_who_waits(_: &mut World) -> Verdict {
         (raw::status(&out), out.words[0]),
         (Some(Status::Signals), 0x30)
     );
+    Ok(())
+}
+
+pub(super) fn a_signal_that_came_meanwhile_comes_with_the_answer(_: &mut World) -> Verdict {
+    let endpoint = libipc::task().create_endpoint()?;
+    let handle = endpoint.as_ref().handle();
+    let signal = move |bits| raw::call(handle, Label::control(Flags::SIGNAL, 0), &[bits]);
+    let caller = thread::spawn(move || {
+        raw::call(handle, Label::call(1, 1), &[]);
+        // For a server that waited beside the first one.
+        signal(2);
+    })?;
+    let out = raw::receive(handle, FOREVER);
+    check_eq!(raw::status(&out), Some(Status::Message));
+    signal(5);
+    let answer = Label::control(Flags::REPLY | Flags::RECEIVE, Label::OK);
+    let out = raw::call(handle, answer, &[]);
+    check_eq!(
+        (raw::status(&out), out.words[0]),
+        (Some(Status::Signals), 5)
+    );
+    caller.join().ok_or_else(|| Failure::new("no result"))?;
     Ok(())
 }
 
