@@ -240,6 +240,7 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
     let back = Back {
         server,
         client,
+        session: client.session.get(k),
         endpoint,
         handle,
     };
@@ -272,6 +273,7 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
 struct Back<'k> {
     server: &'k Thread,
     client: &'k Thread,
+    session: Option<&'k Session>,
     endpoint: &'k Endpoint,
     handle: Handle,
 }
@@ -289,15 +291,14 @@ impl<'k> Back<'k> {
         if !same_budget || !k.core.comes_next(client) || !k.core.spend(server, budget) {
             return false;
         }
-        let session = client.session.get(k);
-        session.is_none_or(|session| session.copies.get() != 0)
+        self.session.is_none_or(|session| session.copies.get() != 0)
     }
 
     /// The endpoint loses a caller and gets a receiver.
     #[inline(always)]
     fn hand_over(&self, k: Entered<'_>) {
         let (server, client) = (self.server, self.client);
-        if let Some(session) = client.session.get(k) {
+        if let Some(session) = self.session {
             session.in_flight.take(1);
         }
         client.session.set(None);
