@@ -52,7 +52,9 @@ pub struct Kernel {
     pub urgency: Word<u8>,
     /// Pays for the first task.
     pub boot_task: Task,
-    /// How many of the cores there are.
+    /// Something was put off, or waits to be freed.
+    pub untidy: Word<bool>,
+    /// How many of the cores there are; it never changes once one has entered.
     pub core_count: Word<usize>,
     /// Messages may take the fast path ([`crate::ipc::fast`]).
     pub fast: Word<bool>,
@@ -92,6 +94,7 @@ impl Kernel {
             dying_memory: List::empty(),
             urgency: Word::zeroed(),
             boot_task: Task::new(),
+            untidy: Word::zeroed(),
             core_count: Word::zeroed(),
             fast: Word::zeroed(),
             ready: AtomicBool::new(false),
@@ -126,6 +129,7 @@ impl Kernel {
         let current = k.core.current.get(k);
         let priority = current.map_or(u8::MAX, |thread| thread.effective.get());
         self.urgency.set(self.urgency.get().max(priority));
+        self.untidy.set(true);
     }
 
     /// Whether something was put off and is not done.
@@ -136,9 +140,15 @@ impl Kernel {
 
     /// Nothing was put off, nothing waits to be freed, and the log's reader knows
     /// all.
-    #[inline]
+    #[inline(always)]
     pub fn is_tidy(&self) -> bool {
-        !self.has_put_off() && self.retired.get() == 0 && !self.log.has_grown()
+        !self.untidy.get() && !self.log.has_grown()
+    }
+
+    /// Some of what was put off is done, and some freed.
+    pub fn has_tidied(&self) {
+        let left = self.has_put_off() || self.retired.get() != 0;
+        self.untidy.set(left);
     }
 
     /// A number that no other object of this boot has.

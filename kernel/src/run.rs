@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Sees to a trap of the calling core's thread and runs a user program until it
-/// traps: then a port calls this again, with the core's stack empty.
+/// traps: then a port calls this again, with the core's stack empty. Inlined, so
+/// that what a trap is need not be asked again.
 #[inline(always)]
 pub fn run(trap: Trap) -> ! {
     let context = enter(trap).unwrap_or_else(sleep);
@@ -66,26 +67,38 @@ pub fn leave<'k>(k: Entered<'k>) -> Option<&'k Thread> {
 /// Does what was put off and chooses who runs next.
 #[inline(never)]
 fn tidy_and_choose<'k>(k: Entered<'k>) -> Option<&'k Thread> {
-    reap(k);
+    if k.kernel.has_put_off() {
+        reap(k);
+    }
     k.kernel.log.tell(k);
-    let next = k.core.schedule(k);
+    // What is left for later needs the timer.
+    let next = match k.kernel.has_put_off() || slab::is_crowded(k) {
+        true => k.core.schedule(k),
+        false => k.core.goes_on(k).or_else(|| k.core.schedule(k)),
+    };
     // Of what this core held during this entry nothing is used from here on but
     // `next`, which is ready and therefore not retired; the other cores are
     // outside.
     slab::drain(k);
+    k.kernel.has_tidied();
     next
 }
 
 /// Deals with a trap of the core's current thread, or with the end of its sleep.
 #[inline(always)]
 pub fn handle(k: Entered<'_>, trap: Trap) {
-    if trap == Trap::Call
-        && let Some(thread) = k.core.current.get(k)
-        && thread.state.get() == State::Ready
-    {
-        return syscall::syscall(k, thread);
+    match trap {
+        Trap::Call => call(k),
+        _ => handle_rest(k, trap),
     }
-    handle_rest(k, trap);
+}
+
+#[inline(always)]
+fn call(k: Entered<'_>) {
+    match k.core.current.get(k) {
+        Some(thread) if thread.state.get() == State::Ready => syscall::syscall(k, thread),
+        _ => handle_rest(k, Trap::Call),
+    }
 }
 
 #[inline(never)]
@@ -135,11 +148,9 @@ const STEPS: u64 = 4;
 /// Goes on with what was put off, until something else waits. It is done with the
 /// priority of who put it off: who is to run and has a higher one waits for a few
 /// steps only, and the timer sees to the rest.
+#[inline(never)]
 fn reap(k: Entered<'_>) {
     let kernel = k.kernel;
-    if !kernel.has_put_off() {
-        return;
-    }
     // Its interrupt is what stops this.
     k.core.expect_alarms();
     let urgency = kernel.urgency.get();

@@ -144,21 +144,26 @@ pub trait Arch {
     fn leave(context: &Self::Context) -> !;
     /// The registers of a system call.
     fn call_in(context: &Self::Context) -> CallIn;
-    /// The first word of a system call.
-    fn word(context: &Self::Context) -> u64;
-    /// The request that a system call names.
+    /// Its handle and label alone.
+    fn called(context: &Self::Context) -> (Handle, Label);
+    /// One of its words.
+    fn word(context: &Self::Context, index: usize) -> u64;
+    /// The request that it names.
     fn request(context: &Self::Context) -> Handle;
     /// Writes a system call's results and clears every caller-saved register
     /// that is not one of them.
     fn call_out(context: &Self::Context, out: &CallOut);
     /// Writes a system call's results alone, of a thread that [`Arch::pass`] lets return.
     fn words_out(context: &Self::Context, out: &CallOut);
+    /// Writes the result of a call on an object but for its words, and clears every
+    /// caller-saved register that is not part of it.
+    fn object_out(context: &Self::Context, label: Label);
     /// Ends a system call on the fast path, of the thread with the registers `from`:
     /// leaves the core's gate and the kernel. Of who called what a call preserves is
     /// saved, and floating point kept if another thread goes on,
     /// whose own is brought back if it uses it.
     fn pass(core: &Core, from: &Self::Context, exit: Exit<'_>) -> !;
-    /// Replaces word `index` of a system call that will be tried again.
+    /// Writes word `index` of a system call.
     fn set_word(context: &Self::Context, index: usize, word: u64);
     /// Lets the system call that was just taken run once more.
     fn retry(context: &Self::Context);

@@ -4,7 +4,7 @@
 //! A core takes the kernel's lock when it enters and gives it up when it leaves
 //! for user mode or sleeps. The lock is fair: cores enter in the order in which
 //! they came. Long operations stop when another core waits ([`Entered::wanted`]),
-//! so that none waits long.
+//! so that none waits long. Where there is one core, it needs none.
 //!
 //! While nobody has the lock, cores go through on the fast path ([`pass`]), beside
 //! one another and without a word that two of them write. Who gets the lock bars the
@@ -46,25 +46,26 @@ impl<'k> Inside<'k> {
     /// Enters, once no other core is inside.
     #[inline(always)]
     pub fn enter(kernel: &'k Kernel) -> Self {
-        kernel.lock.take();
         let core = &kernel.cores[Port::core() % CORES];
         let inside = Inside { kernel, core };
         if kernel.core_count.get() > 1 {
-            inside.bar_others();
+            inside.keep_others_out();
         }
-        core.attend(inside.entered());
         inside
     }
 
-    /// From now on no other core is on its way either.
+    /// From now on no other core is inside, or on its way.
     #[inline(never)]
-    fn bar_others(&self) {
+    fn keep_others_out(&self) {
+        self.kernel.lock.take();
         Gate::bar(self.others().map(|core| &core.gate));
+        self.core.attend(self.entered());
     }
 
     #[inline(never)]
-    fn unbar_others(&self) {
+    fn let_others_in(&self) {
         self.others().for_each(|core| core.gate.unbar());
+        self.kernel.lock.give();
     }
 
     fn others(&self) -> impl Iterator<Item = &'k Core> + Clone + use<'k> {
@@ -89,9 +90,8 @@ impl Drop for Inside<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.kernel.core_count.get() > 1 {
-            self.unbar_others();
+            self.let_others_in();
         }
-        self.kernel.lock.give();
     }
 }
 

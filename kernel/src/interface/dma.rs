@@ -75,10 +75,11 @@ impl objects::Dma for On<'_, '_> {
         for (page, address) in (first..memory.pages.get()).zip(&mut addresses) {
             let was_absent = !memory.has_page(k, page);
             *address = memory.page(k, page).unwrap_or(0);
-            // What is filled in stays, so the call comes further when made again.
+            // What is filled in stays, so the call comes further when made again. The
+            // error does not count then.
             if was_absent && k.wanted() {
                 self.caller.finished(Progress::Again)?;
-                break;
+                return Err(ObjectError::NotFound);
             }
         }
         Ok(addresses)

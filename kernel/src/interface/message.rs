@@ -5,8 +5,7 @@ use super::INTERFACES;
 use crate::{
     Entered,
     arch::{Arch, Port},
-    ipc::{call::well_formed, plain},
-    memory::frames::Words,
+    ipc::call::well_formed,
     object::thread::Thread,
 };
 use core::sync::atomic::Ordering::Relaxed;
@@ -14,8 +13,7 @@ use libipc_abi::{
     buffer::{BYTES, CAPABILITIES, LeaseDescriptor, word},
     handle::Handle,
     label::Label,
-    registers::{CallIn, CallOut, WORDS},
-    status::Status,
+    registers::WORDS,
     wire::{Malformed, Sink, Source},
 };
 
@@ -38,8 +36,8 @@ const _: () = {
 
 /// The arguments.
 pub(super) struct Request<'k> {
-    words: &'k [u64; WORDS],
-    buffer: &'k Words,
+    k: Entered<'k>,
+    caller: &'k Thread,
     word: usize,
     capability: usize,
     capabilities: usize,
@@ -47,13 +45,14 @@ pub(super) struct Request<'k> {
 
 impl<'k> Request<'k> {
     /// The message of a call that [`acceptable`] was asked about.
-    pub(super) fn new(k: Entered<'k>, thread: &Thread, call: &'k CallIn) -> Self {
+    #[inline(always)]
+    pub(super) fn new(k: Entered<'k>, caller: &'k Thread, label: Label) -> Self {
         Request {
-            words: &call.words,
-            buffer: thread.buffer(k),
+            k,
+            caller,
             word: 0,
             capability: 0,
-            capabilities: call.label.capabilities(),
+            capabilities: label.capabilities(),
         }
     }
 }
@@ -64,17 +63,23 @@ pub(super) fn acceptable(label: Label) -> bool {
 }
 
 impl Source for Request<'_> {
+    #[inline(always)]
     fn word(&mut self) -> Result<u64, Malformed> {
-        let word = self.words.get(self.word).ok_or(Malformed)?;
+        if self.word >= WORDS {
+            return Err(Malformed);
+        }
+        let word = Port::word(&self.caller.context, self.word);
         self.word += 1;
-        Ok(*word)
+        Ok(word)
     }
 
+    #[inline(always)]
     fn capability(&mut self) -> Result<Handle, Malformed> {
         if self.capability >= self.capabilities {
             return Err(Malformed);
         }
-        let handle = self.buffer[word::CAPABILITIES + self.capability].load(Relaxed);
+        let buffer = self.caller.buffer(self.k);
+        let handle = buffer[word::CAPABILITIES + self.capability].load(Relaxed);
         self.capability += 1;
         Ok(Handle(handle))
     }
@@ -84,60 +89,75 @@ impl Source for Request<'_> {
     }
 }
 
-/// The results.
+/// The results, which go to the caller's registers as they come.
 pub(super) struct Answer<'k> {
-    words: [u64; WORDS],
-    buffer: &'k Words,
+    k: Entered<'k>,
+    caller: &'k Thread,
     count: usize,
     capabilities: usize,
 }
 
 impl<'k> Answer<'k> {
     /// An empty answer to a call of this thread.
-    pub(super) fn new(k: Entered<'k>, thread: &Thread) -> Self {
+    #[inline(always)]
+    pub(super) fn new(k: Entered<'k>, caller: &'k Thread) -> Self {
         Answer {
-            words: [0; WORDS],
-            buffer: thread.buffer(k),
+            k,
+            caller,
             count: 0,
             capabilities: 0,
         }
     }
 
-    /// Capabilities that the caller is willing to receive.
-    pub(super) fn open(&self) -> u64 {
-        self.buffer[word::OPEN].load(Relaxed)
+    /// Whether no word of it was written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
-    /// Writes the caller's registers.
-    pub(super) fn deliver(self, caller: &Thread) {
-        let out = CallOut {
-            label: Label(Label::OK.into())
-                .with_bytes(self.count.saturating_sub(WORDS) * 8)
-                .with_capabilities(self.capabilities),
-            words: self.words,
-            ..plain(Status::Message)
-        };
-        Port::call_out(&caller.context, &out);
+    /// Writes what is left of the caller's registers.
+    #[inline(always)]
+    pub(super) fn deliver(&self) {
+        let context = &self.caller.context;
+        let label = Label(Label::OK.into())
+            .with_bytes(self.count.saturating_sub(WORDS) * 8)
+            .with_capabilities(self.capabilities);
+        Port::object_out(context, label);
+        // Most operations have no words for the caller.
+        match self.count {
+            0 => (0..WORDS).for_each(|index| Port::set_word(context, index, 0)),
+            count => (count..WORDS).for_each(|index| Port::set_word(context, index, 0)),
+        }
     }
 }
 
 impl Sink for Answer<'_> {
+    /// As many as the caller is willing to receive.
+    #[inline(always)]
+    fn takes(&self, capabilities: u8) -> bool {
+        let open = || self.caller.buffer(self.k)[word::OPEN].load(Relaxed);
+        capabilities == 0 || open() >= u64::from(capabilities)
+    }
+
     /// Words that do not fit into registers go to the buffer.
+    #[inline(always)]
     fn word(&mut self, word: u64) {
-        match self.words.get_mut(self.count) {
-            Some(place) => *place = word,
+        match self.count {
+            0..WORDS => Port::set_word(&self.caller.context, self.count, word),
             // Checked above for all results: none is so long that it starts anew.
-            None => {
-                let place = (word::BYTES + self.count - WORDS) % self.buffer.len();
-                self.buffer[place].store(word, Relaxed);
+            _ => {
+                let buffer = self.caller.buffer(self.k);
+                let place = (word::BYTES + self.count - WORDS) % buffer.len();
+                buffer[place].store(word, Relaxed);
             }
         }
         self.count += 1;
     }
 
+    #[inline(always)]
     fn capability(&mut self, handle: Handle, _copy: bool) {
         if self.capabilities < CAPABILITIES {
-            self.buffer[word::CAPABILITIES + self.capabilities].store(handle.0, Relaxed);
+            let place = word::CAPABILITIES + self.capabilities;
+            self.caller.buffer(self.k)[place].store(handle.0, Relaxed);
             self.capabilities += 1;
         }
     }

@@ -32,7 +32,7 @@ use libipc_abi::{
     label::{Flags, Label},
     objects::{self, ObjectError},
     operation::Interface,
-    registers::{CallIn, CallOut, WORDS},
+    registers::{CallOut, WORDS},
     status::{Cause, Status},
     wire::ErrorCode,
 };
@@ -48,7 +48,8 @@ pub struct Caller<'k> {
     thread: &'k Thread,
     task: &'k Task,
     rights: Rights,
-    /// The call is to be tried again.
+    /// The call is to be tried again. It has no result then: that would be written
+    /// over its arguments.
     again: bool,
 }
 
@@ -96,7 +97,7 @@ impl<'k> Caller<'k> {
 
     /// The handle that the call was made with.
     fn handle(&self) -> Handle {
-        Port::call_in(&self.thread.context).handle
+        Port::called(&self.thread.context).0
     }
 
     /// The slot of an argument.
@@ -126,7 +127,7 @@ impl<'k> Caller<'k> {
     /// How far the operation has come that was interrupted; 0 at first. The caller
     /// can write what it likes there.
     fn progress(&self) -> u64 {
-        Port::call_in(&self.thread.context).words[PROGRESS]
+        Port::word(&self.thread.context, PROGRESS)
     }
 
     /// The operation is to be tried again, and has come so far.
@@ -146,11 +147,11 @@ impl<'k> Caller<'k> {
         match result {
             Ok(()) => Ok(()),
             Err(Stop::Interrupt(done)) => {
-                let words = Port::call_in(&self.thread.context).words;
+                let context = &self.thread.context;
                 for index in forward {
-                    Port::set_word(&self.thread.context, index, words[index] + done);
+                    Port::set_word(context, index, Port::word(context, index) + done);
                 }
-                Port::set_word(&self.thread.context, length, words[length] - done);
+                Port::set_word(context, length, Port::word(context, length) - done);
                 self.again = true;
                 Ok(())
             }
@@ -160,82 +161,103 @@ impl<'k> Caller<'k> {
 }
 
 /// Any call: to a server if the handle is an endpoint's, to the kernel else.
-pub fn call(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
-    let (Some(thread), Some(task)) = (k.core.current.get(k), thread.task.get(k)) else {
+#[inline(never)]
+pub fn call<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle, label: Label) -> Outcome {
+    let Some(task) = thread.task.get(k) else {
         return Outcome::Blocked;
     };
-    let flags = call.label.flags();
-    let target = match call.handle {
-        Handle::THREAD => Some(Target::Thread(thread)),
-        Handle::REQUEST => thread.client.get(k).map(|client| Target::Reply(client, 0)),
-        handle => task.table.find(k, handle).and_then(|slot| slot.target(k)),
+    // What needs no slot has the index of none.
+    let target = match handle.index() {
+        0 => without_slot(k, thread, handle),
+        _ => task.table.find(k, handle).and_then(|slot| slot.target(k)),
     };
     let Some(target) = target else {
-        let cause = if call.handle == Handle::REQUEST {
-            Cause::Cancelled
-        } else if task.table.find_any(k, call.handle).is_some() {
-            Cause::Revoked
-        } else {
-            Cause::Denied
-        };
-        return Outcome::Done(refused(cause));
+        return Outcome::Done(refused(no_target(k, task, handle)));
     };
-    match target {
-        Target::Endpoint(endpoint, session, _) if flags != Flags::OBJECT => {
-            if !call.handle.rights().contains(Rights::CALL) {
-                return Outcome::Done(refused(Cause::Denied));
-            }
-            ipc::call::call(k, thread, endpoint, session, call)
+    let flags = label.flags();
+    if let Target::Endpoint(endpoint, session, _) = target
+        && flags != Flags::OBJECT
+    {
+        if !handle.rights().contains(Rights::CALL) {
+            return Outcome::Done(refused(Cause::Denied));
         }
-        _ if flags == Flags::REPEAT => Outcome::Done(refused(Cause::Malformed)),
-        Target::Endpoint(..)
-        | Target::System
-        | Target::Task(_)
-        | Target::Thread(_)
-        | Target::Memory(_)
-        | Target::Interrupt(_)
-        | Target::Reservation(_)
-        | Target::Dma(_)
-        | Target::Reply(..) => {
-            thread.remember(call.label.0);
-            let rights = call.handle.rights();
-            object(
-                Caller {
-                    k,
-                    thread,
-                    task,
-                    rights,
-                    again: false,
-                },
-                target,
-                call,
-            )
-        }
+        let call = Port::call_in(&thread.context);
+        return ipc::call::call(k, thread, endpoint, session, &call);
+    }
+    if flags == Flags::REPEAT {
+        return Outcome::Done(refused(Cause::Malformed));
+    }
+    thread.remember(label.0);
+    object(k, thread, task, target, handle.rights(), label)
+}
+
+fn without_slot<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> Option<Target<'k>> {
+    match handle {
+        Handle::THREAD => Some(Target::Thread(thread)),
+        Handle::REQUEST => thread.client.get(k).map(|client| Target::Reply(client, 0)),
+        _ => None,
+    }
+}
+
+/// Why a handle leads nowhere.
+#[cold]
+fn no_target(k: Entered<'_>, task: &Task, handle: Handle) -> Cause {
+    if handle == Handle::REQUEST {
+        Cause::Cancelled
+    } else if task.table.find_any(k, handle).is_some() {
+        Cause::Revoked
+    } else {
+        Cause::Denied
     }
 }
 
 /// Calls a kernel object.
-fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome {
-    let (k, thread) = (caller.k, caller.thread);
-    if !message::acceptable(call.label) {
+#[inline(always)]
+fn object<'k>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    task: &'k Task,
+    target: Target<'k>,
+    rights: Rights,
+    label: Label,
+) -> Outcome {
+    if !message::acceptable(label) {
         return Outcome::Done(refused(Cause::Malformed));
     }
-    let interface = interface(&target);
-    if !interface.accepts(call.label.hash()) {
-        return Outcome::Done(refused(Cause::VersionMismatch));
-    }
-    let operation = call.label.operation();
-    let returned = interface
-        .operation(operation)
-        .map_or(0, |op| op.reply_capabilities);
+    let operation = label.operation();
+    let mut caller = Caller {
+        k,
+        thread,
+        task,
+        rights,
+        again: false,
+    };
+    let mut request = Request::new(k, thread, label);
     let mut answer = Answer::new(k, thread);
-    if answer.open() < u64::from(returned) {
-        return Outcome::Done(refused(Cause::QuotaExceeded));
+    /// Runs the operation if the caller means this object's interface.
+    macro_rules! run {
+        ($object:ident { $($field:ident),* }) => {{
+            let caller = &mut caller;
+            let mut on = $object::On { caller, $($field),* };
+            match objects::$object::INTERFACE.accepts(label.hash()) {
+                true => objects::$object::dispatch(&mut on, operation, &mut request, &mut answer),
+                false => Err(Cause::VersionMismatch),
+            }
+        }};
     }
-    let mut request = Request::new(k, thread, call);
-    let mut handler = Handler { caller, target };
-    let result = handler.run(operation, &mut request, &mut answer);
-    if handler.caller.again {
+    let result = match target {
+        Target::Task(task) => run!(task { task }),
+        Target::Thread(thread) => run!(thread { thread }),
+        Target::Endpoint(endpoint, _, epoch) => run!(endpoint { endpoint, epoch }),
+        Target::Memory(memory) => run!(memory { memory }),
+        Target::Interrupt(interrupt) => run!(interrupt { interrupt }),
+        Target::Reservation(reservation) => run!(reservation { reservation }),
+        Target::Dma(dma) => run!(dma { dma }),
+        Target::System => run!(system {}),
+        Target::Reply(client, number) => run!(reply { client, number }),
+    };
+    if caller.again {
+        debug_assert!(answer.is_empty(), "the arguments are still there");
         return Outcome::Retry;
     }
     if !matches!(thread.state.get(), State::Ready | State::Stopped) {
@@ -244,7 +266,7 @@ fn object<'k>(caller: Caller<'k>, target: Target<'k>, call: &CallIn) -> Outcome 
     }
     match result {
         Ok(Ok(())) => {
-            answer.deliver(thread);
+            answer.deliver();
             // As of a call that waited, the result is in the registers.
             Outcome::Blocked
         }
@@ -279,91 +301,3 @@ const INTERFACES: [&Interface; ObjectType::ALL.len()] = [
     &objects::system::INTERFACE,
     &objects::reply::INTERFACE,
 ];
-
-fn interface(target: &Target<'_>) -> &'static Interface {
-    match target {
-        Target::Task(_) => &objects::task::INTERFACE,
-        Target::Thread(_) => &objects::thread::INTERFACE,
-        Target::Endpoint(..) => &objects::endpoint::INTERFACE,
-        Target::Memory(_) => &objects::memory::INTERFACE,
-        Target::Interrupt(_) => &objects::interrupt::INTERFACE,
-        Target::Reservation(_) => &objects::reservation::INTERFACE,
-        Target::Dma(_) => &objects::dma::INTERFACE,
-        Target::System => &objects::system::INTERFACE,
-        Target::Reply(..) => &objects::reply::INTERFACE,
-    }
-}
-
-struct Handler<'k> {
-    caller: Caller<'k>,
-    target: Target<'k>,
-}
-
-impl<'k> Handler<'k> {
-    fn run(
-        &mut self,
-        operation: u8,
-        request: &mut Request<'k>,
-        answer: &mut Answer<'k>,
-    ) -> Result<Result<(), u64>, Cause> {
-        let caller = &mut self.caller;
-        match self.target {
-            Target::Task(task) => {
-                objects::task::dispatch(&mut task::On { caller, task }, operation, request, answer)
-            }
-            Target::Thread(thread) => objects::thread::dispatch(
-                &mut thread::On { caller, thread },
-                operation,
-                request,
-                answer,
-            ),
-            Target::Endpoint(endpoint, _, epoch) => objects::endpoint::dispatch(
-                &mut endpoint::On {
-                    caller,
-                    endpoint,
-                    epoch,
-                },
-                operation,
-                request,
-                answer,
-            ),
-            Target::Memory(memory) => objects::memory::dispatch(
-                &mut memory::On { caller, memory },
-                operation,
-                request,
-                answer,
-            ),
-            Target::Interrupt(interrupt) => objects::interrupt::dispatch(
-                &mut interrupt::On { caller, interrupt },
-                operation,
-                request,
-                answer,
-            ),
-            Target::Reservation(reservation) => objects::reservation::dispatch(
-                &mut reservation::On {
-                    caller,
-                    reservation,
-                },
-                operation,
-                request,
-                answer,
-            ),
-            Target::Dma(dma) => {
-                objects::dma::dispatch(&mut dma::On { caller, dma }, operation, request, answer)
-            }
-            Target::System => {
-                objects::system::dispatch(&mut system::On { caller }, operation, request, answer)
-            }
-            Target::Reply(client, number) => objects::reply::dispatch(
-                &mut reply::On {
-                    caller,
-                    client,
-                    number,
-                },
-                operation,
-                request,
-                answer,
-            ),
-        }
-    }
-}

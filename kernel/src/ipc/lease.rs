@@ -15,7 +15,7 @@ use crate::{
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
     USER_END,
-    buffer::{Access, LeaseDescriptor, RELENDS, word},
+    buffer::{Access, LeaseDescriptor, Outer, RELENDS, word},
     handle::{Handle, ObjectType, Rights},
     status::Cause,
 };
@@ -41,17 +41,28 @@ pub fn lend(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> 
 }
 
 /// Whether `caller` may lend this.
+#[inline(always)]
 fn check(k: Entered<'_>, caller: &Thread, wanted: &LeaseDescriptor) -> Result<(), Cause> {
     let access = wanted.access().ok_or(Cause::Malformed)?;
-    let Some(part) = wanted.outer() else {
-        let end = wanted.address.checked_add(wanted.length);
-        let inside = end.is_some_and(|end| end <= USER_END);
-        return if inside {
-            Ok(())
-        } else {
-            Err(Cause::LeaseFault)
-        };
-    };
+    if let Some(part) = wanted.outer() {
+        return check_part(k, caller, wanted, access, part);
+    }
+    let end = wanted.address.checked_add(wanted.length);
+    match end.is_some_and(|end| end <= USER_END) {
+        true => Ok(()),
+        false => Err(Cause::LeaseFault),
+    }
+}
+
+/// Whether `caller` may lend this part of a lease on.
+#[inline(never)]
+fn check_part(
+    k: Entered<'_>,
+    caller: &Thread,
+    wanted: &LeaseDescriptor,
+    access: Access,
+    part: Outer,
+) -> Result<(), Cause> {
     let lender = lender(k, caller, part.request)?;
     let whole = lender.lease(part.lease).ok_or(Cause::LeaseFault)?;
     let end = part.offset.checked_add(wanted.length);
@@ -95,7 +106,24 @@ struct Origin<'k> {
 
 /// The memory behind a lease of `lender`'s call; `None` if a request has ended
 /// that lent part of it.
+#[inline(always)]
 fn origin<'k>(k: Entered<'k>, lender: &'k Thread, lease: LeaseDescriptor) -> Option<Origin<'k>> {
+    match lease.outer() {
+        None => Some(Origin {
+            task: lender.task.get(k)?,
+            address: lease.address,
+            depth: 0,
+        }),
+        Some(_) => origin_of_part(k, lender, lease),
+    }
+}
+
+#[inline(never)]
+fn origin_of_part<'k>(
+    k: Entered<'k>,
+    lender: &'k Thread,
+    lease: LeaseDescriptor,
+) -> Option<Origin<'k>> {
     let (mut lender, mut lease, mut offset) = (lender, lease, 0);
     for depth in 0..=RELENDS {
         let Some(part) = lease.outer() else {
@@ -180,7 +208,8 @@ pub fn copy<'k>(
         .offset
         .checked_add(wanted.length)
         .ok_or(Failure::NoLease)?;
-    if !lease.access().is_some_and(|access| access.contains(needed)) || end > lease.length {
+    // It was checked when it was lent.
+    if lease.access & needed.bits() == 0 || end > lease.length {
         return Err(Failure::NoLease);
     }
     let lent = origin(k, client, lease).ok_or(Failure::Lender)?;

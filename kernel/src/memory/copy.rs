@@ -64,21 +64,25 @@ impl Place<'_> {
     }
 }
 
-/// Copies `length` bytes, in pieces of at most a page.
+/// Copies `length` bytes, in pieces of at most a page. Each page is looked for once.
 pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Result<(), Stop> {
+    let (mut source, mut readable) = (0, 0);
+    let (mut destination, mut writable) = (0, 0);
     let mut done = 0;
     while done < length {
-        let (source, readable) = from
-            .at(done)
-            .and_then(|place| place.piece(k, Access::READ))
-            .ok_or(Stop::Source)?;
-        let (destination, writable) = to
-            .at(done)
-            .and_then(|place| place.piece(k, Access::WRITE))
-            .ok_or(Stop::Destination)?;
+        if readable == 0 {
+            let place = from.at(done).and_then(|place| place.piece(k, Access::READ));
+            (source, readable) = place.ok_or(Stop::Source)?;
+        }
+        if writable == 0 {
+            let place = to.at(done).and_then(|place| place.piece(k, Access::WRITE));
+            (destination, writable) = place.ok_or(Stop::Destination)?;
+        }
         let piece = readable.min(writable).min(length - done);
         move_bytes(source, destination, piece as usize);
         done += piece;
+        (source, readable) = (source + piece, readable - piece);
+        (destination, writable) = (destination + piece, writable - piece);
         if done < length && k.wanted() {
             return Err(Stop::Interrupt(done));
         }

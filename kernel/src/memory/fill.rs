@@ -7,7 +7,10 @@ use crate::{
     memory::space,
     object::{memory::Memory, region::Region, task::Task},
 };
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use libipc_abi::{PAGE, USER_END};
 
 /// Nothing is mapped there that allows the access.
@@ -16,6 +19,7 @@ pub struct NotThere;
 
 /// Physical address of what `task` has at `address`, which it must be allowed
 /// to access so; an absent page is filled in.
+#[inline(always)]
 pub fn resolve(
     k: Entered<'_>,
     task: &Task,
@@ -26,31 +30,43 @@ pub fn resolve(
         return Err(NotThere);
     }
     let entry = space::leaf(k, task, address).ok_or(NotThere)?;
-    let offset = address % PAGE as u64;
-    match Port::entry(entry.load(Relaxed), 0) {
-        Entry::Page(frame, allowed) if allowed.contains(access) => Ok((frame + offset, allowed)),
-        Entry::Page(..) => Err(NotThere),
-        _ => {
-            let region = space::region_at(k, task, address).ok_or(NotThere)?;
-            let allowed = region.access();
-            if !allowed.contains(access) {
-                return Err(NotThere);
-            }
-            let memory = region.memory.get(k).ok_or(NotThere)?;
-            let page = region.offset.get() + (address - region.address.get()) / PAGE as u64;
-            let frame = memory.page(k, page).ok_or(NotThere)?;
-            if allowed.contains(Access::EXECUTE) && !has_code(k, memory, frame) {
-                Port::synchronise_code(Port::physical(frame), PAGE);
-                note_code(k, memory, frame);
-            }
-            // After the zeros or instructions in it: other cores may see it at once.
-            entry.store(Port::page_entry(frame, allowed), Release);
-            if memory.is_constant() {
-                fill_around(k, task, region, memory, address);
-            }
-            Ok((frame + offset, allowed))
-        }
+    let (frame, allowed) = match Port::entry(entry.load(Relaxed), 0) {
+        Entry::Page(frame, allowed) => (frame, allowed),
+        _ => fill(k, task, address, access, entry)?,
+    };
+    match allowed.contains(access) {
+        true => Ok((frame + address % PAGE as u64, allowed)),
+        false => Err(NotThere),
     }
+}
+
+/// Fills the page at `address` in, if there is a region that allows this access.
+#[inline(never)]
+fn fill(
+    k: Entered<'_>,
+    task: &Task,
+    address: u64,
+    access: Access,
+    entry: &AtomicU64,
+) -> Result<(u64, Access), NotThere> {
+    let region = space::region_at(k, task, address).ok_or(NotThere)?;
+    let allowed = region.access();
+    if !allowed.contains(access) {
+        return Err(NotThere);
+    }
+    let memory = region.memory.get(k).ok_or(NotThere)?;
+    let page = region.offset.get() + (address - region.address.get()) / PAGE as u64;
+    let frame = memory.page(k, page).ok_or(NotThere)?;
+    if allowed.contains(Access::EXECUTE) && !has_code(k, memory, frame) {
+        Port::synchronise_code(Port::physical(frame), PAGE);
+        note_code(k, memory, frame);
+    }
+    // After the zeros or instructions in it: other cores may see it at once.
+    entry.store(Port::page_entry(frame, allowed), Release);
+    if memory.is_constant() {
+        fill_around(k, task, region, memory, address);
+    }
+    Ok((frame, allowed))
 }
 
 /// Pages of constant memory that come in together, if they lie in one such piece of

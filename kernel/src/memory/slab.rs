@@ -32,19 +32,21 @@ pub trait Object: Sync + Sized {
 ///
 /// # Safety
 ///
-/// They are: it is made of words, links, lists, nodes and contexts alone.
+/// They are: it is made of words, links, lists, nodes, slots and contexts alone.
 #[allow(unsafe_code, reason = "the allocator of kernel objects")]
 pub unsafe trait Zeroed: Object {}
 
 #[allow(unsafe_code, reason = "the allocator of kernel objects")]
 mod zeroed {
     use super::{Task, Zeroed};
-    use crate::object::{endpoint::Endpoint, memory::Memory, thread::Thread};
+    use crate::object::{endpoint::Endpoint, memory::Memory, region::Region, thread::Thread};
 
     // SAFETY: they are made of such fields.
     unsafe impl Zeroed for Endpoint {}
     // SAFETY: as above.
     unsafe impl Zeroed for Memory {}
+    // SAFETY: as above.
+    unsafe impl Zeroed for Region {}
     // SAFETY: as above.
     unsafe impl Zeroed for Task {}
     // SAFETY: as above.
@@ -178,6 +180,7 @@ pub fn retire<T: Object>(k: Entered<'_>, object: &T) {
         record.next_retired.set(k.kernel.retired.get());
         k.kernel.retired.set(k.kernel.frames.number(frame));
         k.kernel.retired_count.add(1);
+        k.kernel.untidy.set(true);
     }
     record.retired.set(record.retired.get() | 1 << index);
 }

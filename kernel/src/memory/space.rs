@@ -101,7 +101,23 @@ pub fn make_leaf<'k>(
 
 /// The region that covers `address`.
 pub fn region_at<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k Region> {
-    task.regions.iter(k).find(|region| region.covers(address))
+    last_before(k, task, address + 1).filter(|region| region.end() > address)
+}
+
+/// The last region that begins before `end`. Who looked for one mostly looks for it
+/// or its neighbour again, so the search begins where the last one ended.
+fn last_before<'k>(k: Entered<'k>, task: &Task, end: u64) -> Option<&'k Region> {
+    let mut found = task.found.get(k).or_else(|| task.regions.first(k))?;
+    while found.address.get() >= end {
+        found = task.regions.before(k, found)?;
+    }
+    while let Some(next) = task.regions.after(k, found)
+        && next.address.get() < end
+    {
+        found = next;
+    }
+    task.found.set(Some(found));
+    Some(found)
 }
 
 /// Checks a page-aligned range of user space below the message buffers.
@@ -148,15 +164,9 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
     if last > wanted.memory.pages.get() {
         return Err(ObjectError::OutOfRange);
     }
-    let mut before = None;
-    for region in task.regions.iter(k) {
-        if region.address.get() >= end {
-            break;
-        }
-        if region.end() > wanted.address {
-            return Err(ObjectError::Overlap);
-        }
-        before = Some(region);
+    let before = last_before(k, task, end);
+    if before.is_some_and(|before| before.end() > wanted.address) {
+        return Err(ObjectError::Overlap);
     }
     if task.region_count.get() >= REGIONS {
         return Err(ObjectError::QuotaExceeded);
@@ -181,9 +191,7 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
             return Ok(Progress::Again);
         }
     }
-    let region = slab::create(k, task, Region::new(wanted))?;
-    region.task.set(Some(task));
-    region.slot.fill_mapping(region);
+    let region = Region::create(k, task, wanted)?;
     if let Some(source) = wanted.source {
         derivation::add(k, source, &region.slot);
     }
@@ -214,27 +222,37 @@ pub fn unmap(
     pages: u64,
 ) -> Result<Progress, ObjectError> {
     let end = range(address, pages)?;
-    let inside = |region: &&Region| region.address.get() < end && region.end() > address;
-    let mut found = task.regions.iter(k).filter(inside).peekable();
-    if found.peek().is_none() {
-        return Err(ObjectError::NotMapped);
+    let reached = |region: &&Region| region.end() > address;
+    let last = last_before(k, task, end).filter(reached);
+    let last = last.ok_or(ObjectError::NotMapped)?;
+    let mut first = last;
+    while let Some(before) = task.regions.before(k, first).filter(reached) {
+        first = before;
     }
-    if found.any(|region| region.address.get() < address || region.end() > end) {
+    if first.address.get() < address || last.end() > end {
         return Err(ObjectError::Overlap);
     }
-    let mut regions = task.regions.iter(k).filter(inside).peekable();
-    while let Some(region) = regions.next() {
-        if remove(k, task, region) == Progress::Again || regions.peek().is_some() && k.wanted() {
+    let mut region = last;
+    loop {
+        let before = task.regions.before(k, region).filter(reached);
+        if remove(k, task, region) == Progress::Again {
             return Ok(Progress::Again);
         }
+        match before {
+            None => return Ok(Progress::Done),
+            Some(_) if k.wanted() => return Ok(Progress::Again),
+            Some(before) => region = before,
+        }
     }
-    Ok(Progress::Done)
 }
 
 /// Removes a region from its end on, so that it can stop in between.
 pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     if empty(k, task, region) == Progress::Again {
         return Progress::Again;
+    }
+    if task.found.is(region) {
+        task.found.set(task.regions.before(k, region));
     }
     task.regions.remove(k, region);
     task.region_count.take(1);

@@ -1,14 +1,18 @@
 //! A region: a range of memory mapped in an address space.
 
 use crate::{
+    Entered,
     arch::Access,
     capability::slot::Slot,
     cell::{Link, Word},
     list::{Node, Through},
-    memory::{slab::Object, space::Mapping},
+    memory::{
+        slab::{self, Object},
+        space::Mapping,
+    },
     object::{memory::Memory, task::Task},
 };
-use libipc_abi::PAGE;
+use libipc_abi::{PAGE, objects::ObjectError};
 
 /// A range of memory mapped in an address space. Belongs to its task.
 pub struct Region {
@@ -47,37 +51,31 @@ impl Through<Region> for ByAddress {
 }
 
 impl Region {
-    /// A region, not yet in its task's list.
-    pub fn new(wanted: &Mapping<'_>) -> Region {
-        let memory = Link::none();
-        memory.set(Some(wanted.memory));
-        let device = if wanted.memory.is_device() {
-            Access::DEVICE
-        } else {
-            Access::empty()
+    /// A region of `task`, not yet in its list.
+    pub fn create<'k>(
+        k: Entered<'k>,
+        task: &'k Task,
+        wanted: &Mapping<'_>,
+    ) -> Result<&'k Region, ObjectError> {
+        let region = slab::create_zeroed::<Region>(k, task)?;
+        let device = match wanted.memory.is_device() {
+            true => Access::DEVICE,
+            false => Access::empty(),
         };
-        Region {
-            memory,
-            task: Link::none(),
-            slot: Slot::default(),
-            address: Word::new(wanted.address),
-            pages: Word::new(wanted.pages),
-            offset: Word::new(wanted.offset),
-            stale: Word::default(),
-            access: Word::new((wanted.access | device).bits()),
-            most: Word::new((wanted.most | device).bits()),
-            node: Node::default(),
-        }
+        region.memory.set(Some(wanted.memory));
+        region.task.set(Some(task));
+        region.slot.fill_mapping(region);
+        region.address.set(wanted.address);
+        region.pages.set(wanted.pages);
+        region.offset.set(wanted.offset);
+        region.access.set((wanted.access | device).bits());
+        region.most.set((wanted.most | device).bits());
+        Ok(region)
     }
 
     /// The address after the last.
     pub fn end(&self) -> u64 {
         self.address.get() + self.pages.get() * PAGE as u64
-    }
-
-    /// Whether `address` lies inside.
-    pub fn covers(&self, address: u64) -> bool {
-        (self.address.get()..self.end()).contains(&address)
     }
 
     /// What may be done there.

@@ -42,6 +42,8 @@ pub struct Task {
     pub space: Word<u64>,
     /// What is mapped, by address.
     pub regions: List<Region, ByAddress>,
+    /// The region that was looked for last.
+    pub found: Link<Region>,
     /// How many regions.
     pub region_count: Word<u64>,
     /// Its capabilities.
@@ -129,6 +131,7 @@ impl Task {
             asid: Word::zeroed(),
             space: Word::zeroed(),
             regions: List::empty(),
+            found: Link::none(),
             region_count: Word::zeroed(),
             table: Table::new(),
             threads: List::empty(),

@@ -328,6 +328,7 @@ impl Core {
 
     /// Ends waits whose time has come and chooses the thread to run, `None` if
     /// there is nothing to do.
+    #[inline(never)]
     pub fn schedule<'k>(&self, k: Entered<'k>) -> Option<&'k Thread> {
         self.restless.set(false);
         let now = Port::now();

@@ -355,6 +355,7 @@ fn the_lock_lets_one_core_in_at_a_time() {
     const CORES: usize = 4;
     let rounds = if cfg!(miri) { 40 } else { 3000 };
     let kernel = Arc::new(Box::new(Kernel::new()));
+    kernel.core_count.set(CORES);
     let threads: Vec<_> = (0..CORES)
         .map(|core| {
             let kernel = Arc::clone(&kernel);

@@ -180,6 +180,9 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
         let held_slots = slots.iter().filter(|(of, _)| core::ptr::eq(*of, *task));
         assert_eq!(task.table.count.get(), held_slots.count() as u64);
         assert_eq!(task.region_count.get(), task.regions.iter(k).count() as u64);
+        let found = task.found.get(k);
+        let mut regions = task.regions.iter(k);
+        assert!(found.is_none_or(|found| regions.any(|region| core::ptr::eq(found, region))));
         for region in task.regions.iter(k) {
             uses.link(k, &region.memory);
         }
@@ -210,6 +213,8 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
     for endpoint in k.kernel.unsettled.iter(k) {
         uses.add(endpoint);
     }
+    let untidy = k.kernel.has_put_off() || k.kernel.retired.get() != 0;
+    assert!(k.kernel.untidy.get() || !untidy, "nobody will tidy up");
 
     for task in &census.tasks {
         let expected = uses.of(*task) + held(task);

@@ -42,10 +42,18 @@ impl ObjectType {
 
     /// The type with this number.
     pub const fn from_bits(bits: u8) -> Option<ObjectType> {
-        if bits == 0 || bits as usize > Self::ALL.len() {
-            return None;
-        }
-        Some(Self::ALL[bits as usize - 1])
+        Some(match bits {
+            1 => ObjectType::Task,
+            2 => ObjectType::Thread,
+            3 => ObjectType::Endpoint,
+            4 => ObjectType::Memory,
+            5 => ObjectType::Interrupt,
+            6 => ObjectType::Reservation,
+            7 => ObjectType::System,
+            8 => ObjectType::Reply,
+            9 => ObjectType::Dma,
+            _ => return None,
+        })
     }
 }
 

@@ -20,6 +20,11 @@ impl From<Malformed> for Cause {
 
 /// A message being written.
 pub trait Sink {
+    /// Whether there is room for so many capabilities, for a sink that knows.
+    #[inline(always)]
+    fn takes(&self, _capabilities: u8) -> bool {
+        true
+    }
     /// Appends a word. Words past the message's room are an error that the
     /// sink reports at the end.
     fn word(&mut self, word: u64);

@@ -21,6 +21,7 @@ use libipc_abi::{
     label::Label,
     objects::{FaultKind, RegistersInfo},
     registers::{CallIn, CallOut, WORDS},
+    status::Status,
 };
 
 /// A thread's user registers. Atomic because `trap.S` writes them through a
@@ -155,8 +156,13 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(super) fn word(&self) -> u64 {
-        self.get(2)
+    pub(super) fn called(&self) -> (Handle, Label) {
+        (Handle(self.get(0)), Label(self.get(1)))
+    }
+
+    #[inline(always)]
+    pub(super) fn word(&self, index: usize) -> u64 {
+        self.get(2 + index)
     }
 
     #[inline(always)]
@@ -167,6 +173,18 @@ impl Context {
     #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.words_out(out);
+        self.clear();
+    }
+
+    #[inline(always)]
+    pub(super) fn object_out(&self, label: Label) {
+        self.set_pair::<0>(Status::Message.to_word(), label.0);
+        self.set_pair::<10>(0, 0);
+        self.clear();
+    }
+
+    #[inline(always)]
+    fn clear(&self) {
         // What else is caller-saved: `x12` to `x18` and `x30`.
         self.set_pair::<12>(0, 0);
         self.set_pair::<14>(0, 0);
@@ -226,6 +244,7 @@ impl Context {
         }
     }
 
+    #[inline(always)]
     pub(super) fn set_word(&self, index: usize, word: u64) {
         assert!(index < WORDS);
         self.set(2 + index, word);

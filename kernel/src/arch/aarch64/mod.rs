@@ -21,6 +21,7 @@ use crate::{platform::Platform, schedule::core::Core};
 use core::ops::Range;
 use libipc_abi::{
     handle::Handle,
+    label::Label,
     objects::{RegistersInfo, Shutdown},
     registers::{CallIn, CallOut},
 };
@@ -52,9 +53,15 @@ impl Arch for Port {
     }
 
     #[inline(always)]
-    fn word(context: &Self::Context) -> u64 {
-        context.word()
+    fn called(context: &Self::Context) -> (Handle, Label) {
+        context.called()
     }
+
+    #[inline(always)]
+    fn word(context: &Self::Context, index: usize) -> u64 {
+        context.word(index)
+    }
+
     #[inline(always)]
     fn request(context: &Self::Context) -> Handle {
         context.request()
@@ -75,6 +82,12 @@ impl Arch for Port {
         from.pass(core, exit)
     }
 
+    #[inline(always)]
+    fn object_out(context: &Self::Context, label: Label) {
+        context.object_out(label);
+    }
+
+    #[inline(always)]
     fn set_word(context: &Self::Context, index: usize, word: u64) {
         context.set_word(index, word);
     }

@@ -172,8 +172,12 @@ impl Arch for Port {
         }
     }
 
-    fn word(context: &Registers) -> u64 {
-        context.words[0].get()
+    fn called(context: &Registers) -> (Handle, Label) {
+        (Handle(context.handle.get()), Label(context.label.get()))
+    }
+
+    fn word(context: &Registers, index: usize) -> u64 {
+        context.words[index].get()
     }
 
     fn request(context: &Registers) -> Handle {
@@ -196,6 +200,13 @@ impl Arch for Port {
 
     fn pass(_core: &Core, _from: &Registers, _exit: Exit<'_>) -> ! {
         unreachable!("tests end the system calls themselves")
+    }
+
+    fn object_out(context: &Registers, label: Label) {
+        context.handle.set(Status::Message.to_word());
+        context.label.set(label.0);
+        context.deadline.set(0);
+        context.request.set(0);
     }
 
     fn set_word(context: &Registers, index: usize, word: u64) {

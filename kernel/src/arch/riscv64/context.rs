@@ -21,6 +21,7 @@ use libipc_abi::{
     label::Label,
     objects::{FaultKind, RegistersInfo},
     registers::{CallIn, CallOut, WORDS},
+    status::Status,
 };
 
 /// A thread's user registers. Atomic because `trap.S` writes them through a
@@ -139,8 +140,13 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(super) fn word(&self) -> u64 {
-        self.get(WORD[0])
+    pub(super) fn called(&self) -> (Handle, Label) {
+        (Handle(self.get(A0)), Label(self.get(A1)))
+    }
+
+    #[inline(always)]
+    pub(super) fn word(&self, index: usize) -> u64 {
+        self.get(WORD[index])
     }
 
     #[inline(always)]
@@ -151,6 +157,20 @@ impl Context {
     #[inline(always)]
     pub(super) fn call_out(&self, out: &CallOut) {
         self.words_out(out);
+        self.clear();
+    }
+
+    #[inline(always)]
+    pub(super) fn object_out(&self, label: Label) {
+        self.set(A0, Status::Message.to_word());
+        self.set(A1, label.0);
+        self.set(T2, 0);
+        self.set(T3, 0);
+        self.clear();
+    }
+
+    #[inline(always)]
+    fn clear(&self) {
         for register in CLEARED {
             self.set(register, 0);
         }
@@ -205,6 +225,7 @@ impl Context {
         }
     }
 
+    #[inline(always)]
     pub(super) fn set_word(&self, index: usize, word: u64) {
         self.set(WORD[index], word);
     }

@@ -33,7 +33,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> 
     if !endpoint.home.is(k.core) {
         return None;
     }
-    let bits = Port::word(&thread.context) | endpoint.signals.get();
+    let bits = Port::word(&thread.context, 0) | endpoint.signals.get();
     let receiver = endpoint.receivers.first(k).filter(|_| bits != 0);
     let Some(receiver) = receiver else {
         k.core.calls.add(1);

@@ -38,9 +38,13 @@ pub(crate) fn kernel(interface: &Interface) -> syn::Result<TokenStream> {
     let arms = interface.operations.iter().map(|operation| {
         let (number, method) = (number_name(operation), &operation.name);
         let (takes, passed) = arguments(operation, &root, &request);
+        let ok = &operation.ok;
         quote! {
             number::#number => {
                 #takes
+                if !#reply.takes(<#ok as #root::wire::Wire>::CAPABILITIES as u8) {
+                    return Err(#root::status::Cause::QuotaExceeded);
+                }
                 Ok(#root::operation::outcome(#server.#method(#(#passed),*), #reply))
             }
         }
@@ -53,7 +57,7 @@ pub(crate) fn kernel(interface: &Interface) -> syn::Result<TokenStream> {
 
         #[doc = #doc]
         /// `Ok(Err(code))` is the error that it returned.
-        #[inline]
+        #[inline(always)]
         #visibility fn dispatch<S: #name + ?Sized>(
             #server: &mut S,
             operation: u8,

@@ -80,7 +80,7 @@ pub trait Lamp {
 }
 /// Takes the arguments of an operation of [`Lamp`], runs it and puts its result into the reply.
 /// `Ok(Err(code))` is the error that it returned.
-#[inline]
+#[inline(always)]
 pub fn dispatch<S: Lamp + ?Sized>(
     server: &mut S,
     operation: u8,
@@ -91,10 +91,17 @@ pub fn dispatch<S: Lamp + ?Sized>(
         number::LIGHT => {
             let brightness = <u8 as ::libipc_abi::wire::Wire>::take(request)?;
             let owner = <LampClient as ::libipc_abi::wire::Wire>::take(request)?;
+            if !reply.takes(<LampClient as ::libipc_abi::wire::Wire>::CAPABILITIES as u8)
+            {
+                return Err(::libipc_abi::status::Cause::QuotaExceeded);
+            }
             Ok(::libipc_abi::operation::outcome(server.light(brightness, &owner), reply))
         }
         number::COLOUR => {
             let address = <u64 as ::libipc_abi::wire::Wire>::take(request)?;
+            if !reply.takes(<() as ::libipc_abi::wire::Wire>::CAPABILITIES as u8) {
+                return Err(::libipc_abi::status::Cause::QuotaExceeded);
+            }
             Ok(::libipc_abi::operation::outcome(server.colour(address), reply))
         }
         _ => Err(::libipc_abi::status::Cause::VersionMismatch),
