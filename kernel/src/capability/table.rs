@@ -1,5 +1,6 @@
-//! A task's capability table: directories of pages of slots, so that looking a
-//! handle up is three loads, and up to 2^20 capabilities cost what they use.
+//! A task's capability table: pages of slots, the first named by itself and the others
+//! in directories, so that looking a handle up is three loads at most, and up to 2^20
+//! capabilities cost what they use.
 
 use super::{derivation, object::Target, slot::Slot};
 use crate::{
@@ -34,7 +35,9 @@ pub struct Table {
     directories: [Word<u64>; DIRECTORIES],
     /// Slots that exist.
     pub slots: Word<u32>,
-    /// Index of the first free slot, or 0: slot 0 is never used.
+    /// Slots that were ever used, and slot 0, which never is.
+    fresh: Word<u32>,
+    /// Index of the first free slot that was used before, or 0.
     free: Word<u32>,
     /// Capabilities.
     pub count: Word<u64>,
@@ -53,6 +56,7 @@ impl Table {
             first: Link::none(),
             directories: [const { Word::zeroed() }; DIRECTORIES],
             slots: Word::zeroed(),
+            fresh: Word::zeroed(),
             free: Word::zeroed(),
             count: Word::zeroed(),
         }
@@ -165,12 +169,19 @@ impl Table {
         if payer.dying.get() {
             return Err(ObjectError::Died);
         }
-        if self.free.get() == 0 {
+        let index = match self.free.get() {
+            0 => self.fresh.get(),
+            free => free,
+        };
+        if index == self.slots.get() {
             self.grow(k, payer)?;
         }
-        let index = self.free.get();
+        let index = index.max(1);
         let slot = self.slot(k, index).ok_or(ObjectError::QuotaExceeded)?;
-        self.free.set(slot.next_free());
+        match self.free.get() {
+            0 => self.fresh.set(index + 1),
+            _ => self.free.set(slot.next_free()),
+        }
         self.count.add(1);
         Ok((index, slot))
     }
@@ -201,30 +212,27 @@ impl Table {
 
     /// Adds a page of free slots.
     fn grow(&self, k: Entered<'_>, payer: &Task) -> Result<(), ObjectError> {
-        let first = self.slots.get();
-        let page = (first / SLOTS) as usize;
+        let slots = self.slots.get();
+        let page = (slots / SLOTS) as usize;
         let directory = self
             .directories
             .get(page / ENTRIES)
             .ok_or(ObjectError::QuotaExceeded)?;
-        if directory.get() == 0 {
-            directory.set(quota::allocate(k, payer)?);
-        }
         let frame = quota::allocate(k, payer)?;
+        if page == 0 {
+            self.first.set(Some(self::slots(k, frame)));
+        } else {
+            if directory.get() == 0 {
+                let made = quota::allocate(k, payer);
+                directory.set(made.inspect_err(|_| quota::free_zeroed(k, payer, frame))?);
+            }
+            frames::words(k, directory.get())[page % ENTRIES].store(frame, Relaxed);
+        }
         // Whoever finds a slot by the tree of derivations finds its table so.
         let record = k.kernel.frames.record(frame);
         record.class.set(slab::SLOTS as u32);
         record.payer.set(Some(payer));
-        frames::words(k, directory.get())[page % ENTRIES].store(frame, Relaxed);
-        if first == 0 {
-            self.first.set(Some(slots(k, frame)));
-        }
-        self.slots.set(first + SLOTS);
-        for index in (first.max(1)..first + SLOTS).rev() {
-            if let Some(slot) = self.slot(k, index) {
-                slot.set_next_free(self.free.replace(index));
-            }
-        }
+        self.slots.set(slots + SLOTS);
         Ok(())
     }
 
@@ -249,7 +257,7 @@ impl Table {
     pub fn clear(&self, k: Entered<'_>, payer: &Task) -> Progress {
         while self.slots.get() > 0 {
             let first = self.slots.get() - SLOTS;
-            for index in first..first + SLOTS {
+            for index in first..self.fresh.get() {
                 let Some(slot) = self.slot(k, index) else {
                     continue;
                 };
@@ -264,30 +272,33 @@ impl Table {
                     return Progress::Again;
                 }
             }
-            let page = (first / SLOTS) as usize;
-            let directory = &self.directories[page / ENTRIES];
+            self.fresh.set(first);
             self.slots.set(first);
-            if first == 0 {
-                self.first.set(None);
-            }
-            let frame = frames::words(k, directory.get())[page % ENTRIES].load(Relaxed);
-            quota::free(k, payer, frame);
-            if page.is_multiple_of(ENTRIES) {
-                quota::free(k, payer, directory.replace(0));
-            }
+            self.shrink(k, payer, (first / SLOTS) as usize);
             if k.wanted() {
                 return Progress::Again;
             }
         }
-        // One that was made for a page that could not be paid is left.
-        for directory in &self.directories {
-            let frame = directory.replace(0);
-            if frame != 0 {
-                quota::free(k, payer, frame);
-            }
-        }
         self.free.set(0);
         Progress::Done
+    }
+
+    /// Gives the last page back, which has this number.
+    fn shrink(&self, k: Entered<'_>, payer: &Task, page: usize) {
+        if page == 0 {
+            if let Some(first) = self.first.take(k) {
+                quota::free(k, payer, k.kernel.physical(first));
+            }
+            return;
+        }
+        let directory = &self.directories[page / ENTRIES];
+        let entry = &frames::words(k, directory.get())[page % ENTRIES];
+        let frame = entry.load(Relaxed);
+        entry.store(0, Relaxed);
+        quota::free(k, payer, frame);
+        if page.is_multiple_of(ENTRIES) || page == 1 {
+            quota::free_zeroed(k, payer, directory.replace(0));
+        }
     }
 }
 

@@ -8,21 +8,22 @@ use crate::{
 };
 use core::{ops::Range, slice, sync::atomic::AtomicU64};
 use libipc_abi::PAGE;
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// What the kernel knows about a frame that it uses for objects or keeps free.
 #[derive(Default)]
 pub struct Record {
     /// Next frame in the list this one is in (free, or of a slab), as index + 1.
     pub next: Word<u32>,
-    /// Previous frame in that list, as index + 1; of the first free one anything.
+    /// Previous frame in that list, as index + 1.
     pub previous: Word<u32>,
     /// Next frame with retired objects, as index + 1.
     pub next_retired: Word<u32>,
     /// Which slab the frame belongs to; [`FREE`] or [`ZEROED`] in the free list.
     pub class: Word<u32>,
-    /// Objects in use; of a page table, tables that it names; of a frame of constant
-    /// memory, cores that were told of the instructions in it.
+    /// Objects in use; of a page table, the physical address of the entry that names
+    /// it; of a frame of constant memory, cores that were told of the instructions in
+    /// it.
     pub used: Word<u64>,
     /// Objects that wait until no core can see them any more.
     pub retired: Word<u64>,
@@ -60,17 +61,16 @@ pub enum Search {
 /// A frame as 512 words: a page table, a message buffer, a directory.
 pub type Words = [AtomicU64; ENTRIES];
 
-struct Free {
-    first: u32,
-    count: u64,
-}
-
 /// All frames of RAM.
 pub struct Frames {
     /// Where the records are, and how many; written once, at boot.
     records: Once<&'static [Record]>,
     base: Word<u64>,
-    free: Mutex<Free>,
+    /// The free frames, those full of zeros before all others that had an owner: the
+    /// first and the last one, as index + 1, and how many.
+    first: Word<u32>,
+    last: Word<u32>,
+    count: Word<u64>,
 }
 
 impl Frames {
@@ -79,7 +79,9 @@ impl Frames {
         Frames {
             records: Once::new(),
             base: Word::zeroed(),
-            free: Mutex::new(Free { first: 0, count: 0 }),
+            first: Word::zeroed(),
+            last: Word::zeroed(),
+            count: Word::zeroed(),
         }
     }
 
@@ -134,20 +136,22 @@ impl Frames {
     /// records are full of zeros.
     fn add(&self, frames: Range<u32>) {
         let records = &self.records()[frames.start as usize..frames.end as usize];
-        let mut free = self.free.lock();
         for (number, record) in (frames.start + 1..).zip(records) {
             record.class.set(FREE);
             record.previous.set(number - 1);
             record.next.set(number + 1);
         }
-        if let [.., last] = records {
-            last.next.set(free.first);
-            if let Some((first, _)) = self.numbered(free.first) {
-                first.previous.set(frames.end);
-            }
-            free.first = frames.start + 1;
-            free.count += records.len() as u64;
+        let ([first, ..], [.., last]) = (records, records) else {
+            return;
+        };
+        let after = self.first.replace(frames.start + 1);
+        first.previous.set(0);
+        last.next.set(after);
+        match self.numbered(after) {
+            Some((after, _)) => after.previous.set(frames.end),
+            None => self.last.set(frames.end),
         }
+        self.count.add(records.len() as u64);
     }
 
     fn records(&self) -> &'static [Record] {
@@ -161,7 +165,7 @@ impl Frames {
 
     /// Frames in the free list.
     pub fn free(&self) -> u64 {
-        self.free.lock().count
+        self.count.get()
     }
 
     /// Whether any byte of the range is RAM.
@@ -193,21 +197,33 @@ impl Frames {
     /// Takes a frame, full of zeros. Somebody has been charged for it, so there
     /// is one: what all quotas allow together is no more than there is.
     pub fn pop(&self) -> u64 {
-        let (physical, class) = self.pop_dirty();
+        let (physical, class) = self.unlink(self.first.get());
         if class != ZEROED {
             zero(physical, PAGE);
         }
         physical
     }
 
-    /// Takes a frame with anything in it; also says of which class it was.
-    pub fn pop_dirty(&self) -> (u64, u32) {
-        let mut free = self.free.lock();
-        let Some((record, physical)) = self.numbered(free.first) else {
+    /// Takes a frame with anything in it.
+    pub fn pop_dirty(&self) -> u64 {
+        self.unlink(self.last.get()).0
+    }
+
+    /// Takes the free frame with this index + 1: its address, and of which class it was.
+    fn unlink(&self, number: u32) -> (u64, u32) {
+        let Some((record, physical)) = self.numbered(number) else {
             panic!("a frame was paid for that does not exist");
         };
-        free.first = record.next.get();
-        free.count -= 1;
+        let (next, previous) = (record.next.get(), record.previous.get());
+        match self.numbered(previous) {
+            Some((before, _)) => before.next.set(next),
+            None => self.first.set(next),
+        }
+        match self.numbered(next) {
+            Some((after, _)) => after.previous.set(previous),
+            None => self.last.set(previous),
+        }
+        self.count.take(1);
         (physical, record.class.replace(0))
     }
 
@@ -246,35 +262,41 @@ impl Frames {
 
     /// Takes a frame that a search has found. As with `pop`, somebody pays.
     pub fn take(&self, physical: u64) {
-        let record = self.record(physical);
-        let class = record.class.replace(0);
+        let (_, class) = self.unlink(self.number(physical));
         assert!(class == ZEROED, "what is taken is free and full of zeros");
-        let mut free = self.free.lock();
-        let next = record.next.get();
-        if free.first == self.number(physical) {
-            free.first = next;
-        } else if let Some((before, _)) = self.numbered(record.previous.get()) {
-            before.next.set(next);
-            if let Some((after, _)) = self.numbered(next) {
-                after.previous.set(record.previous.get());
-            }
-        }
-        free.count -= 1;
     }
 
     /// Puts a frame back that nobody can reach any more.
     pub fn push(&self, physical: u64) {
+        let (record, number) = self.given_back(physical, FREE);
+        let before = self.last.replace(number);
+        record.previous.set(before);
+        record.next.set(0);
+        match self.numbered(before) {
+            Some((before, _)) => before.next.set(number),
+            None => self.first.set(number),
+        }
+    }
+
+    /// The same; it is full of zeros.
+    pub fn push_zeroed(&self, physical: u64) {
+        let (record, number) = self.given_back(physical, ZEROED);
+        let after = self.first.replace(number);
+        record.previous.set(0);
+        record.next.set(after);
+        match self.numbered(after) {
+            Some((after, _)) => after.previous.set(number),
+            None => self.last.set(number),
+        }
+    }
+
+    fn given_back(&self, physical: u64, class: u32) -> (&Record, u32) {
         let record = self.record(physical);
         record.payer.set(None);
         record.used.set(0);
-        let mut free = self.free.lock();
-        record.class.set(FREE);
-        record.next.set(free.first);
-        if let Some((first, _)) = self.numbered(free.first) {
-            first.previous.set(self.number(physical));
-        }
-        free.first = self.number(physical);
-        free.count += 1;
+        record.class.set(class);
+        self.count.add(1);
+        (record, self.number(physical))
     }
 }
 

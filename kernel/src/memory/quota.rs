@@ -33,7 +33,13 @@ pub fn allocate(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
 /// A frame with anything in it, for what no program sees, charged to `payer`.
 pub fn allocate_dirty(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
     charge(payer, 1)?;
-    Ok(k.kernel.frames.pop_dirty().0)
+    Ok(k.kernel.frames.pop_dirty())
+}
+
+/// Gives a frame back that is full of zeros.
+pub fn free_zeroed(k: Entered<'_>, payer: &Task, physical: u64) {
+    k.kernel.frames.push_zeroed(physical);
+    refund(k, payer, 1);
 }
 
 /// Gives a frame of either kind back.

@@ -42,11 +42,23 @@ fn index(address: u64, level: usize) -> usize {
 
 /// Makes the root table of a new task.
 pub fn create_root(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
-    let root = quota::allocate(k, payer)?;
+    let root = make_table(k, payer)?;
     for (index, word) in Port::root_entries() {
         frames::words(k, root)[index].store(word, Relaxed);
     }
     Ok(root)
+}
+
+/// Makes a page table, the first in its task's list.
+fn make_table(k: Entered<'_>, task: &Task) -> Result<u64, ObjectError> {
+    let table = quota::allocate(k, task)?;
+    let number = k.kernel.frames.number(table);
+    k.kernel
+        .frames
+        .record(table)
+        .next
+        .set(task.tables.replace(number));
+    Ok(table)
 }
 
 /// The table with the entry for the page at `address`, if the tables for it exist.
@@ -88,10 +100,14 @@ pub fn make_leaf<'k>(
         table = match Port::entry(entry.load(Relaxed), level) {
             Entry::Table(next) => next,
             _ => {
-                let next = quota::allocate(k, task)?;
+                let next = make_table(k, task)?;
                 // After the zeros in it, as a core may walk there at once.
                 entry.store(Port::table_entry(next), Release);
-                k.kernel.frames.record(table).used.add(1);
+                k.kernel
+                    .frames
+                    .record(next)
+                    .used
+                    .set(k.kernel.physical(entry));
                 next
             }
         };
@@ -350,55 +366,29 @@ pub fn leave(k: Entered<'_>, task: &Task) -> Progress {
     progress
 }
 
-/// Gives the page tables back, one leaf table at a time. All regions are gone,
-/// and so is whoever used the address space. A table's record counts the tables
-/// in it, so that nobody looks for more.
+/// Gives the page tables back, one at a time. All regions are gone, and so is whoever
+/// used the address space. A table comes before the one that names it in the list, so
+/// each is empty when its turn comes, but for what is noted in absent message buffers.
 pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
-    let root = task.root.get();
-    if root == 0 {
-        return Progress::Done;
-    }
-    Port::invalidate_space(task.asid.get());
-    let shared = Port::root_entries()
-        .map(|(index, _)| index)
-        .min()
-        .unwrap_or(ENTRIES);
-    let left = |table| &k.kernel.frames.record(table).used;
-    for top in &frames::words(k, root)[..shared] {
-        let Some(middle) = named(top, 2) else {
-            continue;
-        };
-        let mut entries = frames::words(k, middle).iter();
-        while left(middle).get() > 0
-            && let Some((entry, table)) = entries.find_map(|entry| Some((entry, named(entry, 1)?)))
-        {
-            entry.store(0, Relaxed);
-            left(middle).take(1);
-            quota::free(k, task, table);
-            if k.wanted() {
-                return Progress::Again;
+    while let Some((record, table)) = k.kernel.frames.numbered(task.tables.get()) {
+        task.tables.set(record.next.get());
+        let named_by = record.used.get();
+        if table == task.root.get() {
+            task.root.set(0);
+            for (index, _) in Port::root_entries() {
+                frames::words(k, table)[index].store(0, Relaxed);
             }
+        } else {
+            let index = named_by as usize % PAGE / size_of::<u64>();
+            frames::words(k, named_by & !(PAGE as u64 - 1))[index].store(0, Relaxed);
         }
-        top.store(0, Relaxed);
-        quota::free(k, task, middle);
-        if left(root).take(1) == 0 {
-            break;
+        match task.free_place.get() {
+            0 => quota::free_zeroed(k, task, table),
+            _ => quota::free(k, task, table),
         }
         if k.wanted() {
             return Progress::Again;
         }
     }
-    task.root.set(0);
-    quota::free(k, task, root);
     Progress::Done
-}
-
-/// The table that an entry of this level names.
-fn named(entry: &AtomicU64, level: usize) -> Option<u64> {
-    // Most are empty, which is quickly seen.
-    let word = Some(entry.load(Relaxed)).filter(|word| *word != 0)?;
-    match Port::entry(word, level) {
-        Entry::Table(table) => Some(table),
-        _ => None,
-    }
 }

@@ -217,7 +217,7 @@ impl Memory {
                     return Progress::Again;
                 }
                 direct.set(0);
-                k.kernel.frames.push(frame);
+                give_back(k, frame, self.depth.get());
             }
             self.payer.set(None);
             k.kernel.dying_memory.remove(k, self);
@@ -237,6 +237,14 @@ fn below(k: Entered<'_>, directory: u64, index: u64, level: u64) -> &AtomicU64 {
     &frames::words(k, directory)[(index >> (9 * level)) as usize % ENTRIES]
 }
 
+/// Gives a page back, or a directory of this depth, which is empty.
+fn give_back(k: Entered<'_>, frame: u64, depth: u64) {
+    match depth {
+        0 => k.kernel.frames.push(frame),
+        _ => k.kernel.frames.push_zeroed(frame),
+    }
+}
+
 /// Frames that are given back at once.
 const PIECE: u64 = 64;
 
@@ -249,22 +257,18 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64, pages: u64) -> Progress {
     let mut freed = 0;
     // Pages below an entry.
     let each = 1 << (9 * (depth - 1));
-    let mut left = pages;
-    for entry in frames::words(k, directory) {
-        if left == 0 {
-            break;
-        }
-        let below = left.min(each);
-        left -= below;
+    let entries = frames::words(k, directory).iter().enumerate();
+    for (index, entry) in entries.take(pages.div_ceil(each) as usize) {
         let frame = entry.load(Relaxed);
         if frame == 0 {
             continue;
         }
+        let below = each.min(pages - index as u64 * each);
         if empty(k, frame, depth - 1, below) == Progress::Again {
             return Progress::Again;
         }
         entry.store(0, Relaxed);
-        k.kernel.frames.push(frame);
+        give_back(k, frame, depth - 1);
         freed += 1;
         if freed % PIECE == 0 && k.wanted() {
             return Progress::Again;

@@ -36,6 +36,9 @@ pub struct Task {
     pub slabs: [Word<u32>; CLASSES],
     /// Physical address of the root page table, or 0.
     pub root: Word<u64>,
+    /// The page table that was made last, as index + 1 of its frame; each names the one
+    /// before.
+    pub tables: Word<u32>,
     /// Its address-space identifier.
     pub asid: Word<u16>,
     /// Both as [`Port::space`] makes one word of them.
@@ -128,6 +131,7 @@ impl Task {
             used: Word::zeroed(),
             slabs: [const { Word::zeroed() }; CLASSES],
             root: Word::zeroed(),
+            tables: Word::zeroed(),
             asid: Word::zeroed(),
             space: Word::zeroed(),
             regions: List::empty(),

@@ -508,6 +508,9 @@ fn take_place(task: &Task, entry: &AtomicU64) {
 /// A place is free. Free places are a list through their table entries: what is
 /// in an absent page's bits above those of its kind is nothing to the processor.
 fn give_place(task: &Task, place: u64, entry: &AtomicU64) {
+    if task.dying.get() {
+        return entry.store(0, Relaxed);
+    }
     entry.store(task.free_place.get() * PAGE as u64, Relaxed);
     task.free_place.set(place + 1);
 }

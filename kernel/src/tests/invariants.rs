@@ -564,7 +564,7 @@ fn tables(k: Entered<'static>, task: &Task) -> u64 {
 }
 
 /// Directories and pages of the capability table.
-fn table_frames(task: &Task) -> u64 {
+pub(super) fn table_frames(task: &Task) -> u64 {
     let directories = task.table.directories().filter(|frame| *frame != 0);
     directories.count() as u64 + u64::from(task.table.slots.get()) / 64
 }

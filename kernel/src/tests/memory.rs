@@ -675,7 +675,7 @@ fn pages_around_one_of_constant_memory_come_in_with_it() {
     let m = Machine::new(512);
     let task = m.task(100);
     // Frames that nobody uses.
-    let first = (m.k.kernel.physical(task) & !(PAGE_ - 1)) + 200 * PAGE_;
+    let first = (m.k.kernel.physical(task) & !(PAGE_ - 1)) - 200 * PAGE_;
     let range = first..first + 64 * PAGE_;
     let constant = Memory::fixed(m.k, m.root, &range, false).unwrap();
     let own = Memory::create(m.k, m.root, 64).unwrap();

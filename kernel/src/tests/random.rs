@@ -597,10 +597,9 @@ impl Fuzz {
             assert_eq!(core.alarms.next(), FOREVER, "no alarm is left");
             assert!(core.queue.highest().is_none() && core.current.is_none());
         }
-        let table = u64::from(m.root.table.slots.get()) / 64 + 1;
         assert_eq!(
             m.root.used.get(),
-            1 + table,
+            1 + invariants::table_frames(m.root),
             "all but the first task's own is back"
         );
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use core::{
     arch::asm,
-    sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 use libipc_abi::PAGE;
 
@@ -36,6 +36,8 @@ const ASID_SHIFT: u32 = 44;
 
 /// The kernel's root, for the upper half of all others.
 static KERNEL: AtomicU64 = AtomicU64::new(0);
+/// The entry after the last one that is used there.
+static KERNEL_END: AtomicUsize = AtomicUsize::new(ENTRIES);
 /// How many address-space identifiers there are.
 static ASIDS: AtomicU16 = AtomicU16::new(1);
 /// Harts by core, and a bit for each hart that ever ran user programs.
@@ -93,8 +95,12 @@ pub(super) fn entry(word: u64, _level: usize) -> Entry {
 }
 
 pub(super) fn root_entries() -> impl Iterator<Item = (usize, u64)> {
+    root_entries_to(KERNEL_END.load(Relaxed))
+}
+
+fn root_entries_to(end: usize) -> impl Iterator<Item = (usize, u64)> {
     let root = physical(KERNEL.load(Relaxed)).cast::<u64>();
-    (ENTRIES / 2..ENTRIES).filter_map(move |index| {
+    (ENTRIES / 2..end.min(ENTRIES)).filter_map(move |index| {
         // SAFETY: inside the kernel's root table.
         let entry = unsafe { root.add(index) };
         // SAFETY: boot's table, which nobody writes any more.
@@ -123,6 +129,8 @@ pub(super) fn adopt(root: u64) {
     let asids = (probed & ALL) >> ASID_SHIFT;
     ASIDS.store((asids as u16).max(1), Relaxed);
     KERNEL.store(root, Relaxed);
+    let last = root_entries_to(ENTRIES).last();
+    KERNEL_END.store(last.map_or(ENTRIES, |(index, _)| index + 1), Relaxed);
 }
 
 pub(super) fn core_up(platform: &Platform, core: usize) {
