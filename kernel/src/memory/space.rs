@@ -304,15 +304,14 @@ fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) {
     while done < pages {
         let first = address + done * PAGE as u64;
         let rest = ENTRIES - index(first, 0);
-        let count = rest.min((pages - done) as usize);
-        let table = leaf_table(k, task, first).map_or(&[][..], |table| &table[..]);
-        for entry in table.iter().skip(index(first, 0)).take(count) {
+        let count = (rest as u64).min(pages - done);
+        for entry in leaves(k, task, first, count) {
             if entry.load(Relaxed) != 0 {
                 entry.store(0, Relaxed);
                 there = true;
             }
         }
-        done += count as u64;
+        done += count;
     }
     if there && !task.left.get() {
         Port::invalidate_pages(task.asid.get(), address, pages);

@@ -111,7 +111,7 @@ impl Memory {
         let memory = Memory::create(k, payer, pages)
             .inspect_err(|_| frames.clone().for_each(|frame| k.kernel.frames.push(frame)))?;
         for (page, frame) in (0..).zip(frames) {
-            memory.page_or(k, page, Some(frame));
+            memory.page_or(k, page, || frame);
         }
         Ok(memory)
     }
@@ -164,19 +164,24 @@ impl Memory {
 
     /// Frame of page `index`, filled in if it was absent; `None` past the end.
     pub fn page(&self, k: Entered<'_>, index: u64) -> Option<u64> {
-        self.page_or(k, index, None)
+        self.page_or(k, index, || k.kernel.frames.pop())
     }
 
-    /// The same; an absent page is filled in with the frame that is `given`.
-    fn page_or(&self, k: Entered<'_>, index: u64, given: Option<u64>) -> Option<u64> {
+    /// The same for who writes the whole page at once: it may have anything in it.
+    pub fn page_to_fill(&self, k: Entered<'_>, index: u64) -> Option<u64> {
+        self.page_or(k, index, || k.kernel.frames.pop_dirty())
+    }
+
+    /// The same; an absent page is filled in with a frame that is `given`.
+    fn page_or(&self, k: Entered<'_>, index: u64, given: impl Fn() -> u64) -> Option<u64> {
         if index >= self.pages.get() {
             return None;
         }
         if self.fixed.get() != 0 {
             return Some(self.fixed.get() + index * PAGE as u64);
         }
-        let absent = |level| match given {
-            Some(frame) if level == 0 => frame,
+        let absent = |level| match level {
+            0 => given(),
             _ => k.kernel.frames.pop(),
         };
         let depth = self.depth.get();
@@ -257,13 +262,16 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64, pages: u64) -> Progress {
     let mut freed = 0;
     // Pages below an entry.
     let each = 1 << (9 * (depth - 1));
-    let entries = frames::words(k, directory).iter().enumerate();
-    for (index, entry) in entries.take(pages.div_ceil(each) as usize) {
+    let count = ENTRIES.min(pages.div_ceil(each) as usize);
+    let entries = &frames::words(k, directory)[..count];
+    let mut index = 0;
+    while let Some(entry) = entries.get(index) {
+        index += 1;
         let frame = entry.load(Relaxed);
         if frame == 0 {
             continue;
         }
-        let below = each.min(pages - index as u64 * each);
+        let below = each.min(pages - (index as u64 - 1) * each);
         if empty(k, frame, depth - 1, below) == Progress::Again {
             return Progress::Again;
         }

@@ -83,24 +83,19 @@ impl Supervisor {
         }
     }
 
-    /// Starts all tasks again whose time has come.
-    pub(crate) fn restart_due(&mut self) {
-        while let Some((at, number)) = self.slots.next_restart()
-            && at <= self.now()
-        {
+    /// Starts all tasks again whose time has come. Returns when the receive loop must
+    /// wake up for the next one.
+    pub(crate) fn restart_due(&mut self) -> Instant {
+        while let Some((at, number)) = self.slots.next_restart() {
+            if at > self.now() {
+                return self.started + core::time::Duration::from_millis(at);
+            }
             match self.start_task(number) {
                 Ok(()) => self.resume(number as usize - 1),
                 Err(error) => self.failed_again(number, &format!("{error}")),
             }
         }
-    }
-
-    /// When the receive loop must wake up for a restart.
-    pub(crate) fn deadline(&self) -> Instant {
-        match self.slots.next_restart() {
-            Some((at, _)) => self.started + core::time::Duration::from_millis(at),
-            None => Instant::FOREVER,
-        }
+        Instant::FOREVER
     }
 
     /// A restart did not work out, which counts like a run that ended at once.

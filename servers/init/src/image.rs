@@ -83,9 +83,23 @@ impl Source for &[u8] {
     }
 }
 
-/// A page as words, as most relocations write them.
-#[repr(align(8))]
-struct Page([[u8; 8]; PAGE / 8]);
+/// A page that is being composed, as words, as most relocations write them. Its place
+/// is a page too, so that the kernel copies it at once.
+#[derive(Debug)]
+#[repr(align(4096))]
+pub struct Page([[u8; 8]; PAGE / 8]);
+
+impl Page {
+    /// A page of zeros.
+    pub const fn new() -> Page {
+        Page([[0; 8]; PAGE / 8])
+    }
+
+    /// Its bytes, whatever was composed there.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.0.as_flattened_mut()
+    }
+}
 
 /// Pages that a segment takes.
 pub fn pages(segment: &Segment) -> u64 {
@@ -103,24 +117,24 @@ pub fn span(plan: &Plan) -> u64 {
 /// Composes the pages of all segments of a plan that `tessera_loader::check`
 /// accepted, for a program that is loaded at `base`, and hands each page that
 /// is not just zeros to `put` with its segment's index and its index there. Leaves
-/// the segments out that are `shared`.
+/// the segments out that are `shared`. `page` is where they are composed.
 pub fn compose<S: Source, E: From<ElfError>>(
     plan: &Plan,
     base: u64,
     source: &mut S,
     shared: Segments,
+    page: &mut Page,
     mut put: impl FnMut(usize, u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut relocations = Relocations::new(plan);
-    let mut page = Page([[0; 8]; PAGE / 8]);
     let segments = plan.segments().iter().enumerate();
     for (index, segment) in segments.filter(|(index, _)| !shared.contains(*index)) {
         for number in 0..pages(segment) {
             let address = (segment.address / PAGE as u64 + number) * PAGE as u64;
-            let mut filled = fill(page.0.as_flattened_mut(), address, segment, source)?;
-            filled |= relocations.apply(&mut page, address, segment, base, source)?;
+            let mut filled = fill(page.bytes(), address, segment, source)?;
+            filled |= relocations.apply(page, address, segment, base, source)?;
             if filled {
-                put(index, number, page.0.as_flattened())?;
+                put(index, number, page.bytes())?;
             }
         }
     }
@@ -195,18 +209,16 @@ impl Relocations {
         source: &mut impl Source,
     ) -> Result<bool, ElfError> {
         let mut any = false;
+        let page_end = address + PAGE as u64;
+        let first = segment.address.max(address);
+        let end = (segment.address + segment.memory).min(page_end);
+        let code = segment.access & u64::from(libipc::handle::Rights::EXECUTE.bits()) != 0;
         while let Some([target, info, addend]) = self.peek(source)? {
-            if target >= address + PAGE as u64 {
+            if target >= page_end {
                 break;
             }
-            let inside = target >= segment.address.max(address)
-                && target.saturating_add(8)
-                    <= (segment.address + segment.memory).min(address + PAGE as u64);
-            let executable = libipc::handle::Rights::EXECUTE.bits();
-            if !inside
-                || info != Machine::THIS.relative()
-                || segment.access & u64::from(executable) != 0
-            {
+            let inside = target >= first && target.saturating_add(8) <= end;
+            if !inside || code || info != Machine::THIS.relative() {
                 return Err(ElfError::Relocation);
             }
             let at = (target - address) as usize;
@@ -230,21 +242,29 @@ impl Relocations {
     }
 
     /// Target, kind and addend of the next one.
+    #[inline(always)]
     fn peek(&mut self, source: &mut impl Source) -> Result<Option<[u64; 3]>, ElfError> {
-        if self.next == self.end {
-            let count = self.unread.min(PIECE as u64);
-            if count == 0 {
-                return Ok(None);
-            }
-            let piece = &mut self.piece.0[..count as usize];
-            let bytes = piece.as_flattened_mut().as_flattened_mut();
-            source.read(self.offset, bytes)?;
-            (self.next, self.end) = (0, count as usize);
-            self.offset += count * RELOCATION as u64;
-            self.unread -= count;
+        if self.next == self.end && !self.read(source)? {
+            return Ok(None);
         }
         let words = self.piece.0[self.next];
         Ok(Some(words.map(u64::from_le_bytes)))
+    }
+
+    /// Reads the next piece; says whether there is one.
+    #[inline(never)]
+    fn read(&mut self, source: &mut impl Source) -> Result<bool, ElfError> {
+        let count = self.unread.min(PIECE as u64);
+        if count == 0 {
+            return Ok(false);
+        }
+        let piece = &mut self.piece.0[..count as usize];
+        let bytes = piece.as_flattened_mut().as_flattened_mut();
+        source.read(self.offset, bytes)?;
+        (self.next, self.end) = (0, count as usize);
+        self.offset += count * RELOCATION as u64;
+        self.unread -= count;
+        Ok(true)
     }
 }
 

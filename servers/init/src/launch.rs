@@ -1,7 +1,7 @@
 //! The kernel calls by which a program becomes a task.
 
 use crate::{
-    image::{self, Segments, Source},
+    image::{self, Page, Segments, Source},
     layout::{Layout, START},
     slots::Running,
 };
@@ -91,7 +91,7 @@ const PAGE_SIZE: u64 = PAGE as u64;
 const FIRST_CORE: u64 = 0;
 
 /// Makes a task, paid by `payer`, with program, stack and heap in place, but
-/// without a thread. Its faults go to `handler`.
+/// without a thread. Its faults go to `handler`. Pages are composed in `scratch`.
 pub fn load(
     payer: &TaskClient,
     plan: &Plan,
@@ -99,6 +99,7 @@ pub fn load(
     sizes: Sizes,
     random: u64,
     handler: &EndpointClient,
+    scratch: &mut Page,
 ) -> Result<Running, LaunchError> {
     let page = |bytes: u64| bytes.max(1).checked_next_multiple_of(PAGE_SIZE);
     let (stack, heap) = (page(sizes.stack), page(sizes.heap));
@@ -107,7 +108,7 @@ pub fn load(
     let layout = layout.ok_or(LaunchError::TooLarge)?;
 
     let task = Child::create(payer, sizes.quota.div_ceil(PAGE_SIZE))?;
-    let made = fill(&task, plan, source, &layout, [stack, heap]);
+    let made = fill(&task, plan, source, &layout, [stack, heap], scratch);
     let made = made.and_then(|own| {
         task.set_fault_handler(handler)?;
         Ok((task.info()?.id, own))
@@ -141,6 +142,7 @@ fn fill(
     source: &mut impl Source,
     layout: &Layout,
     [stack, heap]: [u64; 2],
+    scratch: &mut Page,
 ) -> Result<Own, LaunchError> {
     let shared = source.shared();
     let mapped = shared.map_or(Segments::default(), |shared| shared.segments);
@@ -161,6 +163,7 @@ fn fill(
         layout.program,
         source,
         mapped,
+        scratch,
         |index, page, bytes| {
             memory
                 .write_from((first[index] + page) * PAGE_SIZE, bytes)
@@ -199,6 +202,7 @@ pub fn prepare<'a>(
     arguments: impl Iterator<Item = &'a str> + Clone,
     priority: u64,
     seed: u64,
+    scratch: &mut Page,
 ) -> Result<ThreadClient, LaunchError> {
     let memory = running.own.take();
     let task = &running.task;
@@ -219,11 +223,13 @@ pub fn prepare<'a>(
     let capabilities = given.map(|(name, handle)| (name.as_str(), Handle(*handle)));
     let texts = core::iter::once(name).chain(arguments);
     // Most need one page, and clearing more is work.
-    let mut page = vec![0; PAGE];
-    let mut written = start::write(&mut page, header, capabilities.clone(), texts.clone());
+    let mut more;
+    let mut page = scratch.bytes();
+    let mut written = start::write(page, header, capabilities.clone(), texts.clone());
     if written == Err(start::WriteError::TooLong) {
-        page = vec![0; START as usize];
-        written = start::write(&mut page, header, capabilities, texts);
+        more = vec![0; START as usize];
+        page = &mut more[..];
+        written = start::write(page, header, capabilities, texts);
     }
     let length = written.map_err(|_| LaunchError::Start)?;
 

@@ -33,8 +33,8 @@ impl Supervisor {
         };
         let mut receiver = Receiver::new(&endpoint);
         loop {
-            self.restart_due();
-            match receiver.wait(self.deadline()) {
+            let deadline = self.restart_due();
+            match receiver.wait(deadline) {
                 Ok(Event::Message(message)) => {
                     self.dispatch(message);
                     // What was killed meanwhile may be the caller: such an

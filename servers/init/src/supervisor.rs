@@ -44,6 +44,8 @@ pub struct Supervisor {
     /// Endpoints of the page's servers, which outlive them, by name.
     pub(crate) endpoints: Vec<PageEndpoint>,
     pub(crate) slots: Slots,
+    /// Where pages of programs are composed.
+    pub(crate) scratch: Box<image::Page>,
     /// Cores of the machine.
     pub(crate) cores: u64,
     pub(crate) random: Random,
@@ -109,6 +111,7 @@ impl Supervisor {
             endpoint,
             endpoints: Vec::new(),
             slots: Slots::default(),
+            scratch: Box::new(image::Page::new()),
             cores,
             random,
             rate: Rate::default(),
@@ -173,7 +176,9 @@ impl Supervisor {
         let random = self.random.draw();
         let mut file = packed;
         let own = libipc::task();
-        let mut running = launch::load(&own, &packed.plan, &mut file, sizes, random, &handler)?;
+        let (plan, scratch) = (&packed.plan, &mut *self.scratch);
+        let loaded = launch::load(&own, plan, &mut file, sizes, random, &handler, scratch);
+        let mut running = loaded?;
 
         let mut arguments = task.args.clone();
         arguments.extend(wiring::client_arguments(page, task));
@@ -202,8 +207,9 @@ impl Supervisor {
         }
         let arguments = arguments.iter().map(String::as_str);
         let (priority, seed) = (task.priority.into(), self.random.draw());
+        let (name, scratch) = (&task.name, &mut *self.scratch);
         let started = given
-            .and_then(|()| launch::prepare(&mut running, &task.name, arguments, priority, seed))
+            .and_then(|()| launch::prepare(&mut running, name, arguments, priority, seed, scratch))
             .and_then(|thread| {
                 // It may run at once, and drives the console from then on.
                 if task.provides.iter().any(|name| name == CONSOLE) {

@@ -46,6 +46,7 @@ fn composed(targets: &[u64]) -> Result<Pages, ElfError> {
         BASE,
         &mut &file[..],
         Segments(0),
+        &mut Page::new(),
         |segment, page, bytes| {
             pages.insert((segment, page), bytes.to_vec());
             Ok::<_, ElfError>(())
@@ -111,7 +112,14 @@ fn relocations_at_wrong_places_are_refused() {
     file[0x108] = 1;
     let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
     assert_eq!(
-        compose(&plan, BASE, &mut &file[..], Segments(0), put),
+        compose(
+            &plan,
+            BASE,
+            &mut &file[..],
+            Segments(0),
+            &mut Page::new(),
+            put
+        ),
         Err(ElfError::Relocation)
     );
 }
@@ -120,7 +128,14 @@ fn relocations_at_wrong_places_are_refused() {
 fn a_file_that_is_cut_short_is_refused() {
     let (plan, file) = program(&[0x2010]);
     let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
-    let result = compose(&plan, BASE, &mut &file[..0x2000], Segments(0), put);
+    let result = compose(
+        &plan,
+        BASE,
+        &mut &file[..0x2000],
+        Segments(0),
+        &mut Page::new(),
+        put,
+    );
     assert_eq!(result, Err(ElfError::Unreadable));
     assert_eq!((pages(&plan.segments[1]), span(&plan)), (4, 0x5010));
 }
@@ -161,6 +176,7 @@ fn what_is_shared_is_not_composed() {
         BASE,
         &mut &file[..],
         Segments(1),
+        &mut Page::new(),
         |index, page, _| {
             put.push((index, page));
             Ok::<_, ElfError>(())
@@ -168,8 +184,13 @@ fn what_is_shared_is_not_composed() {
     );
     assert_eq!((result, put), (Ok(()), vec![(1, 0)]));
     // Its relocation, if it had one after all, is refused.
-    let result = compose(&plan, BASE, &mut &file[..], Segments(2), |_, _, _| {
-        Ok::<_, ElfError>(())
-    });
+    let result = compose(
+        &plan,
+        BASE,
+        &mut &file[..],
+        Segments(2),
+        &mut Page::new(),
+        |_, _, _| Ok::<_, ElfError>(()),
+    );
     assert_eq!(result, Err(ElfError::Relocation));
 }

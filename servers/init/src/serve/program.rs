@@ -107,14 +107,17 @@ impl Program for Session<'_> {
     fn run(&mut self) -> Result<u64, SupervisorError> {
         let (number, seed) = (self.number, self.supervisor.random.draw());
         self.loaded()?;
-        let slot = self.supervisor.slots.get_mut(number);
+        let supervisor = &mut *self.supervisor;
+        let slot = supervisor.slots.get_mut(number);
         let slot = slot.ok_or(SupervisorError::NotFound)?;
         let running = slot.running.as_mut().ok_or(SupervisorError::WrongState)?;
         let crate::slots::Origin::Program(program) = &mut slot.origin else {
             return Err(SupervisorError::NotFound);
         };
         let arguments = program.arguments.split_terminator('\0');
-        let thread = launch::prepare(running, &slot.name, arguments, program.priority, seed)?;
+        let (name, scratch) = (&slot.name, &mut *supervisor.scratch);
+        let prepared = launch::prepare(running, name, arguments, program.priority, seed, scratch);
+        let thread = prepared?;
         thread.resume().map_err(LaunchError::from)?;
         program.started = true;
         program.arguments = String::new();

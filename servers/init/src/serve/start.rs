@@ -161,7 +161,9 @@ impl Supervisor {
             .get(starter)
             .and_then(|slot| slot.running.as_ref());
         let payer = &payer.ok_or(SupervisorError::WrongState)?.task;
-        let mut running = launch::load(payer, plan, source, sizes, random, &handler)?;
+        let scratch = &mut *self.scratch;
+        let loaded = launch::load(payer, plan, source, sizes, random, &handler, scratch);
+        let mut running = loaded?;
         running.core = least(&self.slots.load(self.cores));
         if let Some(slot) = self.slots.get_mut(number) {
             slot.running = Some(running);
