@@ -41,9 +41,19 @@ impl Place<'_> {
         })
     }
 
-    /// Physical address of the first byte and how many follow in its page. If `all`
-    /// that follow are about to be written, memory need not be cleared for it.
-    fn piece(self, k: Entered<'_>, access: Access, all: bool) -> Option<(u64, u64)> {
+    /// The whole page that begins here is about to be written: if memory has none yet
+    /// it gets one that is not cleared first.
+    fn take_page(self, k: Entered<'_>) {
+        if let Place::Memory(memory, offset) = self
+            && !memory.is_device()
+            && offset.is_multiple_of(PAGE as u64)
+        {
+            memory.page_to_fill(k, offset / PAGE as u64);
+        }
+    }
+
+    /// Physical address of the first byte and how many follow in its page.
+    fn piece(self, k: Entered<'_>, access: Access) -> Option<(u64, u64)> {
         let (physical, position) = match self {
             Place::Task(task, address) => {
                 let (physical, allowed) = fill::resolve(k, task, address, access).ok()?;
@@ -57,11 +67,7 @@ impl Place<'_> {
                 if memory.is_device() {
                     return None;
                 }
-                let index = offset / PAGE as u64;
-                let frame = match all && offset.is_multiple_of(PAGE as u64) {
-                    true => memory.page_to_fill(k, index)?,
-                    false => memory.page(k, index)?,
-                };
+                let frame = memory.page(k, offset / PAGE as u64)?;
                 (frame + offset % PAGE as u64, offset)
             }
         };
@@ -77,14 +83,16 @@ pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Resu
     while done < length {
         if readable == 0 {
             let place = from.at(done);
-            let piece = place.and_then(|place| place.piece(k, Access::READ, false));
+            let piece = place.and_then(|place| place.piece(k, Access::READ));
             (source, readable) = piece.ok_or(Stop::Source)?;
         }
         if writable == 0 {
             let place = to.at(done);
-            // A page from a page, in one piece.
-            let all = readable == PAGE as u64 && length - done >= readable;
-            let piece = place.and_then(|place| place.piece(k, Access::WRITE, all));
+            if readable == PAGE as u64 && length - done >= readable {
+                // From one page to another, in one piece.
+                place.inspect(|place| place.take_page(k));
+            }
+            let piece = place.and_then(|place| place.piece(k, Access::WRITE));
             (destination, writable) = piece.ok_or(Stop::Destination)?;
         }
         let piece = readable.min(writable).min(length - done);
@@ -105,7 +113,7 @@ pub fn write(k: Entered<'_>, bytes: &[u8], to: Place<'_>) -> Result<(), Stop> {
     while done < bytes.len() {
         let (destination, writable) = to
             .at(done as u64)
-            .and_then(|place| place.piece(k, Access::WRITE, false))
+            .and_then(|place| place.piece(k, Access::WRITE))
             .ok_or(Stop::Destination)?;
         let piece = (writable as usize).min(bytes.len() - done);
         // SAFETY: the destination is `writable` bytes of one frame that belongs
@@ -126,7 +134,7 @@ pub fn read(k: Entered<'_>, from: Place<'_>, bytes: &mut [u8]) -> Result<(), Sto
     while done < bytes.len() {
         let (source, readable) = from
             .at(done as u64)
-            .and_then(|place| place.piece(k, Access::READ, false))
+            .and_then(|place| place.piece(k, Access::READ))
             .ok_or(Stop::Source)?;
         let piece = (readable as usize).min(bytes.len() - done);
         // SAFETY: as in `write`, the other way round.

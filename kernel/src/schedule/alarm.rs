@@ -1,6 +1,6 @@
 //! Waits that have an end: a hierarchical timing wheel. Setting and clearing an
-//! alarm take constant time; an alarm far away is looked at again a few times
-//! as it comes nearer, and each look is bounded.
+//! alarm take constant time; alarms far away that lie near one another are looked at
+//! again a few times as they come nearer, and each look is bounded.
 //!
 //! After G. Varghese and A. Lauck, "Hashed and Hierarchical Timing Wheels"
 //! (SOSP 1987), scheme 7.
@@ -69,10 +69,24 @@ impl Alarm {
     }
 }
 
+/// The slot that comes first.
+struct First<'k> {
+    /// The first thread in it.
+    thread: &'k Thread,
+    level: usize,
+    slot: usize,
+    /// When the slot begins.
+    begin: u64,
+    /// When to look at it: when it begins, or when its thread is due if that is alone.
+    when: u64,
+}
+
 /// All alarms of a core.
 pub struct Wheel {
     /// Everything before this has been delivered.
     base: Word<u64>,
+    /// When to look next, subtracted from `FOREVER`.
+    left: Word<u64>,
     /// A slot that time has reached but that was not yet emptied: what is left
     /// in it comes before everything else.
     reached: Word<Place>,
@@ -94,6 +108,7 @@ impl Wheel {
     pub const fn empty() -> Wheel {
         Wheel {
             base: Word::zeroed(),
+            left: Word::zeroed(),
             reached: Word::zeroed(),
             levels: Word::zeroed(),
             occupied: [const { Word::zeroed() }; LEVELS],
@@ -120,10 +135,20 @@ impl Wheel {
             .alarm
             .place
             .set(Place(Some((level as u8, slot as u8))));
+        self.left.set(self.left.get().max(FOREVER - when));
     }
 
     /// Forgets the thread's alarm. When it would have rung, if it had one.
     pub fn clear(&self, k: Entered<'_>, thread: &Thread) -> Option<u64> {
+        let deadline = self.take(k, thread)?;
+        if self.levels.get() == 0 || deadline <= self.next() {
+            self.look(k);
+        }
+        Some(deadline)
+    }
+
+    /// The same; when to look next may be later.
+    fn take(&self, k: Entered<'_>, thread: &Thread) -> Option<u64> {
         let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else {
             return None;
         };
@@ -143,12 +168,18 @@ impl Wheel {
         Some(thread.alarm.deadline.get())
     }
 
-    /// The slot that comes first: level, slot, and when it begins.
-    fn first(&self) -> Option<(usize, usize, u64)> {
+    /// The slot that comes first.
+    fn first<'k>(&self, k: Entered<'k>) -> Option<First<'k>> {
         if let Place(Some((level, slot))) = self.reached.get()
             && self.occupied[level as usize].get() >> slot & 1 != 0
         {
-            return Some((level as usize, slot as usize, self.base.get()));
+            let begin = self.base.get();
+            let first = self.at(k, level as usize, slot as usize, begin)?;
+            // Those that were in it are in lower levels now and may come before.
+            return Some(First {
+                when: begin,
+                ..first
+            });
         }
         let levels = self.levels.get();
         if levels == 0 {
@@ -159,34 +190,76 @@ impl Wheel {
         let shift = level as u32 * BITS;
         let above = self.base.get().checked_shr(shift + BITS).unwrap_or(0);
         let begin = above.checked_shl(shift + BITS).unwrap_or(0) | u64::from(slot) << shift;
-        Some((level, slot as usize, begin.max(self.base.get())))
+        self.at(k, level, slot as usize, begin.max(self.base.get()))
+    }
+
+    /// This slot, which begins then.
+    fn at<'k>(&self, k: Entered<'k>, level: usize, slot: usize, begin: u64) -> Option<First<'k>> {
+        let list = &self.slots[level][slot];
+        let thread = list.first(k)?;
+        let when = match list.after(k, thread) {
+            None => thread.alarm.deadline.get().max(begin),
+            Some(_) => begin,
+        };
+        Some(First {
+            thread,
+            level,
+            slot,
+            begin,
+            when,
+        })
+    }
+
+    /// Notes when to look next.
+    fn look<'k>(&self, k: Entered<'k>) -> Option<First<'k>> {
+        let first = self.first(k);
+        let when = first.as_ref().map_or(FOREVER, |first| first.when);
+        self.left.set(FOREVER - when);
+        first
     }
 
     /// When to look next; `FOREVER` if no alarm is set.
     pub fn next(&self) -> u64 {
-        self.first().map_or(FOREVER, |(.., begin)| begin)
+        FOREVER - self.left.get()
     }
 
     /// A thread whose deadline has come, its alarm cleared. `looks` is how many
     /// more alarms may be looked at; at zero there may be more to come.
+    #[inline(always)]
     pub fn due<'k>(&self, k: Entered<'k>, now: u64, looks: &mut u32) -> Option<&'k Thread> {
-        while let Some((level, slot, begin)) = self.first().filter(|first| first.2 <= now) {
-            let thread = self.slots[level][slot].first(k)?;
+        if self.next() <= now {
+            return self.take_due(k, now, looks);
+        }
+        if self.levels.get() == 0 {
+            self.base.set(now.max(self.base.get()));
+        }
+        None
+    }
+
+    fn take_due<'k>(&self, k: Entered<'k>, now: u64, looks: &mut u32) -> Option<&'k Thread> {
+        // Time can move on to `now`, but into no slot before that is looked at.
+        let mut limit = now;
+        while let Some(first) = self.look(k) {
+            if first.when > now {
+                limit = now.min(first.begin.saturating_sub(1));
+                break;
+            }
             *looks = looks.checked_sub(1)?;
+            let (level, slot, thread) = (first.level, first.slot, first.thread);
             // Time reaches the slot's begin before anything inside it, so what
             // stays in the wheel keeps its place.
-            self.base.set(begin);
+            self.base.set(first.begin);
             self.reached.set(Place(Some((level as u8, slot as u8))));
-            self.clear(k, thread);
-            // A slot of the lowest level is one moment. Others are spread over
-            // lower levels first, so that a late look finds alarms in order.
-            if level == 0 {
+            self.take(k, thread);
+            // A slot of the lowest level is one moment, and who is alone comes before
+            // all others. Else they are spread over lower levels first, so that a late
+            // look finds alarms in order.
+            if level == 0 || thread.alarm.deadline.get() <= first.when {
                 return Some(thread);
             }
             self.set(k, thread, thread.alarm.deadline.get());
         }
-        // Nothing begins before `now`, so time can move on to it.
-        self.base.set(now.max(self.base.get()));
+        self.base.set(limit.max(self.base.get()));
         None
     }
 }

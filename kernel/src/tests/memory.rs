@@ -8,7 +8,7 @@ use crate::{
     memory::{
         copy::{self, Place, Stop},
         fill,
-        frames::Frames,
+        frames::{self, Frames},
         space::{self, Progress},
     },
     object::{memory::Memory, task::Task},
@@ -725,4 +725,40 @@ fn pages_around_one_of_constant_memory_come_in_with_it() {
     map(own, Access::READ, Access::READ);
     touch(7);
     assert_eq!(there(&m, task, 64), [7]);
+}
+
+#[test]
+fn a_page_written_at_once_shows_nothing_that_its_frame_had() {
+    let m = Machine::new(128);
+    let make = |pages| Memory::create(m.k, m.root, pages).unwrap();
+    let words = |memory: &Memory, page| frames::words(m.k, memory.page(m.k, page).unwrap());
+    let fill = |memory: &Memory, page, word| {
+        for place in words(memory, page) {
+            place.store(word, Relaxed);
+        }
+    };
+    let all = |memory: &Memory, page, word, but: &[usize]| {
+        let mut words = words(memory, page).iter().enumerate();
+        words.all(|(index, place)| (place.load(Relaxed) == word) != but.contains(&index))
+    };
+    let old = make(8);
+    (0..8).for_each(|page| fill(old, page, u64::MAX));
+    old.discard(m.k);
+    m.leave();
+    let from = make(1);
+    fill(from, 0, 7);
+    let to = make(8);
+    let copy = |offset, length| {
+        let (from, to) = (Place::Memory(from, 0), Place::Memory(to, offset));
+        assert_eq!(copy::copy(m.k, from, to, length), Ok(()));
+    };
+    copy(0, PAGE_);
+    assert!(all(to, 0, 7, &[]));
+    // Nearly all of it, and as much as a page, but of two.
+    copy(PAGE_, PAGE_ - 8);
+    assert!(all(to, 1, 7, &[511]));
+    assert_eq!(words(to, 1)[511].load(Relaxed), 0);
+    copy(2 * PAGE_ + 8, PAGE_);
+    assert!(all(to, 2, 7, &[0]) && all(to, 3, 0, &[0]));
+    assert_eq!(words(to, 2)[0].load(Relaxed), 0);
 }
