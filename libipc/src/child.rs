@@ -6,7 +6,8 @@
 
 use crate::{
     CallError,
-    objects::{MemoryClient, ObjectError, TaskClient, ThreadClient},
+    handle::Rights,
+    objects::{EndpointClient, MemoryClient, ObjectError, TaskClient, ThreadClient},
 };
 use core::ops::Deref;
 
@@ -19,6 +20,21 @@ impl Child {
     /// Makes a task with a quota of `frames`, taken from `payer`'s.
     pub fn create(payer: &TaskClient, frames: u64) -> Result<Child, CallError<ObjectError>> {
         payer.create_task(frames).map(Child)
+    }
+
+    /// Makes one with a quota of `frames` and memory of `pages`, which has `rights` to
+    /// itself and tells `handler` of its faults, with this badge: the task, the memory,
+    /// its number and its handle for itself. See [`TaskClient::create_program`].
+    pub fn with_memory(
+        payer: &TaskClient,
+        frames: u64,
+        pages: u64,
+        rights: Rights,
+        handler: &EndpointClient,
+        badge: u64,
+    ) -> Result<(Child, MemoryClient, u64, u64), CallError<ObjectError>> {
+        let made = payer.create_program(frames, pages, rights.bits().into(), handler, badge)?;
+        Ok((Child(made.0), made.1, made.2, made.3))
     }
 
     /// See [`TaskClient::map`].

@@ -88,6 +88,22 @@ impl<'k> Caller<'k> {
         Ok((slot, endpoint))
     }
 
+    /// The endpoint of an argument, from which the caller may receive, and the
+    /// capability that leads there.
+    fn received(&self, handle: Handle) -> Result<(&'k Slot, &'k Endpoint), ObjectError> {
+        let slot = self.slot(handle)?;
+        let Some(Target::Endpoint(endpoint, _, epoch)) = slot.target(self.k) else {
+            return Err(ObjectError::Denied);
+        };
+        if !handle.rights().contains(Rights::RECEIVE) || epoch != endpoint.epoch.get() {
+            return Err(ObjectError::Denied);
+        }
+        match endpoint.state.get() {
+            EndpointState::Closed => Err(ObjectError::Died),
+            _ => Ok((slot, endpoint)),
+        }
+    }
+
     /// Binds to the endpoint of an argument, which is to be signalled.
     fn bind(&self, binding: &Binding, handle: Handle, signals: u64) -> Result<(), ObjectError> {
         let (source, endpoint) = self.signalled(handle)?;

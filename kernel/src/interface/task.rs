@@ -5,7 +5,7 @@ use crate::{
     arch::{Access, Arch, Port},
     capability::{object::Target, revoke},
     cell::Word,
-    ipc::transfer::weaken,
+    ipc::{session, transfer::weaken},
     memory::{
         copy::{self, Place},
         slab,
@@ -77,6 +77,16 @@ impl<'k> On<'_, 'k> {
         Thread::create(self.caller.k, self.task, start)
     }
 
+    /// A capability for memory that was just made.
+    fn give_memory(&self, memory: &Memory) -> Result<MemoryClient, ObjectError> {
+        let rights = Rights::GRANT | Rights::READ | Rights::WRITE | Rights::EXECUTE;
+        let given = self.caller.give(&Target::Memory(memory), rights);
+        if given.is_err() {
+            memory.discard(self.caller.k);
+        }
+        given.map(MemoryClient)
+    }
+
     fn thread_at(&self, cursor: u64) -> Result<&'k Thread, ObjectError> {
         self.caller.need(Rights::INSPECT)?;
         let k = self.caller.k;
@@ -140,15 +150,7 @@ impl objects::Task for On<'_, '_> {
 
     fn create_memory(&mut self, pages: u64) -> Result<MemoryClient, ObjectError> {
         self.living(Rights::CREATE)?;
-        let k = self.caller.k;
-        let memory = Memory::create(k, self.task, pages)?;
-        let rights = Rights::GRANT | Rights::READ | Rights::WRITE | Rights::EXECUTE;
-        let given = self.caller.give(&Target::Memory(memory), rights);
-        if given.is_err() {
-            memory.uses.add(1);
-            memory.release(k);
-        }
-        given.map(MemoryClient)
+        self.give_memory(Memory::create(self.caller.k, self.task, pages)?)
     }
 
     fn map(
@@ -412,6 +414,37 @@ impl objects::Task for On<'_, '_> {
         let thread: &Thread = found.filter(started).ok_or(ObjectError::NotFound)?;
         let given = self.caller.give(&Target::Thread(thread), Rights::all());
         given.map(ThreadClient)
+    }
+
+    fn create_program(
+        &mut self,
+        frames: u64,
+        pages: u64,
+        rights: u64,
+        handler: &EndpointClient,
+        badge: u64,
+    ) -> Result<(TaskClient, MemoryClient, u64, u64), ObjectError> {
+        let made = self.create_task(frames)?;
+        let (k, table) = (self.caller.k, &self.caller.task.table);
+        let slot = self.caller.slot(made.0)?;
+        let Some(Target::Task(task)) = slot.target(k) else {
+            return Err(ObjectError::Denied);
+        };
+        let target = Target::Task(task);
+        let furnish = || {
+            let (source, endpoint) = self.caller.received(handler.0)?;
+            let session = session::create(k, endpoint, badge, u64::MAX)?;
+            let binding = &task.fault_handler;
+            binding.bind(k, source, endpoint, Some(session), 0);
+            let rights = lessened(&target, made.0.rights(), rights)?;
+            let own = task.table.insert_from(k, task, &target, rights, slot)?;
+            let memory = self.give_memory(Memory::create(k, task, pages)?)?;
+            Ok((made, memory, task.id.get(), own.0))
+        };
+        furnish().inspect_err(|_| {
+            task.kill(k);
+            table.delete(k, slot);
+        })
     }
 
     fn revoke(&mut self, handle: u64) -> Result<(), ObjectError> {

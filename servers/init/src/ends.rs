@@ -50,6 +50,7 @@ impl Supervisor {
                 let then = match next {
                     Next::At(at) => {
                         *again = Some(at);
+                        self.restarts = true;
                         format!("starts again in {} ms", at - now)
                     }
                     Next::Stays => String::from("stays down"),
@@ -86,7 +87,11 @@ impl Supervisor {
     /// Starts all tasks again whose time has come. Returns when the receive loop must
     /// wake up for the next one.
     pub(crate) fn restart_due(&mut self) -> Instant {
-        while let Some((at, number)) = self.slots.next_restart() {
+        while self.restarts {
+            let Some((at, number)) = self.slots.next_restart() else {
+                self.restarts = false;
+                break;
+            };
             if at > self.now() {
                 return self.started + core::time::Duration::from_millis(at);
             }
@@ -111,6 +116,7 @@ impl Supervisor {
             *again = None;
             if let Next::At(at) = history.ended(now, true) {
                 *again = Some(at);
+                self.restarts = true;
                 down = false;
             }
         }

@@ -213,22 +213,30 @@ impl Relocations {
         let first = segment.address.max(address);
         let end = (segment.address + segment.memory).min(page_end);
         let code = segment.access & u64::from(libipc::handle::Rights::EXECUTE.bits()) != 0;
-        while let Some([target, info, addend]) = self.peek(source)? {
-            if target >= page_end {
+        while self.next < self.end || self.read(source)? {
+            let (mut next, ready) = (self.next, self.end.min(PIECE));
+            while next < ready {
+                let [target, info, addend] = self.piece.0[next].map(u64::from_le_bytes);
+                if target >= page_end {
+                    break;
+                }
+                let inside = target >= first && target.saturating_add(8) <= end;
+                if !inside || code || info != Machine::THIS.relative() {
+                    return Err(ElfError::Relocation);
+                }
+                let at = (target - address) as usize;
+                let value = base.wrapping_add(addend).to_le_bytes();
+                match page.0.get_mut(at / 8) {
+                    Some(word) if at.is_multiple_of(8) => *word = value,
+                    _ => page.bytes()[at..at + 8].copy_from_slice(&value),
+                }
+                next += 1;
+            }
+            any |= next > self.next;
+            self.next = next;
+            if next < self.end {
                 break;
             }
-            let inside = target >= first && target.saturating_add(8) <= end;
-            if !inside || code || info != Machine::THIS.relative() {
-                return Err(ElfError::Relocation);
-            }
-            let at = (target - address) as usize;
-            let value = base.wrapping_add(addend).to_le_bytes();
-            match page.0.get_mut(at / 8) {
-                Some(word) if at.is_multiple_of(8) => *word = value,
-                _ => page.0.as_flattened_mut()[at..at + 8].copy_from_slice(&value),
-            }
-            self.next += 1;
-            any = true;
         }
         Ok(any)
     }
@@ -242,7 +250,6 @@ impl Relocations {
     }
 
     /// Target, kind and addend of the next one.
-    #[inline(always)]
     fn peek(&mut self, source: &mut impl Source) -> Result<Option<[u64; 3]>, ElfError> {
         if self.next == self.end && !self.read(source)? {
             return Ok(None);
@@ -252,7 +259,6 @@ impl Relocations {
     }
 
     /// Reads the next piece; says whether there is one.
-    #[inline(never)]
     fn read(&mut self, source: &mut impl Source) -> Result<bool, ElfError> {
         let count = self.unread.min(PIECE as u64);
         if count == 0 {

@@ -1,7 +1,8 @@
 //! The kernel calls by which a program becomes a task.
 
 use crate::{
-    image::{self, Page, Segments, Source},
+    badge::Badge,
+    image::{self, Page, Segments, Shared, Source},
     layout::{Layout, START},
     slots::Running,
 };
@@ -91,14 +92,15 @@ const PAGE_SIZE: u64 = PAGE as u64;
 const FIRST_CORE: u64 = 0;
 
 /// Makes a task, paid by `payer`, with program, stack and heap in place, but
-/// without a thread. Its faults go to `handler`. Pages are composed in `scratch`.
+/// without a thread. Its faults go to `handler`, with this badge. Pages are composed in
+/// `scratch`.
 pub fn load(
     payer: &TaskClient,
     plan: &Plan,
     source: &mut impl Source,
     sizes: Sizes,
     random: u64,
-    handler: &EndpointClient,
+    (handler, badge): (&EndpointClient, Badge),
     scratch: &mut Page,
 ) -> Result<Running, LaunchError> {
     let page = |bytes: u64| bytes.max(1).checked_next_multiple_of(PAGE_SIZE);
@@ -107,15 +109,20 @@ pub fn load(
     let layout = Layout::new(image::span(plan), stack, heap, random);
     let layout = layout.ok_or(LaunchError::TooLarge)?;
 
-    let task = Child::create(payer, sizes.quota.div_ceil(PAGE_SIZE))?;
-    let made = fill(&task, plan, source, &layout, [stack, heap], scratch);
-    let made = made.and_then(|own| {
-        task.set_fault_handler(handler)?;
-        Ok((task.info()?.id, own))
-    });
-    match made {
-        Ok((id, own)) => Ok(Running {
-            own: Some(own),
+    let parts = Parts::new(plan, source, stack, heap);
+    let frames = sizes.quota.div_ceil(PAGE_SIZE);
+    let (task, memory, id, handle) = Child::with_memory(
+        payer,
+        frames,
+        parts.pages(),
+        OWN_RIGHTS,
+        handler,
+        badge.to_word(),
+    )?;
+    match parts.fill(&task, &memory, plan, source, &layout, scratch) {
+        Ok(()) => Ok(Running {
+            own: Some((memory, parts.start())),
+            handle: Handle(handle),
             task,
             id,
             layout,
@@ -136,55 +143,91 @@ pub fn load(
 /// The memory that is a task's own, and its page in which the start page comes.
 pub type Own = (MemoryClient, u64);
 
-fn fill(
-    task: &Child,
-    plan: &Plan,
-    source: &mut impl Source,
-    layout: &Layout,
-    [stack, heap]: [u64; 2],
-    scratch: &mut Page,
-) -> Result<Own, LaunchError> {
-    let shared = source.shared();
-    let mapped = shared.map_or(Segments::default(), |shared| shared.segments);
-    // All that is the task's own is one memory: segments that are not shared, then
-    // stack, heap and start page.
-    let mut own = 0;
-    let mut first = [0; SEGMENTS];
-    for (index, segment) in plan.segments().iter().enumerate() {
-        if !mapped.contains(index) {
-            first[index] = own;
-            own += image::pages(segment);
-        }
-    }
-    let (stack, heap) = (stack / PAGE_SIZE, heap / PAGE_SIZE);
-    let memory = task.create_memory(own + stack + heap + 1)?;
-    image::compose(
-        plan,
-        layout.program,
-        source,
-        mapped,
-        scratch,
-        |index, page, bytes| {
-            memory
-                .write_from((first[index] + page) * PAGE_SIZE, bytes)
-                .map_err(LaunchError::from)
-        },
-    )?;
-    for (index, segment) in plan.segments().iter().enumerate() {
-        let address = layout.program + segment.address / PAGE_SIZE * PAGE_SIZE;
-        let (memory, offset) = match &shared {
-            Some(shared) if mapped.contains(index) => {
-                (shared.memory, shared.first + segment.offset / PAGE_SIZE)
-            }
-            _ => (&memory, first[index]),
+/// What is where in the memory that is a task's own, in pages: segments that are not
+/// shared, then stack, heap and start page.
+struct Parts {
+    shared: Option<Shared>,
+    /// Where each segment that is not shared begins.
+    first: [u64; SEGMENTS],
+    segments: u64,
+    stack: u64,
+    heap: u64,
+}
+
+impl Parts {
+    fn new(plan: &Plan, source: &impl Source, stack: u64, heap: u64) -> Parts {
+        let mut parts = Parts {
+            shared: source.shared(),
+            first: [0; SEGMENTS],
+            segments: 0,
+            stack: stack / PAGE_SIZE,
+            heap: heap / PAGE_SIZE,
         };
-        let pages = image::pages(segment);
-        task.map(memory, address, offset, pages, segment.access)?;
+        let mapped = parts.mapped();
+        for (index, segment) in plan.segments().iter().enumerate() {
+            if !mapped.contains(index) {
+                parts.first[index] = parts.segments;
+                parts.segments += image::pages(segment);
+            }
+        }
+        parts
     }
-    let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
-    task.map(&memory, layout.stack, own, stack, read_write)?;
-    task.map(&memory, layout.heap, own + stack, heap, read_write)?;
-    Ok((memory, own + stack + heap))
+
+    /// Segments that are mapped from where the file is.
+    fn mapped(&self) -> Segments {
+        self.shared
+            .map_or(Segments::default(), |shared| shared.segments)
+    }
+
+    /// The start page.
+    fn start(&self) -> u64 {
+        self.segments + self.stack + self.heap
+    }
+
+    fn pages(&self) -> u64 {
+        self.start() + 1
+    }
+
+    /// Puts all but the start page in place.
+    fn fill(
+        &self,
+        task: &Child,
+        memory: &MemoryClient,
+        plan: &Plan,
+        source: &mut impl Source,
+        layout: &Layout,
+        scratch: &mut Page,
+    ) -> Result<(), LaunchError> {
+        let mapped = self.mapped();
+        image::compose(
+            plan,
+            layout.program,
+            source,
+            mapped,
+            scratch,
+            |index, page, bytes| {
+                memory
+                    .write_from((self.first[index] + page) * PAGE_SIZE, bytes)
+                    .map_err(LaunchError::from)
+            },
+        )?;
+        for (index, segment) in plan.segments().iter().enumerate() {
+            let address = layout.program + segment.address / PAGE_SIZE * PAGE_SIZE;
+            let (memory, offset) = match &self.shared {
+                Some(shared) if mapped.contains(index) => {
+                    (shared.memory, shared.first + segment.offset / PAGE_SIZE)
+                }
+                _ => (memory, self.first[index]),
+            };
+            let pages = image::pages(segment);
+            task.map(memory, address, offset, pages, segment.access)?;
+        }
+        let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
+        let (stack, heap) = (self.segments, self.segments + self.stack);
+        task.map(memory, layout.stack, stack, self.stack, read_write)?;
+        task.map(memory, layout.heap, heap, self.heap, read_write)?;
+        Ok(())
+    }
 }
 
 /// Rights to itself that a task gets: it may make objects from its quota, but
@@ -206,10 +249,9 @@ pub fn prepare<'a>(
 ) -> Result<ThreadClient, LaunchError> {
     let memory = running.own.take();
     let task = &running.task;
-    let own = task.install(task.as_ref(), OWN_RIGHTS.bits().into())?;
     let (stack, heap) = running.sizes;
     let header = Header {
-        task: Handle(own),
+        task: running.handle,
         counter_frequency: libipc::time::to_ticks(core::time::Duration::from_secs(1)),
         heap: running.layout.heap,
         heap_length: heap,

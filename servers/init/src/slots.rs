@@ -5,6 +5,7 @@ use crate::restart::History;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
     child::Child,
+    handle::Handle,
     interfaces::supervisor::{Outcome, SupervisorError, TaskState},
     objects::{EndpointClient, ReservationClient},
     server::Reply,
@@ -68,6 +69,8 @@ pub struct Running {
     pub task: Child,
     /// Its number.
     pub id: u64,
+    /// What it calls itself.
+    pub handle: Handle,
     /// Addresses of its parts.
     pub layout: crate::layout::Layout,
     /// Where its code begins, with what is added to addresses in its file.

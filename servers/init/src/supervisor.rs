@@ -44,6 +44,8 @@ pub struct Supervisor {
     /// Endpoints of the page's servers, which outlive them, by name.
     pub(crate) endpoints: Vec<PageEndpoint>,
     pub(crate) slots: Slots,
+    /// A task may wait to be started again.
+    pub(crate) restarts: bool,
     /// Where pages of programs are composed.
     pub(crate) scratch: Box<image::Page>,
     /// Cores of the machine.
@@ -111,6 +113,7 @@ impl Supervisor {
             endpoint,
             endpoints: Vec::new(),
             slots: Slots::default(),
+            restarts: false,
             scratch: Box::new(image::Page::new()),
             cores,
             random,
@@ -172,12 +175,12 @@ impl Supervisor {
             heap: task.heap,
             stack: task.stack,
         };
-        let handler = self.endpoint.mint_client(Badge::Fault(number).to_word())?;
+        let handler = (&self.endpoint, Badge::Fault(number));
         let random = self.random.draw();
         let mut file = packed;
         let own = libipc::task();
         let (plan, scratch) = (&packed.plan, &mut *self.scratch);
-        let loaded = launch::load(&own, plan, &mut file, sizes, random, &handler, scratch);
+        let loaded = launch::load(&own, plan, &mut file, sizes, random, handler, scratch);
         let mut running = loaded?;
 
         let mut arguments = task.args.clone();

@@ -152,6 +152,7 @@ pub const SUITES: &[Suite] = &[
             "task_set_shared",
             "task_start_thread",
             "task_started_thread",
+            "task_create_program",
             "thread_resume",
             "thread_suspend",
             "thread_cancel",

@@ -201,4 +201,20 @@ pub trait Task {
     #[op(21)]
     #[errors(NotFound, QuotaExceeded, Died)]
     fn started_thread(&mut self, cursor: u64) -> Result<ThreadClient, ObjectError>;
+
+    /// Makes a task, as `create_task` does, with what a program needs first: memory of
+    /// `pages`, paid by it; a capability for itself with no more than `rights`, in its
+    /// own table; and `handler`, which is called with this badge when it faults or
+    /// ends. Returns the task, the memory, the task's number and its handle for itself.
+    /// Needs `CREATE`, and `RECEIVE` on the endpoint.
+    #[op(22)]
+    #[errors(OutOfRange, BadArgument, QuotaExceeded, Died)]
+    fn create_program(
+        &mut self,
+        frames: u64,
+        pages: u64,
+        rights: u64,
+        handler: &EndpointClient,
+        badge: u64,
+    ) -> Result<(TaskClient, MemoryClient, u64, u64), ObjectError>;
 }

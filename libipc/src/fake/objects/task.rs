@@ -29,6 +29,16 @@ impl abi::Task for Called<'_> {
     ) -> Answer<u64> {
         Err(ObjectError::WrongState)
     }
+    fn create_program(
+        &mut self,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: &EndpointClient,
+        _: u64,
+    ) -> Answer<(TaskClient, MemoryClient, u64, u64)> {
+        Err(ObjectError::WrongState)
+    }
     fn started_thread(&mut self, _: u64) -> Answer<ThreadClient> {
         Err(ObjectError::WrongState)
     }

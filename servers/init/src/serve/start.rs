@@ -155,14 +155,14 @@ impl Supervisor {
         source: &mut impl Source,
     ) -> Result<ProgramClient, SupervisorError> {
         let random = self.random.draw();
-        let handler = self.mint_own(Badge::Fault(number))?.into();
+        let handler = (&self.endpoint, Badge::Fault(number));
         let payer = self
             .slots
             .get(starter)
             .and_then(|slot| slot.running.as_ref());
         let payer = &payer.ok_or(SupervisorError::WrongState)?.task;
         let scratch = &mut *self.scratch;
-        let loaded = launch::load(payer, plan, source, sizes, random, &handler, scratch);
+        let loaded = launch::load(payer, plan, source, sizes, random, handler, scratch);
         let mut running = loaded?;
         running.core = least(&self.slots.load(self.cores));
         if let Some(slot) = self.slots.get_mut(number) {

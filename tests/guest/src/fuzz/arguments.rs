@@ -169,6 +169,16 @@ impl Hostile {
         use objects::task::number::*;
         match number {
             CREATE_TASK => [self.random.below(48), 0, 0, 0, 0],
+            CREATE_PROGRAM => {
+                let (frames, pages) = (self.random.below(48), self.random.below(24));
+                [
+                    frames,
+                    pages,
+                    self.random.below(257),
+                    self.random.below(9),
+                    0,
+                ]
+            }
             CREATE_THREAD => {
                 let (entry, stack) = (self.entry(), self.address());
                 [entry, stack, 1, 2, self.random.below(55)]

@@ -91,7 +91,8 @@ pub(super) const ROWS: &[Row] = rows! {
         MAP "ordmqx" UNMAP "ordmx" PROTECT "ordmx" INSTALL "ordmx" DERIVE "ordmx" DELETE "odmx"
         SET_FAULT_HANDLER "odmx" KILL "odm" INFO "odm" THREAD "ordm" CAPABILITY "ordm"
         REGISTERS "ordm" HISTORY "ordm" PEEK "odmlx" REVOKE "odmx" SET_SHARED "odmx"
-        START_THREAD "ordmqx" STARTED_THREAD "ordmqx";
+        START_THREAD "ordmqx" STARTED_THREAD "ordmqx"
+        CREATE_PROGRAM "ordmqx";
     thread:
         RESUME "odmx" SUSPEND "odmx" CANCEL "odmx" SET_PRIORITY "ordmx" EXIT "odmx"
         YIELD_NOW "ordm" INFO "odm" PANIC "rdm" SET_CORE "ordmx" SET_PASSIVE "odmx";

@@ -49,7 +49,7 @@ pub(crate) const CASES: &[Case] = matrix! {
     task:
         create_task create_thread create_endpoint create_memory map unmap protect install
         derive delete set_fault_handler kill info thread capability registers history peek
-        revoke set_shared start_thread started_thread;
+        revoke set_shared start_thread started_thread create_program;
     thread:
         resume suspend cancel set_priority exit yield_now info panic set_core set_passive;
     endpoint:

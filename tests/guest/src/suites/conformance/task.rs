@@ -116,6 +116,31 @@ pub(super) fn started_thread(_: &mut World, row: &Row) -> Verdict {
     row.expect(ObjectError::QuotaExceeded, &task, &[cursor])
 }
 
+pub(super) fn create_program(_: &mut World, row: &Row) -> Verdict {
+    let (task, endpoint) = (idle(200)?, libipc::task().create_endpoint()?);
+    let words = |frames, pages, rights| [frames, pages, rights, 7];
+    row.pass(&endpoint);
+    row.object(&task, Rights::CREATE)?;
+    row.expect(OK, &task, &words(16, 4, 255))?;
+    row.expect(ObjectError::OutOfRange, &task, &words(0, 4, 255))?;
+    row.expect(ObjectError::OutOfRange, &task, &words(16, 0, 255))?;
+    row.expect(ObjectError::BadArgument, &task, &words(16, 4, NO_RIGHTS))?;
+    row.expect(ObjectError::QuotaExceeded, &task, &words(TOO_MANY, 4, 255))?;
+    // The memory and what is in its table are its own to pay.
+    row.expect(ObjectError::QuotaExceeded, &task, &words(16, 16, 255))?;
+    row.expect(ObjectError::QuotaExceeded, &task, &words(1, 1, 255))?;
+    row.expect(ObjectError::Died, &dead()?, &words(16, 4, 255))?;
+    row.open(1);
+    row.expect(ObjectError::QuotaExceeded, &task, &words(16, 4, 255))?;
+    row.open(4);
+    let mute = endpoint.as_ref().derive(Rights::CALL)?;
+    row.pass(&mute);
+    row.expect(ObjectError::Denied, &task, &words(16, 4, 255))?;
+    row.pass(&endpoint);
+    endpoint.close()?;
+    row.expect(ObjectError::Died, &task, &words(16, 4, 255))
+}
+
 pub(super) fn create_endpoint(_: &mut World, row: &Row) -> Verdict {
     let task = idle(16)?;
     row.object(&task, Rights::CREATE)?;
