@@ -82,6 +82,23 @@ impl Child {
                 .create_thread(entry, stack, start, argument, priority)
         }
     }
+
+    /// See [`TaskClient::start_thread`].
+    pub fn start_thread(
+        &self,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        priority: u64,
+        watcher: &EndpointClient,
+        signals: u64,
+    ) -> Result<u64, CallError<ObjectError>> {
+        // SAFETY: it is not the caller's own task.
+        unsafe {
+            self.0
+                .start_thread(entry, stack, argument, priority, watcher, signals)
+        }
+    }
 }
 
 impl Deref for Child {

@@ -190,6 +190,9 @@ pub fn map(k: Entered<'_>, task: &Task, wanted: &Mapping<'_>) -> Result<Progress
     // One leaf table for each 2 MiB; they stay until the task ends.
     let span = (PAGE * ENTRIES) as u64;
     let first = wanted.address & !(span - 1);
+    if wanted.tables.get() == 0 && before.is_some_and(|before| before.end() > first) {
+        wanted.tables.set(1);
+    }
     loop {
         let known = wanted.tables.get();
         let Some(address) = known

@@ -5,7 +5,7 @@ use crate::{
     slots::{Origin, Slot},
     supervisor::Supervisor,
 };
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use libipc::{
     interfaces::supervisor::{Ended, Outcome},
     time::Instant,
@@ -15,7 +15,8 @@ impl Supervisor {
     /// Ends the task of slot `number`, with everything that it started, and
     /// decides whether it comes back.
     pub(crate) fn end(&mut self, number: u64, outcome: Outcome) {
-        for started in self.slots.started_by(number) {
+        let started: Vec<_> = self.slots.started_by(number).collect();
+        for started in started {
             let killed = Outcome {
                 ended: Ended::Killed,
                 code: 0,

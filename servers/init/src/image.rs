@@ -4,6 +4,7 @@
 //! file's bytes; relocations are read along the way. So a program of any size
 //! takes no more room here than two pages.
 
+use core::ops::Range;
 use libipc::{
     PAGE,
     interfaces::loader::{ElfError, Plan, SEGMENTS, Segment},
@@ -115,16 +116,17 @@ pub fn span(plan: &Plan) -> u64 {
 }
 
 /// Composes the pages of all segments of a plan that `tessera_loader::check`
-/// accepted, for a program that is loaded at `base`, and hands each page that
-/// is not just zeros to `put` with its segment's index and its index there. Leaves
-/// the segments out that are `shared`. `page` is where they are composed.
+/// accepted, for a program that is loaded at `base`, and hands what of each is not
+/// just zeros to `put`, with its segment's index, its index there, and where in the page
+/// it begins. Leaves the segments out that are `shared`. `page` is where they are
+/// composed.
 pub fn compose<S: Source, E: From<ElfError>>(
     plan: &Plan,
     base: u64,
     source: &mut S,
     shared: Segments,
     page: &mut Page,
-    mut put: impl FnMut(usize, u64, &[u8]) -> Result<(), E>,
+    mut put: impl FnMut(usize, u64, usize, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut relocations = Relocations::new(plan);
     let segments = plan.segments().iter().enumerate();
@@ -132,37 +134,30 @@ pub fn compose<S: Source, E: From<ElfError>>(
         for number in 0..pages(segment) {
             let address = (segment.address / PAGE as u64 + number) * PAGE as u64;
             let mut filled = fill(page.bytes(), address, segment, source)?;
-            filled |= relocations.apply(page, address, segment, base, source)?;
-            if filled {
-                put(index, number, page.bytes())?;
+            relocations.apply(page, &mut filled, address, segment, base, source)?;
+            if !filled.is_empty() {
+                put(index, number, filled.start, &page.bytes()[filled])?;
             }
         }
     }
     relocations.finish(source).map_err(E::from)
 }
 
-/// Copies what the file has for the page at `address`, with zeros around it; says
-/// whether it has any.
+/// Copies what the file has for the page at `address`; where in the page that is.
 fn fill(
     page: &mut [u8],
     address: u64,
     segment: &Segment,
     source: &mut impl Source,
-) -> Result<bool, ElfError> {
+) -> Result<Range<usize>, ElfError> {
     let start = segment.address.max(address);
     let end = (segment.address + segment.length).min(address + PAGE as u64);
-    if start >= end {
-        page.fill(0);
-        return Ok(false);
+    let filled = (start - address) as usize..(end.max(start) - address) as usize;
+    if !filled.is_empty() {
+        let offset = segment.offset + (start - segment.address);
+        source.read(offset, &mut page[filled.clone()])?;
     }
-    let (from, to) = ((start - address) as usize, (end - address) as usize);
-    page[..from].fill(0);
-    page[to..].fill(0);
-    source.read(
-        segment.offset + (start - segment.address),
-        &mut page[from..to],
-    )?;
-    Ok(true)
+    Ok(filled)
 }
 
 /// Relocations, read in pieces. They must ascend, as linkers write them, so
@@ -199,20 +194,24 @@ impl Relocations {
         }
     }
 
-    /// Applies those of the page at `address`; says whether there were any.
+    /// Applies those of the page at `address`, of which so much is `filled`: more, if
+    /// they lie behind.
     fn apply(
         &mut self,
         page: &mut Page,
+        filled: &mut Range<usize>,
         address: u64,
         segment: &Segment,
         base: u64,
         source: &mut impl Source,
-    ) -> Result<bool, ElfError> {
-        let mut any = false;
+    ) -> Result<(), ElfError> {
         let page_end = address + PAGE as u64;
         let first = segment.address.max(address);
         let end = (segment.address + segment.memory).min(page_end);
         let code = segment.access & u64::from(libipc::handle::Rights::EXECUTE.bits()) != 0;
+        // From `first` on they may lie so far; nowhere in code.
+        let room = (end - first).checked_sub(8).filter(|_| !code);
+        let mut to = filled.end;
         while self.next < self.end || self.read(source)? {
             let (mut next, ready) = (self.next, self.end.min(PIECE));
             while next < ready {
@@ -220,11 +219,15 @@ impl Relocations {
                 if target >= page_end {
                     break;
                 }
-                let inside = target >= first && target.saturating_add(8) <= end;
-                if !inside || code || info != Machine::THIS.relative() {
+                let inside = room.is_some_and(|room| target.wrapping_sub(first) <= room);
+                if !inside || info != Machine::THIS.relative() {
                     return Err(ElfError::Relocation);
                 }
                 let at = (target - address) as usize;
+                if at + 8 > to {
+                    page.bytes()[to..at + 8].fill(0);
+                    to = at + 8;
+                }
                 let value = base.wrapping_add(addend).to_le_bytes();
                 match page.0.get_mut(at / 8) {
                     Some(word) if at.is_multiple_of(8) => *word = value,
@@ -232,13 +235,13 @@ impl Relocations {
                 }
                 next += 1;
             }
-            any |= next > self.next;
             self.next = next;
             if next < self.end {
                 break;
             }
         }
-        Ok(any)
+        filled.end = to;
+        Ok(())
     }
 
     /// Fails if a relocation is left, which then lay in no segment.

@@ -121,7 +121,7 @@ pub fn load(
     )?;
     match parts.fill(&task, &memory, plan, source, &layout, scratch) {
         Ok(()) => Ok(Running {
-            own: Some((memory, parts.start())),
+            own: Some(memory),
             handle: Handle(handle),
             task,
             id,
@@ -140,15 +140,29 @@ pub fn load(
     }
 }
 
-/// The memory that is a task's own, and its page in which the start page comes.
-pub type Own = (MemoryClient, u64);
+/// Segments that are not shared, one after the other.
+struct Own {
+    address: u64,
+    /// Page of the memory.
+    first: u64,
+    pages: u64,
+    access: u64,
+}
 
-/// What is where in the memory that is a task's own, in pages: segments that are not
-/// shared, then stack, heap and start page.
+impl Own {
+    /// Whether one with this address and access is mapped with them.
+    fn goes_on(&self, address: u64, access: u64) -> bool {
+        self.access == access && self.address + self.pages * PAGE_SIZE == address
+    }
+}
+
+/// What is where in the memory that is a task's own, in pages: the start page, segments
+/// that are not shared, stack and heap. What is seldom full comes last.
 struct Parts {
     shared: Option<Shared>,
     /// Where each segment that is not shared begins.
     first: [u64; SEGMENTS],
+    /// Where the last one ends.
     segments: u64,
     stack: u64,
     heap: u64,
@@ -159,7 +173,7 @@ impl Parts {
         let mut parts = Parts {
             shared: source.shared(),
             first: [0; SEGMENTS],
-            segments: 0,
+            segments: 1,
             stack: stack / PAGE_SIZE,
             heap: heap / PAGE_SIZE,
         };
@@ -179,13 +193,8 @@ impl Parts {
             .map_or(Segments::default(), |shared| shared.segments)
     }
 
-    /// The start page.
-    fn start(&self) -> u64 {
-        self.segments + self.stack + self.heap
-    }
-
     fn pages(&self) -> u64 {
-        self.start() + 1
+        self.segments + self.stack + self.heap
     }
 
     /// Puts all but the start page in place.
@@ -205,23 +214,35 @@ impl Parts {
             source,
             mapped,
             scratch,
-            |index, page, bytes| {
-                memory
-                    .write_from((self.first[index] + page) * PAGE_SIZE, bytes)
-                    .map_err(LaunchError::from)
+            |index, page, at, bytes| {
+                let place = (self.first[index] + page) * PAGE_SIZE + at as u64;
+                memory.write_from(place, bytes).map_err(LaunchError::from)
             },
         )?;
+        let map = |own: Own| task.map(memory, own.address, own.first, own.pages, own.access);
+        let mut last: Option<Own> = None;
         for (index, segment) in plan.segments().iter().enumerate() {
             let address = layout.program + segment.address / PAGE_SIZE * PAGE_SIZE;
-            let (memory, offset) = match &self.shared {
-                Some(shared) if mapped.contains(index) => {
-                    (shared.memory, shared.first + segment.offset / PAGE_SIZE)
+            let (pages, access) = (image::pages(segment), segment.access);
+            if let Some(shared) = self.shared.filter(|_| mapped.contains(index)) {
+                let offset = shared.first + segment.offset / PAGE_SIZE;
+                task.map(shared.memory, address, offset, pages, access)?;
+                continue;
+            }
+            match &mut last {
+                Some(last) if last.goes_on(address, access) => last.pages += pages,
+                _ => {
+                    let own = Own {
+                        address,
+                        first: self.first[index],
+                        pages,
+                        access,
+                    };
+                    last.replace(own).map_or(Ok(()), map)?;
                 }
-                _ => (memory, self.first[index]),
-            };
-            let pages = image::pages(segment);
-            task.map(memory, address, offset, pages, segment.access)?;
+            }
         }
+        last.map_or(Ok(()), map)?;
         let read_write = u64::from((Rights::READ | Rights::WRITE).bits());
         let (stack, heap) = (self.segments, self.segments + self.stack);
         task.map(memory, layout.stack, stack, self.stack, read_write)?;
@@ -237,8 +258,7 @@ const OWN_RIGHTS: Rights = Rights::INSPECT
     .union(Rights::MAP)
     .union(Rights::INSTALL);
 
-/// Gives a loaded task its start page and its first thread, on the core chosen
-/// for it. The thread begins when it is resumed.
+/// Gives a loaded task its start page. Returns what its first thread begins with.
 pub fn prepare<'a>(
     running: &'a mut Running,
     name: &'a str,
@@ -246,7 +266,7 @@ pub fn prepare<'a>(
     priority: u64,
     seed: u64,
     scratch: &mut Page,
-) -> Result<ThreadClient, LaunchError> {
+) -> Result<First, LaunchError> {
     let memory = running.own.take();
     let task = &running.task;
     let (stack, heap) = running.sizes;
@@ -276,23 +296,52 @@ pub fn prepare<'a>(
     let length = written.map_err(|_| LaunchError::Start)?;
 
     let pages = length.div_ceil(PAGE) as u64;
-    let (memory, first) = match memory.filter(|_| pages == 1) {
+    let memory = match memory.filter(|_| pages == 1) {
         Some(own) => own,
-        None => (task.create_memory(pages)?, 0),
+        None => task.create_memory(pages)?,
     };
-    memory.write_from(first * PAGE_SIZE, &page[..length])?;
+    memory.write_from(0, &page[..length])?;
     let read = u64::from(Rights::READ.bits());
-    task.map(&memory, running.layout.start, first, pages, read)?;
-    let top = running.layout.stack + stack;
-    let thread = task.create_thread(running.entry, top, running.layout.start, 0, priority)?;
-    // It is on this one's.
-    if running.core != FIRST_CORE {
-        thread.set_core(running.core)?;
+    task.map(&memory, running.layout.start, 0, pages, read)?;
+    Ok(First {
+        stack: running.layout.stack + stack,
+        priority,
+    })
+}
+
+/// The first thread of a task, before it is made.
+pub struct First {
+    stack: u64,
+    priority: u64,
+}
+
+impl First {
+    /// Makes it on the core chosen for it. It begins when it is resumed.
+    pub fn make(self, running: &Running) -> Result<ThreadClient, LaunchError> {
+        let (entry, start) = (running.entry, running.layout.start);
+        let task = &running.task;
+        let thread = task.create_thread(entry, self.stack, start, 0, self.priority)?;
+        // It is on this one's.
+        if running.core != FIRST_CORE {
+            thread.set_core(running.core)?;
+        }
+        if let Some(time) = &running.time {
+            time.bind(&thread)?;
+        }
+        Ok(thread)
     }
-    if let Some(time) = &running.time {
-        time.bind(&thread)?;
+
+    /// Makes it and lets it run. Its task's fault handler tells of its end; so it sends
+    /// no signals to `endpoint`, the supervisor's own.
+    pub fn run(self, running: &Running, endpoint: &EndpointClient) -> Result<(), LaunchError> {
+        if running.core != FIRST_CORE || running.time.is_some() {
+            return Ok(self.make(running)?.resume()?);
+        }
+        let (entry, start) = (running.entry, running.layout.start);
+        let task = &running.task;
+        task.start_thread(entry, self.stack, start, self.priority, endpoint, 0)?;
+        Ok(())
     }
-    Ok(thread)
 }
 
 /// Puts a copy of a capability into a loaded task, to be found as `name`.

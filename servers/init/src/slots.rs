@@ -7,7 +7,7 @@ use libipc::{
     child::Child,
     handle::Handle,
     interfaces::supervisor::{Outcome, SupervisorError, TaskState},
-    objects::{EndpointClient, ReservationClient},
+    objects::{EndpointClient, MemoryClient, ReservationClient},
     server::Reply,
 };
 
@@ -82,7 +82,7 @@ pub struct Running {
     /// Sizes of its stack and heap.
     pub sizes: (u64, u64),
     /// What it has besides its program's file, until it has its start page.
-    pub own: Option<crate::launch::Own>,
+    pub own: Option<MemoryClient>,
     /// Handles that it was given, and their names.
     pub given: Vec<(String, u64)>,
 }
@@ -153,9 +153,11 @@ impl Slots {
     }
 
     /// Numbers of those that the task of this number started.
-    pub fn started_by(&self, starter: u64) -> Vec<u64> {
-        let started = self.iter().filter(|(_, slot)| slot.starter() == starter);
-        started.map(|(number, _)| number).collect()
+    pub fn started_by(&self, starter: u64) -> impl Iterator<Item = u64> {
+        let started = self
+            .iter()
+            .filter(move |(_, slot)| slot.starter() == starter);
+        started.map(|(number, _)| number)
     }
 
     /// The task whose kernel object has this number.
@@ -244,7 +246,7 @@ mod tests {
         slots.add(program("cat", false));
         assert_eq!(slots.named("cat"), Err(SupervisorError::Ambiguous));
         assert_eq!(slots.named("7"), Err(SupervisorError::NotFound));
-        assert_eq!(slots.started_by(1).len(), 3);
+        assert_eq!(slots.started_by(1).count(), 3);
         assert!(slots.remove(first).is_some());
         assert!(slots.add(program("ls", false)) > second);
     }

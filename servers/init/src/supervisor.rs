@@ -198,10 +198,9 @@ impl Supervisor {
                 arguments.push(format!("{argument}"));
             }
         }
-        let load = self.slots.load(self.cores);
         running.core = match task.core {
             Some(core) => u64::from(core) % self.cores,
-            None => least(&load),
+            None => self.free_core(),
         };
         if let Some(reservation) = task.reservation {
             let ticks = |us: u32| time::to_ticks(Duration::from_micros(us.into()));
@@ -213,7 +212,8 @@ impl Supervisor {
         let (name, scratch) = (&task.name, &mut *self.scratch);
         let started = given
             .and_then(|()| launch::prepare(&mut running, name, arguments, priority, seed, scratch))
-            .and_then(|thread| {
+            .and_then(|first| {
+                let thread = first.make(&running)?;
                 // It may run at once, and drives the console from then on.
                 if task.provides.iter().any(|name| name == CONSOLE) {
                     self.system.release_console()?;
@@ -234,6 +234,14 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// The core with the least load.
+    pub(crate) fn free_core(&self) -> u64 {
+        match self.cores {
+            1 => 0,
+            cores => least(&self.slots.load(cores)),
+        }
     }
 
     /// The archive's program of this name, checked and read: once, for nobody can
@@ -312,7 +320,7 @@ impl Supervisor {
 }
 
 /// The core with the least load, the first of them.
-pub(crate) fn least(load: &[u64]) -> u64 {
+fn least(load: &[u64]) -> u64 {
     let cores = 0..load.len() as u64;
     cores
         .min_by_key(|core| load[*core as usize])

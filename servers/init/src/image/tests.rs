@@ -47,8 +47,9 @@ fn composed(targets: &[u64]) -> Result<Pages, ElfError> {
         &mut &file[..],
         Segments(0),
         &mut Page::new(),
-        |segment, page, bytes| {
-            pages.insert((segment, page), bytes.to_vec());
+        |segment, page, at, bytes| {
+            let whole = pages.entry((segment, page)).or_insert(vec![0; PAGE]);
+            whole[at..at + bytes.len()].copy_from_slice(bytes);
             Ok::<_, ElfError>(())
         },
     )?;
@@ -110,7 +111,7 @@ fn relocations_at_wrong_places_are_refused() {
     }
     let (plan, mut file) = program(&[0x2010]);
     file[0x108] = 1;
-    let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
+    let put = |_, _, _, _: &[u8]| Ok::<_, ElfError>(());
     assert_eq!(
         compose(
             &plan,
@@ -127,7 +128,7 @@ fn relocations_at_wrong_places_are_refused() {
 #[test]
 fn a_file_that_is_cut_short_is_refused() {
     let (plan, file) = program(&[0x2010]);
-    let put = |_, _, _: &[u8]| Ok::<_, ElfError>(());
+    let put = |_, _, _, _: &[u8]| Ok::<_, ElfError>(());
     let result = compose(
         &plan,
         BASE,
@@ -177,7 +178,7 @@ fn what_is_shared_is_not_composed() {
         &mut &file[..],
         Segments(1),
         &mut Page::new(),
-        |index, page, _| {
+        |index, page, _, _| {
             put.push((index, page));
             Ok::<_, ElfError>(())
         },
@@ -190,7 +191,7 @@ fn what_is_shared_is_not_composed() {
         &mut &file[..],
         Segments(2),
         &mut Page::new(),
-        |_, _, _| Ok::<_, ElfError>(()),
+        |_, _, _, _| Ok::<_, ElfError>(()),
     );
     assert_eq!(result, Err(ElfError::Relocation));
 }

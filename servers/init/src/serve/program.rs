@@ -117,8 +117,7 @@ impl Program for Session<'_> {
         let arguments = program.arguments.split_terminator('\0');
         let (name, scratch) = (&slot.name, &mut *supervisor.scratch);
         let prepared = launch::prepare(running, name, arguments, program.priority, seed, scratch);
-        let thread = prepared?;
-        thread.resume().map_err(LaunchError::from)?;
+        prepared?.run(running, &supervisor.endpoint)?;
         program.started = true;
         program.arguments = String::new();
         Ok(running.id)

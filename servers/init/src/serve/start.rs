@@ -7,7 +7,7 @@ use crate::{
     launch::{self, Sizes},
     layout::SPAN,
     slots::{Origin, Program, Slot},
-    supervisor::{Supervisor, least},
+    supervisor::Supervisor,
 };
 use alloc::{string::String, vec::Vec};
 use libipc::{
@@ -34,11 +34,11 @@ impl Start for Session<'_> {
         program: ProgramName,
         limits: Limits,
     ) -> Result<ProgramClient, SupervisorError> {
-        let supervisor = &mut *self.supervisor;
-        supervisor.startable(program.as_str())?;
-        let packed = supervisor.packed(program.as_str());
+        let (supervisor, name) = (&mut *self.supervisor, program.as_str());
+        supervisor.startable(name)?;
+        let packed = supervisor.packed(name);
         let packed = packed.map_err(|_| SupervisorError::BadProgram)?;
-        let (name, mut file) = (program.as_str(), packed);
+        let mut file = packed;
         supervisor.load_program(self.number, name, name, limits, &packed.plan, &mut file)
     }
 
@@ -120,7 +120,7 @@ impl Supervisor {
         if name.is_empty() || name.contains(char::is_control) {
             return Err(SupervisorError::BadName);
         }
-        if self.slots.started_by(starter).len() >= PROGRAMS {
+        if self.slots.started_by(starter).count() >= PROGRAMS {
             return Err(SupervisorError::TooMany);
         }
         let priority = self.priority_of(starter).saturating_sub(1).max(1);
@@ -164,7 +164,7 @@ impl Supervisor {
         let scratch = &mut *self.scratch;
         let loaded = launch::load(payer, plan, source, sizes, random, handler, scratch);
         let mut running = loaded?;
-        running.core = least(&self.slots.load(self.cores));
+        running.core = self.free_core();
         if let Some(slot) = self.slots.get_mut(number) {
             slot.running = Some(running);
         }
