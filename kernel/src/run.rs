@@ -56,12 +56,10 @@ fn sleep() -> *const Context {
 /// Chooses who runs next: mostly who trapped, as nothing has changed.
 #[inline(always)]
 pub fn leave<'k>(k: Entered<'k>) -> Option<&'k Thread> {
-    if k.kernel.is_tidy()
-        && let Some(thread) = k.core.goes_on(k)
-    {
-        return Some(thread);
+    match k.kernel.is_tidy() {
+        true => k.core.goes_on(k).or_else(|| k.core.schedule(k)),
+        false => tidy_and_choose(k),
     }
-    tidy_and_choose(k)
 }
 
 /// Does what was put off and chooses who runs next.
