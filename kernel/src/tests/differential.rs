@@ -446,7 +446,8 @@ impl Side {
                     Port::fp_load(&thread.context);
                 }
             }
-            Step::Yield => k.core.yield_now(),
+            // Nobody else does: it is a call on the thread that makes it.
+            Step::Yield if !k.core.current.is_none() => k.core.yield_now(),
             Step::Cancel(thread) => end::interrupt(k, self.threads[thread], Cause::Cancelled),
             Step::Priority(thread, priority) if self.threads[thread].state.get() != State::Dead => {
                 let thread = self.threads[thread];
