@@ -70,10 +70,11 @@ impl Reservation {
         self.left.get() > 0
     }
 
-    /// Takes so many ticks off what is left; not if nothing would be left then.
-    pub fn spend(&self, ticks: u64) -> bool {
+    /// Takes so many ticks off what is left now; not if nothing would be left then, or
+    /// if its period is over.
+    pub fn spend(&self, now: u64, ticks: u64) -> bool {
         let left = self.left.get();
-        if left <= ticks {
+        if left <= ticks || now >= self.refill.get() {
             return false;
         }
         self.left.set(left - ticks);

@@ -232,7 +232,7 @@ impl Core {
         let now = Port::count();
         let spent = now.wrapping_sub(self.since.get());
         if let Some(budget) = budget
-            && !budget.spend(spent)
+            && !budget.spend(now, spent)
         {
             return false;
         }
