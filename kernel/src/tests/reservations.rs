@@ -133,6 +133,32 @@ fn a_server_runs_on_its_client_s_time_through_the_chain() {
 }
 
 #[test]
+fn a_call_after_the_end_of_a_period_begins_the_next() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    let time = reserve(m, pair.client);
+    assert_eq!(m.receive(pair.server, pair.serve), None);
+    m.at(5000);
+    m.run(pair.client);
+    m.at(5000 + BUDGET / 2);
+    assert_eq!(
+        (time.left.get(), time.refill.get()),
+        (BUDGET / 2, 5000 + PERIOD)
+    );
+    // Nobody has looked since its period was over.
+    host::set_now(5000 + PERIOD);
+    time.left.set(2 * PERIOD);
+    let call = call_in(pair.use_, LABEL, &[], FOREVER);
+    assert!(
+        !m.passes(m.k, pair.client, &call),
+        "it is for the slow path"
+    );
+    assert_eq!(m.call(pair.client, pair.use_, LABEL, &[]), None);
+    assert_eq!(time.refill.get(), 5000 + 2 * PERIOD);
+    check(m);
+}
+
+#[test]
 fn a_server_finishes_on_its_own_time_when_its_client_s_is_used_up() {
     let pair = Pair::new();
     let m = &pair.machine;
