@@ -77,7 +77,8 @@ impl Table {
         self.far_slot(k, index)
     }
 
-    /// The slot that `handle` names, by the shortest way.
+    /// The slot whose word is `handle`: that may be empty, or being taken back. The
+    /// shortest way to it.
     #[inline(always)]
     pub fn named<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
         let index = handle.index();
@@ -111,8 +112,8 @@ impl Table {
 
     /// As `find`, also if what comes from it is being taken back.
     pub fn find_any<'k>(&self, k: Entered<'k>, handle: Handle) -> Option<&'k Slot> {
-        let slot = self.slot(k, handle.index())?;
-        (slot.handle() == handle && handle.object_type().is_some()).then_some(slot)
+        self.named(k, handle)
+            .filter(|_| handle.object_type().is_some())
     }
 
     /// What `handle` leads to, if it is of this type and has all these rights.

@@ -66,13 +66,13 @@ pub fn receive(k: Entered<'_>, thread: &Thread, call: &CallIn) -> Outcome {
 fn event(k: Entered<'_>, endpoint: &Endpoint) -> Option<CallOut> {
     let signals = endpoint.signals.replace(0);
     if signals != 0 {
-        endpoint.count_again();
+        endpoint.update_quiet();
         let mut out = plain(Status::Signals);
         out.words[0] = signals;
         return Some(out);
     }
     let session = endpoint.closed.pop(k)?;
-    endpoint.count_again();
+    endpoint.update_quiet();
     let mut out = plain(Status::Closed);
     out.badge = session.badge.get();
     session.told.set(true);

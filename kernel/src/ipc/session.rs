@@ -46,7 +46,7 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
         deliver::event(k, receiver, Status::Closed, 0, session.badge.get());
     } else {
         endpoint.closed.push(k, session);
-        endpoint.count_again();
+        endpoint.update_quiet();
     }
     session.end_if_unused(k);
 }

@@ -117,7 +117,7 @@ impl Endpoint {
     }
 
     /// What a receiver has to take has changed.
-    pub fn count_again(&self) {
+    pub fn update_quiet(&self) {
         match self.has_more() {
             true => self.quiet.set(None),
             false => self.quiet.copy(&self.home),
@@ -126,7 +126,7 @@ impl Endpoint {
 
     /// The line of callers has changed.
     pub fn line_changed(&self, k: Entered<'_>) {
-        self.count_again();
+        self.update_quiet();
         inherit::press(k, self);
     }
 
@@ -192,7 +192,7 @@ impl Endpoint {
         let open = self.state.get() == State::Open && k.kernel.fast.get();
         let open = open && !self.unsettled.get();
         self.home.set(self.core.get(k).filter(|_| open));
-        self.count_again();
+        self.update_quiet();
     }
 
     /// One use less. The last one ends the endpoint: by then no thread waits
