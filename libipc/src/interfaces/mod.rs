@@ -7,11 +7,13 @@
 //! | [`Directory`], [`File`] | files | a path is a walk of capabilities |
 //! | [`Pipes`] | files | bounded streams between two programs |
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
+//! | [`Block`] | block drivers | sectors of storage |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
 //! | [`supervisor`] | init | starts, inspects and kills, each power by itself |
 //!
 //! [`clients`] is how the supervisor tells a server who its clients are.
 
+pub mod block;
 pub mod clients;
 pub mod console;
 pub mod directory;
@@ -22,6 +24,7 @@ pub mod pipes;
 pub mod stream;
 pub mod supervisor;
 
+pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Completions, Geometry};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
 pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};
