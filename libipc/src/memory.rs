@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "addresses are taken from a range of its own")]
 
 use crate::{
-    CallError, PAGE, capability,
+    CallError, PAGE, arch, capability,
     handle::Rights,
     objects::{MemoryClient, ObjectError},
     sync::Mutex,
@@ -59,6 +59,9 @@ impl Mapping {
     /// `EXECUTE`.
     pub fn new(memory: &MemoryClient, access: Rights) -> Result<Mapping, CallError<ObjectError>> {
         let pages = memory.pages()?;
+        if let Some(address) = arch::memory(memory, access) {
+            return Ok(Mapping { address, pages });
+        }
         let guarded = ADDRESSES.lock().take(pages.saturating_add(1));
         let guarded = guarded.ok_or(CallError::Server(ObjectError::OutOfRange))?;
         // From here on dropping it gives the addresses back.
@@ -87,7 +90,67 @@ impl Mapping {
     pub fn is_empty(&self) -> bool {
         self.pages == 0
     }
+
+    /// Reads a number at `offset`, at once and as it now is: others may write it, or
+    /// it may be a device's register. `None` if it does not lie in the mapping or is
+    /// not aligned. Whoever makes references of [`Mapping::address`] sees to it that
+    /// nothing here reaches what they lead to.
+    #[inline]
+    pub fn read<W: Word>(&self, offset: usize) -> Option<W> {
+        let place = self.place(offset, size_of::<W>(), size_of::<W>())?;
+        // SAFETY: it lies in memory that is mapped as long as `self` lives, and is
+        // aligned; any bits are a number.
+        Some(unsafe { place.cast::<W>().read_volatile() })
+    }
+
+    /// Writes a number at `offset`, as `read` reads one.
+    #[inline]
+    pub fn write<W: Word>(&self, offset: usize, value: W) -> Option<()> {
+        let place = self.place(offset, size_of::<W>(), size_of::<W>())?;
+        // SAFETY: as in `read`; references to it are the matter of who made them.
+        unsafe { place.cast::<W>().write_volatile(value) };
+        Some(())
+    }
+
+    /// Copies from `offset`; in what order, and how often it looks, is not defined.
+    pub fn copy_out(&self, offset: usize, into: &mut [u8]) -> Option<()> {
+        let place = self.place(offset, into.len(), 1)?;
+        // SAFETY: it lies in memory that is mapped as long as `self` lives. `into` is
+        // borrowed by the caller alone, so it is elsewhere.
+        unsafe { place.copy_to_nonoverlapping(into.as_mut_ptr(), into.len()) };
+        Some(())
+    }
+
+    /// Copies to `offset`, as `copy_out` does from there.
+    pub fn copy_in(&self, offset: usize, from: &[u8]) -> Option<()> {
+        let place = self.place(offset, from.len(), 1)?;
+        // SAFETY: as in `copy_out`.
+        unsafe { place.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        Some(())
+    }
+
+    #[inline]
+    fn place(&self, offset: usize, length: usize, align: usize) -> Option<*mut u8> {
+        let fits = offset.checked_add(length)? <= self.len() && offset.is_multiple_of(align);
+        fits.then(|| (self.address() + offset) as *mut u8)
+    }
 }
+
+/// A number that is read and written at once.
+pub trait Word: Copy + sealed::Word {}
+
+mod sealed {
+    pub trait Word {}
+}
+
+macro_rules! words {
+    ($($word:ty),*) => {$(
+        impl Word for $word {}
+        impl sealed::Word for $word {}
+    )*};
+}
+
+words!(u8, u16, u32, u64);
 
 impl Drop for Mapping {
     fn drop(&mut self) {
@@ -97,7 +160,10 @@ impl Drop for Mapping {
         // has let it go.
         let _ = unsafe { task.unmap(self.address, self.pages) };
         let guarded = (self.address - PAGE as u64, self.pages + 1);
-        ADDRESSES.lock().free.push(guarded);
+        // What the host mapped is none of these addresses.
+        if (FIRST..END).contains(&guarded.0) {
+            ADDRESSES.lock().free.push(guarded);
+        }
     }
 }
 
@@ -120,5 +186,36 @@ mod tests {
         assert!(addresses.free.is_empty());
         assert_eq!(addresses.take(u64::MAX), None);
         assert_eq!(addresses.take((END - FIRST) / PAGE as u64), None);
+    }
+
+    #[test]
+    fn numbers_and_bytes_are_read_where_they_were_written() {
+        let memory = capability::task().create_memory(2).unwrap();
+        let access = Rights::READ | Rights::WRITE;
+        let (mapping, other) = (Mapping::new(&memory, access), Mapping::new(&memory, access));
+        let (mapping, other) = (mapping.unwrap(), other.unwrap());
+        assert_eq!(mapping.len(), 2 * PAGE);
+        mapping.write(PAGE - 4, 0x0403_0201_u32).unwrap();
+        assert_eq!(other.read::<u16>(PAGE - 2), Some(0x0403));
+        let mut bytes = [0; 3];
+        memory.read_into(PAGE as u64 - 4, &mut bytes).unwrap();
+        assert_eq!(bytes, [1, 2, 3]);
+        other.copy_in(2 * PAGE - 3, &[7, 8, 9]).unwrap();
+        mapping.copy_out(2 * PAGE - 3, &mut bytes).unwrap();
+        assert_eq!(bytes, [7, 8, 9]);
+        // Neither outside nor across what a number is aligned to.
+        assert_eq!(mapping.read::<u8>(2 * PAGE), None);
+        assert_eq!(mapping.read::<u64>(2 * PAGE - 4), None);
+        assert_eq!(mapping.read::<u32>(2), None);
+        assert_eq!(mapping.write(usize::MAX, 0_u8), None);
+        assert_eq!(mapping.copy_in(2 * PAGE - 2, &bytes), None);
+    }
+
+    #[test]
+    fn what_may_not_be_reached_is_not_mapped() {
+        let memory = capability::task().create_memory(1).unwrap();
+        let read = memory.as_ref().derive(Rights::READ).unwrap().into();
+        assert!(Mapping::new(&read, Rights::READ).is_ok());
+        assert!(Mapping::new(&read, Rights::READ | Rights::WRITE).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::OnceLock, time::Instant};
 
-pub(crate) use crate::fake::{buffer, trap};
+pub(crate) use crate::fake::{buffer, memory, trap};
 
 /// Nanoseconds since the first look.
 pub(crate) fn ticks() -> u64 {

@@ -5,9 +5,9 @@
 //! Every thread belongs to a task; one that nobody spawned here, such as a
 //! test's, gets a task of its own. There are endpoints with sessions, signals,
 //! pause and close, messages with capabilities, leases and deadlines, kept
-//! replies, memory objects (not mapped) and the log of [`system`]. What is not
-//! there (tasks and threads made by a call, mappings, interrupts, revocation)
-//! answers `WrongState`.
+//! replies, memory objects, which [`Mapping`](crate::memory::Mapping) finds where they
+//! are, and the log of [`system`]. What is not there (tasks and threads made by a
+//! call, mappings at chosen addresses, interrupts, revocation) answers `WrongState`.
 //!
 //! ```
 //! use libipc::{fake, objects::ObjectError};
@@ -47,7 +47,7 @@ mod world;
 use crate::{
     Capability, PAGE,
     handle::{Handle, Rights},
-    objects::{EndpointClient, SystemClient},
+    objects::{EndpointClient, MemoryClient, SystemClient},
     registers::{CallIn, CallOut},
 };
 use std::{boxed::Box, cell::OnceCell, thread};
@@ -99,6 +99,13 @@ pub(crate) fn trap(input: &CallIn) -> CallOut {
 /// The calling thread's message buffer.
 pub(crate) fn buffer() -> *mut u64 {
     with_thread(|thread| thread.buffer.cast())
+}
+
+/// Where memory of the calling task is, if it has this access: all tasks are one
+/// process.
+pub(crate) fn memory(memory: &MemoryClient, access: Rights) -> Option<u64> {
+    let task = with_thread(|thread| thread.task);
+    lock().memory(task, memory.as_ref().handle(), access)
 }
 
 /// The calling task's capability for itself.

@@ -283,7 +283,7 @@ impl Called<'_> {
         let id = self.id();
         let memory = self.world.memories.get_mut(&id).ok_or(ObjectError::Died)?;
         let end = offset.checked_add(length).ok_or(ObjectError::OutOfRange)?;
-        if end > memory.len() as u64 {
+        if end > (memory.len() * PAGE) as u64 {
             return Err(ObjectError::OutOfRange);
         }
         Ok(memory.as_mut_ptr() as u64 + offset)
@@ -294,7 +294,7 @@ impl abi::Memory for Called<'_> {
     fn pages(&mut self) -> Answer<u64> {
         let memory = self.world.memories.get(&self.id());
         memory
-            .map(|m| (m.len() / PAGE) as u64)
+            .map(|m| m.len() as u64)
             .ok_or(ObjectError::Died)
     }
     fn read(&mut self, offset: u64, into: u64, length: u64) -> Answer<()> {

@@ -1,6 +1,7 @@
 //! What the fake kernel keeps, all under one lock.
 
 use crate::{
+    PAGE,
     handle::{Handle, ObjectType, Rights},
     label::Label,
     message_buffer::Access,
@@ -38,10 +39,15 @@ pub(super) struct World {
     pub(super) threads: BTreeMap<u64, ThreadState>,
     pub(super) endpoints: BTreeMap<u64, EndpointState>,
     pub(super) calls: BTreeMap<u64, CallState>,
-    pub(super) memories: BTreeMap<u64, Vec<u8>>,
+    pub(super) memories: BTreeMap<u64, Vec<Page>>,
     pub(super) log: Vec<u8>,
     pub(super) log_signal: Option<(u64, u64)>,
 }
+
+/// A page of memory, where pages begin.
+#[derive(Clone)]
+#[repr(C, align(4096))]
+pub(super) struct Page([u8; PAGE]);
 
 /// A task: its capabilities and threads.
 #[derive(Default)]
@@ -287,11 +293,19 @@ impl World {
         self.install(task, Object::Endpoint { id, badge: 0 }, rights)
     }
 
-    pub(super) fn create_memory(&mut self, task: u64, bytes: usize) -> Handle {
+    pub(super) fn create_memory(&mut self, task: u64, pages: usize) -> Handle {
         let id = self.number();
-        self.memories.insert(id, std::vec![0; bytes]);
+        self.memories.insert(id, std::vec![Page([0; PAGE]); pages]);
         let rights = Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT;
         self.install(task, Object::Memory(id), rights)
+    }
+
+    /// Where memory is that a task may use with this access. It stays there for good.
+    pub(super) fn memory(&mut self, task: u64, handle: Handle, access: Rights) -> Option<u64> {
+        let entry = self.lookup(task, handle)?;
+        let memory = self.memories.get_mut(&entry.object.number())?;
+        let allowed = entry.rights.contains(access);
+        allowed.then(|| memory.as_mut_ptr() as u64)
     }
 
     /// Puts an entry into a table. A task that has ended takes nothing.

@@ -2,7 +2,6 @@
 
 use super::{Answer, Called, reduced};
 use crate::{
-    PAGE,
     fake::world::Object,
     handle::{Handle, Rights},
 };
@@ -51,9 +50,8 @@ impl abi::Task for Called<'_> {
         if pages == 0 || pages > 1 << 16 {
             return Err(ObjectError::QuotaExceeded);
         }
-        let bytes = pages as usize * PAGE;
         Ok(MemoryClient(
-            self.world.create_memory(self.caller.task, bytes),
+            self.world.create_memory(self.caller.task, pages as usize),
         ))
     }
     fn map(&mut self, _: &MemoryClient, _: u64, _: u64, _: u64, _: u64) -> Answer<()> {
