@@ -10,6 +10,7 @@
 use crate::{
     client::Borrowed,
     handle::Handle,
+    memory::Mapping,
     message_buffer::{Access, LeaseDescriptor, Outer},
     objects::ReplyClient,
 };
@@ -173,8 +174,16 @@ impl<'r> Range<'r> {
         }
     }
 
-    fn read_at(&self, offset: usize, into: &mut [u8]) -> Result<(), LeaseFault> {
-        self.check(offset, into.len())?;
+    /// # Safety
+    ///
+    /// The server's own memory of `length` bytes at `into` is free to be written.
+    unsafe fn read_at(
+        &self,
+        offset: usize,
+        into: *mut u8,
+        length: usize,
+    ) -> Result<(), LeaseFault> {
+        self.check(offset, length)?;
         match self.place {
             Place::Near { address } => {
                 let from = (address + offset) as *const u8;
@@ -182,35 +191,41 @@ impl<'r> Range<'r> {
                 // method borrows until the handler has returned, and the range
                 // was checked. The two may overlap only if the caller lent the
                 // server's own memory, which `copy` allows.
-                unsafe { core::ptr::copy(from, into.as_mut_ptr(), into.len()) };
+                unsafe { core::ptr::copy(from, into, length) };
                 Ok(())
             }
             Place::Far(part) => {
                 let reply = Borrowed::<ReplyClient>::new(part.request);
                 let (index, offset) = (part.lease as u64, part.offset + offset as u64);
-                let (address, length) = (into.as_mut_ptr() as u64, into.len() as u64);
-                // SAFETY: the kernel writes into the slice only.
-                let read = unsafe { reply.read(index, offset, address, length) };
+                // SAFETY: that memory is free to be written.
+                let read = unsafe { reply.read(index, offset, into as u64, length as u64) };
                 read.map_err(|_| LeaseFault)
             }
         }
     }
 
-    fn write_at(&self, offset: usize, from: &[u8]) -> Result<(), LeaseFault> {
-        self.check(offset, from.len())?;
+    /// # Safety
+    ///
+    /// `from` is the server's own memory of `length` bytes.
+    unsafe fn write_at(
+        &self,
+        offset: usize,
+        from: *const u8,
+        length: usize,
+    ) -> Result<(), LeaseFault> {
+        self.check(offset, length)?;
         match self.place {
             Place::Near { address } => {
                 let into = (address + offset) as *mut u8;
                 // SAFETY: as in `read_at`; the slice was borrowed mutably.
-                unsafe { core::ptr::copy(from.as_ptr(), into, from.len()) };
+                unsafe { core::ptr::copy(from, into, length) };
                 Ok(())
             }
             Place::Far(part) => {
                 let reply = Borrowed::<ReplyClient>::new(part.request);
                 let (index, offset) = (part.lease as u64, part.offset + offset as u64);
-                let address = from.as_ptr() as u64;
                 reply
-                    .write(index, offset, address, from.len() as u64)
+                    .write(index, offset, from as u64, length as u64)
                     .map_err(|_| LeaseFault)
             }
         }
@@ -277,7 +292,15 @@ macro_rules! shared {
 
             /// Copies from `offset` of the lease into all of `into`.
             pub fn read_at(&self, offset: usize, into: &mut [u8]) -> Result<(), LeaseFault> {
-                self.0.read_at(offset, into)
+                // SAFETY: the slice is borrowed mutably.
+                unsafe { self.0.read_at(offset, into.as_mut_ptr(), into.len()) }
+            }
+
+            /// Copies all of the lease to `place` of a mapping, in one copy.
+            pub fn read_into(&self, mapping: &Mapping, place: usize) -> Result<(), LeaseFault> {
+                let into = mapping.place(place, self.len(), 1).ok_or(LeaseFault)?;
+                // SAFETY: it lies in memory that is mapped, and in no reference.
+                unsafe { self.0.read_at(0, into, self.len()) }
             }
         }
     };
@@ -289,6 +312,14 @@ shared!(LeaseMut, Access::WRITE);
 impl LeaseMut<'_> {
     /// Copies all of `from` to `offset` of the lease.
     pub fn write_at(&self, offset: usize, from: &[u8]) -> Result<(), LeaseFault> {
-        self.0.write_at(offset, from)
+        // SAFETY: the slice is borrowed.
+        unsafe { self.0.write_at(offset, from.as_ptr(), from.len()) }
+    }
+
+    /// Fills all of the lease from `place` of a mapping, in one copy.
+    pub fn write_from(&self, mapping: &Mapping, place: usize) -> Result<(), LeaseFault> {
+        let from = mapping.place(place, self.len(), 1).ok_or(LeaseFault)?;
+        // SAFETY: it lies in memory that is mapped.
+        unsafe { self.0.write_at(0, from, self.len()) }
     }
 }

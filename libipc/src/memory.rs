@@ -129,8 +129,9 @@ impl Mapping {
         Some(())
     }
 
+    /// Where a part of it is.
     #[inline]
-    fn place(&self, offset: usize, length: usize, align: usize) -> Option<*mut u8> {
+    pub(crate) fn place(&self, offset: usize, length: usize, align: usize) -> Option<*mut u8> {
         let fits = offset.checked_add(length)? <= self.len() && offset.is_multiple_of(align);
         fits.then(|| (self.address() + offset) as *mut u8)
     }

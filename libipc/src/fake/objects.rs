@@ -293,9 +293,7 @@ impl Called<'_> {
 impl abi::Memory for Called<'_> {
     fn pages(&mut self) -> Answer<u64> {
         let memory = self.world.memories.get(&self.id());
-        memory
-            .map(|m| m.len() as u64)
-            .ok_or(ObjectError::Died)
+        memory.map(|m| m.len() as u64).ok_or(ObjectError::Died)
     }
     fn read(&mut self, offset: u64, into: u64, length: u64) -> Answer<()> {
         self.need(Rights::READ)?;
