@@ -27,6 +27,7 @@ memmove:
     j       1b
 2:  addi    a2, a2, -128
     bltz    a2, 4f
+    add     t5, t6, a2                      // where the last whole round begins
 3:  ld      a3, 0(a1)
     ld      a4, 8(a1)
     ld      a5, 16(a1)
@@ -61,8 +62,8 @@ memmove:
     sd      t2, 120(t6)
     addi    a1, a1, 128
     addi    t6, t6, 128
-    addi    a2, a2, -128
-    bgez    a2, 3b
+    bleu    t6, t5, 3b
+    sub     a2, t5, t6
 4:  addi    a2, a2, 128 - 32
     bltz    a2, 6f
 5:  ld      a3, 0(a1)
@@ -152,28 +153,33 @@ memset:
     addi    t6, t6, 1
     addi    a2, a2, -1
     j       1b
-2:  addi    a2, a2, -128
+2:  addi    a2, a2, -256
     bltz    a2, 4f
-3:  sd      a1, 0(t6)
+    add     t5, t6, a2                      // where the last whole round begins
+3:
+    .irp    at, 0, 64, 128, 192
+    sd      a1, \at(t6)
+    sd      a1, \at + 8(t6)
+    sd      a1, \at + 16(t6)
+    sd      a1, \at + 24(t6)
+    sd      a1, \at + 32(t6)
+    sd      a1, \at + 40(t6)
+    sd      a1, \at + 48(t6)
+    sd      a1, \at + 56(t6)
+    .endr
+    addi    t6, t6, 256
+    bleu    t6, t5, 3b
+    sub     a2, t5, t6
+4:  addi    a2, a2, 256 - 32
+    bltz    a2, 0f
+5:  sd      a1, 0(t6)
     sd      a1, 8(t6)
     sd      a1, 16(t6)
     sd      a1, 24(t6)
-    sd      a1, 32(t6)
-    sd      a1, 40(t6)
-    sd      a1, 48(t6)
-    sd      a1, 56(t6)
-    sd      a1, 64(t6)
-    sd      a1, 72(t6)
-    sd      a1, 80(t6)
-    sd      a1, 88(t6)
-    sd      a1, 96(t6)
-    sd      a1, 104(t6)
-    sd      a1, 112(t6)
-    sd      a1, 120(t6)
-    addi    t6, t6, 128
-    addi    a2, a2, -128
-    bgez    a2, 3b
-4:  addi    a2, a2, 128 - 8
+    addi    t6, t6, 32
+    addi    a2, a2, -32
+    bgez    a2, 5b
+0:  addi    a2, a2, 32 - 8
     bltz    a2, 0f
 5:  sd      a1, 0(t6)
     addi    t6, t6, 8
