@@ -15,6 +15,7 @@ pub fn syscall<'k>(k: Entered<'k>, thread: &'k Thread) {
     k.core.calls.add(1);
     match dispatch(k, thread) {
         Outcome::Done(out) => Port::call_out(&thread.context, &out),
+        Outcome::Delivered => {}
         // Of its floating-point state it wants back what a call preserves.
         Outcome::Blocked => Port::fp_keep(&thread.context),
         Outcome::Retry => Port::retry(&thread.context),

@@ -283,8 +283,7 @@ fn object<'k>(
     match result {
         Ok(Ok(())) => {
             answer.deliver();
-            // As of a call that waited, the result is in the registers.
-            Outcome::Blocked
+            Outcome::Delivered
         }
         Ok(Err(code)) => Outcome::Done(refusal(code)),
         Err(cause) => Outcome::Done(refused(cause)),

@@ -196,6 +196,49 @@ pub fn copy<'k>(
     client: &'k Thread,
     wanted: &Wanted,
 ) -> Result<(), Failure> {
+    let (lent, own) = ends(k, server, client, wanted)?;
+    let (lent, own) = (Place::Task(lent.0, lent.1), Place::Task(own.0, own.1));
+    let (from, to, source, destination) = match wanted.way {
+        Way::Read => (lent, own, Failure::Lender, Failure::Server),
+        Way::Write => (own, lent, Failure::Server, Failure::Lender),
+    };
+    copy::copy(k, from, to, wanted.length).map_err(|stop| match stop {
+        Stop::Source => source,
+        Stop::Destination => destination,
+        Stop::Interrupt(done) => Failure::Interrupt(done),
+    })
+}
+
+/// The same of no more than a page, if all of it is there. `false`, and nothing done, if
+/// not.
+#[inline(always)]
+pub fn copy_present<'k>(
+    k: Entered<'k>,
+    server: &Thread,
+    client: &'k Thread,
+    wanted: &Wanted,
+) -> bool {
+    let Ok((lent, own)) = ends(k, server, client, wanted) else {
+        return false;
+    };
+    let (from, to) = match wanted.way {
+        Way::Read => (lent, own),
+        Way::Write => (own, lent),
+    };
+    copy::copy_present(k, from, to, wanted.length)
+}
+
+/// An address of a task.
+type End<'k> = (&'k Task, u64);
+
+/// What was lent and the server's own memory, between which it may copy.
+#[inline(always)]
+fn ends<'k>(
+    k: Entered<'k>,
+    server: &Thread,
+    client: &'k Thread,
+    wanted: &Wanted,
+) -> Result<(End<'k>, End<'k>), Failure> {
     let lease = usize::try_from(wanted.lease)
         .ok()
         .and_then(|index| client.lease(index))
@@ -214,15 +257,8 @@ pub fn copy<'k>(
     }
     let lent = origin(k, client, lease).ok_or(Failure::Lender)?;
     let borrower = server.task.get(k).ok_or(Failure::Server)?;
-    let lent = Place::Task(lent.task, lent.address + wanted.offset);
-    let own = Place::Task(borrower, wanted.address);
-    let (from, to, source, destination) = match wanted.way {
-        Way::Read => (lent, own, Failure::Lender, Failure::Server),
-        Way::Write => (own, lent, Failure::Server, Failure::Lender),
-    };
-    copy::copy(k, from, to, wanted.length).map_err(|stop| match stop {
-        Stop::Source => source,
-        Stop::Destination => destination,
-        Stop::Interrupt(done) => Failure::Interrupt(done),
-    })
+    Ok((
+        (lent.task, lent.address + wanted.offset),
+        (borrower, wanted.address),
+    ))
 }

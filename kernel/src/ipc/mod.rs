@@ -32,6 +32,8 @@ use libipc_abi::{
 pub enum Outcome {
     /// It is over, and this is the result.
     Done(CallOut),
+    /// It is over, and the result is in its registers.
+    Delivered,
     /// The thread waits; the result will be written to its registers.
     Blocked,
     /// Something else waits. The registers say what is left to do.

@@ -6,12 +6,15 @@
 
 use crate::{
     Entered,
-    arch::{Access, Arch, Port},
-    memory::fill,
+    arch::{Access, Arch, Entry, Port},
+    memory::{fill, space},
     object::{memory::Memory, task::Task},
 };
-use core::ptr;
-use libipc_abi::PAGE;
+use core::{
+    ptr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use libipc_abi::{PAGE, USER_END};
 
 /// Where bytes come from or go to.
 #[derive(Clone, Copy)]
@@ -105,6 +108,85 @@ pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Resu
         }
     }
     Ok(())
+}
+
+/// No more than a page of a task's memory, in one page of the tables or two.
+struct Present {
+    /// Physical address of the first byte.
+    first: u64,
+    /// Physical address of the page with what is not in the first one's.
+    second: u64,
+    /// How many bytes there can be in the first one's page.
+    left: u64,
+}
+
+impl Present {
+    /// Finds it, if it is there and may be accessed so.
+    #[inline(always)]
+    fn find(
+        k: Entered<'_>,
+        (task, address): (&Task, u64),
+        length: u64,
+        access: Access,
+    ) -> Option<Self> {
+        if address > USER_END - PAGE as u64 {
+            return None;
+        }
+        let offset = address % PAGE as u64;
+        let left = PAGE as u64 - offset;
+        let entries = space::leaves(k, task, address, 1 + u64::from(length > left));
+        Some(Present {
+            first: Self::page(entries.first()?, access)? + offset,
+            second: Self::page(entries.last()?, access)?,
+            left,
+        })
+    }
+
+    /// The page of this entry, if it may be accessed so.
+    #[inline(always)]
+    fn page(entry: &AtomicU64, access: Access) -> Option<u64> {
+        match Port::entry(entry.load(Relaxed), 0) {
+            Entry::Page(frame, allowed) => {
+                (allowed & (access | Access::DEVICE) == access).then_some(frame)
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on after so many bytes, which are no more than are left in the page.
+    #[inline(always)]
+    fn skip(&mut self, bytes: u64) {
+        self.first += bytes;
+        self.left -= bytes;
+        if self.left == 0 {
+            self.first = self.second;
+            self.left = PAGE as u64;
+        }
+    }
+}
+
+/// Copies no more than a page between two tasks, if all of it is there and may be
+/// accessed so. `false`, and nothing done, if not.
+#[inline(always)]
+pub fn copy_present(k: Entered<'_>, from: (&Task, u64), to: (&Task, u64), length: u64) -> bool {
+    if length > PAGE as u64 {
+        return false;
+    }
+    let Some(mut source) = Present::find(k, from, length, Access::READ) else {
+        return false;
+    };
+    let Some(mut destination) = Present::find(k, to, length, Access::WRITE) else {
+        return false;
+    };
+    let mut rest = length;
+    while rest > 0 {
+        let piece = rest.min(source.left).min(destination.left);
+        move_bytes(source.first, destination.first, piece as usize);
+        source.skip(piece);
+        destination.skip(piece);
+        rest -= piece;
+    }
+    true
 }
 
 /// Copies from memory of the kernel to a place; the bytes are few.

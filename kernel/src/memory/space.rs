@@ -62,6 +62,7 @@ fn make_table(k: Entered<'_>, task: &Task) -> Result<u64, ObjectError> {
 }
 
 /// The table with the entry for the page at `address`, if the tables for it exist.
+#[inline(always)]
 fn leaf_table<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k frames::Words> {
     let mut table = task.root.get();
     for level in [2, 1] {
@@ -81,6 +82,7 @@ pub fn leaf<'k>(k: Entered<'k>, task: &Task, address: u64) -> Option<&'k AtomicU
 
 /// The table entries for so many pages from `address` on, all in one table that
 /// exists.
+#[inline(always)]
 pub fn leaves<'k>(k: Entered<'k>, task: &Task, address: u64, pages: u64) -> &'k [AtomicU64] {
     let first = index(address, 0);
     let table = leaf_table(k, task, address);

@@ -3,11 +3,14 @@
 
 use super::machine::*;
 use crate::{
-    arch::{Arch, Port, host},
+    arch::{Access, Arch, Entry, Port, host},
     capability::{derivation, object::Target, slot::Slot},
     fault,
     ipc::{end, session},
-    memory::space::Progress,
+    memory::{
+        frames,
+        space::{self, Progress},
+    },
     object::{
         binding::Binding,
         endpoint::{Endpoint, State as EndpointState},
@@ -19,7 +22,7 @@ use crate::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
-    FOREVER,
+    FOREVER, PAGE,
     buffer::{CAPABILITIES, LEASES, word},
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
@@ -48,6 +51,9 @@ struct Side {
 const SAVED: u8 = 1;
 const KEPT: u8 = 3;
 
+/// What is lent and copied lies around the end of a page.
+const AROUND: u64 = DATA + PAGE as u64 - 64;
+
 const TASKS: usize = 3;
 const ENDPOINTS: usize = 2;
 
@@ -58,6 +64,9 @@ impl Side {
         let m = Machine::new(220);
         m.k.kernel.fast.set(fast);
         let tasks: Vec<_> = (0..TASKS).map(|_| m.task(60)).collect();
+        for task in &tasks {
+            m.map(task, DATA + PAGE as u64, 1, Access::READ | Access::WRITE);
+        }
         let endpoints: Vec<_> = (0..ENDPOINTS)
             .map(|index| Endpoint::create(m.k, tasks[index]).unwrap())
             .collect();
@@ -83,6 +92,16 @@ impl Side {
         for (index, task) in tasks.iter().enumerate().skip(1) {
             let handle = handles[index * ENDPOINTS][index - 1];
             m.handle_faults(task, task, handle);
+        }
+        // So that a lease has something to be copied, before anybody has said more.
+        for (thread, address) in threads.iter().zip(AROUND..) {
+            let buffer = thread.buffer(m.k);
+            for (field, value) in [address, 300, 3].into_iter().enumerate() {
+                buffer[word::LEASE + field].store(value, Relaxed);
+            }
+        }
+        for (task, number) in tasks.iter().zip(1..).skip(1) {
+            m.poke(task, AROUND, &[number; 512]);
         }
         let bind = |endpoint: usize| {
             let binding: &'static Binding = Box::leak(Box::default());
@@ -234,6 +253,18 @@ impl Side {
             let threads = self.threads.iter().filter(|thread| thread.task.is(task));
             let untold: u64 = threads.map(|thread| thread.received.get()).sum();
             fact(of, "received", task.received.get() + untold);
+            let pages = match task.dying.get() {
+                true => &[][..],
+                false => &[DATA, DATA + PAGE as u64],
+            };
+            for page in pages {
+                let entry = space::leaf(k, task, *page).map_or(0, |entry| entry.load(Relaxed));
+                if let Entry::Page(frame, _) = Port::entry(entry, 0) {
+                    let words = frames::words(k, frame);
+                    let seen = words[..64].iter().chain(&words[504..]);
+                    seen.for_each(|word| fact(of, "memory", word.load(Relaxed)));
+                }
+            }
         }
     }
 
@@ -294,6 +325,8 @@ enum Way {
     Receive,
     Reply,
     Keep,
+    /// Which operation.
+    CopyLease(u8),
     ReplyKept,
     Signal,
     Repeat,
@@ -337,6 +370,11 @@ impl Way {
                 Label::call(0, reply::INTERFACE.hash),
                 FOREVER,
             ),
+            Way::CopyLease(operation) => (
+                Handle::REQUEST,
+                Label::call(operation, reply::INTERFACE.hash),
+                FOREVER,
+            ),
             Way::ReplyKept => {
                 let label = answer(Flags::REPLY, (word >> 8) as u8 % 3);
                 let label = label.with_bytes(some(32)).with_capabilities(some(2));
@@ -348,7 +386,13 @@ impl Way {
             Way::Reply => (receive, answer(Flags::REPLY, Label::OK), FOREVER),
             Way::Signal => (receive, answer(Flags::SIGNAL, 0), FOREVER),
         };
-        let words = [word, word ^ 0x55, 3, 4, 5, 6, 7, 8];
+        let words = match self {
+            Way::CopyLease(_) => {
+                let (offset, own) = (word >> 1 & 7, AROUND + (word >> 4 & 0x3f));
+                [word & 1, offset, own, word >> 12 & 0x7f, 0, 0, 0, 0]
+            }
+            _ => [word, word ^ 0x55, 3, 4, 5, 6, 7, 8],
+        };
         CallIn {
             request: match self {
                 Way::ReplyKept => kept,
@@ -392,7 +436,7 @@ impl Random {
                 _ => FaultKind::Read,
             }),
             _ => {
-                let way = match self.below(54) {
+                let way = match self.below(70) {
                     0..=10 => Way::Call,
                     11..=12 => Way::CallUnbadged,
                     13 => Way::CallUntil(self.below(300) as u64),
@@ -404,11 +448,12 @@ impl Random {
                     36..=37 => Way::Reply,
                     38 => Way::Repeat,
                     40..=41 => Way::CallWithCapability,
-                    42..=43 => Way::CallWithLease,
+                    42..=43 | 60..=69 => Way::CallWithLease,
                     44..=45 => Way::ReplyWithBytes,
                     46..=47 => Way::ReplyWithCapability,
                     48..=50 => Way::Keep,
                     51..=53 => Way::ReplyKept,
+                    54..=58 => Way::CopyLease(1 + self.below(2) as u8),
                     _ => Way::Signal,
                 };
                 Step::Enter(way, endpoint, self.below(1 << 20) as u64)
@@ -517,13 +562,16 @@ impl Side {
         buffer[word::OPEN].store(choice >> 24 & 7, Relaxed);
         for lease in 0..LEASES {
             let field = |field: usize| &buffer[word::LEASE + 3 * lease + field];
-            field(0).store(DATA + (choice & 0xff), Relaxed);
+            field(0).store(AROUND + (choice & 0x3f), Relaxed);
             field(1).store(choice >> 8 & 0xff, Relaxed);
             field(2).store(choice >> (4 + lease) & 3, Relaxed);
         }
         for index in 0..4 {
             buffer[word::BYTES + index].store(choice ^ index as u64, Relaxed);
         }
+        // Most pages come in so.
+        let place = AROUND + (choice >> 7 & 0x78);
+        self.m.poke(self.tasks[task], place, &choice.to_ne_bytes());
     }
 
     fn is(&self, endpoint: usize, state: EndpointState) -> bool {

@@ -1,13 +1,14 @@
 //! The fast path: a message, an answer, a fault or a signal from one thread of a core to
-//! another that waits for it, and waiting for one; with no lock but what
-//! [`crate::entry::pass`] asks. Faults and the kernel's own signals come here under the
-//! kernel's lock, to go without the scheduler.
+//! another that waits for it, waiting for one, and what a server asks of the request that
+//! it serves; with no lock but what [`crate::entry::pass`] asks. Faults and the kernel's
+//! own signals come here under the kernel's lock, to go without the scheduler.
 //!
 //! It does what the slow path does in the same case and nothing else: whatever is
 //! out of the ordinary is left to that, before anything was changed.
 
 pub mod message;
 mod reply;
+mod request;
 pub mod signal;
 
 use crate::{
@@ -53,6 +54,26 @@ pub extern "C" fn pass_call(
     let next = entry::pass(&KERNEL, core, |k| {
         message::call::<false>(k, thread, handle, label)
     });
+    match next {
+        None => pass_object(thread, core),
+        next => leave(thread, core, next),
+    }
+}
+
+/// The same where that may be a call on the request being served. What was called is
+/// looked up again, so that the pass before need not keep it.
+#[cold]
+#[inline(never)]
+fn pass_object(thread: &'static Thread, core: &'static Core) -> ! {
+    match Port::called(&thread.context) {
+        (Handle::REQUEST, label) => pass_request(label, thread, core),
+        _ => slowly(core),
+    }
+}
+
+#[inline(never)]
+fn pass_request(label: Label, thread: &'static Thread, core: &'static Core) -> ! {
+    let next = entry::pass(&KERNEL, core, |k| request::call(k, thread, label));
     leave(thread, core, next)
 }
 
@@ -172,6 +193,7 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
         return None;
     }
     match label.0 & Label::MIDDLE {
+        PLAIN_CALL if handle == Handle::REQUEST => request::call(k, thread, label),
         PLAIN_CALL => message::call::<false>(k, thread, handle, label),
         PLAIN_ANSWER => message::reply_receive::<false>(k, thread, handle, label, request),
         SIGNAL => signal::signal(k, thread, handle),
