@@ -305,7 +305,7 @@ impl World {
         let entry = self.lookup(task, handle)?;
         let memory = self.memories.get_mut(&entry.object.number())?;
         let allowed = entry.rights.contains(access);
-        allowed.then(|| memory.as_mut_ptr() as u64)
+        allowed.then_some(memory.as_mut_ptr() as u64)
     }
 
     /// Puts an entry into a table. A task that has ended takes nothing.
