@@ -37,6 +37,8 @@ pub enum Command {
     Miri(Miri),
     /// Attack the kernel: random system calls, calls to bad servers, many boots
     Fuzz(Fuzz),
+    /// Cut the power of a simulated disk at every write, and look what is left
+    Crash(Crash),
     /// Measure what things cost in guest instructions, and compare with the figures
     /// that are kept
     Bench(Bench),
@@ -46,6 +48,17 @@ pub enum Command {
     New(New),
     /// Print what the interface macro makes of an interface
     Expand(Expand),
+}
+
+/// Options of `crash`.
+#[derive(Args, Debug)]
+pub struct Crash {
+    /// Seed of the first workload; each further one has the next
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Distinct images to recover
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub images: u64,
 }
 
 /// Options of `miri`.

@@ -43,6 +43,10 @@ pub enum FileError {
     NoResources = 17,
     /// The lease is memory that cannot be read, or written.
     BadMemory = 18,
+    /// The device failed: nothing that was not yet durable is.
+    DeviceFailed = 19,
+    /// What is on the device is no file system, or a damaged one.
+    Corrupt = 20,
 }
 
 describe!(FileError {
@@ -64,6 +68,8 @@ describe!(FileError {
     Stale => "this capability is no open file (any more)",
     NoResources => "the file server has no resources left",
     BadMemory => "the memory lent cannot be used",
+    DeviceFailed => "the device failed",
+    Corrupt => "the file system is damaged",
 });
 
 /// What a name leads to. The numbers are ABI.

@@ -25,6 +25,15 @@ pub struct Change<'a> {
     pub now: u64,
 }
 
+/// How full a file system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are taken.
+    pub used: u64,
+    /// Bytes that there are.
+    pub total: u64,
+}
+
 /// A file system. Whoever implements only the reading half is read-only.
 ///
 /// Bytes go directly between the blocks of a file and the client's memory, in
@@ -128,6 +137,22 @@ pub trait Volume {
         _change: Change<'_>,
     ) -> Result<(), FileError> {
         Err(FileError::ReadOnly)
+    }
+
+    /// What was written to the node is as durable as this file system makes it
+    /// when this returns.
+    fn sync(&mut self, _node: NodeId) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// So is everything, and what the file system stands on could be taken away.
+    fn rest(&mut self) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// How full it is, unless accounts say all that there is to say.
+    fn space(&self) -> Result<Option<Space>, FileError> {
+        Ok(None)
     }
 }
 

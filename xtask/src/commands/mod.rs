@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod boots;
 pub mod build;
+pub mod crash;
 pub mod expand;
 pub mod faults;
 pub mod fuzz;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lint => lint::lint(),
         Command::Size(options) => size::size(options),
         Command::Miri(options) => miri::miri(&options),
+        Command::Crash(options) => crash::crash(&options),
         Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Faults(options) => faults::faults(&options),

@@ -1,0 +1,29 @@
+//! The ext4 file server.
+//!
+//! ```text
+//! volume     what a file system offers, over inodes
+//! listing    directories by pages
+//! store      files: sizes, the page cache, who has what open
+//! pages      the page cache itself
+//! mounted    mount, sync, rest           -> rsext4: ext4 and its journal
+//! device     the disk as rsext4 wants it
+//! guard      the superblock, true to the journal
+//! disk       sectors and a flush
+//! ```
+//!
+//! Everything runs without a kernel. What is on the disk is not trusted: it can
+//! make an operation fail, and nothing else.
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod device;
+pub mod disk;
+pub mod error;
+pub mod guard;
+pub mod listing;
+pub mod mounted;
+pub mod pages;
+pub mod store;
+pub mod volume;

@@ -1,0 +1,120 @@
+//! A file system between mount and unmount.
+
+use crate::{device::Device, disk::Disk, error::refusal};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use libipc::interfaces::FileError;
+use rsext4::{
+    Clock, Ext4, Ext4Error, Ext4Result, Ext4Timestamp, MkfsOptions, MountOptions, MountServices,
+    MountedServices, NoopObserver,
+};
+
+/// `rsext4`'s file system over a disk.
+pub type FileSystem<D> = Ext4<Device<D>, MountedServices<(), NoopObserver>>;
+
+/// Nanoseconds since 1970, set before each operation.
+#[derive(Clone, Debug, Default)]
+pub struct Time(Arc<AtomicU64>);
+
+impl Time {
+    /// It is now so late.
+    pub fn set(&self, nanoseconds: u64) {
+        self.0.store(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Time {
+    fn now(&self) -> Ext4Result<Ext4Timestamp> {
+        const SECOND: u64 = 1_000_000_000;
+        let now = self.0.load(Ordering::Relaxed);
+        Ok(Ext4Timestamp::new(
+            (now / SECOND) as i64,
+            (now % SECOND) as u32,
+        ))
+    }
+}
+
+/// A file system that is mounted when it is used, and clean when it has been at
+/// rest.
+pub struct Mounted<D: Disk> {
+    device: Device<D>,
+    time: Time,
+    is_read_only: bool,
+    current: Option<FileSystem<D>>,
+}
+
+impl<D: Disk> Mounted<D> {
+    /// Mounts what is on `disk`, replaying its journal.
+    ///
+    /// `Corrupt` if it is no ext4 file system that can be used, `DeviceFailed`.
+    pub fn new(disk: D, time: Time) -> Result<Self, FileError> {
+        let mut mounted = Mounted {
+            is_read_only: disk.is_read_only(),
+            device: Device::new(disk),
+            time,
+            current: None,
+        };
+        mounted.get()?;
+        Ok(mounted)
+    }
+
+    /// Whether it cannot be changed.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// The file system, mounted now if it was not.
+    pub fn get(&mut self) -> Result<&mut FileSystem<D>, FileError> {
+        if self.current.is_none() {
+            self.device.guard().begin().map_err(from_disk)?;
+            let options = if self.is_read_only {
+                MountOptions::read_only_no_journal_replay()
+            } else {
+                MountOptions::read_write()
+            };
+            let services = MountServices::new(self.time.clone(), (), NoopObserver);
+            let mounted = Ext4::mount(self.device.share(), services, options);
+            self.current = Some(mounted.map_err(refusal)?);
+        }
+        self.current.as_mut().ok_or(FileError::DeviceFailed)
+    }
+
+    /// Everything is durable when this returns.
+    pub fn sync(&mut self) -> Result<(), FileError> {
+        match &mut self.current {
+            Some(current) => current.sync().map_err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// Everything is durable and in its place, the journal empty and the file
+    /// system clean when this returns. While removed files are open it is only
+    /// durable.
+    pub fn rest(&mut self) -> Result<(), FileError> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        current.sync().map_err(refusal)?;
+        match current.unmount() {
+            Ok(()) => {}
+            Err(error) if error.kind() == rsext4::Ext4ErrorKind::Busy => return Ok(()),
+            Err(error) => return Err(refusal(error)),
+        }
+        self.current = None;
+        if self.is_read_only {
+            return Ok(());
+        }
+        self.device.guard().finish().map_err(from_disk)
+    }
+}
+
+fn from_disk(error: crate::disk::DiskError) -> FileError {
+    refusal(Ext4Error::from(error))
+}
+
+/// Makes an empty file system on the whole of `disk`, whatever was there.
+pub fn format<D: Disk>(disk: &mut D, time: Time) -> Result<(), FileError> {
+    let device = Device::new(&mut *disk);
+    rsext4::format(device, time, MkfsOptions::default()).map_err(refusal)?;
+    Ok(())
+}

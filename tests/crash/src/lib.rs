@@ -1,0 +1,26 @@
+//! Cuts the power of a simulated disk at every write, and looks what is left.
+//!
+//! ```text
+//! campaign   workloads, their cuts, what is found after each
+//! workload   random operations            -> tessera-ext4
+//! history    what was done, and what may be left of it: the oracle
+//! cuts       prefixes, reordering, torn requests
+//! disk       a disk that remembers its log
+//! fsck       what e2fsck says
+//! fault      ordering bugs, which must be found
+//! ```
+//!
+//! What must hold after each cut: names are those of one moment, not before the
+//! last sync that was acknowledged; what was synced is there byte for byte; no
+//! byte of a file was never written to it; `e2fsck` finds nothing to mend. A
+//! sector is written whole or not at all.
+#![forbid(unsafe_code)]
+
+pub mod campaign;
+pub mod cuts;
+pub mod disk;
+pub mod fault;
+pub mod fsck;
+pub mod history;
+pub mod random;
+pub mod workload;
