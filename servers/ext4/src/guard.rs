@@ -63,7 +63,7 @@ impl<D: Disk> Guard<D> {
     /// Before a mount: mends a torn superblock and says that it needs recovery.
     pub fn begin(&mut self) -> Result<(), DiskError> {
         let is_torn = self.is_torn()?;
-        let mut copy = self.load(0)?;
+        let copy = self.load(0)?;
         let mut home = self.load(HOME)?;
         self.has_copy = is_ext4(&copy) || copy.iter().all(|byte| *byte == 0);
         self.is_mounted = true;
@@ -71,9 +71,12 @@ impl<D: Disk> Guard<D> {
             return Ok(());
         }
         if is_torn {
-            set_recovery(&mut copy, true);
-            self.store(&copy)?;
-        } else if is_whole(&home) && home[INCOMPAT] & NEEDS_RECOVERY == 0 {
+            // The copy is all that there is: it stays until this is durable.
+            self.disk.write(HOME, &copy)?;
+            self.disk.flush()?;
+            home = copy;
+        }
+        if is_whole(&home) && home[INCOMPAT] & NEEDS_RECOVERY == 0 {
             set_recovery(&mut home, true);
             self.store(&home)?;
         }
