@@ -1,5 +1,5 @@
-//! Keeps the superblock true to the journal, whatever write is the last before a
-//! power cut.
+//! Keeps superblock and journal true to each other, whatever write is the last
+//! before a power cut.
 //!
 //! `rsext4` 0.9.2 clears "needs recovery" in the superblock in the same
 //! checkpoint as all other blocks, so that a cut in the middle leaves a file
@@ -8,6 +8,10 @@
 //! kept from it: [`Guard::begin`] sets it before the mount, every superblock
 //! that passes has it, and [`Guard::finish`] clears it when the journal is
 //! empty and all blocks are durable.
+//!
+//! Replaying, it says that the journal is empty without a flush after the blocks
+//! that it wrote to their places. So a flush goes before every superblock of a
+//! journal.
 //!
 //! A superblock is two sectors under one checksum, and a cut between them would
 //! leave none. It is first written to the boot sectors in front of it, where
@@ -43,6 +47,8 @@ pub struct Guard<D> {
     is_mounted: bool,
     /// Whether the boot sectors are free to hold a copy.
     has_copy: bool,
+    /// Whether there were writes since the last flush.
+    is_dirty: bool,
 }
 
 impl<D: Disk> Guard<D> {
@@ -52,6 +58,7 @@ impl<D: Disk> Guard<D> {
             disk,
             is_mounted: false,
             has_copy: false,
+            is_dirty: false,
         }
     }
 
@@ -107,6 +114,10 @@ impl<D: Disk> Guard<D> {
     pub fn write(&mut self, sector: u64, from: &[u8]) -> Result<(), DiskError> {
         let end = sector + (from.len() / SECTOR) as u64;
         if !self.is_mounted || sector > HOME || end < HOME_END {
+            if self.is_dirty && is_journal_superblock(from) {
+                self.flush()?;
+            }
+            self.is_dirty = true;
             return self.disk.write(sector, from);
         }
         // What is before it are the boot sectors, which are not the file system's.
@@ -123,7 +134,9 @@ impl<D: Disk> Guard<D> {
 
     /// Flushes as the disk does.
     pub fn flush(&mut self) -> Result<(), DiskError> {
-        self.disk.flush()
+        self.disk.flush()?;
+        self.is_dirty = false;
+        Ok(())
     }
 
     fn load(&mut self, sector: u64) -> Result<Superblock, DiskError> {
@@ -139,8 +152,14 @@ impl<D: Disk> Guard<D> {
             self.disk.flush()?;
         }
         self.disk.write(HOME, superblock)?;
-        self.disk.flush()
+        self.flush()
     }
+}
+
+/// Whether a block that begins so is the superblock of a journal, of either
+/// version: Linux, Documentation/filesystems/ext4/journal.rst.
+fn is_journal_superblock(block: &[u8]) -> bool {
+    matches!(block, [0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 3 | 4, ..])
 }
 
 fn is_ext4(superblock: &Superblock) -> bool {
