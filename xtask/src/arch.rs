@@ -43,6 +43,16 @@ impl Arch {
         }
     }
 
+    /// The bus of a virtio device with so many before it: each has a page of registers
+    /// of its own. `None` if there are no more.
+    pub fn virtio_bus(self, index: usize) -> Option<usize> {
+        match self {
+            // Eight buses share a page.
+            Self::Aarch64 => (index < 4).then_some(8 * index),
+            Self::Riscv64 => (index < 8).then_some(index),
+        }
+    }
+
     /// The emulator.
     pub const fn qemu(self) -> &'static str {
         match self {

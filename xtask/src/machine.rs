@@ -30,6 +30,22 @@ pub struct Machine {
     pub cpu: String,
     /// The kernel is to have no fast path for messages.
     pub slow_path: bool,
+    /// Its virtio devices, in the order of their addresses.
+    pub devices: Vec<Device>,
+}
+
+/// A virtio device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// A disk whose sectors are in this file.
+    Disk {
+        /// The file.
+        image: PathBuf,
+        /// It cannot be written.
+        read_only: bool,
+    },
+    /// Random bytes.
+    Entropy,
 }
 
 impl Machine {
@@ -41,6 +57,7 @@ impl Machine {
             memory: options.memory.map_or(memory, |size| size.0),
             cpu: cpu(options.arch, options.cpu.as_deref()),
             slow_path: false,
+            devices: Vec::new(),
         }
     }
 
@@ -52,6 +69,7 @@ impl Machine {
             memory,
             cpu: cpu(arch, None),
             slow_path: false,
+            devices: Vec::new(),
         }
     }
 
@@ -125,11 +143,37 @@ impl Machine {
             // How the kernel tells the exit code; riscv64 has a device for it.
             command.arg("-semihosting");
         }
+        for (index, device) in self.devices.iter().enumerate() {
+            // More than there are places for QEMU refuses itself.
+            let bus = self.arch.virtio_bus(index).unwrap_or(index);
+            attach(&mut command, index, bus, device);
+        }
         command.arg("-kernel").arg(image);
         if self.slow_path {
             command.args(["-append", "slow-path"]);
         }
         command
+    }
+}
+
+/// Puts a device on a bus. Each has a back end of its own.
+fn attach(command: &mut Command, index: usize, bus: usize, device: &Device) {
+    let place = format!("bus=virtio-mmio-bus.{bus}");
+    match device {
+        Device::Disk { image, read_only } => {
+            // QEMU takes two commas for one.
+            let file = image.to_string_lossy().replace(',', ",,");
+            let read_only = if *read_only { "on" } else { "off" };
+            command.arg("-drive").arg(format!(
+                "if=none,id=disk{index},format=raw,readonly={read_only},file={file}"
+            ));
+            let device = format!("virtio-blk-device,drive=disk{index},{place}");
+            command.arg("-device").arg(device);
+        }
+        Device::Entropy => {
+            let device = format!("virtio-rng-device,{place}");
+            command.arg("-device").arg(device);
+        }
     }
 }
 
@@ -205,5 +249,30 @@ mod tests {
             "q -machine virt -cpu cortex-a72 -m 64M -smp 4 -nodefaults -display none \
              -serial mon:stdio -global virtio-mmio.force-legacy=false -semihosting -kernel i"
         );
+    }
+
+    #[test]
+    fn devices_have_pages_of_their_own() {
+        let disk = |image: &str| Device::Disk {
+            image: image.into(),
+            read_only: image == "b",
+        };
+        let shown = |arch| {
+            let mut machine = Machine::plain(arch, 1, MIB);
+            machine.devices = vec![disk("a,1"), Device::Entropy, disk("b")];
+            crate::process::shown(&machine.qemu("q".into(), Path::new("i")))
+        };
+        let arm = "-drive if=none,id=disk0,format=raw,readonly=off,file=a,,1 \
+                   -device virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.0 \
+                   -device virtio-rng-device,bus=virtio-mmio-bus.8 \
+                   -drive if=none,id=disk2,format=raw,readonly=on,file=b \
+                   -device virtio-blk-device,drive=disk2,bus=virtio-mmio-bus.16";
+        assert!(
+            shown(Arch::Aarch64).contains(arm),
+            "{}",
+            shown(Arch::Aarch64)
+        );
+        assert!(shown(Arch::Riscv64).contains("drive=disk2,bus=virtio-mmio-bus.2"));
+        assert_eq!(Arch::Aarch64.virtio_bus(4), None);
     }
 }

@@ -384,7 +384,19 @@ fn devices() {
     problem(
         "compatible = [\"ns16550a\"]",
         "compatible = []",
-        "page.toml:20: device `uart` needs at least one `compatible` string to be found by",
+        "page.toml:20: device `uart` needs at least one `compatible` string to be found by, \
+         or a type in `virtio`",
+    );
+    problem(
+        "compatible = [\"ns16550a\"]",
+        "virtio = \"net\"",
+        "page.toml:20: `net` is no type of virtio device; there are block, entropy",
+    );
+    let twice = "virtio = \"block\" }, { name = \"d\", virtio = \"block\"";
+    problem(
+        "compatible = [\"ns16550a\"]",
+        twice,
+        "page.toml:20: device `block 0` is driven by `console` already",
     );
     let twice = "priority = 5\ndevices = [{ name = \"port\", compatible = [\"ns16550a\"] }]";
     problem(

@@ -93,6 +93,16 @@ pub struct Use {
     pub rights: Vec<Right>,
 }
 
+named! {
+    /// A type of virtio device.
+    Virtio {
+        /// Sectors.
+        Block = "block",
+        /// Random bytes.
+        Entropy = "entropy",
+    }
+}
+
 /// A device, found in the device tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
@@ -101,6 +111,11 @@ pub struct Device {
     pub name: String,
     /// `compatible` strings, any of which will do. The first device found is it.
     pub compatible: Vec<String>,
+    /// Or a virtio device of this type. The task also gets what the device may reach
+    /// by itself, under the name followed by `-dma`.
+    pub virtio: Option<Virtio>,
+    /// How many virtio devices of the type come before it.
+    pub index: u8,
     /// Whether the task gets the interrupt too.
     pub interrupt: bool,
 }

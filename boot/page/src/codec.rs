@@ -6,7 +6,7 @@ use core::fmt;
 use crate::Page;
 
 /// Starts every compiled page; the last byte is the version.
-const MAGIC: [u8; 8] = *b"TSRPAGE\x02";
+const MAGIC: [u8; 8] = *b"TSRPAGE\x03";
 
 /// Why some bytes are not a compiled page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-pub use authority::{Device, Grant, Power, Right, SystemObject, Use};
+pub use authority::{Device, Grant, Power, Right, SystemObject, Use, Virtio};
 pub use codec::{PageError, decode, encode};
 
 /// Name of the page's entry in the boot archive.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tessera_page::{
     Device, Grant, Page, PageError, Power, Reservation, Restart, RestartPolicy, Right,
-    SystemObject, Task, Use, decode, encode,
+    SystemObject, Task, Use, Virtio, decode, encode,
 };
 
 fn sample() -> Page {
@@ -41,6 +41,8 @@ fn sample() -> Page {
             devices: vec![Device {
                 name: "uart".into(),
                 compatible: vec!["arm,pl011".into(), "ns16550a".into()],
+                virtio: Some(Virtio::Block),
+                index: 1,
                 interrupt: true,
             }],
             grants: vec![

@@ -183,9 +183,9 @@ impl Completions {
 /// When the server is restarted, registered memory and submitted requests are
 /// forgotten. Calls that wait end as `Died`; then, or at `NoSuchMemory`, a client
 /// registers again, names its endpoint again, and repeats what has not ended: only
-/// who owns the sectors knows that writing the same again does no harm. Its endpoint
-/// is not told of that: who waits for completions of `submit` looks by `collect`
-/// after a while, and knows by `NotNotified`.
+/// who owns the sectors knows that writing the same again does no harm. The server
+/// keeps the endpoint that `notify` names, so a client that waits for signals alone
+/// gives one with a badge of its own: `Closed` of that badge is the server's end.
 #[interface]
 pub trait Block {
     /// What the device is like.

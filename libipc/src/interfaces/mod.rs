@@ -9,6 +9,7 @@
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
 //! | [`Block`] | block drivers | sectors of storage |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
+//! | [`Virtio`] | virtio | a device's queues, with descriptors that are looked at |
 //! | [`supervisor`] | init | starts, inspects and kills, each power by itself |
 //!
 //! [`clients`] is how the supervisor tells a server who its clients are.
@@ -23,6 +24,7 @@ pub mod log;
 pub mod pipes;
 pub mod stream;
 pub mod supervisor;
+pub mod virtio;
 
 pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Completions, Geometry};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
@@ -32,6 +34,7 @@ pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
 pub use pipes::{Pipes, PipesClient};
 pub use stream::{Stream, StreamClient, StreamError, StreamKind};
+pub use virtio::{Virtio, VirtioClient, VirtioError, VirtioInfo, VirtioQueue};
 
 // What the declarations find in their parent module, besides the above.
 use crate::objects::EndpointClient;

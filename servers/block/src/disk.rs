@@ -3,6 +3,7 @@
 use libipc::{
     interfaces::block::{BlockAction, BlockError, Geometry},
     objects::MemoryClient,
+    start::AnyError,
 };
 
 /// A part of a disk and what is to happen to it. It was checked: the sectors are
@@ -37,8 +38,8 @@ pub trait Disk {
     /// `false` if there is no room now. A flush has no memory.
     fn take(&mut self, number: usize, transfer: Transfer, memory: Option<&Self::Memory>) -> bool;
 
-    /// Begins what was taken.
-    fn begin(&mut self);
+    /// Begins what was taken. A disk that fails to is served no more.
+    fn begin(&mut self) -> Result<(), AnyError>;
 
     /// A request that has ended, and how.
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)>;

@@ -7,9 +7,10 @@
 //! bounce    where bytes of leases pass through
 //! disk      what the server asks of a disk
 //! ram       a disk in memory
+//! virtio    a virtio block device
 //! ```
 //!
-//! Everything runs on the host, over a disk in memory.
+//! Everything but `virtio` runs on the host, over a disk in memory.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
@@ -21,3 +22,4 @@ pub mod disk;
 pub mod queue;
 pub mod ram;
 pub mod server;
+pub mod virtio;

@@ -7,6 +7,7 @@ use libipc::{
     interfaces::block::{BlockAction, BlockError, Geometry, SECTOR},
     memory::Mapping,
     objects::MemoryClient,
+    start::AnyError,
 };
 
 /// Sectors that are kept in memory, and forgotten with it.
@@ -73,7 +74,9 @@ impl Disk for Ram {
         true
     }
 
-    fn begin(&mut self) {}
+    fn begin(&mut self) -> Result<(), AnyError> {
+        Ok(())
+    }
 
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)> {
         self.ended.pop_front()

@@ -2,7 +2,7 @@
 
 use crate::{
     bounce::Bounce,
-    clients::{Memories, Submitters},
+    clients::{Leaving, Memories, Submitters},
     disk::{Disk, Transfer},
     queue::{Queue, Request},
 };
@@ -12,7 +12,7 @@ use libipc::{
     },
     objects::{EndpointClient, MemoryClient},
     server::{Event, LeaseId, Receiver, Reply},
-    status::TransportError,
+    start::AnyError,
     time::Instant,
 };
 
@@ -63,13 +63,15 @@ impl<D: Disk> Server<D> {
         &mut self.disk
     }
 
-    /// Serves until the endpoint ends, and returns why. Signals mean that the disk
-    /// has something to say.
-    pub fn run(&mut self, endpoint: &EndpointClient) -> TransportError {
+    /// Serves until the endpoint ends or the disk fails, and returns why. Signals mean
+    /// that the disk has something to say, and the end of the session with the badge
+    /// `device` that whoever signals is gone.
+    pub fn run(&mut self, endpoint: &EndpointClient, device: Option<u64>) -> AnyError {
         let mut receiver = Receiver::new(endpoint);
         loop {
             let event = receiver.next();
             self.more = false;
+            let asked = matches!(event, Ok(Event::Signals(_)));
             match event {
                 Ok(Event::Message(message)) => {
                     let badge = message.badge();
@@ -80,33 +82,45 @@ impl<D: Disk> Server<D> {
                     message.dispatch::<dyn Block>(&mut client);
                 }
                 Ok(Event::Signals(_)) => {}
+                Ok(Event::Closed(badge)) if Some(badge) == device => {
+                    return AnyError::new("the device's proxy is gone");
+                }
                 Ok(Event::Closed(badge)) => self.closed(badge),
-                Err(error) => return error,
+                Err(error) => return error.into(),
             }
-            self.go_on();
+            let went_on = match self.go_on() {
+                // It may have signalled that it cannot go on.
+                Ok(false) if asked => self.disk.begin(),
+                other => other.map(drop),
+            };
+            if let Err(error) = went_on {
+                return error;
+            }
         }
     }
 
-    /// Begins what can begin, and answers what has ended.
-    fn go_on(&mut self) {
+    /// Begins what can begin, and answers what has ended. Whether anything had.
+    fn go_on(&mut self) -> Result<bool, AnyError> {
+        let mut any = false;
         loop {
             let mut ended = false;
             while let Some((number, result)) = self.disk.ended() {
                 self.end(number, result);
-                ended = true;
+                (any, ended) = (true, true);
             }
             let before = self.taken;
             while self.take_next() {
                 self.taken = true;
             }
             if self.taken && !self.more {
-                self.disk.begin();
+                self.disk.begin()?;
                 self.taken = false;
             } else if !ended && self.taken == before {
                 break;
             }
         }
         self.submitters.tell();
+        Ok(any)
     }
 
     /// Gives the disk the next request. Whether there was one that it took.
@@ -166,7 +180,7 @@ impl<D: Disk> Server<D> {
     }
 
     /// Memory that nobody uses any more.
-    fn forget(&mut self, gone: Option<(D::Memory, Option<Reply<(), BlockError>>)>) {
+    fn forget(&mut self, gone: Option<(D::Memory, Option<Leaving>)>) {
         if let Some((memory, told)) = gone {
             self.disk.unregister(memory);
             told.map(|reply| reply.answer(Ok(())));

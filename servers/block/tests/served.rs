@@ -9,6 +9,8 @@ use libipc::{
     },
     objects::{EndpointClient, MemoryClient},
     server::{Event, Receiver},
+    start::AnyError,
+    status::Cause,
     time::Instant,
 };
 use std::{
@@ -28,7 +30,7 @@ fn serve<D: Disk + Send + 'static>(disk: D) -> EndpointClient {
     let endpoint = Capability::from(fake::endpoint());
     let handed = endpoint.copy().unwrap();
     Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
-        Server::new(disk).unwrap().run(&endpoint)
+        Server::new(disk).unwrap().run(&endpoint, None)
     });
     endpoint.into()
 }
@@ -182,6 +184,7 @@ struct State {
     taken: Vec<(usize, Transfer)>,
     begun: usize,
     memories: usize,
+    broken: bool,
     ended: VecDeque<(usize, Result<(), BlockError>)>,
 }
 
@@ -208,9 +211,13 @@ impl Disk for Slow {
         self.0.lock().unwrap().taken.push((number, transfer));
         true
     }
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<(), AnyError> {
         let mut state = self.0.lock().unwrap();
         state.begun = state.taken.len();
+        match state.broken {
+            true => Err(AnyError::new("broken")),
+            false => Ok(()),
+        }
     }
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)> {
         self.0.lock().unwrap().ended.pop_front()
@@ -296,11 +303,16 @@ fn many_are_under_way_and_end_in_any_order() {
     until(|| slow.begun() == [1, 2, 3, 5]);
     // Whoever names another endpoint is told there of what has ended.
     slow.end(&endpoint, 3, Ok(()));
-    let soon = Instant::after(Duration::from_secs(10));
-    assert!(matches!(receiver.wait(soon), Ok(Event::Signals(4))));
+    until(|| slow.0.lock().unwrap().ended.is_empty());
     block.notify(signal(), 8).unwrap();
-    let soon = Instant::after(Duration::from_secs(10));
-    assert!(matches!(receiver.wait(soon), Ok(Event::Signals(8))));
+    let mut told = 0;
+    while told & 8 == 0 {
+        let soon = Instant::after(Duration::from_secs(10));
+        match receiver.wait(soon) {
+            Ok(Event::Signals(signals)) => told |= signals,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]
@@ -343,7 +355,7 @@ fn memory_stays_while_the_device_may_write_there() {
     let leaver = client(&endpoint, 3);
     let leaves = fake::current().spawn(move || leaver.unregister(own));
     // No new request finds it, though the device still uses it.
-    until(|| block.read_at(0, 1, own, 0) == server(BlockError::NoSuchMemory));
+    until(|| block.read_at(0, 1, own, 1) == server(BlockError::NoSuchMemory));
     assert_eq!(slow.memories(), 2);
     slow.end(&endpoint, 0, Ok(()));
     assert_eq!(leaves.join().unwrap(), Ok(()));
@@ -359,4 +371,23 @@ fn memory_stays_while_the_device_may_write_there() {
     assert_eq!(slow.memories(), 2);
     slow.end(&endpoint, 1, Ok(()));
     until(|| slow.memories() == 1);
+}
+
+#[test]
+fn a_disk_that_fails_ends_its_server_and_what_waits() {
+    let slow = Slow::default();
+    let endpoint = serve(slow.clone());
+    let block = client(&endpoint, 3);
+    let waiter = client(&endpoint, 4);
+    let waits = fake::current().spawn(move || waiter.flush());
+    until(|| slow.begun().len() == 1);
+    // It is asked when it signals and nothing has ended.
+    slow.0.lock().unwrap().broken = true;
+    endpoint.signal(1).unwrap();
+    // The call is made once more, at nobody: this test keeps the endpoint.
+    until(|| endpoint.info().unwrap().receivers == 0);
+    endpoint.close().unwrap();
+    let ended = waits.join().unwrap();
+    assert!(matches!(ended, Err(CallError::Transport(error)) if error.cause == Cause::Died));
+    assert!(block.geometry().is_err());
 }

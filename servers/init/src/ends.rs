@@ -40,7 +40,12 @@ impl Supervisor {
                 running.id
             ));
         }
-        drop(running);
+        for device in running.devices {
+            // It no longer listens to the task, so what it reaches can go back.
+            if !device.release() {
+                self.log("init: a device cannot be reset; it keeps what it may write to\n");
+            }
+        }
         let Some(Slot { origin, name, .. }) = self.slots.get_mut(number) else {
             return;
         };

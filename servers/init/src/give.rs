@@ -2,14 +2,18 @@
 
 use crate::{
     badge::Badge,
-    devices,
+    devices::{self, Held},
     launch::{self, LaunchError},
     slots::Running,
     supervisor::{IN_FLIGHT, Supervisor},
     wiring::{self, Holding, What},
 };
-use alloc::{format, string::String, vec::Vec};
-use libipc::{Capability, handle::Rights};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use libipc::{Capability, handle::Rights, interfaces::clients::DeviceArgument};
 use tessera_page::{Device, SystemObject};
 
 /// What a server may do with an endpoint that it serves: receive, mint badges
@@ -96,9 +100,9 @@ const CLIENT: Rights = Rights::CALL
     .union(Rights::GRANT);
 
 impl Supervisor {
-    /// Gives registers and interrupt of a device.
+    /// Gives registers and interrupt of a device, and what it may reach by itself.
     fn give_device(&self, running: &mut Running, device: &Device) -> Result<(), LaunchError> {
-        let found = devices::find(self.tree, &device.compatible);
+        let found = devices::find(&self.system, self.tree, device);
         let found = found.ok_or(LaunchError::NoDevice)?;
         let (address, pages) = found.pages();
         let memory = self.system.device_memory(address, pages)?;
@@ -109,6 +113,20 @@ impl Supervisor {
             let name = format!("{}-irq", device.name);
             launch::give(running, &name, interrupt.as_ref(), Rights::BIND)?;
         }
+        if device.virtio.is_some() {
+            let held = Held::new(&self.system, &memory, &found)?;
+            let name = format!("{}-dma", device.name);
+            launch::give(running, &name, held.dma().as_ref(), Rights::PIN)?;
+            running.devices.push(held);
+        }
+        running.arguments.push(
+            DeviceArgument {
+                name: &device.name,
+                compatible: found.compatible,
+                offset: found.offset(),
+            }
+            .to_string(),
+        );
         Ok(())
     }
 }

@@ -131,6 +131,8 @@ pub fn load(
             entry: layout.program + plan.entry,
             sizes: (stack, heap),
             given: Vec::new(),
+            arguments: Vec::new(),
+            devices: Vec::new(),
         }),
         Err(error) => {
             // What was made goes with the task; there is nothing else to undo.

@@ -1,7 +1,7 @@
 //! What the supervisor knows of each task: those of the page, and the programs
 //! that shells started.
 
-use crate::restart::History;
+use crate::{devices::Held, restart::History};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
     child::Child,
@@ -85,6 +85,10 @@ pub struct Running {
     pub own: Option<MemoryClient>,
     /// Handles that it was given, and their names.
     pub given: Vec<(String, u64)>,
+    /// Arguments that say which devices it got.
+    pub arguments: Vec<String>,
+    /// Devices of it that reach memory by themselves.
+    pub devices: Vec<Held>,
 }
 
 impl Slot {

@@ -17,10 +17,7 @@ use core::time::Duration;
 use libipc::{
     Capability, PAGE, Start,
     handle::Rights,
-    interfaces::{
-        clients::DeviceArgument,
-        loader::{ElfError, Plan},
-    },
+    interfaces::loader::{ElfError, Plan},
     objects::{EndpointClient, MemoryClient, SystemClient},
     start::AnyError,
     time::{self, Instant},
@@ -188,16 +185,7 @@ impl Supervisor {
         let mut giver = Giver::new(self, number);
         let given =
             wiring::holdings(task).try_for_each(|holding| giver.give(&mut running, &holding));
-        for device in &task.devices {
-            if let Some(found) = crate::devices::find(self.tree, &device.compatible) {
-                let argument = DeviceArgument {
-                    name: &device.name,
-                    compatible: found.compatible,
-                    offset: found.offset(),
-                };
-                arguments.push(format!("{argument}"));
-            }
-        }
+        arguments.append(&mut running.arguments);
         running.core = match task.core {
             Some(core) => u64::from(core) % self.cores,
             None => self.free_core(),

@@ -5,6 +5,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+pub mod disk;
 mod report;
 mod selection;
 mod table;

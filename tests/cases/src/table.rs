@@ -456,6 +456,19 @@ pub const SUITES: &[Suite] = &[
             "a_pipe_nobody_reads_is_closed",
         ],
     },
+    Suite {
+        name: "disk",
+        system: "disk",
+        counted: false,
+        cases: &[
+            "what_the_host_wrote_is_read",
+            "what_is_written_is_read",
+            "errors_are_told",
+            "many_requests_are_under_way_at_once",
+            "clients_go_on_when_a_driver_is_killed",
+            "clients_go_on_when_a_proxy_is_killed",
+        ],
+    },
 ];
 
 impl Suite {

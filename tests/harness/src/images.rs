@@ -5,13 +5,36 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use tessera_page::Page;
+use tessera_page::{Page, Virtio};
+use tessera_test_cases::disk;
 use xtask::arch::Arch;
 use xtask::commands::build_system;
 use xtask::commands::test::{GUEST_CPU, GUEST_SLOW_PATH};
 use xtask::image::Parts;
-use xtask::machine::Machine;
+use xtask::machine::{Device, Machine};
 use xtask::workspace::target;
+
+/// The virtio devices that a page names, in the order in which they count. Their disks
+/// are fresh, beside the image.
+fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
+    let named = page.tasks.iter().flat_map(|task| &task.devices);
+    let mut named: Vec<_> = named
+        .filter_map(|one| Some((one.virtio?, one.index)))
+        .collect();
+    named.sort();
+    let make = |(kind, index)| match kind {
+        Virtio::Block => {
+            let path = image.with_extension(format!("disk{index}"));
+            std::fs::write(&path, disk::contents(index))?;
+            Ok(Device::Disk {
+                image: path,
+                read_only: disk::is_read_only(index),
+            })
+        }
+        Virtio::Entropy => Ok(Device::Entropy),
+    };
+    named.into_iter().map(make).collect()
+}
 
 /// What has been built, by architecture and system.
 #[derive(Default)]
@@ -42,6 +65,7 @@ impl Images {
         let path = target().join("tessera/tests").join(format!("{name}.bin"));
         parts.write_to(&path, &page)?;
         machine.check_fit(std::fs::metadata(&path)?.len())?;
+        machine.devices = devices(&page, &path)?;
         Ok((machine, path))
     }
 

@@ -136,21 +136,22 @@ impl<'c> Checker<'c, '_> {
         let mut owners = BTreeMap::new();
         for task in &self.raw.tasks {
             for device in &task.devices {
-                if device.compatible.is_empty() {
+                if device.compatible.is_empty() == device.virtio.is_none() {
                     let text = format!(
-                        "device `{}` needs at least one `compatible` string to be found by",
+                        "device `{}` needs at least one `compatible` string to be found by, \
+                         or a type in `virtio`",
                         device.name.get_ref()
                     );
                     self.problems.add(device.name.span(), text);
                 }
-                for compatible in &device.compatible {
-                    let owner = task.name.get_ref();
-                    if let Some(other) = owners.insert(compatible.get_ref(), owner) {
-                        let text = format!(
-                            "device `{}` is driven by `{other}` already",
-                            compatible.get_ref()
-                        );
-                        self.problems.add(compatible.span(), text);
+                let compatible = device.compatible.iter().map(|name| (name, String::new()));
+                let virtio = device.virtio.iter();
+                let virtio = virtio.map(|name| (name, format!(" {}", device.index)));
+                for (name, index) in compatible.chain(virtio) {
+                    let (key, owner) = (format!("{}{index}", name.get_ref()), task.name.get_ref());
+                    if let Some(other) = owners.insert(key.clone(), owner) {
+                        let text = format!("device `{key}` is driven by `{other}` already");
+                        self.problems.add(name.span(), text);
                     }
                 }
             }

@@ -87,7 +87,11 @@ pub struct RawRestart {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawDevice {
     pub(crate) name: Name,
+    #[serde(default)]
     pub(crate) compatible: Vec<Name>,
+    pub(crate) virtio: Option<Name>,
+    #[serde(default)]
+    pub(crate) index: u8,
     #[serde(default)]
     pub(crate) interrupt: bool,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tessera_page::{
     Device, Grant, Power, Reservation, Restart, RestartPolicy, Right, SystemObject, Task, Use,
+    Virtio,
 };
 use toml::Spanned;
 
@@ -61,7 +62,16 @@ impl<'c> Checker<'c, '_> {
                         .iter()
                         .map(|c| c.get_ref().clone())
                         .collect(),
-                    interrupt: device.interrupt,
+                    virtio: self
+                        .all_of(
+                            "type of virtio device",
+                            device.virtio.as_slice(),
+                            Virtio::ALL,
+                            |kind| kind.name(),
+                        )
+                        .pop(),
+                    index: device.index,
+                    interrupt: device.interrupt || device.virtio.is_some(),
                 })
                 .collect(),
             grants: task
@@ -308,8 +318,11 @@ impl<'c> Checker<'c, '_> {
         for device in &task.devices {
             self.well_formed(&device.name);
             names.push((device.name.get_ref().clone(), device.name.span()));
-            if device.interrupt {
+            if device.interrupt || device.virtio.is_some() {
                 names.push((format!("{}-irq", device.name.get_ref()), device.name.span()));
+            }
+            if device.virtio.is_some() {
+                names.push((format!("{}-dma", device.name.get_ref()), device.name.span()));
             }
         }
         for (name, span) in names {

@@ -3,6 +3,7 @@
 mod capabilities;
 mod conformance;
 mod cores;
+mod disk;
 mod faults;
 mod files;
 mod ipc;
@@ -32,6 +33,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "near" => near::CASES,
         "isolation" => isolation::CASES,
         "files" => files::CASES,
+        "disk" => disk::CASES,
         _ => return None,
     })
 }

@@ -1,56 +1,30 @@
 //! Finds devices in the device tree.
 
+use super::Found;
 use fdt::{
     Fdt,
     nodes::Node,
     parsing::{NoPanic, unaligned::UnalignedParser},
 };
-use libipc::PAGE;
 
-/// A device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device<'t> {
-    /// Which of the `compatible` strings that were asked for it has.
-    pub compatible: &'t str,
-    /// Physical address of its registers.
-    pub address: u64,
-    /// Bytes of its registers.
-    pub length: u64,
-    /// Its interrupt line, as the kernel numbers them.
-    pub line: Option<u64>,
-}
-
-impl Device<'_> {
-    /// The pages in which the registers lie: physical address and number.
-    pub fn pages(&self) -> (u64, u64) {
-        let page = PAGE as u64;
-        let first = self.address / page;
-        let end = self
-            .address
-            .saturating_add(self.length.max(1))
-            .div_ceil(page);
-        (first * page, end - first)
-    }
-
-    /// Where in the first of these pages they begin.
-    pub fn offset(&self) -> u64 {
-        self.address % PAGE as u64
-    }
-}
-
-/// The first device in the tree that is in use and has one of these
-/// `compatible` strings. A damaged tree has no devices.
-pub fn find<'t>(tree: &'t [u8], compatible: &[impl AsRef<str>]) -> Option<Device<'t>> {
-    let tree = Fdt::new_unaligned_fallible(tree).ok()?;
-    let nodes = tree.all_nodes().ok()?;
+/// The devices in the tree that are in use and have one of these `compatible`
+/// strings, in its order. A damaged tree has none.
+pub(super) fn all<'t>(
+    tree: &'t [u8],
+    compatible: &[impl AsRef<str>],
+) -> impl Iterator<Item = Found<'t>> {
+    let tree = Fdt::new_unaligned_fallible(tree).ok();
+    let nodes = tree.and_then(|tree| tree.all_nodes().ok());
     nodes
+        .into_iter()
+        .flatten()
         .map_while(Result::ok)
-        .find_map(|(_, node)| device(&node, compatible))
+        .filter_map(|(_, node)| device(&node, compatible))
 }
 
 type TreeNode<'t> = Node<'t, (UnalignedParser<'t>, NoPanic)>;
 
-fn device<'t>(node: &TreeNode<'t>, compatible: &[impl AsRef<str>]) -> Option<Device<'t>> {
+fn device<'t>(node: &TreeNode<'t>, compatible: &[impl AsRef<str>]) -> Option<Found<'t>> {
     let found = strings(property(node, "compatible")?)
         .find(|found| compatible.iter().any(|wanted| wanted.as_ref() == *found))?;
     let status = property(node, "status").and_then(|status| strings(status).next());
@@ -64,7 +38,7 @@ fn device<'t>(node: &TreeNode<'t>, compatible: &[impl AsRef<str>]) -> Option<Dev
     };
     let (address_cells, size_cells) = (cells("#address-cells", 2)?, cells("#size-cells", 1)?);
     let mut reg = property(node, "reg")?;
-    Some(Device {
+    Some(Found {
         compatible: found,
         address: number(&mut reg, address_cells)?,
         length: number(&mut reg, size_cells)?,
@@ -114,6 +88,11 @@ mod tests {
     extern crate std;
     use super::*;
     use std::vec::Vec;
+
+    /// The first of them.
+    fn find<'t>(tree: &'t [u8], compatible: &[&str]) -> Option<Found<'t>> {
+        all(tree, compatible).next()
+    }
 
     /// Writes a device tree.
     #[derive(Default)]
@@ -205,7 +184,7 @@ mod tests {
     fn the_first_device_in_use_is_it() {
         let found = tree(b"okay\0", &[0, 1, 4]);
         let device = find(&found, &["ns16550a", "arm,pl011"]).unwrap();
-        let expected = Device {
+        let expected = Found {
             compatible: "arm,pl011",
             address: 0x1_0900_0f00,
             length: 0x200,
