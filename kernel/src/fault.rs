@@ -32,7 +32,7 @@ pub fn fault(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, cod
 /// Calls the fault handler of the thread's task in the thread's name. Without a
 /// handler the thread ends.
 pub fn report(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, code: u64) {
-    thread.fault.kind.set(kind as u64 + 1);
+    thread.set_fault(Some(kind));
     thread.fault.address.set(address);
     thread.fault.code.set(code);
     thread.via.set(0);

@@ -4,7 +4,7 @@
 use crate::{Entered, cell::Link};
 use core::marker::PhantomData;
 
-/// An object's place in a list.
+/// An object's place in a list. While it is in none, both lead nowhere.
 #[derive(Debug)]
 pub struct Node<T> {
     next: Link<T>,
@@ -100,11 +100,11 @@ impl<T, N: Through<T>> List<T, N> {
 
     /// Adds `object` at the end.
     pub fn push(&self, k: Entered<'_>, object: &T) {
-        let last = self.last.get(k);
-        N::node(object).previous.set(last);
-        N::node(object).next.set(None);
-        match last {
-            Some(last) => N::node(last).next.set(Some(object)),
+        match self.last.get(k) {
+            Some(last) => {
+                N::node(object).previous.set(Some(last));
+                N::node(last).next.set(Some(object));
+            }
             None => self.first.set(Some(object)),
         }
         self.last.set(Some(object));
@@ -112,11 +112,11 @@ impl<T, N: Through<T>> List<T, N> {
 
     /// Adds `object` at the front.
     pub fn push_front(&self, k: Entered<'_>, object: &T) {
-        let first = self.first.get(k);
-        N::node(object).next.set(first);
-        N::node(object).previous.set(None);
-        match first {
-            Some(first) => N::node(first).previous.set(Some(object)),
+        match self.first.get(k) {
+            Some(first) => {
+                N::node(object).next.set(Some(first));
+                N::node(first).previous.set(Some(object));
+            }
             None => self.last.set(Some(object)),
         }
         self.first.set(Some(object));
@@ -153,11 +153,16 @@ impl<T, N: Through<T>> List<T, N> {
     /// Takes `first`, which is the first object, out.
     #[inline(always)]
     pub fn pop_first(&self, k: Entered<'_>, first: &T) {
-        let next = N::node(first).next.take(k);
-        self.first.set(next);
-        match next {
-            Some(next) => N::node(next).previous.set(None),
-            None => self.last.set(None),
+        match N::node(first).next.get(k) {
+            Some(next) => {
+                N::node(first).next.set(None);
+                N::node(next).previous.set(None);
+                self.first.set(Some(next));
+            }
+            None => {
+                self.first.set(None);
+                self.last.set(None);
+            }
         }
     }
 

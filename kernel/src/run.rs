@@ -8,7 +8,7 @@ use crate::{
     fault,
     ipc::waits,
     memory::{slab, space::Progress},
-    object::thread::{State, Thread},
+    object::thread::{Special, State, Thread},
     start::KERNEL,
     syscall,
 };
@@ -111,7 +111,10 @@ fn handle_rest(k: Entered<'_>, trap: Trap) {
         Trap::Interrupt => interrupts(k),
         Trap::Call => Port::retry(&thread.context),
         _ if stopped => {}
-        Trap::FloatingPoint => Port::fp_load(&thread.context),
+        Trap::FloatingPoint => {
+            thread.mark(Special::FLOAT, true);
+            Port::fp_load(&thread.context);
+        }
         Trap::Fault {
             kind,
             address,

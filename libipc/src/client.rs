@@ -19,7 +19,7 @@ use crate::{
     wire::{ErrorCode, Sink, Wire},
 };
 use core::{
-    fmt,
+    fmt, hint,
     mem::ManuallyDrop,
     ops::Deref,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -285,26 +285,22 @@ impl<'a> Call<'a> {
     #[inline(always)]
     pub fn finish<T: Wire, E: ErrorCode>(mut self) -> Result<T, CallError<E>> {
         let operation = &self.interface.operations[self.index];
-        let kept = Kept::new(&self.writer.input.words, self.writer.shape.registers());
+        let registers = self.writer.shape.registers();
+        let kept = Kept::new(
+            &self.writer.input.words,
+            registers,
+            (!self.kernel).then_some(self.connection),
+        );
         let fits = self.writer.finish().is_ok();
-        let plain = fits && self.connection.plain.load(Relaxed);
-        let output = if plain {
+        if !(fits && self.connection.plain.load(Relaxed)) {
+            return self.late(&kept, None);
+        }
+        let output = {
             let _open = message::open_for(operation.reply_capabilities.into());
             arch::trap(&self.writer.input)
-        } else {
-            let mut output = failed(TransportError::refused(Cause::Cancelled));
-            self.attempts(|attempts, shape| attempts.make(&kept, shape, &mut output));
-            plain::apart(&output)
         };
         if !plain::is_result(&output, operation) {
-            let output = plain::apart(&output);
-            let late =
-                self.attempts(|attempts, shape| attempts.finish(&kept, shape, output, plain));
-            // Matched, so that a result of the ordinary kind need not be in memory.
-            return match late {
-                Ok(value) => Ok(value),
-                Err(error) => Err(error),
-            };
+            return self.late(&kept, Some(plain::apart(&output)));
         }
         let capabilities = operation.reply_capabilities.into();
         let mut taken = Taken::new(output.label, &output.words, capabilities);
@@ -313,9 +309,13 @@ impl<'a> Call<'a> {
         result.map_err(|_| CallError::Transport(TransportError::delivered(Cause::Malformed)))
     }
 
-    /// What is out of the ordinary.
+    /// The result of a call that is out of the ordinary, or whose `first` attempt ended so.
     #[inline(always)]
-    fn attempts<R>(&self, act: impl FnOnce(&Attempts<'_>, Shape) -> R) -> R {
+    fn late<T: Wire, E: ErrorCode>(
+        &self,
+        kept: &Kept<'_>,
+        first: Option<CallOut>,
+    ) -> Result<T, CallError<E>> {
         let attempts = |connection| Attempts {
             connection,
             interface: self.interface,
@@ -323,13 +323,23 @@ impl<'a> Call<'a> {
             index: self.index,
             flags: self.flags,
         };
-        if self.kernel {
-            // Often made of a handle for this call alone: then it need not be in
-            // memory otherwise.
+        let shape = self.writer.shape;
+        let result = if self.kernel {
+            // Often made of a handle for this call alone: then it need not be in memory
+            // otherwise.
             let connection = ManuallyDrop::new(self.connection.apart());
-            act(&attempts(&connection), self.writer.shape)
+            attempts(&connection).finish(kept, shape, first)
         } else {
-            act(&attempts(self.connection), self.writer.shape)
+            // From memory, not from a register that would have to keep it.
+            match hint::black_box(kept).connection {
+                Some(connection) => attempts(connection).finish(kept, shape, first),
+                None => Err(CallError::Transport(TransportError::refused(Cause::Denied))),
+            }
+        };
+        // Matched, so that a result of the ordinary kind need not be in memory.
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(error),
         }
     }
 }
@@ -344,33 +354,28 @@ struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Makes a call.
-    #[cold]
-    #[inline(never)]
-    fn make(&self, kept: &Kept, shape: Shape, output: &mut CallOut) {
-        self.end(&mut self.writer(kept, shape), None, output);
-    }
-
-    /// The result of a call that ended with this; if that was the `first` attempt,
-    /// others may follow.
+    /// The result of a call; if its `first` attempt ended with this, others may follow.
     #[cold]
     #[inline(never)]
     fn finish<T: Wire, E: ErrorCode>(
         &self,
-        kept: &Kept,
+        kept: &Kept<'_>,
         shape: Shape,
-        mut output: CallOut,
-        first: bool,
+        first: Option<CallOut>,
     ) -> Result<T, CallError<E>> {
-        if first && output.status != Status::Message.to_word() {
-            let error = failure(&output);
-            self.end(&mut self.writer(kept, shape), Some(error), &mut output);
-        }
+        let failed = |output: &CallOut| output.status != Status::Message.to_word();
+        let output = match first {
+            Some(output) if !failed(&output) => output,
+            first => {
+                let error = first.map(|output| failure(&output));
+                self.end(&mut self.writer(kept, shape), error)
+            }
+        };
         result(&output)
     }
 
     /// The message again.
-    fn writer(&self, kept: &Kept, shape: Shape) -> Writer {
+    fn writer(&self, kept: &Kept<'_>, shape: Shape) -> Writer {
         let (operation, hash) = (self.operation.number, self.interface.hash);
         let label = Label::call(operation, hash).with_flags(self.flags);
         let label = self.connection.label(label, self.index);
@@ -381,7 +386,7 @@ impl Attempts<'_> {
     }
 
     /// Makes the call in the writer, or goes on after a first attempt that failed.
-    fn end(&self, writer: &mut Writer, first: Option<TransportError>, output: &mut CallOut) {
+    fn end(&self, writer: &mut Writer, first: Option<TransportError>) -> CallOut {
         // What is done from here on may overwrite the buffer.
         let mut moved = [Handle::NULL; CAPABILITIES];
         if writer.shape.moves() {
@@ -389,16 +394,18 @@ impl Attempts<'_> {
             places.for_each(|(place, handle)| *place = handle);
         }
         let finished = writer.finish().map_err(TransportError::refused);
-        match (first, finished) {
-            (Some(error), _) | (None, Err(error)) => *output = failed(error),
-            (None, Ok(())) => self.attempt(writer, output),
+        let error = first.or(finished.err());
+        let mut output = failed(error.unwrap_or(TransportError::refused(Cause::Cancelled)));
+        if error.is_none() {
+            self.attempt(writer, &mut output);
         }
         if output.status != Status::Message.to_word() {
-            let error = self.recover(writer, output);
+            let error = self.recover(writer, &mut output);
             if error.is_some_and(|error| !error.delivered) && writer.shape.moves() {
                 moved.into_iter().for_each(capability::delete);
             }
         }
+        output
     }
 
     #[inline]
@@ -525,9 +532,7 @@ pub(crate) fn ask<T: Wire, E: ErrorCode>(
         index: 0,
         flags: Flags::empty(),
     };
-    let mut output = failed(TransportError::refused(Cause::Cancelled));
-    call.end(&mut writer, None, &mut output);
-    result(&output)
+    result(&call.end(&mut writer, None))
 }
 
 impl Sink for Call<'_> {

@@ -158,11 +158,15 @@ pub trait Arch {
     /// Writes the result of a call on an object but for its words, and clears every
     /// caller-saved register that is not part of it.
     fn object_out(context: &Self::Context, label: Label);
-    /// Ends a system call on the fast path, of the thread with the registers `from`:
-    /// leaves the core's gate and the kernel. Of who called what a call preserves is
-    /// saved, and floating point kept if another thread goes on,
-    /// whose own is brought back if it uses it.
-    fn pass(core: &Core, from: &Self::Context, exit: Exit<'_>) -> !;
+    /// Goes on with a system call that is nothing for the fast path by
+    /// [`crate::run::called`].
+    fn slowly() -> !;
+    /// Ends a system call on the fast path, of the thread with the registers `from`, of
+    /// which what a call preserves is saved: leaves the kernel, and the core's gate
+    /// unless the core is `ALONE`. If `float`, its floating point is kept as at a call, if
+    /// another thread goes on, whose own is brought back if it uses it after most calls.
+    fn pass<const ALONE: bool>(core: &Core, from: &Self::Context, exit: Exit<'_>, float: bool)
+    -> !;
     /// Writes word `index` of a system call.
     fn set_word(context: &Self::Context, index: usize, word: u64);
     /// Lets the system call that was just taken run once more.
@@ -180,6 +184,9 @@ pub trait Arch {
     fn fp_save(context: &Self::Context);
     /// At a call: of the state what a call preserves is kept.
     fn fp_keep(context: &Self::Context);
+    /// Whether [`Arch::pass`] has nothing to do with the state until the next
+    /// [`Arch::fp_load`].
+    fn fp_rests(context: &Self::Context) -> bool;
     /// At a thread's end: the state is absent from now on.
     fn fp_drop(context: &Self::Context);
 
@@ -199,7 +206,7 @@ pub trait Arch {
     /// Chooses the address space for user programs.
     fn switch_space(space: u64);
     /// The same from one user program to another.
-    fn pass_space(space: u64);
+    fn pass_space<const ALONE: bool>(space: u64);
     /// A page has come in where this core found none: nothing need be forgotten
     /// but that it was not there.
     fn page_came(asid: u16, address: u64);

@@ -179,10 +179,12 @@ impl Slot {
         if number >> may as u64 & 1 == 0 {
             return None;
         }
-        Some((
-            follow::<Endpoint>(k, self.object.load(Relaxed))?,
-            number & NUMBER,
-        ))
+        let endpoint = follow::<Endpoint>(k, self.object.load(Relaxed));
+        debug_assert!(endpoint.is_some(), "what may be called is there");
+        // SAFETY: `fill` sets these bits with an endpoint, and `empty` clears them with it.
+        #[allow(unsafe_code, reason = "asked at each message")]
+        let endpoint = unsafe { endpoint.unwrap_unchecked() };
+        Some((endpoint, number & NUMBER))
     }
 
     /// The session of an endpoint's badge.

@@ -101,14 +101,15 @@ impl Drop for Inside<'_> {
 /// ([`crate::object::endpoint::Endpoint::home`]).
 ///
 /// The core is on its way, wherever it gets, until it leaves the gate: a port does that
-/// once it has loaded the registers, which others may write then.
+/// once it has loaded the registers, which others may write then. A core that is `ALONE`
+/// has no gate.
 #[inline(always)]
-pub fn pass<'k, R>(
+pub fn pass<'k, const ALONE: bool, R>(
     kernel: &'k Kernel,
     core: &'k Core,
     way: impl FnOnce(Entered<'k>) -> Option<R>,
 ) -> Option<R> {
-    if !core.gate.enter() {
+    if !ALONE && !core.gate.enter() {
         return None;
     }
     way(Entered {
@@ -137,12 +138,6 @@ impl<'k> Entered<'k> {
     pub fn wanted(self) -> bool {
         let waits = Port::interrupt_waits() || self.kernel.lock.wanted();
         waits || slab::is_crowded(self) || self.core.loses_patience()
-    }
-
-    /// Whether there is no other core, so that all is this one's.
-    #[inline(always)]
-    pub fn is_alone(self) -> bool {
-        self.kernel.core_count.get() == 1
     }
 
     /// For the report of a bug: the other cores are being stopped, and it does

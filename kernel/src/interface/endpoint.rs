@@ -132,7 +132,7 @@ impl objects::Endpoint for On<'_, '_> {
         Ok(SessionInfo {
             badge: session.badge.get(),
             copies: session.copies.get(),
-            in_flight: session.in_flight.get(),
+            in_flight: session.in_flight(),
             limit: session.limit.get(),
             calls: session.calls.get(),
             bytes: session.bytes.get(),

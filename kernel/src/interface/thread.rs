@@ -178,7 +178,7 @@ pub(super) fn info(k: Entered<'_>, thread: &Thread) -> ThreadInfo {
             .endpoint
             .get(k)
             .map_or(0, |endpoint| endpoint.id.get()),
-        label: thread.label.get(),
+        label: thread.label().0,
         server: server.map_or(0, |server| server.id.get()),
         server_task: server
             .and_then(|server| server.task.get(k))

@@ -72,7 +72,7 @@ pub fn send(
     if endpoint.state.get() == EndpointState::Closed {
         return Err(Cause::Died);
     }
-    if session.is_some_and(|session| session.in_flight.get() >= session.limit.get()) {
+    if session.is_some_and(|session| session.is_full()) {
         return Err(Cause::QuotaExceeded);
     }
     if deadline != FOREVER && deadline <= Port::now() {
@@ -118,12 +118,11 @@ fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label:
     if !label.flags().contains(Flags::REPEAT) && caller.pending_fault().is_none() {
         caller.first_id.set(caller.id_of(number));
     }
-    caller.label.set(label.0);
     caller.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);
     caller.session.set(session);
     if let Some(session) = session {
-        session.in_flight.add(1);
+        session.room.take(1);
         session.calls.add(1);
         session.bytes.add(label.bytes() as u64);
     }
@@ -133,10 +132,9 @@ fn begin(caller: &Thread, endpoint: &Endpoint, session: Option<&Session>, label:
 /// capability still uses the endpoint, so nothing ends here.
 fn abandon(k: Entered<'_>, caller: &Thread) {
     if let Some(session) = caller.session.take(k) {
-        session.in_flight.take(1);
+        session.room.add(1);
     }
     if let Some(endpoint) = caller.endpoint.take(k) {
         endpoint.uses.take(1);
     }
-    caller.label.set(0);
 }

@@ -33,7 +33,7 @@ pub fn copy_bytes(from: &Thread, to: &Thread, bytes: usize) {
 /// Takes `receiver` out of its wait and gives it the message of `sender`, whose
 /// call has begun. On an error both are as before.
 pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Cause> {
-    let label = Label(sender.label.get());
+    let label = Label(sender.remembered(0));
     let alone = demands_alone(sender);
     if alone && receiver.task.get(k).is_none_or(|task| task.shared.get()) {
         return Err(Cause::FarOnly);

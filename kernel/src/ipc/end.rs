@@ -18,7 +18,6 @@ use libipc_abi::status::{Cause, Status, TransportError};
 /// its endpoint and its alarm. The thread is in no queue.
 pub fn finish_call(k: Entered<'_>, client: &Thread) {
     ready::clear_alarm(k, client);
-    client.label.set(0);
     if let Some(server) = client.server.take(k) {
         server.client.set(None);
         server.depth.set(0);
@@ -26,7 +25,7 @@ pub fn finish_call(k: Entered<'_>, client: &Thread) {
         budget::settle(k, server);
     }
     if let Some(session) = client.session.take(k) {
-        session.in_flight.take(1);
+        session.room.add(1);
         session.end_if_unused(k);
     }
     if let Some(endpoint) = client.endpoint.take(k) {

@@ -138,7 +138,7 @@ fn complete(
 ) {
     end::finish_call(k, client);
     if let Some(kind) = client.pending_fault() {
-        client.fault.kind.set(0);
+        client.set_fault(None);
         let goes_on = call.label.operation() == Label::OK
             && !matches!(kind, FaultKind::Exit | FaultKind::Panic);
         if goes_on {

@@ -22,7 +22,7 @@ pub fn create<'k>(
     let session = slab::create(k, payer, Session::default())?;
     session.id.set(k.kernel.new_id());
     session.badge.set(badge);
-    session.limit.set(limit);
+    session.set_limit(limit);
     session.endpoint.set(Some(endpoint));
     endpoint.uses.add(1);
     endpoint.sessions.push(k, session);
@@ -36,6 +36,7 @@ pub fn drop_copy(k: Entered<'_>, session: &Session) {
     if session.copies.take(1) != 0 {
         return;
     }
+    session.room.set(session.room.get() | Session::ABANDONED);
     let Some(endpoint) = session.endpoint.get(k) else {
         return;
     };

@@ -20,8 +20,9 @@ pub struct Session {
     pub badge: Word<u64>,
     /// Capabilities with this badge. At zero the endpoint delivers `Closed`.
     pub copies: Word<u64>,
-    /// Calls that wait or are being served.
-    pub in_flight: Word<u64>,
+    /// Calls that may still begin: the limit less those that wait or are being served.
+    /// Negative, by [`Session::ABANDONED`], once no capability with this badge is left.
+    pub room: Word<u64>,
     /// Most calls in flight at once.
     pub limit: Word<u64>,
     /// Calls so far.
@@ -65,10 +66,32 @@ impl Through<Session> for Closed {
 }
 
 impl Session {
+    /// In `room`: nobody can begin a call any more, and the end of the last one may be
+    /// that of the session.
+    pub const ABANDONED: u64 = 1 << 63;
+
+    /// The limit of a new session; more than can ever be in flight is as good as any.
+    pub fn set_limit(&self, limit: u64) {
+        let limit = limit.min(Session::ABANDONED - 1);
+        self.limit.set(limit);
+        self.room.set(limit);
+    }
+
+    /// Calls that wait or are being served.
+    pub fn in_flight(&self) -> u64 {
+        self.limit.get() - (self.room.get() & !Session::ABANDONED)
+    }
+
+    /// Whether no more calls may begin.
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.room.get() == 0
+    }
+
     /// Ends the session once nothing refers to it any more.
     pub fn end_if_unused(&self, k: Entered<'_>) {
         if self.copies.get() == 0
-            && self.in_flight.get() == 0
+            && self.in_flight() == 0
             && self.told.get()
             && let Some(endpoint) = self.endpoint.take(k)
         {

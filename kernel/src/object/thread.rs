@@ -16,6 +16,7 @@ use crate::{
     },
     schedule::{alarm::Alarm, budget, core::Core},
 };
+use bitflags::bitflags;
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, Release},
@@ -64,6 +65,22 @@ impl Bits for State {
             5 => State::Dead,
             _ => State::Throttled,
         }
+    }
+}
+
+bitflags! {
+    /// What is out of the ordinary with a thread. The fast path looks at all of it at
+    /// once.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Special: u64 {
+        /// Its alarm is set.
+        const ALARM = 1 << 0;
+        /// It has a reservation, or runs on one.
+        const TIME = 1 << 1;
+        /// A fault waits for its handler.
+        const FAULT = 1 << 2;
+        /// It has touched floating point lately: [`Arch::fp_rests`] was not true since.
+        const FLOAT = 1 << 3;
     }
 }
 
@@ -118,6 +135,8 @@ pub struct Thread {
     pub space: Word<u64>,
     /// What it is doing.
     pub state: Word<State>,
+    /// [`Special`].
+    special: Word<u64>,
     /// The core that runs it, or has it in its run queue or alarms.
     home: Link<Core>,
     /// The core that it is to run on. Another one only while a core runs it:
@@ -153,6 +172,8 @@ pub struct Thread {
     /// Calls and faults so far: what a kept reply belongs to, and where in the
     /// history the last one's label is.
     pub call_number: Word<u64>,
+    /// What the id of a call has but for its number: the thread's in the upper 24 bits.
+    id_base: Word<u64>,
     /// The id of the first attempt of its current call.
     pub first_id: Word<u64>,
     /// The endpoint that it calls or receives from; counted in its uses.
@@ -161,8 +182,6 @@ pub struct Thread {
     pub session: Link<Session>,
     /// The handle that it calls through.
     pub via: Word<u64>,
-    /// The label of its call.
-    pub label: Word<u64>,
     /// The leases of its call, as many as its label says.
     pub leases: [Lease; LEASES],
     /// The thread that serves its call and has not kept the reply.
@@ -259,6 +278,7 @@ impl Thread {
         let made = slab::create_zeroed::<Thread>(k, task);
         let thread = made.inspect_err(|_| free_buffer(k, task, address, buffer))?;
         thread.id.set(k.kernel.new_id());
+        thread.id_base.set(thread.id.get() << 40);
         thread.next_core.set(k.core.number);
         thread.priority.set(start.priority);
         thread.effective.set(start.priority);
@@ -291,6 +311,19 @@ impl Thread {
         self.home.set(Some(core));
     }
 
+    /// The task of a thread that runs.
+    #[inline(always)]
+    pub fn own_task<'k>(&self, k: Entered<'k>) -> &'k Task {
+        let task = self.task.get(k);
+        debug_assert!(task.is_some(), "a dead thread does not run");
+        // SAFETY: it has one from the start, which is taken from it when it is dead
+        // (`detach`).
+        #[allow(unsafe_code, reason = "asked at each message")]
+        unsafe {
+            task.unwrap_unchecked()
+        }
+    }
+
     /// The message buffer.
     pub fn buffer<'k>(&self, k: Entered<'k>) -> &'k frames::Words {
         frames::words(k, self.buffer.get())
@@ -314,10 +347,52 @@ impl Thread {
         })
     }
 
+    /// This waits for its handler from now on.
+    #[inline(always)]
+    pub fn set_fault(&self, kind: Option<FaultKind>) {
+        self.fault.kind.set(kind.map_or(0, |kind| kind as u64 + 1));
+        self.mark(Special::FAULT, kind.is_some());
+    }
+
     /// Whether a fault waits for its handler.
     #[inline(always)]
     pub fn has_fault(&self) -> bool {
         self.fault.kind.get() != 0
+    }
+
+    /// From now on it runs on this.
+    #[inline(always)]
+    pub fn run_on(&self, time: Option<&Reservation>) {
+        self.runs_on.set(time);
+        self.mark(Special::TIME, time.is_some() || !self.reservation.is_none());
+    }
+
+    /// Forgets that it has touched floating point, if that makes no difference now.
+    #[inline(always)]
+    pub fn look_at_float(&self) {
+        if Port::fp_rests(&self.context) {
+            self.mark(Special::FLOAT, false);
+        }
+    }
+
+    /// Notes what is out of the ordinary, or is not any more.
+    #[inline(always)]
+    pub fn mark(&self, what: Special, is: bool) {
+        let mut special = self.special();
+        special.set(what, is);
+        self.special.set(special.bits());
+    }
+
+    /// What is out of the ordinary.
+    #[inline(always)]
+    pub fn special(&self) -> Special {
+        Special::from_bits_retain(self.special.get())
+    }
+
+    /// What is out of the ordinary with either.
+    #[inline(always)]
+    pub fn special_with(&self, other: &Thread) -> Special {
+        self.special() | other.special()
     }
 
     /// The id of its current call: thread 24 bits, number 40. A call that repeats
@@ -333,12 +408,12 @@ impl Thread {
     /// The id of its call with this number.
     #[inline(always)]
     pub fn id_of(&self, number: u64) -> u64 {
-        self.id.get() << 40 | number & ((1 << 40) - 1)
+        self.id_base.get().wrapping_add(number)
     }
 
     /// A lease of its call.
     pub fn lease(&self, index: usize) -> Option<LeaseDescriptor> {
-        let leases = self.leases.get(..Label(self.label.get()).leases())?;
+        let leases = self.leases.get(..self.label().leases())?;
         leases.get(index).map(Lease::get)
     }
 
@@ -354,6 +429,14 @@ impl Thread {
         let number = self.call_number.add(1);
         self.history[number as usize % HISTORY].set(label);
         number
+    }
+
+    /// The label of its call; 0 if it makes none.
+    pub fn label(&self) -> Label {
+        Label(match self.state.get() {
+            State::Sending | State::Waiting => self.remembered(0),
+            _ => 0,
+        })
     }
 
     /// The label of the call that was `back` calls ago; 0 if there was none.
@@ -411,6 +494,7 @@ impl Thread {
         }
         let old = self.reservation.take(k);
         self.reservation.set(reservation);
+        self.mark(Special::TIME, true);
         budget::settle(k, self);
         if let Some(old) = old {
             old.thread.set(None);

@@ -9,7 +9,7 @@ use crate::{
     Entered,
     cell::{Bits, Word},
     list::{List, Node, Through},
-    object::thread::Thread,
+    object::thread::{Special, Thread},
 };
 use libipc_abi::FOREVER;
 
@@ -135,6 +135,7 @@ impl Wheel {
             .alarm
             .place
             .set(Place(Some((level as u8, slot as u8))));
+        thread.mark(Special::ALARM, true);
         self.left.set(self.left.get().max(FOREVER - when));
     }
 
@@ -152,6 +153,7 @@ impl Wheel {
         let Place(Some((level, slot))) = thread.alarm.place.replace(Place(None)) else {
             return None;
         };
+        thread.mark(Special::ALARM, false);
         let list = &self.slots[level as usize][slot as usize];
         list.remove(k, thread);
         if list.is_empty() {

@@ -33,7 +33,7 @@ pub fn has_time(k: Entered<'_>, thread: &Thread) -> bool {
     // The client's time is used up.
     if !thread.reservation.is(first) && !thread.passive.get() {
         let own = thread.reservation.get(k);
-        thread.runs_on.set(own);
+        thread.run_on(own);
         return own.is_none_or(|own| own.has_time(Port::now()));
     }
     false
@@ -70,9 +70,7 @@ pub fn donate(k: Entered<'_>, client: &Thread, server: &Thread) {
     }
     let same_core = server.next_core.get() == client.next_core.get();
     let lent = client.runs_on.get(k).filter(|_| same_core);
-    server
-        .runs_on
-        .set(lent.or_else(|| server.reservation.get(k)));
+    server.run_on(lent.or_else(|| server.reservation.get(k)));
 }
 
 /// `server` serves nobody any more, or `thread` has another reservation: it runs
@@ -97,10 +95,10 @@ fn run_on(k: Entered<'_>, thread: &Thread, time: Option<&Reservation>) {
         Some(time) => thread.runs_on.is(time),
         None => thread.runs_on.is_none(),
     };
+    thread.run_on(time);
     if same {
         return;
     }
-    thread.runs_on.set(time);
     match thread.state.get() {
         State::Throttled => {
             ready::clear_alarm(k, thread);

@@ -244,23 +244,23 @@ impl Core {
     /// Goes from the current thread, of whose floating-point state a call has left
     /// what it keeps, to `next`, to which a message went.
     #[inline(always)]
-    pub fn pass_to(&self, next: &Thread) {
+    pub fn pass_to<const ALONE: bool>(&self, next: &Thread) {
         self.passed.add(1);
-        self.go_to(next);
+        self.go_to::<ALONE>(next);
     }
 
     /// The same after a fault or an interrupt, which is no system call.
     pub fn switch_to(&self, next: &Thread) {
         self.switches.add(1);
-        self.go_to(next);
+        self.go_to::<false>(next);
     }
 
     #[inline(always)]
-    fn go_to(&self, next: &Thread) {
+    fn go_to<const ALONE: bool>(&self, next: &Thread) {
         self.current.set(Some(next));
         let space = next.space.get();
         if self.space.replace(space) != space {
-            Port::pass_space(space);
+            Port::pass_space::<ALONE>(space);
         }
     }
 

@@ -9,11 +9,13 @@ use crate::{
 };
 
 /// Threads that are ready, other than the one that runs.
+#[repr(C)]
 pub struct RunQueue {
-    lists: [List<Thread, InQueue>; 256],
-    occupied: [Word<u64>; 4],
-    /// The highest priority of a ready thread + 1, or 0.
+    /// The highest priority of a ready thread + 1, or 0. First, so that it is near the
+    /// core's address.
     top: Word<u64>,
+    occupied: [Word<u64>; 4],
+    lists: [List<Thread, InQueue>; 256],
 }
 
 impl RunQueue {

@@ -177,7 +177,7 @@ impl Side {
             );
             fact(of, "serves", place(thread.serves.get(k)));
             fact(of, "endpoint", place(thread.endpoint.get(k)));
-            fact(of, "label", thread.label.get());
+            fact(of, "label", thread.label().0);
             fact(of, "via", thread.via.get());
             fact(of, "request", thread.request_id());
             fact(of, "alarm", thread.alarm.deadline());
@@ -226,7 +226,7 @@ impl Side {
             for session in endpoint.sessions.iter(k) {
                 fact(of, "badge", session.badge.get());
                 fact(of, "copies", session.copies.get());
-                fact(of, "in flight", session.in_flight.get());
+                fact(of, "in flight", session.in_flight());
                 fact(of, "session calls", session.calls.get());
                 fact(of, "bytes", session.bytes.get());
             }

@@ -24,7 +24,7 @@ use crate::{
         reservation::Reservation,
         session::Session,
         task::Task,
-        thread::{State, Thread},
+        thread::{Special, State, Thread},
     },
     schedule::inherit,
 };
@@ -237,8 +237,8 @@ fn uses(k: Entered<'static>, census: &Census, held: impl Fn(&Task) -> u64) {
             copies.of(*session),
             "session's copies"
         );
-        assert_eq!(session.in_flight.get(), in_flight.of(*session), "in flight");
-        assert!(session.in_flight.get() <= session.limit.get());
+        assert_eq!(session.in_flight(), in_flight.of(*session), "in flight");
+        assert!(session.in_flight() <= session.limit.get());
     }
     for memory in &census.memories {
         assert_eq!(memory.uses.get(), uses.of(*memory), "uses of memory");
@@ -384,7 +384,7 @@ fn check_thread(k: Entered<'static>, census: &Census, thread: &'static Thread) {
         // Who only sleeps goes on serving its request.
         State::Receiving => assert!(thread.endpoint.is_none() || thread.client.is_none()),
         State::Stopped | State::Ready | State::Throttled | State::Dead => {
-            assert!(thread.endpoint.is_none() && thread.label.get() == 0);
+            assert!(thread.endpoint.is_none() && thread.label().0 == 0);
         }
     }
     check_time(k, thread);
@@ -398,6 +398,14 @@ fn check_time(k: Entered<'static>, thread: &'static Thread) {
         one.map(address::<Reservation>) == other.map(address::<Reservation>)
     };
     let (runs_on, own) = (thread.runs_on.get(k), thread.reservation.get(k));
+    let serves = thread.client.get(k).is_some();
+    assert_eq!(thread.depth.get() != 0, serves, "who serves is deep");
+    let special = thread.special();
+    let timed = runs_on.is_some() || own.is_some();
+    assert_eq!(special.contains(Special::TIME), timed);
+    assert_eq!(special.contains(Special::ALARM), thread.alarm.is_set());
+    assert_eq!(special.contains(Special::FAULT), thread.has_fault());
+    assert!(special.contains(Special::FLOAT) || Port::fp_rests(&thread.context));
     let lent = thread
         .client
         .get(k)

@@ -233,7 +233,7 @@ impl Machine {
     ) -> bool {
         let next = fast::pass(k, thread, call);
         match next {
-            Some(Next::Hears(next, heard)) => host::hear(&thread.context, &next.context, heard),
+            Some(Next::Hears(next, heard, _)) => host::hear(&thread.context, &next.context, heard),
             Some(Next::Ends(status)) => Port::call_out(&thread.context, &plain(status)),
             _ => {}
         }

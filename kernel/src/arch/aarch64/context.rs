@@ -29,7 +29,8 @@ use libipc_abi::{
 #[derive(Default)]
 #[repr(C, align(16))]
 pub struct Context {
-    /// `x0` to `x30`.
+    /// `x0` to `x30`. From `x12` to `x18` they are zero but of a thread that was
+    /// interrupted or faulted: so a call has them to clear its own with.
     general: [AtomicU64; 31],
     /// `SP_EL0`.
     sp: AtomicU64,
@@ -39,6 +40,8 @@ pub struct Context {
     pstate: AtomicU64,
     /// `TPIDR_EL0`: written at each entry, never read back.
     thread: AtomicU64,
+    /// Of a trap's first instructions.
+    spare: AtomicU64,
     /// Floating point and vectors. Last, as most traps leave it alone.
     fp: fp::State,
 }
@@ -48,6 +51,7 @@ global_asm!(
     PC = const offset_of!(Context, pc),
     SP = const offset_of!(Context, sp),
     THREAD = const offset_of!(Context, thread),
+    SPARE = const offset_of!(Context, spare),
     SYNCHRONOUS = const SYNCHRONOUS,
     INTERRUPT = const INTERRUPT,
     ERROR = const ERROR,
@@ -58,14 +62,20 @@ global_asm!(
     FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
     FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     MIDDLE = const Label::MIDDLE,
+    PLAIN = const fast::PLAIN,
     PLAIN_ANSWER = const fast::PLAIN_ANSWER,
     SIGNAL = const fast::SIGNAL,
     RECEIVE = const fast::RECEIVE,
-    pass_call = sym fast::pass_call,
-    pass_answer = sym fast::pass_answer,
-    pass_signal = sym fast::pass_signal,
-    pass_receive = sym fast::pass_receive,
-    pass_other = sym fast::pass_other,
+    pass_call = sym fast::pass_call::<false>,
+    pass_call_alone = sym fast::pass_call::<true>,
+    pass_answer = sym fast::pass_answer::<false>,
+    pass_answer_alone = sym fast::pass_answer::<true>,
+    pass_signal = sym fast::pass_signal::<false>,
+    pass_signal_alone = sym fast::pass_signal::<true>,
+    pass_receive = sym fast::pass_receive::<false>,
+    pass_receive_alone = sym fast::pass_receive::<true>,
+    pass_other = sym fast::pass_other::<false>,
+    pass_other_alone = sym fast::pass_other::<true>,
     called = sym run::called,
     trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
@@ -101,6 +111,30 @@ extern "C" fn tessera_trapped(vector: u64) -> ! {
     })
 }
 
+/// See [`crate::arch::Arch::slowly`].
+#[inline(always)]
+pub(super) fn slowly() -> ! {
+    // SAFETY: the registers of a system call are saved, and nothing returns from there.
+    unsafe { asm!("b tessera_slowly", options(noreturn, nostack)) }
+}
+
+/// Jumps into `trap.S`, to the way out of a core that is alone or is not, by floating
+/// point or past it.
+macro_rules! way_out {
+    ($alone:expr, $float:expr, $core:expr, $name:literal, $($operand:tt)*) => {
+        match ($alone, $float) {
+            (false, false) => way_out!($name, "", in("x3") $core, $($operand)*),
+            (false, true) => way_out!($name, "_float", in("x3") $core, $($operand)*),
+            (true, false) => way_out!($name, "_alone", $($operand)*),
+            (true, true) => way_out!($name, "_float_alone", $($operand)*),
+        }
+    };
+    ($name:literal, $which:literal, $($operand:tt)*) => {
+        // SAFETY: at each use.
+        unsafe { asm!(concat!("b ", $name, $which), $($operand)*, options(noreturn, nostack)) }
+    };
+}
+
 impl Context {
     /// All zeros, and no floating-point state.
     pub const fn new() -> Self {
@@ -110,6 +144,7 @@ impl Context {
             pc: AtomicU64::new(0),
             pstate: AtomicU64::new(0),
             thread: AtomicU64::new(0),
+            spare: AtomicU64::new(0),
             fp: fp::State::new(),
         }
     }
@@ -185,11 +220,7 @@ impl Context {
 
     #[inline(always)]
     fn clear(&self) {
-        // What else is caller-saved: `x12` to `x18` and `x30`.
-        self.set_pair::<12>(0, 0);
-        self.set_pair::<14>(0, 0);
-        self.set_pair::<16>(0, 0);
-        self.set(18, 0);
+        // What else is caller-saved, and not zero already.
         self.set(30, 0);
         // EL0, no flags.
         self.pstate.store(0, Relaxed);
@@ -207,40 +238,25 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(super) fn pass(&self, core: &Core, exit: Exit<'_>) -> ! {
+    pub(super) fn pass<const ALONE: bool>(&self, core: &Core, exit: Exit<'_>, float: bool) -> ! {
         let (from, core) = (ptr::from_ref(self), ptr::from_ref(core));
-        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate.
-        // The contexts belong to threads that this core runs.
+        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate if
+        // there is one. The contexts belong to threads that this core runs.
         match exit {
-            // SAFETY: above.
-            Exit::Hears(to, heard) => unsafe {
-                asm!(
-                    "b tessera_hear", in("x0") ptr::from_ref(to), in("x2") from,
-                    in("x3") core, in("x1") heard.label.0, in("x10") heard.badge,
-                    in("x11") heard.request_id, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::Returns(to) => unsafe {
-                asm!(
-                    "b tessera_return", in("x0") ptr::from_ref(to), in("x2") from,
-                    in("x3") core, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::GoesOn(to) => unsafe {
-                asm!(
-                    "b tessera_go_on", in("x0") ptr::from_ref(to), in("x2") from,
-                    in("x3") core, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::Ends(status) => unsafe {
-                asm!(
-                    "b tessera_end", in("x0") from, in("x3") core,
-                    in("x1") status.to_word(), options(noreturn, nostack)
-                )
-            },
+            Exit::Hears(to, heard) => way_out!(
+                ALONE, float, core, "tessera_hear", in("x16") ptr::from_ref(to), in("x2") from, in("x1") heard.label.0, in("x10") heard.badge,
+                in("x11") heard.request_id
+            ),
+            Exit::Returns(to) => way_out!(
+                ALONE, float, core, "tessera_return", in("x16") ptr::from_ref(to), in("x2") from
+            ),
+            Exit::GoesOn(to) => way_out!(
+                ALONE, float, core, "tessera_go_on", in("x16") ptr::from_ref(to), in("x2") from
+            ),
+            Exit::Ends(status) => way_out!(
+                ALONE, false, core, "tessera_end", in("x16") from,
+                in("x1") status.to_word()
+            ),
         }
     }
 

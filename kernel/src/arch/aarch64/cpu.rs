@@ -75,6 +75,7 @@ global_asm!(
 unsafe extern "C" {
     fn tessera_adopt(root: u64, sctlr: u64, offset: u64);
     static tessera_vectors: u8;
+    static tessera_vectors_alone: u8;
     static emergency_bottom: u8;
     static emergency_top: u8;
 }
@@ -121,9 +122,7 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     local.stack.store(stack.end, Relaxed);
     local.bounds[0].store(stack.start, Relaxed);
     local.bounds[1].store(stack.end, Relaxed);
-    let vectors = &raw const tessera_vectors;
-    // SAFETY: `trap.S` has a vector table there.
-    unsafe { asm!("msr vbar_el1, {}", in(reg) vectors, options(nostack, preserves_flags)) };
+    trap_to(&raw const tessera_vectors);
     // SAFETY: only `local` below and `trap.S` read this register.
     unsafe { asm!("msr tpidr_el1, {}", in(reg) local, options(nostack, preserves_flags)) };
     // SAFETY: concerns only what user programs may read.
@@ -150,6 +149,17 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
                 t = out(reg) _, bit = in(reg) E0PD1, options(nostack, preserves_flags));
         }
     }
+}
+
+/// There is no other core.
+pub(super) fn alone() {
+    trap_to(&raw const tessera_vectors_alone);
+}
+
+/// Traps go here, which is one of `trap.S`'s vector tables.
+fn trap_to(vectors: *const u8) {
+    // SAFETY: above.
+    unsafe { asm!("msr vbar_el1, {}", in(reg) vectors, options(nostack, preserves_flags)) };
 }
 
 /// Privileged access never, at a trap too, and E0PD.

@@ -246,6 +246,12 @@ impl State {
         unsafe { tessera_fp_keep(self) };
     }
 
+    /// Whether a pass has nothing to do with it until it is loaded again.
+    #[inline(always)]
+    pub(super) fn rests(&self) -> bool {
+        self.place.load(Relaxed) != LOADED && self.eager.load(Relaxed) == 0
+    }
+
     pub(super) fn forget(&self) {
         if self.place.swap(ABSENT, Relaxed) == LOADED {
             allow(false);

@@ -17,6 +17,9 @@ static KEPT: Once<[Range<u64>; 2]> = Once::new();
 
 pub(super) fn initialise(platform: &Platform) {
     KEPT.call_once(|| [platform.interrupts.clone(), platform.interrupts_cpu.clone()]);
+    if platform.cores == 1 {
+        cpu::alone();
+    }
 }
 
 pub(super) fn keeps(range: &Range<u64>) -> bool {

@@ -78,8 +78,18 @@ impl Arch for Port {
     }
 
     #[inline(always)]
-    fn pass(core: &Core, from: &Self::Context, exit: Exit<'_>) -> ! {
-        from.pass(core, exit)
+    fn slowly() -> ! {
+        context::slowly()
+    }
+
+    #[inline(always)]
+    fn pass<const ALONE: bool>(
+        core: &Core,
+        from: &Self::Context,
+        exit: Exit<'_>,
+        float: bool,
+    ) -> ! {
+        from.pass::<ALONE>(core, exit, float)
     }
 
     #[inline(always)]
@@ -113,6 +123,11 @@ impl Arch for Port {
         context.fp().keep();
     }
 
+    #[inline(always)]
+    fn fp_rests(context: &Self::Context) -> bool {
+        context.fp().rests()
+    }
+
     fn fp_drop(context: &Self::Context) {
         context.fp().forget();
     }
@@ -143,7 +158,7 @@ impl Arch for Port {
     }
 
     #[inline(always)]
-    fn pass_space(space: u64) {
+    fn pass_space<const ALONE: bool>(space: u64) {
         paging::pass_space(space);
     }
 

@@ -40,6 +40,10 @@ tessera_leave:
     ldp     x26, x27, [x0, #208]
     ldp     x28, x29, [x0, #224]
     ldr     x30, [x0, #240]
+    stp     xzr, xzr, [x0, #96]             // for its next call
+    stp     xzr, xzr, [x0, #112]
+    stp     xzr, xzr, [x0, #128]
+    str     xzr, [x0, #144]
     ldp     x0, x1, [x0]
     eret
     dsb     nsh                             // no speculation past eret
@@ -77,17 +81,69 @@ user_trap:
     bl      {trapped}
     .size   user_trap, . - user_trap
 
-// x3: the core. It has passed: from here on others may write what it read.
-    .macro  leave_gate
-    add     x12, x3, #{PASSING}
-    stlrb   wzr, [x12]
+// What the ways out are made of. x16: the context of the thread that goes on;
+// x2: that of who called; x3: the core, unless it is alone. Uses x12 and x13.
+
+    .macro  pass_fp
+    ldr     x12, [x2, #{FP_PLACE}]
+    tbz     x12, #63, 3f
+    add     x12, x2, #{FP}
+    bl      tessera_fp_leave                // who called has touched it
+3:  ldr     x12, [x16, #{FP_EAGER}]
+    cbz     x12, 5f
+    add     x12, x16, #{FP}
+    bl      tessera_fp_come                 // who goes on will touch it again
+5:
     .endm
 
-// From the vector, of a system call: sp is the context, x12 and x13 are saved.
-// The other registers from x14 to x18 are dead, and so are the flags. Nothing
-// returns from a pass either: it ends by one of the ways out below, or slowly.
-    .type   call_trap, %function
-call_trap:
+    .macro  pass_state
+    ldp     x12, x13, [x16, #{SP}]           // and PC
+    msr     sp_el0, x12
+    msr     elr_el1, x13
+    msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
+    ldr     x12, [x16, #{THREAD}]
+    msr     tpidr_el0, x12
+    .endm
+
+    .macro  pass_preserved                  // and clears what a call does not preserve
+    mov     sp, x16
+    ldp     x12, x13, [x16, #96]             // zeros, up to x18
+    ldp     x14, x15, [x16, #112]
+    ldp     x18, x19, [x16, #144]
+    ldp     x20, x21, [x16, #160]
+    ldp     x22, x23, [x16, #176]
+    ldp     x24, x25, [x16, #192]
+    ldp     x26, x27, [x16, #208]
+    ldp     x28, x29, [x16, #224]
+    ldp     x16, x17, [x16, #128]
+    mov     x30, xzr
+    .endm
+
+// x3: the core. It has passed: from here on others may write what it read.
+    .macro  leave_gate alone
+    .ifb    \alone
+    add     x12, x3, #{PASSING}
+    stlrb   wzr, [x12]
+    .endif
+    .endm
+
+// A system call that is nothing for the fast path. Nothing returns from here.
+    .global tessera_slowly
+    .type   tessera_slowly, %function
+tessera_slowly:
+    mov     x29, xzr                        // backtraces end here
+    bl      {called}
+    .size   tessera_slowly, . - tessera_slowly
+
+// System calls, from the vector to the ways out of a pass, on one of several cores
+// or on the only one, which has no gate to leave.
+    .macro  calls alone, call, answer, signal, receive, other
+
+// From the vector: sp is the context. The registers from x12 to x18 are dead, and so
+// are the flags. Nothing returns from a pass either: it ends by one of the ways out
+// below, or slowly.
+    .type   call_trap\alone, %function
+call_trap\alone:
     stp     x0, x1, [sp]
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
@@ -108,110 +164,74 @@ call_trap:
     mov     x2, sp                          // pass(handle, label, thread, core)
     ldp     x12, x3, [x12, #{STACK}]        // and CORE
     mov     sp, x12
-    mov     x29, xzr
     cmn     x10, #1                         // whoever has a deadline goes slowly
-    b.ne    2f
-    ands    w12, w1, #{MIDDLE}
+    b.ne    tessera_slowly
+    tst     w1, #{MIDDLE}
+    b.eq    \call
+    and     w12, w1, #{PLAIN}
+    mov     w13, #{PLAIN_ANSWER}
+    cmp     w12, w13
     b.ne    1f
-    b       {pass_call}
-1:  mov     w13, #{PLAIN_ANSWER}
+    cbz     x11, \answer                    // to the request that it serves
+    b       \other
+1:  mov     w13, #{SIGNAL}
     cmp     w12, w13
-    b.eq    {pass_answer}
-    mov     w13, #{SIGNAL}
-    cmp     w12, w13
-    b.eq    {pass_signal}
+    b.eq    \signal
     mov     w13, #{RECEIVE}
     cmp     w12, w13
-    b.eq    {pass_receive}
-    b       {pass_other}
-2:  bl      {called}
-    .size   call_trap, . - call_trap
-
-// What the ways out are made of. x0: the context of the thread that goes on;
-// x2: that of who called; x3: the core. Uses x12 and x13.
-
-    .macro  pass_fp
-    ldr     x12, [x2, #{FP_PLACE}]
-    tbz     x12, #63, 3f
-    add     x12, x2, #{FP}
-    bl      tessera_fp_leave                // who called has touched it
-3:  ldr     x12, [x0, #{FP_EAGER}]
-    cbz     x12, 5f
-    add     x12, x0, #{FP}
-    bl      tessera_fp_come                 // who goes on will touch it again
-5:
-    .endm
-
-    .macro  pass_state
-    ldp     x12, x13, [x0, #{SP}]           // and PC
-    msr     sp_el0, x12
-    msr     elr_el1, x13
-    msr     spsr_el1, xzr                   // EL0, no flags (ARM C5.2.19)
-    ldr     x12, [x0, #{THREAD}]
-    msr     tpidr_el0, x12
-    .endm
-
-    .macro  pass_preserved                  // and clears what a call does not preserve
-    mov     sp, x0
-    mov     x12, xzr
-    mov     x13, xzr
-    mov     x14, xzr
-    mov     x15, xzr
-    mov     x16, xzr
-    mov     x17, xzr
-    mov     x18, xzr
-    ldr     x19, [x0, #152]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
-    mov     x30, xzr
-    .endm
+    b.eq    \receive
+    b       \other
+    .size   call_trap\alone, . - call_trap\alone
 
 // It hears what the caller said: x1 label, x10 badge, x11 request.
-    .global tessera_hear
-    .type   tessera_hear, %function
-tessera_hear:
+    .global tessera_hear_float\alone, tessera_hear\alone
+    .type   tessera_hear_float\alone, %function
+tessera_hear_float\alone:
     pass_fp
+tessera_hear\alone:
     pass_state
     ldp     x4, x5, [x2, #32]
     ldp     x6, x7, [x2, #48]
     ldp     x8, x9, [x2, #64]
+    .ifb    \alone
     add     x12, x3, #{PASSING}
     ldp     x2, x3, [x2, #16]
     stlrb   wzr, [x12]                      // leave_gate, which needs x3
+    .else
+    ldp     x2, x3, [x2, #16]
+    .endif
     pass_preserved
     mov     x0, xzr
     eret
     dsb     nsh
     isb
-    .size   tessera_hear, . - tessera_hear
+    .size   tessera_hear_float\alone, . - tessera_hear_float\alone
 
 // Its system call has ended, with what is in its registers.
-    .global tessera_return
-    .type   tessera_return, %function
-tessera_return:
+    .global tessera_return_float\alone, tessera_return\alone
+    .type   tessera_return_float\alone, %function
+tessera_return_float\alone:
     pass_fp
+tessera_return\alone:
     pass_state
-    leave_gate
+    leave_gate \alone
+    ldp     x0, x1, [x16]
+    ldp     x2, x3, [x16, #16]
+    ldp     x4, x5, [x16, #32]
+    ldp     x6, x7, [x16, #48]
+    ldp     x8, x9, [x16, #64]
+    ldp     x10, x11, [x16, #80]
     pass_preserved
-    ldp     x2, x3, [x0, #16]
-    ldp     x4, x5, [x0, #32]
-    ldp     x6, x7, [x0, #48]
-    ldp     x8, x9, [x0, #64]
-    ldp     x10, x11, [x0, #80]
-    ldp     x0, x1, [x0]
     eret
     dsb     nsh
     isb
-    .size   tessera_return, . - tessera_return
+    .size   tessera_return_float\alone, . - tessera_return_float\alone
 
 // Its system call has ended with status x1 and nothing else; it is who called.
-    .global tessera_end
-    .type   tessera_end, %function
-tessera_end:
-    leave_gate
+    .global tessera_end\alone
+    .type   tessera_end\alone, %function
+tessera_end\alone:
+    leave_gate \alone
     pass_preserved
     mov     x0, x1
     mov     x1, xzr
@@ -229,16 +249,22 @@ tessera_end:
     eret
     dsb     nsh
     isb
-    .size   tessera_end, . - tessera_end
+    .size   tessera_end\alone, . - tessera_end\alone
 
 // It goes on where it was.
-    .global tessera_go_on
-    .type   tessera_go_on, %function
-tessera_go_on:
+    .global tessera_go_on_float\alone, tessera_go_on\alone
+    .type   tessera_go_on_float\alone, %function
+tessera_go_on_float\alone:
     pass_fp
-    leave_gate
+tessera_go_on\alone:
+    leave_gate \alone
+    mov     x0, x16
     b       tessera_leave
-    .size   tessera_go_on, . - tessera_go_on
+    .size   tessera_go_on_float\alone, . - tessera_go_on_float\alone
+    .endm
+
+    calls   , {pass_call}, {pass_answer}, {pass_signal}, {pass_receive}, {pass_other}
+    calls   _alone, {pass_call_alone}, {pass_answer_alone}, {pass_signal_alone}, {pass_receive_alone}, {pass_other_alone}
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.
     .type   bug_trap, %function
@@ -289,19 +315,20 @@ bug_trap:
 
 // ARM D1.4.1: sixteen entries of 128 bytes, in groups of synchronous, IRQ, FIQ,
 // SError.
+    .macro  vectors alone
     .balign 2048
-    .global tessera_vectors
-tessera_vectors:
+    .global tessera_vectors\alone
+tessera_vectors\alone:
     .rept   8                               // EL1, with SP_EL0 and SP_EL1
     from_kernel
     .endr
     .balign 128                             // EL0
-    stp     x12, x13, [sp, #96]
+    str     x12, [sp, #{SPARE}]
     mrs     x12, esr_el1
     lsr     x12, x12, #26
     cmp     x12, #{CALL}
-    b.eq    call_trap
-    ldr     x12, [sp, #96]
+    b.eq    call_trap\alone
+    ldr     x12, [sp, #{SPARE}]
     stp     x0, x1, [sp]
     mov     x1, #{SYNCHRONOUS}
     b       user_trap
@@ -311,6 +338,10 @@ tessera_vectors:
     .rept   4                               // EL0 in 32-bit state: never
     from_kernel
     .endr
+    .endm
+
+    vectors
+    vectors _alone
 
     .bss
     .balign 16

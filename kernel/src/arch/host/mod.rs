@@ -198,7 +198,11 @@ impl Arch for Port {
         Port::call_out(context, out);
     }
 
-    fn pass(_core: &Core, _from: &Registers, _exit: Exit<'_>) -> ! {
+    fn slowly() -> ! {
+        panic!("there are no user programs")
+    }
+
+    fn pass<const ALONE: bool>(_: &Core, _: &Registers, _: Exit<'_>, _: bool) -> ! {
         unreachable!("tests end the system calls themselves")
     }
 
@@ -243,6 +247,10 @@ impl Arch for Port {
         }
     }
 
+    fn fp_rests(context: &Registers) -> bool {
+        context.fp.get() != 2
+    }
+
     fn fp_drop(context: &Registers) {
         context.fp.set(0);
     }
@@ -275,7 +283,7 @@ impl Arch for Port {
     }
 
     fn switch_space(_space: u64) {}
-    fn pass_space(_space: u64) {}
+    fn pass_space<const ALONE: bool>(_space: u64) {}
 
     fn page_came(_asid: u16, _address: u64) {}
 

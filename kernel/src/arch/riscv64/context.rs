@@ -46,19 +46,25 @@ global_asm!(
     LOCAL = const offset_of!(Context, local),
     STACK = const offset_of!(cpu::Local, stack),
     CALL = const CALL,
+    CURRENT = const offset_of!(Core, current),
     CORE = const offset_of!(cpu::Local, core),
     PASSING = const offset_of!(Core, gate) + Gate::PASSING,
-    FP = const offset_of!(Context, fp),
-    FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
-    FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
     PLAIN_ANSWER = const fast::PLAIN_ANSWER,
     SIGNAL = const fast::SIGNAL,
     RECEIVE = const fast::RECEIVE,
-    pass_call = sym fast::pass_call,
-    pass_answer = sym fast::pass_answer,
-    pass_signal = sym fast::pass_signal,
-    pass_receive = sym fast::pass_receive,
-    pass_other = sym fast::pass_other,
+    FP = const offset_of!(Context, fp),
+    FP_PLACE = const offset_of!(Context, fp) + fp::PLACE,
+    FP_EAGER = const offset_of!(Context, fp) + fp::EAGER,
+    pass_call = sym fast::pass_call::<false>,
+    pass_call_alone = sym fast::pass_call::<true>,
+    pass_answer = sym fast::pass_answer::<false>,
+    pass_answer_alone = sym fast::pass_answer::<true>,
+    pass_signal = sym fast::pass_signal::<false>,
+    pass_signal_alone = sym fast::pass_signal::<true>,
+    pass_receive = sym fast::pass_receive::<false>,
+    pass_receive_alone = sym fast::pass_receive::<true>,
+    pass_other = sym fast::pass_other::<false>,
+    pass_other_alone = sym fast::pass_other::<true>,
     called = sym run::called,
     trapped = sym tessera_trapped,
     kernel_trap = sym super::machine::kernel_trap,
@@ -74,8 +80,9 @@ extern "C" fn tessera_trapped() -> ! {
     run::run(decode())
 }
 
-/// `trap.S` shifts a plain call's middle away.
+/// `trap.S` shifts away what it does not look at.
 const _: () = assert!(Label::MIDDLE == !0xff & 0xffff_ffff && fast::PLAIN_CALL == 0);
+const _: () = assert!(fast::PLAIN == !1 & 0xffff_ffff);
 
 /// `scause` of `ecall` from user mode (Priv 4.1.8). `trap.S` steps over it.
 const CALL: u64 = 8;
@@ -94,6 +101,30 @@ const T3: usize = 28;
 /// Registers that a call clears because they are caller-saved and carry no
 /// result: `ra`, `t4` to `t6`.
 const CLEARED: [usize; 4] = [RA, 29, 30, 31];
+
+/// See [`crate::arch::Arch::slowly`].
+#[inline(always)]
+pub(super) fn slowly() -> ! {
+    // SAFETY: the registers of a system call are saved, and nothing returns from there.
+    unsafe { asm!("j tessera_slowly", options(noreturn, nostack)) }
+}
+
+/// Jumps into `trap.S`, to the way out of a core that is alone or is not, by floating
+/// point or past it.
+macro_rules! way_out {
+    ($alone:expr, $float:expr, $core:expr, $name:literal, $($operand:tt)*) => {
+        match ($alone, $float) {
+            (false, false) => way_out!($name, "", in("a3") $core, $($operand)*),
+            (false, true) => way_out!($name, "_float", in("a3") $core, $($operand)*),
+            (true, false) => way_out!($name, "_alone", $($operand)*),
+            (true, true) => way_out!($name, "_float_alone", $($operand)*),
+        }
+    };
+    ($name:literal, $which:literal, $($operand:tt)*) => {
+        // SAFETY: at each use.
+        unsafe { asm!(concat!("j ", $name, $which), $($operand)*, options(noreturn, nostack)) }
+    };
+}
 
 impl Context {
     /// All zeros, and no floating-point state.
@@ -188,40 +219,25 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(super) fn pass(&self, core: &Core, exit: Exit<'_>) -> ! {
+    pub(super) fn pass<const ALONE: bool>(&self, core: &Core, exit: Exit<'_>, float: bool) -> ! {
         let (from, core) = (ptr::from_ref(self), ptr::from_ref(core));
-        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate.
-        // The contexts belong to threads that this core runs.
+        // SAFETY of all: `trap.S` wants this in these registers, and leaves the gate if
+        // there is one. The contexts belong to threads that this core runs.
         match exit {
-            // SAFETY: above.
-            Exit::Hears(to, heard) => unsafe {
-                asm!(
-                    "j tessera_hear", in("a0") ptr::from_ref(to), in("a2") from,
-                    in("a3") core, in("a1") heard.label.0, in("t2") heard.badge,
-                    in("t3") heard.request_id, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::Returns(to) => unsafe {
-                asm!(
-                    "j tessera_return", in("a0") ptr::from_ref(to), in("a2") from,
-                    in("a3") core, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::GoesOn(to) => unsafe {
-                asm!(
-                    "j tessera_go_on", in("a0") ptr::from_ref(to), in("a2") from,
-                    in("a3") core, options(noreturn, nostack)
-                )
-            },
-            // SAFETY: above.
-            Exit::Ends(status) => unsafe {
-                asm!(
-                    "j tessera_end", in("a0") from, in("a3") core,
-                    in("a1") status.to_word(), options(noreturn, nostack)
-                )
-            },
+            Exit::Hears(to, heard) => way_out!(
+                ALONE, float, core, "tessera_hear", in("t6") ptr::from_ref(to), in("a2") from, in("a1") heard.label.0, in("t2") heard.badge,
+                in("t3") heard.request_id
+            ),
+            Exit::Returns(to) => way_out!(
+                ALONE, float, core, "tessera_return", in("t6") ptr::from_ref(to), in("a2") from
+            ),
+            Exit::GoesOn(to) => way_out!(
+                ALONE, float, core, "tessera_go_on", in("t6") ptr::from_ref(to), in("a2") from
+            ),
+            Exit::Ends(status) => way_out!(
+                ALONE, false, core, "tessera_end", in("t6") from,
+                in("a1") status.to_word()
+            ),
         }
     }
 

@@ -20,6 +20,7 @@ const COUNTERS: u64 = 0b111;
 
 unsafe extern "C" {
     static tessera_trap: u8;
+    static tessera_trap_alone: u8;
     static emergency_bottom: u8;
     static emergency_top: u8;
 }
@@ -54,17 +55,28 @@ pub(super) fn up(core: usize, stack: Range<usize>) {
     local.stack.store(stack.end, Relaxed);
     local.bounds[0].store(stack.start, Relaxed);
     local.bounds[1].store(stack.end, Relaxed);
-    let trap = &raw const tessera_trap;
-    // SAFETY: `trap.S` has the handler there, which expects `sscratch` to be 0.
+    // SAFETY: the handlers in `trap.S` expect `sscratch` to be 0.
     unsafe {
-        asm!("csrw sscratch, zero", "csrw stvec, {}", "mv tp, {}", in(reg) trap, in(reg) local,
+        asm!("csrw sscratch, zero", "mv tp, {}", in(reg) local,
             options(nostack, preserves_flags));
     }
+    trap_to(&raw const tessera_trap);
     // SAFETY: concerns user programs, and interrupts that are masked anyway.
     unsafe {
         asm!("csrc sstatus, {}", "csrw scounteren, {}", in(reg) STATUS, in(reg) COUNTERS,
             options(nostack, preserves_flags));
     }
+}
+
+/// There is no other core.
+pub(super) fn alone() {
+    trap_to(&raw const tessera_trap_alone);
+}
+
+/// Traps go here, which is one of `trap.S`'s handlers.
+fn trap_to(handler: *const u8) {
+    // SAFETY: above.
+    unsafe { asm!("csrw stvec, {}", in(reg) handler, options(nostack, preserves_flags)) };
 }
 
 /// SUM and MXR, which let the kernel into user memory, are off.

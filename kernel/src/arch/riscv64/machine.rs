@@ -32,6 +32,9 @@ pub(super) fn initialise(platform: &Platform) {
             platform.power..platform.power + 4,
         ]
     });
+    if platform.cores == 1 && paging::asids() > 1 {
+        cpu::alone();
+    }
 }
 
 pub(super) fn keeps(range: &Range<u64>) -> bool {

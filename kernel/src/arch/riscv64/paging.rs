@@ -152,7 +152,7 @@ pub(super) fn switch_space(space: u64) {
     let old: u64;
     // SAFETY: reads a register.
     unsafe { asm!("csrr {}, satp", out(reg) old, options(nomem, nostack, preserves_flags)) };
-    pass_space(space);
+    pass_space::<false>(space);
     if old & !SV39 == KERNEL.load(Relaxed) >> 12 {
         USERS.fetch_or(1 << hart(), Relaxed);
     }
@@ -160,10 +160,10 @@ pub(super) fn switch_space(space: u64) {
 
 /// Identifier 0 is everybody's, if there are no others.
 #[inline(always)]
-pub(super) fn pass_space(space: u64) {
+pub(super) fn pass_space<const ALONE: bool>(space: u64) {
     // SAFETY: the kernel's half is the same in all tables.
     unsafe { asm!("csrw satp, {}", in(reg) space, options(nostack, preserves_flags)) };
-    if space >> ASID_SHIFT & 0xffff == 0 {
+    if !ALONE && space >> ASID_SHIFT & 0xffff == 0 {
         fence_here(None, None);
     }
 }

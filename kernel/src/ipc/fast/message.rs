@@ -12,9 +12,8 @@ use crate::{
     },
     object::{
         endpoint::Endpoint,
-        reservation::Reservation,
         session::Session,
-        thread::{State, Thread},
+        thread::{Special, State, Thread},
     },
 };
 use core::hint;
@@ -29,48 +28,21 @@ use libipc_abi::{
 /// A call, to a server that waits for it. If `ATTACHED`, something may be attached to
 /// it that does not fit in registers.
 #[inline(always)]
-pub(super) fn call<'k, const ATTACHED: bool>(
+pub(super) fn call<'k, const ALONE: bool, const ATTACHED: bool>(
     k: Entered<'k>,
     caller: &'k Thread,
     handle: Handle,
     label: Label,
 ) -> Option<Next<'k>> {
     // Look.
-    let slot = caller.task.get(k)?.table.named(k, handle)?;
+    let slot = caller.own_task(k).table.named(k, handle)?;
     let (endpoint, _) = slot.endpoint(k, May::Call)?;
-
-    // Refuse.
-    let way = Way::find(k, caller, endpoint)?;
-    let session = slot.session(k);
-    let badge = match session {
-        Some(session) => {
-            let in_flight = session.in_flight.get();
-            if in_flight >= session.limit.get() || !way.may_begin::<ATTACHED>(k, label) {
-                return None;
-            }
-            session.in_flight.set(in_flight + 1);
-            session.calls.add(1);
-            if ATTACHED {
-                session.bytes.add(label.bytes() as u64);
-            }
-            session.badge.get()
-        }
-        None if way.may_begin::<ATTACHED>(k, label) => 0,
-        None => return None,
-    };
-
-    // Hand over.
-    let id = caller.id_of(caller.remember(label.0));
-    caller.first_id.set(id);
-    caller.via.set(handle.0);
-    way.hand_over(k, endpoint, session, label);
-    k.core.pass_to(way.receiver);
-    let heard = Heard {
-        label,
-        badge,
-        request_id: id,
-    };
-    Some(Next::Hears(way.receiver, heard))
+    let way = Way::find(k, caller, endpoint, slot.session(k))?;
+    if way.special().is_empty() {
+        return way.call::<ALONE, true, ATTACHED>(k, handle, label);
+    }
+    hint::cold_path();
+    way.call::<ALONE, false, ATTACHED>(k, handle, label)
 }
 
 /// A fault of the current thread, told to a handler that waits for it. `false`, and
@@ -81,24 +53,19 @@ pub fn fault<'k>(
     endpoint: &'k Endpoint,
     session: Option<&'k Session>,
 ) -> bool {
-    let full = |session: &Session| session.in_flight.get() >= session.limit.get();
     let label = deliver::fault_label();
-    let Some(way) = Way::find(k, thread, endpoint) else {
+    let Some(way) = Way::find(k, thread, endpoint, session) else {
         return false;
     };
-    if session.is_some_and(full) || !way.may_begin::<false>(k, label) {
+    let Some(badge) = way.may_begin::<false, false, false>(k, label) else {
         return false;
-    }
-    if let Some(session) = session {
-        session.in_flight.add(1);
-        session.calls.add(1);
-    }
+    };
     let request_id = thread.id_of(thread.remember(label.0));
-    way.hand_over(k, endpoint, session, label);
+    way.hand_over::<false>(k);
     let out = CallOut {
         label,
         words: deliver::fault_words(k, thread),
-        badge: session.map_or(0, |session| session.badge.get()),
+        badge,
         request_id,
         ..plain(Status::Message)
     };
@@ -112,69 +79,120 @@ pub fn fault<'k>(
 struct Way<'k> {
     caller: &'k Thread,
     receiver: &'k Thread,
-    depth: u64,
-    budget: Option<&'k Reservation>,
+    endpoint: &'k Endpoint,
+    session: Option<&'k Session>,
 }
 
 impl<'k> Way<'k> {
     #[inline(always)]
-    fn find(k: Entered<'k>, caller: &'k Thread, endpoint: &'k Endpoint) -> Option<Self> {
+    fn find(
+        k: Entered<'k>,
+        caller: &'k Thread,
+        endpoint: &'k Endpoint,
+        session: Option<&'k Session>,
+    ) -> Option<Self> {
         if !endpoint.home.is(k.core) {
-            return None;
-        }
-        let receiver = endpoint.receivers.first(k)?;
-        if receiver.alarm.is_set() {
-            return None;
-        }
-        let mut depth = 0;
-        if let Some(client) = caller.client.get(k) {
-            depth = caller.depth.get();
-            if depth >= DEPTH || client.alarm.is_set() {
-                return None;
-            }
-        }
-        let budget = caller.runs_on.get(k);
-        if budget.is_none() && !receiver.reservation.is_none() {
             return None;
         }
         Some(Way {
             caller,
-            receiver,
-            depth,
-            budget,
+            receiver: endpoint.receivers.first(k)?,
+            endpoint,
+            session,
         })
     }
 
-    /// Accounts the caller's time, and passes what is attached, as the last thing that
-    /// may be refused.
+    /// What is out of the ordinary.
     #[inline(always)]
-    fn may_begin<const ATTACHED: bool>(&self, k: Entered<'_>, label: Label) -> bool {
-        k.core.spend(self.caller, self.budget)
-            && (!ATTACHED || attach(k, self.caller, self.receiver, label))
+    fn special(&self) -> Special {
+        self.caller.special_with(self.receiver)
+    }
+
+    /// The call. `ORDINARY` if nothing is special.
+    #[inline(always)]
+    fn call<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+        &self,
+        k: Entered<'k>,
+        handle: Handle,
+        label: Label,
+    ) -> Option<Next<'k>> {
+        let (caller, receiver) = (self.caller, self.receiver);
+        let badge = self.may_begin::<ALONE, ORDINARY, ATTACHED>(k, label)?;
+        let id = caller.id_of(caller.remember(label.0));
+        caller.first_id.set(id);
+        caller.via.set(handle.0);
+        self.hand_over::<ORDINARY>(k);
+        k.core.pass_to::<ALONE>(receiver);
+        let heard = Heard {
+            label,
+            badge,
+            request_id: id,
+        };
+        Some(Next::Hears(receiver, heard, !ORDINARY))
+    }
+
+    /// Looks at all that may speak against it, accounts the caller's time, counts the
+    /// call, and passes what is attached, as the last thing that may be refused. Returns
+    /// what the server sees of the session.
+    #[inline(always)]
+    fn may_begin<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+        &self,
+        k: Entered<'_>,
+        label: Label,
+    ) -> Option<u64> {
+        let (caller, receiver) = (self.caller, self.receiver);
+        let depth = caller.depth.get();
+        if depth != 0 {
+            let hurries = |client: &Thread| client.alarm.is_set();
+            if depth >= DEPTH || caller.client.get(k).is_some_and(hurries) {
+                return None;
+            }
+        }
+        let mut budget = None;
+        if !ORDINARY {
+            budget = caller.runs_on.get(k);
+            if receiver.alarm.is_set() || budget.is_none() && !receiver.reservation.is_none() {
+                return None;
+            }
+        }
+        let room = self.session.map_or(1, |session| session.room.get());
+        if room == 0
+            || !k.core.spend(caller, budget)
+            || ATTACHED && !attach::<ALONE>(k, caller, receiver, label)
+        {
+            return None;
+        }
+        let Some(session) = self.session else {
+            return Some(0);
+        };
+        session.room.set(room - 1);
+        session.calls.add(1);
+        if ATTACHED {
+            session.bytes.add(label.bytes() as u64);
+        }
+        Some(session.badge.get())
     }
 
     /// The endpoint loses a receiver and gets a caller, so its uses stay the same.
     #[inline(always)]
-    fn hand_over(
-        &self,
-        k: Entered<'_>,
-        endpoint: &Endpoint,
-        session: Option<&Session>,
-        label: Label,
-    ) {
-        let (caller, receiver) = (self.caller, self.receiver);
-        caller.label.set(label.0);
+    fn hand_over<const ORDINARY: bool>(&self, k: Entered<'_>) {
+        let (caller, receiver, endpoint) = (self.caller, self.receiver, self.endpoint);
         caller.endpoint.set(Some(endpoint));
-        caller.session.set(session);
+        caller.session.set(self.session);
         caller.state.set(State::Waiting);
         caller.server.set(Some(receiver));
 
         endpoint.receivers.pop_first(k, receiver);
         receiver.endpoint.set(None);
         receiver.client.set(Some(caller));
-        receiver.depth.set(self.depth + 1);
+        receiver.depth.set(caller.depth.get() + 1);
         receiver.received.add(1);
-        receiver.runs_on.set(self.budget);
+        if !ORDINARY {
+            if self.special().contains(Special::TIME) {
+                receiver.run_on(caller.runs_on.get(k));
+            }
+            caller.look_at_float();
+        }
         let priority = receiver.priority.bits().max(caller.effective.bits());
         receiver.effective.set_bits(priority);
         receiver.state.set(State::Ready);
@@ -184,12 +202,17 @@ impl<'k> Way<'k> {
 /// Lends, passes and copies what is attached to a call. `false`, and nothing done, if
 /// any of it is refused.
 #[inline(always)]
-fn attach(k: Entered<'_>, caller: &Thread, receiver: &Thread, label: Label) -> bool {
+fn attach<const ALONE: bool>(
+    k: Entered<'_>,
+    caller: &Thread,
+    receiver: &Thread,
+    label: Label,
+) -> bool {
     let leases = label.leases();
     if !well_formed(label) || leases > 0 && lease::lend(k, caller, leases).is_err() {
         return false;
     }
-    let passed = pass(k, caller, receiver, label);
+    let passed = pass::<ALONE>(k, caller, receiver, label);
     if passed && leases > 0 {
         lease::describe(k, caller, receiver, leases);
     }
@@ -198,10 +221,14 @@ fn attach(k: Entered<'_>, caller: &Thread, receiver: &Thread, label: Label) -> b
 
 /// Passes capabilities and bytes. Tables of capabilities are other cores' too.
 #[inline(always)]
-pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: Label) -> bool {
+pub(super) fn pass<const ALONE: bool>(
+    k: Entered<'_>,
+    sender: &Thread,
+    receiver: &Thread,
+    label: Label,
+) -> bool {
     let count = label.capabilities();
-    let passed =
-        count == 0 || k.is_alone() && transfer::capabilities(k, sender, receiver, count).is_ok();
+    let passed = count == 0 || ALONE && transfer::capabilities(k, sender, receiver, count).is_ok();
     if passed {
         deliver::copy_bytes(sender, receiver, label.bytes());
     }
@@ -211,32 +238,23 @@ pub(super) fn pass(k: Entered<'_>, sender: &Thread, receiver: &Thread, label: La
 /// An answer, to a caller that runs at once, as its server waits again. If `ATTACHED`,
 /// something may be attached to it.
 #[inline(always)]
-pub(super) fn reply_receive<'k, const ATTACHED: bool>(
+pub(super) fn reply_receive<'k, const ALONE: bool, const ATTACHED: bool>(
     k: Entered<'k>,
     server: &'k Thread,
     handle: Handle,
     label: Label,
-    request: Handle,
 ) -> Option<Next<'k>> {
     // Look.
-    if request != Handle::NULL || label.operation() > Label::SERVER_ERROR {
-        return None;
-    }
-    let slot = server.task.get(k)?.table.named(k, handle)?;
+    let slot = server.own_task(k).table.named(k, handle)?;
     let (endpoint, epoch) = slot.endpoint(k, May::Receive)?;
     let client = server.client.get(k)?;
-
-    // Refuse.
     if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
     }
-    if epoch != endpoint.epoch.get() {
+    if epoch != endpoint.epoch.get() || !(ALONE || client.is_at(k.core)) {
         return None;
     }
     debug_assert!(client.endpoint.is(endpoint), "it is what its server serves");
-    if !client.is_at(k.core) || client.alarm.is_set() {
-        return None;
-    }
     let back = Back {
         server,
         client,
@@ -244,28 +262,14 @@ pub(super) fn reply_receive<'k, const ATTACHED: bool>(
         endpoint,
         handle,
     };
-    if client.has_fault() {
-        hint::cold_path();
-        return back.resume(k, label);
+    if back.special().is_empty() {
+        return back.answer::<ALONE, true, ATTACHED>(k, label);
     }
-    if !back.may_begin(k) {
-        return None;
+    hint::cold_path();
+    match client.has_fault() {
+        true => back.resume::<ALONE>(k, label),
+        false => back.answer::<ALONE, false, ATTACHED>(k, label),
     }
-    if ATTACHED && !(answerable(label) && pass(k, server, client, label)) {
-        return None;
-    }
-
-    // Hand over.
-    back.hand_over(k);
-    let heard = Heard {
-        label: match ATTACHED {
-            true => label.with_flags(Flags::empty()),
-            false => Label(label.0 ^ PLAIN_ANSWER),
-        },
-        badge: 0,
-        request_id: client.first_id.get(),
-    };
-    Some(Next::Hears(client, heard))
 }
 
 /// From a server, which answers and waits again by this handle, back to its client,
@@ -279,62 +283,105 @@ struct Back<'k> {
 }
 
 impl<'k> Back<'k> {
-    /// Accounts the server's time.
+    /// What is out of the ordinary.
     #[inline(always)]
-    fn may_begin(&self, k: Entered<'_>) -> bool {
+    fn special(&self) -> Special {
+        self.client.special_with(self.server)
+    }
+
+    /// The answer. `ORDINARY` if nothing is special.
+    #[inline(always)]
+    fn answer<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+        &self,
+        k: Entered<'k>,
+        label: Label,
+    ) -> Option<Next<'k>> {
         let (server, client) = (self.server, self.client);
-        let budget = client.runs_on.get(k);
-        let same_budget = match budget {
-            Some(budget) => server.runs_on.is(budget),
-            None => server.runs_on.is_none(),
-        };
-        if !same_budget || !k.core.comes_next(client) || !k.core.spend(server, budget) {
-            return false;
+        let room = self.may_begin::<ORDINARY>(k)?;
+        if ATTACHED && !(answerable(label) && pass::<ALONE>(k, server, client, label)) {
+            return None;
         }
-        self.session.is_none_or(|session| session.copies.get() != 0)
+        self.hand_over::<ALONE, ORDINARY>(k, room);
+        let heard = Heard {
+            label: match ATTACHED {
+                true => label.with_flags(Flags::empty()),
+                false => Label(label.0 ^ PLAIN_ANSWER),
+            },
+            badge: 0,
+            request_id: client.first_id.get(),
+        };
+        Some(Next::Hears(client, heard, !ORDINARY))
+    }
+
+    /// Looks at all that may speak against it, and accounts the server's time. Returns
+    /// the session's room.
+    #[inline(always)]
+    fn may_begin<const ORDINARY: bool>(&self, k: Entered<'_>) -> Option<u64> {
+        let (server, client) = (self.server, self.client);
+        let mut budget = None;
+        if !ORDINARY {
+            budget = client.runs_on.get(k);
+            let same_budget = match budget {
+                Some(budget) => server.runs_on.is(budget),
+                None => server.runs_on.is_none(),
+            };
+            if client.alarm.is_set() || !same_budget {
+                return None;
+            }
+        }
+        let room = self.session.map_or(0, |session| session.room.get());
+        let goes = room & Session::ABANDONED == 0
+            && k.core.comes_next(client)
+            && k.core.spend(server, budget);
+        goes.then_some(room)
     }
 
     /// The endpoint loses a caller and gets a receiver.
     #[inline(always)]
-    fn hand_over(&self, k: Entered<'_>) {
+    fn hand_over<const ALONE: bool, const ORDINARY: bool>(&self, k: Entered<'_>, room: u64) {
         let (server, client) = (self.server, self.client);
         if let Some(session) = self.session {
-            session.in_flight.take(1);
+            session.room.set(room + 1);
         }
         client.session.set(None);
         client.endpoint.set(None);
         client.server.set(None);
-        client.label.set(0);
         client.state.set(State::Ready);
 
         server.client.set(None);
         server.depth.set(0);
         server.effective.set_bits(server.priority.bits());
-        server.runs_on.copy(&server.reservation);
+        if !ORDINARY {
+            if self.special().contains(Special::TIME) {
+                server.run_on(server.reservation.get(k));
+            }
+            server.look_at_float();
+        }
         server.via.set(self.handle.0);
         server.endpoint.set(Some(self.endpoint));
         server.state.set(State::Receiving);
         self.endpoint.receivers.push(k, server);
 
-        k.core.pass_to(client);
+        k.core.pass_to::<ALONE>(client);
     }
 
     /// The client goes on after its fault, if it may. What is attached to the answer
     /// gets nowhere.
     #[inline(always)]
-    fn resume(&self, k: Entered<'_>, label: Label) -> Option<Next<'k>> {
+    fn resume<const ALONE: bool>(&self, k: Entered<'_>, label: Label) -> Option<Next<'k>> {
         let client = self.client;
         let ended = matches!(
             client.pending_fault(),
             Some(FaultKind::Exit | FaultKind::Panic)
         );
         let goes_on = label.operation() == Label::OK && !ended && !client.suspended.get();
-        if !goes_on || !answerable(label) || !self.may_begin(k) {
+        if !goes_on || !answerable(label) {
             return None;
         }
-        self.hand_over(k);
-        client.fault.kind.set(0);
-        Some(Next::GoesOn(client))
+        let room = self.may_begin::<false>(k)?;
+        self.hand_over::<ALONE, false>(k, room);
+        client.set_fault(None);
+        Some(Next::GoesOn(client, true))
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
     arch::{Arch, Exit, Heard, Port},
     entry,
     object::thread::Thread,
-    run,
     schedule::core::Core,
     start::KERNEL,
 };
@@ -34,29 +33,32 @@ use {
 #[derive(Clone, Copy)]
 pub enum Next<'k> {
     /// A thread that gets the caller's words.
-    Hears(&'k Thread, Heard),
+    Hears(&'k Thread, Heard, Float),
     /// A thread whose system call has ended; the result is in its registers.
-    Returns(&'k Thread),
+    Returns(&'k Thread, Float),
     /// A thread that was ready, or whose fault was answered.
-    GoesOn(&'k Thread),
+    GoesOn(&'k Thread, Float),
     /// The caller: its system call has ended with this and nothing else.
     Ends(Status),
 }
 
+/// Whether either thread may have touched floating point.
+pub type Float = bool;
+
 /// What a port does with a call of `thread`, which the core runs, that is a
 /// [`PLAIN_CALL`] and has no deadline.
-pub extern "C" fn pass_call(
+pub extern "C" fn pass_call<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| {
-        message::call::<false>(k, thread, handle, label)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        message::call::<ALONE, false>(k, thread, handle, label)
     });
     match next {
-        None => pass_object(thread, core),
-        next => leave(thread, core, next),
+        None => pass_object::<ALONE>(thread, core),
+        next => leave::<ALONE>(thread, core, next),
     }
 }
 
@@ -64,115 +66,129 @@ pub extern "C" fn pass_call(
 /// looked up again, so that the pass before need not keep it.
 #[cold]
 #[inline(never)]
-fn pass_object(thread: &'static Thread, core: &'static Core) -> ! {
+fn pass_object<const ALONE: bool>(thread: &'static Thread, core: &'static Core) -> ! {
     match Port::called(&thread.context) {
-        (Handle::REQUEST, label) => pass_request(label, thread, core),
+        (Handle::REQUEST, label) => pass_request::<ALONE>(label, thread, core),
         _ => slowly(core),
     }
 }
 
 #[inline(never)]
-fn pass_request(label: Label, thread: &'static Thread, core: &'static Core) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| request::call(k, thread, label));
-    leave(thread, core, next)
+fn pass_request<const ALONE: bool>(
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| request::call::<ALONE>(k, thread, label));
+    leave::<ALONE>(thread, core, next)
 }
 
-/// The same with a [`PLAIN_ANSWER`].
-pub extern "C" fn pass_answer(
+/// The same with a [`PLAIN_ANSWER`] to the request that the thread serves.
+pub extern "C" fn pass_answer<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| {
-        let request = Port::request(&thread.context);
-        message::reply_receive::<false>(k, thread, handle, label, request)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        message::reply_receive::<ALONE, false>(k, thread, handle, label)
     });
-    leave(thread, core, next)
+    leave::<ALONE>(thread, core, next)
 }
 
 /// The same with a [`SIGNAL`].
-pub extern "C" fn pass_signal(
+pub extern "C" fn pass_signal<const ALONE: bool>(
     handle: Handle,
     _label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| signal::signal(k, thread, handle));
-    leave(thread, core, next)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        signal::signal::<ALONE>(k, thread, handle)
+    });
+    leave::<ALONE>(thread, core, next)
 }
 
 /// The same with a [`RECEIVE`].
-pub extern "C" fn pass_receive(
+pub extern "C" fn pass_receive<const ALONE: bool>(
     handle: Handle,
     _label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| signal::receive(k, thread, handle));
-    leave(thread, core, next)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        signal::receive::<ALONE>(k, thread, handle)
+    });
+    leave::<ALONE>(thread, core, next)
 }
 
 /// The same with any other system call: something may be attached to it, or it is an
 /// answer after which the server goes on, or it is nothing for the fast path.
-pub extern "C" fn pass_other(
+pub extern "C" fn pass_other<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
     match label.flags() {
-        flags if flags.is_empty() => pass_attached_call(handle, label, thread, core),
-        ANSWER => pass_attached_answer(handle, label, thread, core),
-        Flags::REPLY => pass_reply(thread, core),
-        _ => run::called(),
+        flags if flags.is_empty() => pass_attached_call::<ALONE>(handle, label, thread, core),
+        ANSWER => pass_attached_answer::<ALONE>(handle, label, thread, core),
+        Flags::REPLY => pass_reply::<ALONE>(thread, core),
+        _ => Port::slowly(),
     }
 }
 
 #[inline(never)]
-fn pass_attached_call(
+fn pass_attached_call<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| {
-        message::call::<true>(k, thread, handle, label)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        message::call::<ALONE, true>(k, thread, handle, label)
     });
-    leave(thread, core, next)
+    leave::<ALONE>(thread, core, next)
 }
 
 #[inline(never)]
-fn pass_attached_answer(
+fn pass_attached_answer<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
     core: &'static Core,
 ) -> ! {
-    let next = entry::pass(&KERNEL, core, |k| {
-        let request = Port::request(&thread.context);
-        message::reply_receive::<true>(k, thread, handle, label, request)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        let attached = label.operation() <= Label::SERVER_ERROR
+            && Port::request(&thread.context) == Handle::NULL;
+        attached
+            .then(|| message::reply_receive::<ALONE, true>(k, thread, handle, label))
+            .flatten()
     });
-    leave(thread, core, next)
+    leave::<ALONE>(thread, core, next)
 }
 
 #[inline(never)]
-fn pass_reply(thread: &'static Thread, core: &'static Core) -> ! {
+fn pass_reply<const ALONE: bool>(thread: &'static Thread, core: &'static Core) -> ! {
     let call = Port::call_in(&thread.context);
-    let next = entry::pass(&KERNEL, core, |k| reply::reply(k, thread, &call));
-    leave(thread, core, next)
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| reply::reply::<ALONE>(k, thread, &call));
+    leave::<ALONE>(thread, core, next)
 }
 
 #[inline(always)]
-fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -> ! {
-    let exit = match next {
+fn leave<const ALONE: bool>(
+    thread: &'static Thread,
+    core: &'static Core,
+    next: Option<Next<'_>>,
+) -> ! {
+    let (exit, float) = match next {
         None => slowly(core),
-        Some(Next::Hears(next, heard)) => Exit::Hears(&next.context, heard),
-        Some(Next::Returns(next)) => Exit::Returns(&next.context),
-        Some(Next::GoesOn(next)) => Exit::GoesOn(&next.context),
-        Some(Next::Ends(status)) => Exit::Ends(status),
+        Some(Next::Hears(next, heard, float)) => (Exit::Hears(&next.context, heard), float),
+        Some(Next::Returns(next, float)) => (Exit::Returns(&next.context), float),
+        Some(Next::GoesOn(next, float)) => (Exit::GoesOn(&next.context), float),
+        Some(Next::Ends(status)) => (Exit::Ends(status), false),
     };
-    Port::pass(core, &thread.context, exit)
+    Port::pass::<ALONE>(core, &thread.context, exit, float)
 }
 
 /// Nothing is done yet, and the core is on its way. All else that a pass calls is
@@ -181,27 +197,46 @@ fn leave(thread: &'static Thread, core: &'static Core, next: Option<Next<'_>>) -
 #[inline(never)]
 fn slowly(core: &Core) -> ! {
     core.gate.leave();
-    run::called()
+    Port::slowly()
 }
 
 /// Does the system call of the current thread and says who is the current one then.
 /// `None`, and nothing done, if this is not that simple.
 #[cfg(test)]
 pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
+    match k.kernel.core_count.get() {
+        1 => pass_one::<true>(k, thread, call),
+        _ => pass_one::<false>(k, thread, call),
+    }
+}
+
+#[cfg(test)]
+fn pass_one<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    call: &CallIn,
+) -> Option<Next<'k>> {
     let (handle, label, request) = (call.handle, call.label, call.request);
     if call.deadline != FOREVER {
         return None;
     }
-    match label.0 & Label::MIDDLE {
-        PLAIN_CALL if handle == Handle::REQUEST => request::call(k, thread, label),
-        PLAIN_CALL => message::call::<false>(k, thread, handle, label),
-        PLAIN_ANSWER => message::reply_receive::<false>(k, thread, handle, label, request),
-        SIGNAL => signal::signal(k, thread, handle),
-        RECEIVE => signal::receive(k, thread, handle),
+    if label.0 & Label::MIDDLE == PLAIN_CALL {
+        if handle == Handle::REQUEST {
+            return request::call::<ALONE>(k, thread, label);
+        }
+        return message::call::<ALONE, false>(k, thread, handle, label);
+    }
+    let plain = request == Handle::NULL;
+    match label.0 & PLAIN {
+        PLAIN_ANSWER if plain => message::reply_receive::<ALONE, false>(k, thread, handle, label),
+        SIGNAL => signal::signal::<ALONE>(k, thread, handle),
+        RECEIVE => signal::receive::<ALONE>(k, thread, handle),
         _ => match label.flags() {
-            flags if flags.is_empty() => message::call::<true>(k, thread, handle, label),
-            ANSWER => message::reply_receive::<true>(k, thread, handle, label, request),
-            Flags::REPLY => reply::reply(k, thread, call),
+            flags if flags.is_empty() => message::call::<ALONE, true>(k, thread, handle, label),
+            ANSWER if plain && label.operation() <= Label::SERVER_ERROR => {
+                message::reply_receive::<ALONE, true>(k, thread, handle, label)
+            }
+            Flags::REPLY => reply::reply::<ALONE>(k, thread, call),
             _ => None,
         },
     }
@@ -209,7 +244,10 @@ pub fn pass<'k>(k: Entered<'k>, thread: &'k Thread, call: &CallIn) -> Option<Nex
 
 /// [`Label::MIDDLE`] of a call that nothing is attached to.
 pub const PLAIN_CALL: u64 = 0;
-/// The same of an answer, after which the server waits.
+/// What a label has that is none of a call: its middle, and the operation but for the bit
+/// that tells an answer from an error.
+pub const PLAIN: u64 = Label::MIDDLE | (!Label::SERVER_ERROR) as u64;
+/// This of an answer, after which the server waits.
 pub const PLAIN_ANSWER: u64 = Label::control(ANSWER, 0).0;
 /// The same of a signal.
 pub const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;

@@ -21,7 +21,11 @@ use libipc_abi::{
 
 /// An answer, to a caller that runs when its priority lets it.
 #[inline(always)]
-pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Option<Next<'k>> {
+pub(super) fn reply<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    server: &'k Thread,
+    call: &CallIn,
+) -> Option<Next<'k>> {
     // Look.
     let label = call.label;
     if !k.kernel.fast.get()
@@ -32,10 +36,11 @@ pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Op
     }
     let (slot, client) = match call.request {
         Handle::NULL => (None, server.client.get(k)?),
+        _ if !ALONE => return None,
         request => kept(k, server, request)?,
     };
 
-    let task = server.task.get(k)?;
+    let task = server.own_task(k);
 
     // Refuse.
     if client.has_fault() || client.alarm.is_set() {
@@ -56,7 +61,7 @@ pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Op
         return None;
     }
     let preempts = may_wake(k, server, effective, client)?;
-    if !message::pass(k, server, client, label) {
+    if !message::pass::<ALONE>(k, server, client, label) {
         return None;
     }
 
@@ -75,12 +80,11 @@ pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Op
         }
     }
     if let Some(session) = session {
-        session.in_flight.take(1);
+        session.room.add(1);
     }
     endpoint.uses.take(1);
     client.session.set(None);
     client.endpoint.set(None);
-    client.label.set(0);
     client.state.set(State::Ready);
     let out = CallOut {
         label: label.with_flags(Flags::empty()),
@@ -89,7 +93,7 @@ pub(super) fn reply<'k>(k: Entered<'k>, server: &'k Thread, call: &CallIn) -> Op
         ..plain(Status::Message)
     };
     Port::call_out(&client.context, &out);
-    Some(wake(k, server, client, preempts))
+    Some(wake::<ALONE>(k, server, client, preempts))
 }
 
 /// Where a kept reply is, and whose call it answers. Tables of capabilities are other
@@ -101,10 +105,10 @@ fn kept<'k>(
     request: Handle,
 ) -> Option<(Option<&'k Slot>, &'k Thread)> {
     let allowed = request.rights().contains(Rights::ANSWER);
-    if !k.is_alone() || request.object_type() != Some(ObjectType::Reply) || !allowed {
+    if request.object_type() != Some(ObjectType::Reply) || !allowed {
         return None;
     }
-    let slot = server.task.get(k)?.table.find(k, request)?;
+    let slot = server.own_task(k).table.find(k, request)?;
     match slot.target(k)? {
         Target::Reply(client, number) if waits_for(client, number) => Some((Some(slot), client)),
         _ => None,

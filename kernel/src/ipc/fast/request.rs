@@ -24,13 +24,17 @@ const WRITE: u8 = 2;
 
 /// A call that nothing is attached to.
 #[inline(always)]
-pub(super) fn call<'k>(k: Entered<'k>, server: &'k Thread, label: Label) -> Option<Next<'k>> {
+pub(super) fn call<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    server: &'k Thread,
+    label: Label,
+) -> Option<Next<'k>> {
     if !k.kernel.fast.get() || !INTERFACE.accepts(label.hash()) {
         return None;
     }
     let client = server.client.get(k)?;
     let next = match label.operation() {
-        KEEP => keep(k, server, client)?,
+        KEEP => keep::<ALONE>(k, server, client)?,
         READ => copy(k, server, client, Way::Read)?,
         WRITE => copy(k, server, client, Way::Write)?,
         _ => return None,
@@ -57,10 +61,14 @@ fn copy<'k>(k: Entered<'k>, server: &Thread, client: &'k Thread, way: Way) -> Op
 
 /// Makes a capability of the request. Tables of capabilities are other cores' too.
 #[inline(always)]
-fn keep<'k>(k: Entered<'k>, server: &'k Thread, client: &'k Thread) -> Option<Next<'k>> {
+fn keep<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    server: &'k Thread,
+    client: &'k Thread,
+) -> Option<Next<'k>> {
     // Refuse.
     let buffer = server.buffer(k);
-    if !k.is_alone() || server.passive.get() || buffer[word::OPEN].load(Relaxed) == 0 {
+    if !ALONE || server.passive.get() || buffer[word::OPEN].load(Relaxed) == 0 {
         return None;
     }
     // Who has kept what it served goes on with its own time and priority, and may have
@@ -70,7 +78,7 @@ fn keep<'k>(k: Entered<'k>, server: &'k Thread, client: &'k Thread) -> Option<Ne
     if counted || !k.core.comes_first(effective) {
         return None;
     }
-    let task = server.task.get(k)?;
+    let task = server.own_task(k);
     let target = Target::Reply(client, client.call_number.get());
     let rights = Rights::ANSWER | Rights::GRANT;
     let handle = task.table.insert(k, task, &target, rights).ok()?;
@@ -84,5 +92,5 @@ fn keep<'k>(k: Entered<'k>, server: &'k Thread, client: &'k Thread) -> Option<Ne
     let mut out = plain(Status::Message);
     out.label = Label::default().with_capabilities(1);
     Port::words_out(&server.context, &out);
-    Some(Next::Returns(server))
+    Some(Next::Returns(server, false))
 }

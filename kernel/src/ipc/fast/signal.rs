@@ -1,6 +1,6 @@
 //! Signals, and waiting for what comes next.
 
-use super::Next;
+use super::{Float, Next};
 use crate::{
     Entered,
     arch::{Arch, Port},
@@ -11,6 +11,7 @@ use crate::{
         thread::{State, Thread},
     },
 };
+use core::hint;
 use libipc_abi::{
     handle::Handle,
     registers::CallOut,
@@ -19,9 +20,13 @@ use libipc_abi::{
 
 /// A signal: to who waits for it, or kept until somebody does.
 #[inline(always)]
-pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> Option<Next<'k>> {
+pub(super) fn signal<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    handle: Handle,
+) -> Option<Next<'k>> {
     // Look.
-    let Some(slot) = thread.task.get(k)?.table.named(k, handle) else {
+    let Some(slot) = thread.own_task(k).table.named(k, handle) else {
         if !k.kernel.fast.get() {
             return None;
         }
@@ -58,7 +63,7 @@ pub(super) fn signal<'k>(k: Entered<'k>, thread: &'k Thread, handle: Handle) -> 
     } else {
         Port::call_out(&receiver.context, &out);
     }
-    Some(wake(k, thread, receiver, preempts))
+    Some(wake::<ALONE>(k, thread, receiver, preempts))
 }
 
 /// The kernel's own signal, of an interrupt or of what a system call has done, to who
@@ -127,7 +132,7 @@ pub(super) fn may_wake(
 
 /// The current thread's system call is over, and one that waited is ready.
 #[inline(always)]
-pub(super) fn wake<'k>(
+pub(super) fn wake<'k, const ALONE: bool>(
     k: Entered<'k>,
     thread: &'k Thread,
     woken: &'k Thread,
@@ -141,18 +146,23 @@ pub(super) fn wake<'k>(
     Port::call_out(&thread.context, &plain(Status::Message));
     k.core.queue.push_front(k, thread);
     k.core.begin_turn(thread);
-    k.core.pass_to(woken);
-    Next::Returns(woken)
+    let float = look_at_float(thread, woken);
+    k.core.pass_to::<ALONE>(woken);
+    Next::Returns(woken, float)
 }
 
 /// Waits, while another thread of the core goes on.
 #[inline(always)]
-pub(super) fn receive<'k>(k: Entered<'k>, server: &'k Thread, handle: Handle) -> Option<Next<'k>> {
+pub(super) fn receive<'k, const ALONE: bool>(
+    k: Entered<'k>,
+    server: &'k Thread,
+    handle: Handle,
+) -> Option<Next<'k>> {
     // Look.
     if !server.client.is_none() {
         return None;
     }
-    let slot = server.task.get(k)?.table.named(k, handle)?;
+    let slot = server.own_task(k).table.named(k, handle)?;
     let (endpoint, epoch) = slot.endpoint(k, May::Receive)?;
 
     // Refuse.
@@ -172,6 +182,18 @@ pub(super) fn receive<'k>(k: Entered<'k>, server: &'k Thread, handle: Handle) ->
     endpoint.receivers.push(k, server);
     k.core.queue.remove_only(k, next);
     k.core.begin_turn(server);
-    k.core.pass_to(next);
-    Some(Next::GoesOn(next))
+    let float = look_at_float(server, next);
+    k.core.pass_to::<ALONE>(next);
+    Some(Next::GoesOn(next, float))
+}
+
+/// Whether either may have touched floating point.
+#[inline(always)]
+fn look_at_float(thread: &Thread, next: &Thread) -> Float {
+    let special = thread.special_with(next);
+    if !special.is_empty() {
+        hint::cold_path();
+        thread.look_at_float();
+    }
+    !special.is_empty()
 }

@@ -25,8 +25,9 @@ pub(crate) fn refused(_: &World) -> Measured {
 }
 
 pub(crate) fn call_2w(world: &World) -> Measured {
+    let (one, two) = (black_box(1), black_box(2));
     repeat(TIMES, || {
-        black_box(world.target.add(black_box(1), black_box(2))?);
+        world.target.add(one, two)?;
         Ok(())
     })
 }
