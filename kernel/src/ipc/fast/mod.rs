@@ -57,18 +57,23 @@ pub extern "C" fn pass_call<const ALONE: bool>(
         message::call::<ALONE, false>(k, thread, handle, label)
     });
     match next {
-        None => pass_object::<ALONE>(thread, core),
+        None => pass_object::<ALONE>(handle, label, thread, core),
         next => leave::<ALONE>(thread, core, next),
     }
 }
 
-/// The same where that may be a call on the request being served. What was called is
-/// looked up again, so that the pass before need not keep it.
+/// The same where that may be a call on the request being served. Takes what the pass
+/// before was given in the same registers.
 #[cold]
 #[inline(never)]
-fn pass_object<const ALONE: bool>(thread: &'static Thread, core: &'static Core) -> ! {
-    match Port::called(&thread.context) {
-        (Handle::REQUEST, label) => pass_request::<ALONE>(label, thread, core),
+extern "C" fn pass_object<const ALONE: bool>(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    match handle {
+        Handle::REQUEST => pass_request::<ALONE>(label, thread, core),
         _ => slowly(core),
     }
 }
