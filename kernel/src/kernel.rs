@@ -56,8 +56,6 @@ pub struct Kernel {
     pub untidy: Word<bool>,
     /// How many of the cores there are; it never changes once one has entered.
     pub core_count: Word<usize>,
-    /// Messages may take the fast path ([`crate::ipc::fast`]).
-    pub fast: Word<bool>,
     /// There is something to run.
     ready: AtomicBool,
     lines: [Link<Interrupt>; LINES],
@@ -96,7 +94,6 @@ impl Kernel {
             boot_task: Task::new(),
             untidy: Word::zeroed(),
             core_count: Word::zeroed(),
-            fast: Word::zeroed(),
             ready: AtomicBool::new(false),
             lines: [const { Link::none() }; LINES],
             ids: Word::zeroed(),
@@ -106,6 +103,11 @@ impl Kernel {
     /// The cores that there are.
     pub fn cores(&self) -> &[Core] {
         &self.cores[..self.core_count.get().min(CORES)]
+    }
+
+    /// Whether system calls may take the fast path ([`crate::ipc::fast`]).
+    pub fn set_fast(&self, fast: bool) {
+        self.cores.iter().for_each(|core| core.fast.set(fast));
     }
 
     /// There is something to run: the other cores may begin.

@@ -116,7 +116,7 @@ pub fn main(
     SYMBOLS.call_once(|| symbols);
     Port::initialise(platform);
     KERNEL.core_count.set(platform.cores.min(CORES));
-    KERNEL.fast.set(!platform.slow);
+    KERNEL.set_fast(!platform.slow);
     if !KERNEL
         .frames
         .take_over(platform.memory.clone(), &platform.reserved)

@@ -48,24 +48,16 @@ use libipc_macros::client_interface as interface;
 
 use crate::{
     CallError, arch,
-    handle::{Handle, Rights},
+    handle::Rights,
     label::{Flags, Label},
-    registers::{CallIn, WORDS},
     status::{Cause, Status, TransportError},
 };
 
 impl EndpointClient {
     /// Sets bits of the endpoint's signal word. Needs `SIGNAL`.
     pub fn signal(&self, bits: u64) -> Result<(), TransportError> {
-        let mut words = [0; WORDS];
-        words[0] = bits;
-        let output = arch::trap(&CallIn {
-            handle: self.as_ref().handle(),
-            label: Label::control(Flags::SIGNAL, 0),
-            words,
-            deadline: crate::FOREVER,
-            request: Handle::NULL,
-        });
+        let label = Label::control(Flags::SIGNAL, 0);
+        let output = arch::brief(self.as_ref().handle(), label, bits, crate::FOREVER);
         match Status::from_word(output.status) {
             Some(Status::Message) => Ok(()),
             Some(Status::Error(error)) => Err(error),

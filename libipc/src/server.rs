@@ -263,7 +263,14 @@ impl<'e> Receiver<'e> {
     /// Waits until `deadline`, then fails with `TimedOut`. An endpoint that is
     /// closed, or was handed to a successor, is an error too.
     pub fn wait(&mut self, deadline: Instant) -> Result<Event<'_, 'e>, TransportError> {
-        self.message = arch::trap(self.begin(deadline));
+        self.message = match self.pending {
+            true => arch::trap(self.begin(deadline)),
+            false => {
+                // Nobody is told anything.
+                let input = self.begin(deadline);
+                arch::brief(input.handle, input.label, 0, input.deadline)
+            }
+        };
         self.event()
     }
 

@@ -189,7 +189,7 @@ impl Endpoint {
     }
 
     fn find_home(&self, k: Entered<'_>) {
-        let open = self.state.get() == State::Open && k.kernel.fast.get();
+        let open = self.state.get() == State::Open && k.core.fast.get();
         let open = open && !self.unsettled.get();
         self.home.set(self.core.get(k).filter(|_| open));
         self.update_quiet();

@@ -41,6 +41,8 @@ pub struct Core {
     pub gate: Gate,
     /// Its number, 0 for the one that booted.
     pub number: usize,
+    /// System calls may take the fast path.
+    pub fast: Word<bool>,
     /// The thread that runs.
     pub current: Link<Thread>,
     /// The address space that is chosen ([`Task::space`]).
@@ -81,6 +83,7 @@ impl Core {
         Core {
             gate: Gate::new(),
             number,
+            fast: Word::zeroed(),
             queue: RunQueue::empty(),
             alarms: Wheel::empty(),
             current: Link::none(),
@@ -189,40 +192,48 @@ impl Core {
         top <= own || top == own + 1 && self.alarm.get() <= self.slice_end.get()
     }
 
-    /// Whether `thread`, which waits, may run instead of `current` at once, with the
-    /// timer as it is set: before all that are ready, and neither's time is counted.
+    /// Whether a thread of this priority, which waits and whose time is not counted, may
+    /// run instead of `current` at once, with the timer as it is set: before all that are
+    /// ready. If both are `ORDINARY`, the current one's time is not counted either.
     #[inline(always)]
-    pub fn may_preempt(&self, current: &Thread, thread: &Thread) -> bool {
-        self.queue.top() <= thread.effective.bits()
-            && current.runs_on.is_none()
-            && current.next_core.get() == self.number
+    pub fn may_preempt<const ALONE: bool, const ORDINARY: bool>(
+        &self,
+        current: &Thread,
+        priority: u64,
+    ) -> bool {
+        self.queue.top() <= priority
+            && (ORDINARY || current.runs_on.is_none())
+            && (ALONE || current.next_core.get() == self.number)
     }
 
-    /// Whether `thread` may become ready while the current thread goes on, which has
-    /// this priority, with the timer as it is set.
+    /// Whether a thread of priority `woken` may become ready while the current thread goes
+    /// on, which has this priority, with the timer as it is set.
     #[inline(always)]
-    pub fn may_wait(&self, priority: u64, thread: &Thread) -> bool {
-        let equals = thread.effective.bits() == priority;
-        !equals || self.alarm.get() <= self.slice_end.get()
+    pub fn may_wait(&self, priority: u64, woken: u64) -> bool {
+        woken != priority || self.alarm.get() <= self.slice_end.get()
     }
 
     /// The thread that runs when `current` waits, if the timer may stay as it is: its
     /// time is not counted, and it is alone with its priority.
     #[inline(always)]
-    pub fn follows<'k>(&self, k: Entered<'k>, current: &Thread) -> Option<&'k Thread> {
-        let list = self.queue.of(self.queue.highest()?);
-        let next = list.first(k)?;
+    pub fn follows<'k, const ALONE: bool>(
+        &self,
+        k: Entered<'k>,
+        current: &Thread,
+    ) -> Option<&'k Thread> {
+        let next = self.queue.only(k)?;
         let counted = !current.runs_on.is_none() || !next.runs_on.is_none();
-        let moves = current.next_core.get() != self.number;
-        (!counted && !moves && list.after(k, next).is_none()).then_some(next)
+        let moves = !ALONE && current.next_core.get() != self.number;
+        (!counted && !moves).then_some(next)
     }
 
     /// Accounts the time of `current`, which is not counted, up to now, when the
     /// slice of another one begins.
     #[inline(always)]
     pub fn begin_turn(&self, current: &Thread) {
-        self.spend(current, None);
-        self.begin_slice(self.since.get());
+        let now = Port::count();
+        self.spend_until(now, current);
+        self.begin_slice(now);
     }
 
     /// Accounts the time of `current`, which runs on `budget`, up to now; not if
@@ -230,15 +241,20 @@ impl Core {
     #[inline(always)]
     pub fn spend(&self, current: &Thread, budget: Option<&Reservation>) -> bool {
         let now = Port::count();
-        let spent = now.wrapping_sub(self.since.get());
         if let Some(budget) = budget
-            && !budget.spend(now, spent)
+            && !budget.spend(now, now.wrapping_sub(self.since.get()))
         {
             return false;
         }
+        self.spend_until(now, current);
+        true
+    }
+
+    #[inline(always)]
+    fn spend_until(&self, now: u64, current: &Thread) {
+        let spent = now.wrapping_sub(self.since.get());
         self.since.set(now);
         current.time.add(spent);
-        true
     }
 
     /// Goes from the current thread, of whose floating-point state a call has left

@@ -62,7 +62,7 @@ impl Side {
     /// endpoints; one thread has a reservation.
     fn new(fast: bool, priorities: &[u8; 2 * TASKS]) -> Side {
         let m = Machine::new(220);
-        m.k.kernel.fast.set(fast);
+        m.k.kernel.set_fast(fast);
         let tasks: Vec<_> = (0..TASKS).map(|_| m.task(60)).collect();
         for task in &tasks {
             m.map(task, DATA + PAGE as u64, 1, Access::READ | Access::WRITE);
@@ -146,7 +146,7 @@ impl Side {
         fact(0, "switches", core.counts().1);
         fact(0, "top", core.queue.top());
         for priority in 98..=102 {
-            for thread in core.queue.of(priority).iter(k) {
+            for thread in core.queue.with(k, priority) {
                 fact(0, "ready", thread.id.get());
             }
         }

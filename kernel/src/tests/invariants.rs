@@ -443,10 +443,10 @@ fn check_queue(k: Entered<'static>, census: &Census) {
     for core in k.kernel.cores() {
         let mut highest = None;
         for priority in 0..=255 {
-            if !core.queue.of(priority).is_empty() {
+            if core.queue.with(k, priority).next().is_some() {
                 highest = Some(priority);
             }
-            for thread in core.queue.of(priority).iter(k) {
+            for thread in core.queue.with(k, priority) {
                 assert_eq!(thread.effective.get(), priority, "in the right list");
                 assert_eq!(thread.state.get(), State::Ready);
                 assert_eq!(thread.core(k).number, core.number, "on its own core");

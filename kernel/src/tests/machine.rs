@@ -87,7 +87,7 @@ impl Machine {
                 .take_over(start..start + (frames * PAGE) as u64, &[])
         );
         kernel.core_count.set(1);
-        kernel.fast.set(true);
+        kernel.set_fast(true);
         for core in &kernel.cores {
             core.begin(0);
         }

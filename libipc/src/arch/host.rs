@@ -1,8 +1,26 @@
 //! The host: the fake kernel, and a counter of nanoseconds.
 
+use crate::{
+    handle::Handle,
+    label::Label,
+    registers::{CallIn, CallOut, WORDS},
+};
 use std::{sync::OnceLock, time::Instant};
 
 pub(crate) use crate::fake::{buffer, memory, trap};
+
+/// A system call with one word.
+pub(crate) fn brief(handle: Handle, label: Label, word: u64, deadline: u64) -> CallOut {
+    let mut words = [0; WORDS];
+    words[0] = word;
+    trap(&CallIn {
+        handle,
+        label,
+        words,
+        deadline,
+        request: Handle::NULL,
+    })
+}
 
 /// Nanoseconds since the first look.
 pub(crate) fn ticks() -> u64 {

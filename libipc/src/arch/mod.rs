@@ -1,5 +1,5 @@
 //! What depends on the architecture: the trap, the thread register and the
-//! counter. Each file has the same five functions.
+//! counter. Each file has the same functions.
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 #[path = "aarch64.rs"]
@@ -11,4 +11,4 @@ mod selected;
 #[path = "host.rs"]
 mod selected;
 
-pub(crate) use selected::{buffer, memory, stack_pointer, ticks, trap};
+pub(crate) use selected::{brief, buffer, memory, stack_pointer, ticks, trap};

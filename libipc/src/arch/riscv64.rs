@@ -9,6 +9,25 @@ use crate::{
 };
 use core::arch::asm;
 
+/// A system call whose words after the first are given, or not.
+macro_rules! trap {
+    ($status:ident, $label:ident, $first:ident, $badge:ident, $request:ident, $($words:tt)*) => {
+        // SAFETY: the kernel writes only the registers named here, the message
+        // buffer, which is reached through raw pointers only, and memory that the
+        // message lends or names, whose borrow lasts as long as the call.
+        unsafe {
+            asm!(
+                "ecall",
+                inout("a0") $status, inout("a1") $label, inout("a2") $first,
+                $($words)*
+                inout("t2") $badge, inout("t3") $request,
+                clobber_abi("C"),
+                options(nostack),
+            );
+        }
+    };
+}
+
 /// One system call: see `libipc_abi::registers`.
 #[inline]
 pub(crate) fn trap(input: &CallIn) -> CallOut {
@@ -25,20 +44,32 @@ pub(crate) fn trap(input: &CallIn) -> CallOut {
         mut w7,
     ] = input.words;
     let (mut badge, Handle(mut request_id)) = (input.deadline, input.request);
-    // SAFETY: the kernel writes only the registers named here, the message
-    // buffer, which is reached through raw pointers only, and memory that the
-    // message lends or names, whose borrow lasts as long as the call.
-    unsafe {
-        asm!(
-            "ecall",
-            inout("a0") status, inout("a1") label,
-            inout("a2") w0, inout("a3") w1, inout("a4") w2, inout("a5") w3,
-            inout("a6") w4, inout("a7") w5, inout("t0") w6, inout("t1") w7,
-            inout("t2") badge, inout("t3") request_id,
-            clobber_abi("C"),
-            options(nostack),
-        );
+    trap!(
+        status, label, w0, badge, request_id,
+        inout("a3") w1, inout("a4") w2, inout("a5") w3, inout("a6") w4,
+        inout("a7") w5, inout("t0") w6, inout("t1") w7,
+    );
+    CallOut {
+        status,
+        label: Label(label),
+        words: [w0, w1, w2, w3, w4, w5, w6, w7],
+        badge,
+        request_id,
     }
+}
+
+/// One that nobody but the kernel hears, which looks at no more than one word: the
+/// others are as they happen to be.
+#[inline]
+pub(crate) fn brief(handle: Handle, label: Label, word: u64, deadline: u64) -> CallOut {
+    let (Handle(mut status), Label(mut label), mut w0) = (handle, label, word);
+    let (w1, w2, w3, w4, w5, w6, w7);
+    let (mut badge, Handle(mut request_id)) = (deadline, Handle::NULL);
+    trap!(
+        status, label, w0, badge, request_id,
+        out("a3") w1, out("a4") w2, out("a5") w3, out("a6") w4,
+        out("a7") w5, out("t0") w6, out("t1") w7,
+    );
     CallOut {
         status,
         label: Label(label),

@@ -119,6 +119,24 @@ user_trap:
     mov     x30, xzr
     .endm
 
+    .macro  end_call                        // with status x0 and nothing else
+    mov     x1, xzr
+    mov     x2, xzr
+    mov     x3, xzr
+    mov     x4, xzr
+    mov     x5, xzr
+    mov     x6, xzr
+    mov     x7, xzr
+    mov     x8, xzr
+    mov     x9, xzr
+    mov     x10, xzr
+    mov     x11, xzr
+    msr     spsr_el1, xzr
+    eret
+    dsb     nsh
+    isb
+    .endm
+
 // x3: the core. It has passed: from here on others may write what it read.
     .macro  leave_gate alone
     .ifb    \alone
@@ -176,8 +194,16 @@ call_trap\alone:
     b       \other
 1:  mov     w13, #{SIGNAL}
     cmp     w12, w13
-    b.eq    \signal
-    mov     w13, #{RECEIVE}
+    b.ne    2f
+    bl      \signal                         // comes back if that is all: x0 status,
+    mov     sp, x1                          // x1 context; out of the gate
+    ldp     x12, x13, [sp, #96]             // zeros, up to x18
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldr     x18, [sp, #144]
+    mov     x30, xzr
+    end_call
+2:  mov     w13, #{RECEIVE}
     cmp     w12, w13
     b.eq    \receive
     b       \other
@@ -234,21 +260,7 @@ tessera_end\alone:
     leave_gate \alone
     pass_preserved
     mov     x0, x1
-    mov     x1, xzr
-    mov     x2, xzr
-    mov     x3, xzr
-    mov     x4, xzr
-    mov     x5, xzr
-    mov     x6, xzr
-    mov     x7, xzr
-    mov     x8, xzr
-    mov     x9, xzr
-    mov     x10, xzr
-    mov     x11, xzr
-    msr     spsr_el1, xzr
-    eret
-    dsb     nsh
-    isb
+    end_call
     .size   tessera_end\alone, . - tessera_end\alone
 
 // It goes on where it was.

@@ -103,6 +103,21 @@ tessera_leave:
     li      t6, 0
     .endm
 
+    .macro  end_call                        // with status a0 and nothing else
+    li      a1, 0
+    li      a2, 0
+    li      a3, 0
+    li      a4, 0
+    li      a5, 0
+    li      a6, 0
+    li      a7, 0
+    li      t0, 0
+    li      t1, 0
+    li      t2, 0
+    li      t3, 0
+    sret
+    .endm
+
 // The core has passed: from here on others may write what it read.
     .macro  leave_gate core, alone
     .ifb    \alone
@@ -231,7 +246,17 @@ call_trap\alone:
     tail    \answer                         // to the request that it serves
 3:  li      t5, {SIGNAL} >> 1
     bne     t4, t5, 4f
-    tail    \signal
+    call    \signal                         // comes back if that is all: a0 status,
+    ld      t4, {PC}(a1)                    // a1 context; out of the gate
+    csrw    sepc, t4
+    csrw    sscratch, a1
+    ld      sp, 8(a1)
+    ld      tp, 24(a1)
+    li      ra, 0
+    li      t4, 0
+    li      t5, 0
+    li      t6, 0
+    end_call
 4:  li      t5, {RECEIVE} >> 1
     bne     t4, t5, 5f
     tail    \receive
@@ -294,18 +319,7 @@ tessera_end\alone:
     leave_gate a3, \alone
     pass_preserved
     mv      a0, a1
-    li      a1, 0
-    li      a2, 0
-    li      a3, 0
-    li      a4, 0
-    li      a5, 0
-    li      a6, 0
-    li      a7, 0
-    li      t0, 0
-    li      t1, 0
-    li      t2, 0
-    li      t3, 0
-    sret
+    end_call
     .size   tessera_end\alone, . - tessera_end\alone
 
 // It goes on where it was.

@@ -12,7 +12,7 @@ mod request;
 pub mod signal;
 
 use crate::{
-    arch::{Arch, Exit, Heard, Port},
+    arch::{Arch, Context, Exit, Heard, Port},
     entry,
     object::thread::Thread,
     schedule::core::Core,
@@ -101,17 +101,35 @@ pub extern "C" fn pass_answer<const ALONE: bool>(
     leave::<ALONE>(thread, core, next)
 }
 
-/// The same with a [`SIGNAL`].
+/// A system call that has ended with this and nothing else.
+#[repr(C)]
+pub struct Ended<'k> {
+    status: u64,
+    /// Whose it was.
+    context: &'k Context,
+}
+
+/// The same with a [`SIGNAL`]; comes back if all that is to be done is to tell the caller
+/// its status. So what a call preserves need not be loaded again.
 pub extern "C" fn pass_signal<const ALONE: bool>(
     handle: Handle,
     _label: Label,
     thread: &'static Thread,
     core: &'static Core,
-) -> ! {
+) -> Ended<'static> {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
         signal::signal::<ALONE>(k, thread, handle)
     });
-    leave::<ALONE>(thread, core, next)
+    let Some(Next::Ends(status)) = next else {
+        leave::<ALONE>(thread, core, next)
+    };
+    if !ALONE {
+        core.gate.leave();
+    }
+    Ended {
+        status: status.to_word(),
+        context: &thread.context,
+    }
 }
 
 /// The same with a [`RECEIVE`].

@@ -28,9 +28,7 @@ pub(super) fn reply<'k, const ALONE: bool>(
 ) -> Option<Next<'k>> {
     // Look.
     let label = call.label;
-    if !k.kernel.fast.get()
-        || !message::answerable(label)
-        || label.operation() > Label::SERVER_ERROR
+    if !k.core.fast.get() || !message::answerable(label) || label.operation() > Label::SERVER_ERROR
     {
         return None;
     }
@@ -60,7 +58,7 @@ pub(super) fn reply<'k, const ALONE: bool>(
     if slot.is_none() && !(server.reservation.is_none() && k.core.comes_first(effective)) {
         return None;
     }
-    let preempts = may_wake(k, server, effective, client)?;
+    let preempts = may_wake::<ALONE, false>(k, server, effective, client)?;
     if !message::pass::<ALONE>(k, server, client, label) {
         return None;
     }

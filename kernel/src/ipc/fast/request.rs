@@ -29,7 +29,7 @@ pub(super) fn call<'k, const ALONE: bool>(
     server: &'k Thread,
     label: Label,
 ) -> Option<Next<'k>> {
-    if !k.kernel.fast.get() || !INTERFACE.accepts(label.hash()) {
+    if !k.core.fast.get() || !INTERFACE.accepts(label.hash()) {
         return None;
     }
     let client = server.client.get(k)?;

@@ -27,7 +27,7 @@ pub(super) fn signal<'k, const ALONE: bool>(
 ) -> Option<Next<'k>> {
     // Look.
     let Some(slot) = thread.own_task(k).table.named(k, handle) else {
-        if !k.kernel.fast.get() {
+        if !k.core.fast.get() {
             return None;
         }
         k.core.calls.add(1);
@@ -49,21 +49,38 @@ pub(super) fn signal<'k, const ALONE: bool>(
         return Some(Next::Ends(Status::Message));
     };
 
+    if thread.special_with(receiver).is_empty() {
+        return signal_to::<ALONE, true>(k, thread, endpoint, receiver, bits);
+    }
+    hint::cold_path();
+    signal_to::<ALONE, false>(k, thread, endpoint, receiver, bits)
+}
+
+/// A signal to who waits for it. `ORDINARY` if nothing is special with either thread.
+#[inline(always)]
+fn signal_to<'k, const ALONE: bool, const ORDINARY: bool>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    endpoint: &Endpoint,
+    receiver: &'k Thread,
+    bits: u64,
+) -> Option<Next<'k>> {
     // Refuse.
-    if receiver.alarm.is_set() {
+    if !ORDINARY && receiver.alarm.is_set() {
         return None;
     }
-    let preempts = may_wake(k, thread, thread.effective.bits(), receiver)?;
+    let priority = thread.effective.bits();
+    let preempts = may_wake::<ALONE, ORDINARY>(k, thread, priority, receiver)?;
 
     // Hand over.
     deliver(k, endpoint, receiver);
     let out = signals(bits);
     if preempts {
         Port::words_out(&receiver.context, &out);
-    } else {
-        Port::call_out(&receiver.context, &out);
+        return Some(preempt::<ALONE, ORDINARY>(k, thread, receiver));
     }
-    Some(wake::<ALONE>(k, thread, receiver, preempts))
+    Port::call_out(&receiver.context, &out);
+    Some(make_ready(k, receiver))
 }
 
 /// The kernel's own signal, of an interrupt or of what a system call has done, to who
@@ -80,7 +97,9 @@ pub fn raise<'k>(k: Entered<'k>, endpoint: &'k Endpoint, bits: u64) -> bool {
         return false;
     };
     let effective = thread.effective.bits();
-    if receiver.alarm.is_set() || may_wake(k, thread, effective, receiver) != Some(true) {
+    if receiver.alarm.is_set()
+        || may_wake::<false, false>(k, thread, effective, receiver) != Some(true)
+    {
         return false;
     }
     deliver(k, endpoint, receiver);
@@ -111,23 +130,24 @@ fn signals(bits: u64) -> CallOut {
 }
 
 /// Whether a thread that waits may become ready here, and if so whether it runs
-/// instead of the current one, which has this priority then.
+/// instead of the current one, which has this priority then. If both are `ORDINARY`,
+/// neither's time is counted.
 #[inline(always)]
-pub(super) fn may_wake(
+pub(super) fn may_wake<const ALONE: bool, const ORDINARY: bool>(
     k: Entered<'_>,
     thread: &Thread,
     priority: u64,
     woken: &Thread,
 ) -> Option<bool> {
-    if !woken.is_at(k.core) || !woken.runs_on.is_none() {
+    if !(ALONE || woken.is_at(k.core)) || !(ORDINARY || woken.runs_on.is_none()) {
         return None;
     }
-    let preempts = woken.effective.bits() > priority;
-    let may = match preempts {
-        true => k.core.may_preempt(thread, woken),
-        false => k.core.may_wait(priority, woken),
-    };
-    may.then_some(preempts)
+    let own = woken.effective.bits();
+    if own > priority {
+        let may = k.core.may_preempt::<ALONE, ORDINARY>(thread, own);
+        return may.then_some(true);
+    }
+    k.core.may_wait(priority, own).then_some(false)
 }
 
 /// The current thread's system call is over, and one that waited is ready.
@@ -138,15 +158,31 @@ pub(super) fn wake<'k, const ALONE: bool>(
     woken: &'k Thread,
     preempts: bool,
 ) -> Next<'k> {
-    if !preempts {
-        k.core.calls.add(1);
-        k.core.queue.push(k, woken);
-        return Next::Ends(Status::Message);
+    match preempts {
+        true => preempt::<ALONE, false>(k, thread, woken),
+        false => make_ready(k, woken),
     }
+}
+
+/// The current thread's system call is over, and one that waited runs when it can.
+#[inline(always)]
+fn make_ready<'k>(k: Entered<'k>, woken: &Thread) -> Next<'k> {
+    k.core.calls.add(1);
+    k.core.queue.push(k, woken);
+    Next::Ends(Status::Message)
+}
+
+/// The same, and runs at once.
+#[inline(always)]
+fn preempt<'k, const ALONE: bool, const ORDINARY: bool>(
+    k: Entered<'k>,
+    thread: &'k Thread,
+    woken: &'k Thread,
+) -> Next<'k> {
     Port::call_out(&thread.context, &plain(Status::Message));
     k.core.queue.push_front(k, thread);
     k.core.begin_turn(thread);
-    let float = look_at_float(thread, woken);
+    let float = !ORDINARY && look_at_float(thread, woken);
     k.core.pass_to::<ALONE>(woken);
     Next::Returns(woken, float)
 }
@@ -172,7 +208,7 @@ pub(super) fn receive<'k, const ALONE: bool>(
     if epoch != endpoint.epoch.get() {
         return None;
     }
-    let next = k.core.follows(k, server)?;
+    let next = k.core.follows::<ALONE>(k, server)?;
 
     // Wait.
     server.via.set(handle.0);
@@ -180,7 +216,7 @@ pub(super) fn receive<'k, const ALONE: bool>(
     server.state.set(State::Receiving);
     endpoint.uses.add(1);
     endpoint.receivers.push(k, server);
-    k.core.queue.remove_only(k, next);
+    k.core.queue.remove(k, next);
     k.core.begin_turn(server);
     let float = look_at_float(server, next);
     k.core.pass_to::<ALONE>(next);
