@@ -30,6 +30,14 @@ pub fn copy_bytes(from: &Thread, to: &Thread, bytes: usize) {
     }
 }
 
+/// The same where there are some and nothing may be called.
+#[inline(always)]
+pub fn copy_some_bytes(from: &Thread, to: &Thread, bytes: usize) {
+    let start = 8 * word::BYTES as u64;
+    let (from, to) = (from.buffer.get() + start, to.buffer.get() + start);
+    copy::move_words(from, to, (bytes + 7) & !7);
+}
+
 /// Takes `receiver` out of its wait and gives it the message of `sender`, whose
 /// call has begun. On an error both are as before.
 pub fn message(k: Entered<'_>, sender: &Thread, receiver: &Thread) -> Result<(), Cause> {

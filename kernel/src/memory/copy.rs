@@ -229,6 +229,20 @@ pub fn read(k: Entered<'_>, from: Place<'_>, bytes: &mut [u8]) -> Result<(), Sto
     Ok(())
 }
 
+/// Copies words between two message buffers, from so many bytes behind the beginning of
+/// each frame on, with no call.
+#[inline(always)]
+pub fn move_words(source: u64, destination: u64, bytes: usize) {
+    debug_assert!(source != destination && bytes > 0 && bytes.is_multiple_of(8));
+    let (source, destination) = (Port::physical(source), Port::physical(destination));
+    // SAFETY: each lies in the frame of a message buffer, of which there are only
+    // references to atomics; two threads have two.
+    #[allow(unsafe_code, reason = "user memory is raw memory")]
+    unsafe {
+        libipc_mem::copy_words(source, destination, bytes);
+    }
+}
+
 /// Copies from one physical address to another, each within one frame of user memory
 /// or of a message buffer.
 pub fn move_bytes(source: u64, destination: u64, length: usize) {

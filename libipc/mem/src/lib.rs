@@ -8,9 +8,14 @@
 //! aarch64 `dc zva` for zeros. The two copies are one, which asks for the direction
 //! only.
 //!
-//! Linking the crate is all there is to it: `extern crate libipc_mem as _;`.
+//! Linking the crate is all there is to it: `extern crate libipc_mem as _;`. Besides
+//! these there is [`copy_words`], which is no function to call.
 #![no_std]
 #![allow(unsafe_code, reason = "assembly")]
+
+mod words;
+
+pub use words::copy_words;
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 core::arch::global_asm!(include_str!("aarch64.S"));

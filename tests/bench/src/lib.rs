@@ -48,7 +48,7 @@ pub trait Target {
     #[op(2, idempotent)]
     fn add_8(&mut self, words: [u64; 8]) -> Result<u64, TargetError>;
 
-    /// Sum and exclusive or of 32 words.
+    /// The sum of 32 words, and the last of them.
     #[op(3, idempotent)]
     fn add_32(&mut self, words: [u64; 32]) -> Result<(u64, u64), TargetError>;
 

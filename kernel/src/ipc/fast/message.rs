@@ -18,17 +18,19 @@ use crate::{
 };
 use core::hint;
 use libipc_abi::{
-    handle::Handle,
-    label::{Flags, Label},
-    objects::FaultKind,
-    registers::CallOut,
-    status::Status,
+    buffer, handle::Handle, label::Label, objects::FaultKind, registers::CallOut, status::Status,
 };
 
-/// A call, to a server that waits for it. If `ATTACHED`, something may be attached to
-/// it that does not fit in registers.
+/// What may be attached to a message: nothing, so that it fits in registers.
+pub(super) const NOTHING: u8 = 0;
+/// Some bytes, and nothing else.
+pub(super) const BYTES: u8 = 1;
+/// Anything.
+pub(super) const ANYTHING: u8 = 2;
+
+/// A call, to a server that waits for it, with what may be attached to it.
 #[inline(always)]
-pub(super) fn call<'k, const ALONE: bool, const ATTACHED: bool>(
+pub(super) fn call<'k, const ALONE: bool, const ATTACHED: u8>(
     k: Entered<'k>,
     caller: &'k Thread,
     handle: Handle,
@@ -57,7 +59,7 @@ pub fn fault<'k>(
     let Some(way) = Way::find(k, thread, endpoint, session) else {
         return false;
     };
-    let Some(badge) = way.may_begin::<false, false, false>(k, label) else {
+    let Some(badge) = way.may_begin::<false, false, NOTHING>(k, label) else {
         return false;
     };
     let request_id = thread.id_of(thread.remember(label.0));
@@ -110,7 +112,7 @@ impl<'k> Way<'k> {
 
     /// The call. `ORDINARY` if nothing is special.
     #[inline(always)]
-    fn call<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+    fn call<const ALONE: bool, const ORDINARY: bool, const ATTACHED: u8>(
         &self,
         k: Entered<'k>,
         handle: Handle,
@@ -123,6 +125,9 @@ impl<'k> Way<'k> {
         caller.via.set(handle.0);
         self.hand_over::<ORDINARY>(k);
         k.core.pass_to::<ALONE>(receiver);
+        if ATTACHED == BYTES {
+            deliver::copy_some_bytes(caller, receiver, label.bytes());
+        }
         let heard = Heard {
             label,
             badge,
@@ -135,7 +140,7 @@ impl<'k> Way<'k> {
     /// call, and passes what is attached, as the last thing that may be refused. Returns
     /// what the server sees of the session.
     #[inline(always)]
-    fn may_begin<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+    fn may_begin<const ALONE: bool, const ORDINARY: bool, const ATTACHED: u8>(
         &self,
         k: Entered<'_>,
         label: Label,
@@ -157,8 +162,9 @@ impl<'k> Way<'k> {
         }
         let room = self.session.map_or(1, |session| session.room.get());
         if room == 0
+            || ATTACHED == BYTES && label.bytes() > buffer::BYTES
             || !k.core.spend(caller, budget)
-            || ATTACHED && !attach::<ALONE>(k, caller, receiver, label)
+            || ATTACHED == ANYTHING && !attach::<ALONE>(k, caller, receiver, label)
         {
             return None;
         }
@@ -167,7 +173,7 @@ impl<'k> Way<'k> {
         };
         session.room.set(room - 1);
         session.calls.add(1);
-        if ATTACHED {
+        if ATTACHED != NOTHING {
             session.bytes.add(label.bytes() as u64);
         }
         Some(session.badge.get())
@@ -235,10 +241,10 @@ pub(super) fn pass<const ALONE: bool>(
     passed
 }
 
-/// An answer, to a caller that runs at once, as its server waits again. If `ATTACHED`,
-/// something may be attached to it.
+/// An answer, to a caller that runs at once, as its server waits again, with what may be
+/// attached to it.
 #[inline(always)]
-pub(super) fn reply_receive<'k, const ALONE: bool, const ATTACHED: bool>(
+pub(super) fn reply_receive<'k, const ALONE: bool, const ATTACHED: u8>(
     k: Entered<'k>,
     server: &'k Thread,
     handle: Handle,
@@ -247,6 +253,9 @@ pub(super) fn reply_receive<'k, const ALONE: bool, const ATTACHED: bool>(
     // Look.
     let slot = server.own_task(k).table.named(k, handle)?;
     let (endpoint, epoch) = slot.endpoint(k, May::Receive)?;
+    if ATTACHED == BYTES && label.bytes() > buffer::BYTES {
+        return None;
+    }
     let client = server.client.get(k)?;
     if !endpoint.quiet.is(k.core) || !server.serves.is(endpoint) {
         return None;
@@ -291,22 +300,23 @@ impl<'k> Back<'k> {
 
     /// The answer. `ORDINARY` if nothing is special.
     #[inline(always)]
-    fn answer<const ALONE: bool, const ORDINARY: bool, const ATTACHED: bool>(
+    fn answer<const ALONE: bool, const ORDINARY: bool, const ATTACHED: u8>(
         &self,
         k: Entered<'k>,
         label: Label,
     ) -> Option<Next<'k>> {
         let (server, client) = (self.server, self.client);
         let room = self.may_begin::<ORDINARY>(k)?;
-        if ATTACHED && !(answerable(label) && pass::<ALONE>(k, server, client, label)) {
+        if ATTACHED == ANYTHING && !(answerable(label) && pass::<ALONE>(k, server, client, label)) {
             return None;
         }
         self.hand_over::<ALONE, ORDINARY>(k, room);
+        if ATTACHED == BYTES {
+            deliver::copy_some_bytes(server, client, label.bytes());
+        }
         let heard = Heard {
-            label: match ATTACHED {
-                true => label.with_flags(Flags::empty()),
-                false => Label(label.0 ^ PLAIN_ANSWER),
-            },
+            // Its flags are these, which it has no more then.
+            label: Label(label.0 ^ PLAIN_ANSWER),
             badge: 0,
             request_id: client.first_id.get(),
         };

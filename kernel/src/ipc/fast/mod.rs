@@ -23,6 +23,7 @@ use libipc_abi::{
     label::{Flags, Label},
     status::Status,
 };
+use message::{ANYTHING, BYTES, NOTHING};
 #[cfg(test)]
 use {
     crate::Entered,
@@ -54,7 +55,7 @@ pub extern "C" fn pass_call<const ALONE: bool>(
     core: &'static Core,
 ) -> ! {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
-        message::call::<ALONE, false>(k, thread, handle, label)
+        message::call::<ALONE, NOTHING>(k, thread, handle, label)
     });
     match next {
         None => pass_object::<ALONE>(handle, label, thread, core),
@@ -96,7 +97,7 @@ pub extern "C" fn pass_answer<const ALONE: bool>(
     core: &'static Core,
 ) -> ! {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
-        message::reply_receive::<ALONE, false>(k, thread, handle, label)
+        message::reply_receive::<ALONE, NOTHING>(k, thread, handle, label)
     });
     leave::<ALONE>(thread, core, next)
 }
@@ -145,6 +146,19 @@ pub extern "C" fn pass_receive<const ALONE: bool>(
     leave::<ALONE>(thread, core, next)
 }
 
+/// The same with a call that some bytes are attached to and nothing else.
+pub extern "C" fn pass_bytes<const ALONE: bool>(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        message::call::<ALONE, BYTES>(k, thread, handle, label)
+    });
+    leave::<ALONE>(thread, core, next)
+}
+
 /// The same with any other system call: something may be attached to it, or it is an
 /// answer after which the server goes on, or it is nothing for the fast path.
 pub extern "C" fn pass_other<const ALONE: bool>(
@@ -155,6 +169,11 @@ pub extern "C" fn pass_other<const ALONE: bool>(
 ) -> ! {
     match label.flags() {
         flags if flags.is_empty() => pass_attached_call::<ALONE>(handle, label, thread, core),
+        ANSWER if label.operation() > Label::SERVER_ERROR => Port::slowly(),
+        ANSWER if Port::request(&thread.context) != Handle::NULL => Port::slowly(),
+        ANSWER if label.0 & BEYOND_BYTES == PLAIN_ANSWER => {
+            pass_bytes_answer::<ALONE>(handle, label, thread, core)
+        }
         ANSWER => pass_attached_answer::<ALONE>(handle, label, thread, core),
         Flags::REPLY => pass_reply::<ALONE>(thread, core),
         _ => Port::slowly(),
@@ -169,7 +188,7 @@ fn pass_attached_call<const ALONE: bool>(
     core: &'static Core,
 ) -> ! {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
-        message::call::<ALONE, true>(k, thread, handle, label)
+        message::call::<ALONE, ANYTHING>(k, thread, handle, label)
     });
     leave::<ALONE>(thread, core, next)
 }
@@ -182,11 +201,20 @@ fn pass_attached_answer<const ALONE: bool>(
     core: &'static Core,
 ) -> ! {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
-        let attached = label.operation() <= Label::SERVER_ERROR
-            && Port::request(&thread.context) == Handle::NULL;
-        attached
-            .then(|| message::reply_receive::<ALONE, true>(k, thread, handle, label))
-            .flatten()
+        message::reply_receive::<ALONE, ANYTHING>(k, thread, handle, label)
+    });
+    leave::<ALONE>(thread, core, next)
+}
+
+#[inline(never)]
+fn pass_bytes_answer<const ALONE: bool>(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        message::reply_receive::<ALONE, BYTES>(k, thread, handle, label)
     });
     leave::<ALONE>(thread, core, next)
 }
@@ -247,18 +275,24 @@ fn pass_one<'k, const ALONE: bool>(
         if handle == Handle::REQUEST {
             return request::call::<ALONE>(k, thread, label);
         }
-        return message::call::<ALONE, false>(k, thread, handle, label);
+        return message::call::<ALONE, NOTHING>(k, thread, handle, label);
+    }
+    let bytes = label.0 & BEYOND_BYTES;
+    if bytes == 0 {
+        return message::call::<ALONE, BYTES>(k, thread, handle, label);
     }
     let plain = request == Handle::NULL;
     match label.0 & PLAIN {
-        PLAIN_ANSWER if plain => message::reply_receive::<ALONE, false>(k, thread, handle, label),
+        PLAIN_ANSWER if plain => message::reply_receive::<ALONE, NOTHING>(k, thread, handle, label),
         SIGNAL => signal::signal::<ALONE>(k, thread, handle),
         RECEIVE => signal::receive::<ALONE>(k, thread, handle),
         _ => match label.flags() {
-            flags if flags.is_empty() => message::call::<ALONE, true>(k, thread, handle, label),
-            ANSWER if plain && label.operation() <= Label::SERVER_ERROR => {
-                message::reply_receive::<ALONE, true>(k, thread, handle, label)
+            flags if flags.is_empty() => message::call::<ALONE, ANYTHING>(k, thread, handle, label),
+            ANSWER if !plain || label.operation() > Label::SERVER_ERROR => None,
+            ANSWER if bytes == PLAIN_ANSWER => {
+                message::reply_receive::<ALONE, BYTES>(k, thread, handle, label)
             }
+            ANSWER => message::reply_receive::<ALONE, ANYTHING>(k, thread, handle, label),
             Flags::REPLY => reply::reply::<ALONE>(k, thread, call),
             _ => None,
         },
@@ -270,7 +304,9 @@ pub const PLAIN_CALL: u64 = 0;
 /// What a label has that is none of a call: its middle, and the operation but for the bit
 /// that tells an answer from an error.
 pub const PLAIN: u64 = Label::MIDDLE | (!Label::SERVER_ERROR) as u64;
-/// This of an answer, after which the server waits.
+/// What it has beyond the number of bytes: 0 of a call with bytes alone.
+pub const BEYOND_BYTES: u64 = Label::MIDDLE & !Label::BYTES;
+/// `PLAIN` of an answer, after which the server waits.
 pub const PLAIN_ANSWER: u64 = Label::control(ANSWER, 0).0;
 /// The same of a signal.
 pub const SIGNAL: u64 = Label::control(Flags::SIGNAL, 0).0;

@@ -39,7 +39,7 @@ impl Target for Server {
 
     fn add_32(&mut self, words: [u64; 32]) -> Result<(u64, u64), TargetError> {
         let sum = words.iter().copied().fold(0, u64::wrapping_add);
-        Ok((sum, words.iter().fold(0, |all, word| all ^ word)))
+        Ok((sum, words[31]))
     }
 
     fn load(&mut self, from: LeaseMut<'_>) -> Result<(), TargetError> {

@@ -34,28 +34,26 @@ pub(crate) fn call_2w(world: &World) -> Measured {
 
 pub(crate) fn call_2w_fp(world: &World) -> Measured {
     let mut number = 1.5_f64;
+    let one = black_box(1.0_f64).to_bits();
     repeat(TIMES, || {
-        let factor = (black_box(number) * 1.000_1).to_bits();
-        number = f64::from_bits(
-            world
-                .target
-                .multiply(factor, black_box(1.0_f64).to_bits())?,
-        );
+        let factor = (number * 1.000_1).to_bits();
+        number = f64::from_bits(world.target.multiply(factor, one)?);
         Ok(())
     })
 }
 
 pub(crate) fn call_8w(world: &World) -> Measured {
+    let words = black_box([1, 2, 3, 4, 5, 6, 7, 8]);
     repeat(TIMES, || {
-        black_box(world.target.add_8(black_box([1, 2, 3, 4, 5, 6, 7, 8]))?);
+        world.target.add_8(words)?;
         Ok(())
     })
 }
 
 pub(crate) fn call_32w(world: &World) -> Measured {
-    let words = core::array::from_fn(|index| index as u64);
+    let words = black_box(core::array::from_fn(|index| index as u64));
     repeat(TIMES, || {
-        black_box(world.target.add_32(black_box(words))?);
+        world.target.add_32(words)?;
         Ok(())
     })
 }
