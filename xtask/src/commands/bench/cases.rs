@@ -30,6 +30,8 @@ const fn both(aarch64: u64, riscv64: u64) -> Option<Figures> {
 pub enum By {
     /// A program of `tests/bench`, in a loop.
     Guest,
+    /// The same, of what waits for a disk.
+    Disk,
     /// The default system, from reset on.
     Boot,
     /// The smallest system, on smaller and smaller machines.
@@ -38,7 +40,7 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Guest, Self::Boot, Self::Memory];
+    pub const ALL: [Self; 4] = [Self::Guest, Self::Disk, Self::Boot, Self::Memory];
 
     /// How: the machine's flags, and what is in a figure.
     pub fn how(self) -> &'static str {
@@ -46,6 +48,11 @@ impl By {
             Self::Guest => {
                 "guest instructions for one operation, the loop's own included; tests/systems/\
                  bench.toml, -icount shift=0,sleep=off -rtc clock=vm -seed 1"
+            }
+            Self::Disk => {
+                "busy guest instructions: elapsed less idle, all tasks between the client \
+                 and the device included; tests/systems/bench-disk.toml, -icount shift=0,\
+                 sleep=on -rtc clock=vm -seed 1"
             }
             Self::Boot => {
                 "busy guest instructions: elapsed less idle, firmware included; system \
@@ -192,6 +199,33 @@ pub const CASES: &[Case] = &[
         peer("Linux", 24_198, 20_050),
         both(2000, 2500),
     ),
+    Case {
+        by: By::Disk,
+        ..case(
+            "block_read_64k",
+            "64 KiB of a disk into registered memory, by one call that waits",
+            peer("Linux", 23_164, 32_738),
+            both(6000, 7000),
+        )
+    },
+    Case {
+        by: By::Disk,
+        ..case(
+            "block_read_4k",
+            "4 KiB of a disk into registered memory, by one call that waits",
+            peer("Linux", 11_553, 15_898),
+            both(5000, 6000),
+        )
+    },
+    Case {
+        by: By::Disk,
+        ..case(
+            "block_write_flush",
+            "4 KiB of registered memory to a disk, and a flush: two calls that wait",
+            peer("Linux", 33_035, 43_913),
+            both(15_000, 18_000),
+        )
+    },
     Case {
         by: By::Boot,
         ..case(

@@ -26,7 +26,7 @@ use crate::setup::qemu;
 use crate::workspace::shown;
 use boot::Boot;
 use cases::{By, CASES, Case};
-use system::{CLOCK, System};
+use system::{CLOCK, System, WAITING_CLOCK};
 use table::Figure;
 
 /// Runs the command.
@@ -101,6 +101,12 @@ fn measure(arch: Arch, program: &Path, chosen: &[&Case]) -> Result<Vec<Figure>> 
     let names: Vec<_> = by(By::Guest).map(|case| case.name).collect();
     if !names.is_empty() {
         let lines = System::build(arch, &names)?.run(program.into(), CLOCK, None)?;
+        figures.extend(lines.iter().map(|line| line.figure(arch.name())));
+    }
+    let names: Vec<_> = by(By::Disk).map(|case| case.name).collect();
+    if !names.is_empty() {
+        let system = System::build_with_disk(arch, &names)?;
+        let lines = system.run(program.into(), WAITING_CLOCK, None)?;
         figures.extend(lines.iter().map(|line| line.figure(arch.name())));
     }
     if by(By::Boot).next().is_some() {

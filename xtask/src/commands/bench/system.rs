@@ -10,7 +10,7 @@ use crate::arch::Arch;
 use crate::commands::build_system;
 use crate::guest::{Event, Guest};
 use crate::image::Parts;
-use crate::machine::Machine;
+use crate::machine::{Device, Machine};
 use crate::process::step;
 use crate::trace::Plugin;
 use crate::workspace::{root, target};
@@ -18,11 +18,27 @@ use crate::workspace::{root, target};
 /// In its tasks' arguments stands `@cases`.
 const SYSTEM: &str = "tests/systems/bench.toml";
 
+/// The same, with a disk.
+const DISK_SYSTEM: &str = "tests/systems/bench-disk.toml";
+
+/// Bytes of the disk.
+const DISK: u64 = 16 << 20;
+
 /// Each instruction takes a nanosecond, waiting takes no time, and what is random is
 /// the same each time.
 pub const CLOCK: &[&str] = &[
     "-icount",
     "shift=0,sleep=off",
+    "-rtc",
+    "clock=vm",
+    "-seed",
+    "1",
+];
+
+/// The same where the machine waits for a device, which takes the time of the host.
+pub const WAITING_CLOCK: &[&str] = &[
+    "-icount",
+    "shift=0,sleep=on",
     "-rtc",
     "clock=vm",
     "-seed",
@@ -46,6 +62,18 @@ impl System {
     /// Builds it for these cases, or all of them if there are none.
     pub fn build(arch: Arch, cases: &[&str]) -> Result<Self> {
         Self::build_as(SYSTEM, arch, 1, cases)
+    }
+
+    /// Builds the one with a disk for these cases. The disk is an empty file.
+    pub fn build_with_disk(arch: Arch, cases: &[&str]) -> Result<Self> {
+        let mut system = Self::build_as(DISK_SYSTEM, arch, 1, cases)?;
+        let image = system.image.with_extension("disk");
+        std::fs::File::create(&image)?.set_len(DISK)?;
+        system.machine.devices = vec![Device::Disk {
+            image,
+            read_only: false,
+        }];
+        Ok(system)
     }
 
     /// Builds another system, for a machine with so many cores.

@@ -7,25 +7,31 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::boot::Boot;
 use super::cases::{By, Case};
-use super::system::{CLOCK, System};
+use super::system::{CLOCK, System, WAITING_CLOCK};
+use super::table::Line;
 use crate::arch::Arch;
 use crate::branches::map::place;
 use crate::setup::qemu;
 use crate::trace::Plugin;
 use crate::trace::report::Trace;
 
-/// The program whose marks open and close the count.
-const CLIENT: &str = "bench";
-
 /// Traces the case and prints the tables.
 pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<()> {
     let program = qemu::ensure(arch, yes)?;
+    // The program whose marks open and close the count.
+    let client = match case.by {
+        By::Disk => "bench-disk",
+        _ => "bench",
+    };
     let (line, plugin, kernel) = match case.by {
-        By::Guest => {
-            let system = System::build(arch, &[case.name])?;
+        By::Guest | By::Disk => {
+            let (system, clock) = match case.by {
+                By::Disk => (System::build_with_disk(arch, &[case.name])?, WAITING_CLOCK),
+                _ => (System::build(arch, &[case.name])?, CLOCK),
+            };
             let built = system.parts.built();
             let plugin = Plugin::new(arch, built, false)?;
-            let lines = system.run(program, CLOCK, Some(&plugin))?;
+            let lines = system.run(program, clock, Some(&plugin))?;
             let line = lines.into_iter().next();
             let line = line.context("the case measured nothing")?;
             (line, plugin, built.kernel_path.clone())
@@ -41,7 +47,7 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
     };
     let trace = plugin.counted()?;
     ensure!(trace.sum() > 0, "nothing was counted between the marks");
-    show(&trace, case.name, arch, line.times, line.nanoseconds);
+    show(&trace, client, case.name, arch, &line);
     if instructions {
         println!();
         print!("{}", listing(&trace, line.times, &kernel)?);
@@ -49,10 +55,11 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
     Ok(())
 }
 
-fn show(trace: &Trace, case: &str, arch: Arch, times: u64, measured: u64) {
+fn show(trace: &Trace, client: &str, case: &str, arch: Arch, line: &Line) {
+    let (times, measured) = (line.times, line.nanoseconds);
     let each = |count: u64| count as f64 / times as f64;
     println!("{case} on {arch}: one operation, the mean of {times}\n");
-    println!("{}", trace.by_stage(times, CLIENT));
+    println!("{}", trace.by_stage(times, client));
     println!("{}", trace.by_symbol(times));
     println!(
         "by the machine's clock {:.2} instructions; the trace has {:+.2}",
