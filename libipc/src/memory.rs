@@ -7,7 +7,7 @@ use crate::{
     objects::{MemoryClient, ObjectError},
     sync::Mutex,
 };
-use alloc::vec::Vec;
+use alloc::{rc::Rc, vec::Vec};
 
 /// Where mappings of the program's own go: above all that the supervisor places.
 const FIRST: u64 = 1 << 37;
@@ -137,6 +137,56 @@ impl Mapping {
     }
 }
 
+/// Numbers of one kind that follow one another in a mapping: what is read and written
+/// often is found with one comparison.
+#[derive(Clone, Debug)]
+pub struct Cells<W> {
+    first: *mut W,
+    count: usize,
+    /// Keeps them mapped.
+    _mapping: Rc<Mapping>,
+}
+
+impl<W: Word> Cells<W> {
+    /// So many of them from `offset` on. `None` if they do not lie in the mapping or
+    /// are not aligned.
+    pub fn new(mapping: &Rc<Mapping>, offset: usize, count: usize) -> Option<Cells<W>> {
+        let length = count.checked_mul(size_of::<W>())?;
+        let first = mapping.place(offset, length, size_of::<W>())?.cast();
+        Some(Cells {
+            first,
+            count,
+            _mapping: mapping.clone(),
+        })
+    }
+
+    /// Reads one, as [`Mapping::read`] does.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<W> {
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: `new` made sure that `count` of them lie in the mapping, which lives
+        // as long as `self`.
+        let place = unsafe { self.first.add(index) };
+        // SAFETY: it lies there, aligned; any bits are a number.
+        Some(unsafe { place.read_volatile() })
+    }
+
+    /// Writes one, as [`Mapping::write`] does.
+    #[inline]
+    pub fn set(&self, index: usize, value: W) -> Option<()> {
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: as in `get`.
+        let place = unsafe { self.first.add(index) };
+        // SAFETY: as in `get`; references to it are the matter of who made them.
+        unsafe { place.write_volatile(value) };
+        Some(())
+    }
+}
+
 /// A number that is read and written at once.
 pub trait Word: Copy + sealed::Word {}
 
@@ -210,6 +260,21 @@ mod tests {
         assert_eq!(mapping.read::<u32>(2), None);
         assert_eq!(mapping.write(usize::MAX, 0_u8), None);
         assert_eq!(mapping.copy_in(2 * PAGE - 2, &bytes), None);
+    }
+
+    #[test]
+    fn cells_are_numbers_within_their_range() {
+        let memory = capability::task().create_memory(1).unwrap();
+        let mapping = Rc::new(Mapping::new(&memory, Rights::READ | Rights::WRITE).unwrap());
+        let cells = Cells::<u16>::new(&mapping, 2, 3).unwrap();
+        (0..3).for_each(|index| cells.set(index, index as u16 + 1).unwrap());
+        assert_eq!(mapping.read::<u64>(0), Some(0x0003_0002_0001_0000));
+        assert_eq!((cells.get(2), cells.get(3)), (Some(3), None));
+        assert_eq!(cells.set(3, 9), None);
+        assert!(Cells::<u16>::new(&mapping, 1, 1).is_none());
+        assert!(Cells::<u32>::new(&mapping, PAGE - 4, 1).is_some());
+        assert!(Cells::<u32>::new(&mapping, PAGE - 4, 2).is_none());
+        assert!(Cells::<u64>::new(&mapping, 0, usize::MAX).is_none());
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub trait Disk {
     /// `false` if there is no room now. A flush has no memory.
     fn take(&mut self, number: usize, transfer: Transfer, memory: Option<&Self::Memory>) -> bool;
 
-    /// Begins what was taken. A disk that fails to is served no more.
-    fn begin(&mut self) -> Result<(), AnyError>;
+    /// Begins what was taken. Whether something has ended already, and no signal will
+    /// tell. A disk that fails to begin is served no more.
+    fn begin(&mut self) -> Result<bool, AnyError>;
 
     /// A request that has ended, and how.
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)>;

@@ -74,8 +74,8 @@ impl Disk for Ram {
         true
     }
 
-    fn begin(&mut self) -> Result<(), AnyError> {
-        Ok(())
+    fn begin(&mut self) -> Result<bool, AnyError> {
+        Ok(!self.ended.is_empty())
     }
 
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)> {

@@ -71,7 +71,7 @@ impl<D: Disk> Server<D> {
         loop {
             let event = receiver.next();
             self.more = false;
-            let asked = matches!(event, Ok(Event::Signals(_)));
+            let mut signalled = false;
             match event {
                 Ok(Event::Message(message)) => {
                     let badge = message.badge();
@@ -81,17 +81,17 @@ impl<D: Disk> Server<D> {
                     };
                     message.dispatch::<dyn Block>(&mut client);
                 }
-                Ok(Event::Signals(_)) => {}
+                Ok(Event::Signals(_)) => signalled = true,
                 Ok(Event::Closed(badge)) if Some(badge) == device => {
                     return AnyError::new("the device's proxy is gone");
                 }
                 Ok(Event::Closed(badge)) => self.closed(badge),
                 Err(error) => return error.into(),
             }
-            let went_on = match self.go_on() {
-                // It may have signalled that it cannot go on.
-                Ok(false) if asked => self.disk.begin(),
-                other => other.map(drop),
+            let went_on = if signalled {
+                self.ended()
+            } else {
+                self.begin()
             };
             if let Err(error) = went_on {
                 return error;
@@ -99,28 +99,31 @@ impl<D: Disk> Server<D> {
         }
     }
 
-    /// Begins what can begin, and answers what has ended. Whether anything had.
-    fn go_on(&mut self) -> Result<bool, AnyError> {
+    /// Answers what has ended, and begins what waited for that.
+    fn ended(&mut self) -> Result<(), AnyError> {
         let mut any = false;
-        loop {
-            let mut ended = false;
-            while let Some((number, result)) = self.disk.ended() {
-                self.end(number, result);
-                (any, ended) = (true, true);
-            }
-            let before = self.taken;
-            while self.take_next() {
-                self.taken = true;
-            }
-            if self.taken && !self.more {
-                self.disk.begin()?;
-                self.taken = false;
-            } else if !ended && self.taken == before {
-                break;
-            }
+        while let Some((number, result)) = self.disk.ended() {
+            self.end(number, result);
+            any = true;
         }
         self.submitters.tell();
-        Ok(any)
+        // A disk that signals for nothing may not be able to go on, and says so here.
+        self.taken |= !any;
+        self.begin()
+    }
+
+    /// Begins what can begin.
+    fn begin(&mut self) -> Result<(), AnyError> {
+        while self.take_next() {
+            self.taken = true;
+        }
+        if self.taken && !self.more {
+            self.taken = false;
+            if self.disk.begin()? {
+                return self.ended();
+            }
+        }
+        Ok(())
     }
 
     /// Gives the disk the next request. Whether there was one that it took.
@@ -397,6 +400,7 @@ impl<D: Disk> Block for Client<'_, D> {
 
     fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), BlockError> {
         self.server.submitters.name(self.badge, endpoint, signals);
+        self.server.submitters.tell();
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use libipc::{
     objects::{EndpointClient, MemoryClient},
     start::AnyError,
 };
-use tessera_virtio::driver::{Part, Proxied, Queue};
+use tessera_virtio::driver::{Data, Own, Proxied, Queue};
 use virtio_drivers::transport::Transport;
 
 /// The device's only queue that is used, and its descriptors: each request has three.
@@ -49,10 +49,9 @@ const PAGE_SECTORS: u64 = 8;
 /// A disk behind a proxy.
 pub struct VirtioDisk {
     device: Proxied,
+    /// Its own memory has a slot for each request under way.
     queue: Queue<DESCRIPTORS>,
     geometry: Geometry,
-    /// A slot for each request under way.
-    slots: Rc<Mapping>,
     /// The number of each request, by its number in the queue.
     numbers: Vec<usize>,
     /// What ends without the device.
@@ -74,18 +73,17 @@ impl VirtioDisk {
             | feature::FLUSH
             | feature::VERSION_1;
         let features: u64 = begin(&mut device, wanted);
-        let queue = Queue::new(&mut device, QUEUE).map_err(AnyError::new);
+        let slots = device.make_memory(1)?;
+        let queue = Queue::new(&mut device, QUEUE, slots).map_err(AnyError::new);
         device.check()?;
         let queue = queue?;
         let geometry = geometry(&device, features)?;
-        let slots = device.make_memory(1)?;
         device.finish_init();
         device.check()?;
         Ok(VirtioDisk {
             device,
             queue,
             geometry,
-            slots,
             numbers: alloc::vec![0; DESCRIPTORS],
             ended: VecDeque::new(),
         })
@@ -158,43 +156,43 @@ impl Disk for VirtioDisk {
             BlockAction::Write => (1, false),
             BlockAction::Flush => (4, false),
         };
+        let slots = self.queue.own();
         let written = [
-            self.slots.write(slot, kind),
-            self.slots.write(slot + 4, 0_u32),
-            self.slots.write(slot + 8, transfer.sector),
+            slots.write(slot, kind),
+            slots.write(slot + 4, 0_u32),
+            slots.write(slot + 8, transfer.sector),
             // Neither of those that a device writes.
-            self.slots.write(slot + HEADER, u8::MAX),
+            slots.write(slot + HEADER, u8::MAX),
         ];
         debug_assert!(
             written.iter().all(Option::is_some),
             "a page holds all slots"
         );
-        let own = |offset, length, written| Part {
-            memory: self.slots.clone(),
-            offset: slot + offset,
-            length,
-            written,
-        };
-        let data = memory.map(|memory| Part {
+        let data = memory.map(|memory| Data {
             memory: memory.clone(),
             offset: transfer.offset as usize,
             length: transfer.count as usize * SECTOR,
             written: data_written,
         });
-        let parts = [
-            Some(own(0, HEADER, false)),
-            data,
-            Some(own(HEADER, 1, true)),
-        ];
-        let Some(added) = self.queue.add(parts) else {
+        let header = Own {
+            offset: slot,
+            length: HEADER,
+        };
+        let status = Own {
+            offset: slot + HEADER,
+            length: 1,
+        };
+        let added = self.queue.add(Some(header), data, Some(status));
+        let Some(added) = added else {
             return false;
         };
         self.numbers[usize::from(added)] = number;
         true
     }
 
-    fn begin(&mut self) -> Result<(), AnyError> {
-        Ok(self.device.announce(QUEUE)?)
+    fn begin(&mut self) -> Result<bool, AnyError> {
+        self.device.announce(QUEUE)?;
+        Ok(!self.ended.is_empty())
     }
 
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)> {
@@ -202,7 +200,7 @@ impl Disk for VirtioDisk {
             return Some(ended);
         }
         let number = self.numbers[usize::from(self.queue.pop()?)];
-        let status: Option<u8> = self.slots.read(number * SLOT + HEADER);
+        let status: Option<u8> = self.queue.own().read(number * SLOT + HEADER);
         let result = match status {
             Some(0) => Ok(()),
             _ => Err(BlockError::Io),

@@ -211,12 +211,12 @@ impl Disk for Slow {
         self.0.lock().unwrap().taken.push((number, transfer));
         true
     }
-    fn begin(&mut self) -> Result<(), AnyError> {
+    fn begin(&mut self) -> Result<bool, AnyError> {
         let mut state = self.0.lock().unwrap();
         state.begun = state.taken.len();
         match state.broken {
             true => Err(AnyError::new("broken")),
-            false => Ok(()),
+            false => Ok(false),
         }
     }
     fn ended(&mut self) -> Option<(usize, Result<(), BlockError>)> {

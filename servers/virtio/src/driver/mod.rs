@@ -12,5 +12,5 @@ mod hal;
 mod queue;
 mod transport;
 
-pub use queue::{MOST_PARTS, Part, Queue};
+pub use queue::{Data, Own, Queue};
 pub use transport::Proxied;

@@ -7,11 +7,20 @@ use libipc::memory::Mapping;
 use virtio_drivers::{Result, queue::VirtQueue};
 
 /// Most parts of a request.
-pub const MOST_PARTS: usize = 3;
+const PARTS: usize = 3;
 
-/// Memory of a request.
+/// Part of the queue's own memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Where in it.
+    pub offset: usize,
+    /// Its bytes.
+    pub length: usize,
+}
+
+/// Memory of whoever makes a request.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct Data {
     /// Where it lies, mapped and known to the device.
     pub memory: Rc<Mapping>,
     /// Where in that it begins.
@@ -22,80 +31,127 @@ pub struct Part {
     pub written: bool,
 }
 
-/// A queue of `SIZE` descriptors.
+/// What a request is made of, in the order in which the device gets it.
+#[derive(Debug, Default)]
+struct Request {
+    /// Address and length of each part.
+    parts: [(usize, usize); PARTS],
+    /// How many the device reads, and how many there are.
+    read: usize,
+    count: usize,
+    /// Keeps the data mapped.
+    _data: Option<Rc<Mapping>>,
+}
+
+/// A queue of `SIZE` descriptors, with memory for what comes before and after data.
 pub struct Queue<const SIZE: usize> {
     queue: VirtQueue<Shared, SIZE>,
-    /// Parts of the request that begins with each descriptor.
-    parts: Vec<[Option<Part>; MOST_PARTS]>,
+    own: Rc<Mapping>,
+    /// By the descriptor with which each begins.
+    requests: Vec<Request>,
 }
 
 impl<const SIZE: usize> Queue<SIZE> {
-    /// The device's queue with this number.
-    pub fn new(transport: &mut Proxied, number: u16) -> Result<Self> {
+    /// The device's queue with this number. `own` is known to the device.
+    pub fn new(transport: &mut Proxied, number: u16, own: Rc<Mapping>) -> Result<Self> {
         Ok(Queue {
             queue: VirtQueue::new(transport, number, false, false)?,
-            parts: (0..SIZE).map(|_| [const { None }; MOST_PARTS]).collect(),
+            own,
+            requests: (0..SIZE).map(|_| Request::default()).collect(),
         })
     }
 
-    /// Makes a request available; its number until it was used. Parts that the device
-    /// reads come first. `None` if there is no room, or a part is empty or none of its
-    /// memory.
-    pub fn add(&mut self, parts: [Option<Part>; MOST_PARTS]) -> Option<u16> {
-        let given = parts.iter().flatten();
-        let inside = |part: &Part| {
-            let end = part.offset.checked_add(part.length);
-            part.length > 0 && end.is_some_and(|end| end <= part.memory.len())
-        };
-        if !given.clone().all(inside) {
-            return None;
+    /// The queue's own memory.
+    pub fn own(&self) -> &Mapping {
+        &self.own
+    }
+
+    /// Makes a request available, of what the device reads before the data, the data,
+    /// and what the device writes after it; its number until it was used. `None` if
+    /// there is no room, or a part is empty or none of its memory.
+    pub fn add(
+        &mut self,
+        before: Option<Own>,
+        data: Option<Data>,
+        after: Option<Own>,
+    ) -> Option<u16> {
+        let mut request = Request::default();
+        if let Some(before) = before {
+            request.push(&self.own, before)?;
+            request.read += 1;
         }
-        let number = with(&parts, |inputs, outputs| {
-            // SAFETY: the parts are kept until the request was popped, and with them
-            // their memory. It is the device's and whoever's registered it: this task
-            // does not read or write it before.
+        if let Some(data) = data {
+            let part = Own {
+                offset: data.offset,
+                length: data.length,
+            };
+            request.push(&data.memory, part)?;
+            request.read += usize::from(!data.written);
+            request._data = Some(data.memory);
+        }
+        if let Some(after) = after {
+            request.push(&self.own, after)?;
+        }
+        let number = request.slices(|inputs, outputs| {
+            // SAFETY: the request is kept until it was popped, and with it its memory.
+            // That is the device's and whoever's registered it: this task does not
+            // read or write it before.
             unsafe { self.queue.add(inputs, outputs) }
-        })
-        .ok()?;
-        *self.parts.get_mut(usize::from(number))? = parts;
+        });
+        let number = number.ok()?;
+        *self.requests.get_mut(usize::from(number))? = request;
         Some(number)
     }
 
     /// The next request that the device has used.
     pub fn pop(&mut self) -> Option<u16> {
         let number = self.queue.peek_used()?;
-        let parts = self.parts.get_mut(usize::from(number))?;
-        let parts = core::mem::replace(parts, [const { None }; MOST_PARTS]);
-        with(&parts, |inputs, outputs| {
+        let request = self.requests.get_mut(usize::from(number))?;
+        let popped = request.slices(|inputs, outputs| {
             // SAFETY: these are the parts that were added under this number.
             unsafe { self.queue.pop_used(number, inputs, outputs) }
-        })
-        .ok()?;
-        Some(number)
+        });
+        request._data = None;
+        popped.is_ok().then_some(number)
     }
 }
 
-/// Calls `work` with the parts as slices: those that the device reads, and those that
-/// it writes.
-fn with<T>(
-    parts: &[Option<Part>; MOST_PARTS],
-    work: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
-) -> T {
-    let mut inputs: [&[u8]; MOST_PARTS] = [&[]; MOST_PARTS];
-    let mut outputs: [&mut [u8]; MOST_PARTS] = array::from_fn(|_| &mut [][..]);
-    let (mut reads, mut writes) = (0, 0);
-    for part in parts.iter().flatten() {
-        let start = (part.memory.address() + part.offset) as *mut u8;
-        if part.written {
-            // SAFETY: `add` made sure that it lies in the mapping, which the part
-            // keeps. The crate takes no more than its address and length.
-            outputs[writes] = unsafe { core::slice::from_raw_parts_mut(start, part.length) };
-            writes += 1;
-        } else {
-            // SAFETY: as above.
-            inputs[reads] = unsafe { core::slice::from_raw_parts(start, part.length) };
-            reads += 1;
+impl Request {
+    /// Adds a part of memory that is mapped.
+    #[inline]
+    fn push(&mut self, memory: &Mapping, part: Own) -> Option<()> {
+        let end = part.offset.checked_add(part.length)?;
+        if part.length == 0 || end > memory.len() {
+            return None;
         }
+        *self.parts.get_mut(self.count)? = (memory.address() + part.offset, part.length);
+        self.count += 1;
+        Some(())
     }
-    work(&inputs[..reads], &mut outputs[..writes])
+
+    /// Calls `work` with the parts as slices: those that the device reads, and those
+    /// that it writes.
+    #[inline]
+    fn slices<T>(
+        &self,
+        work: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
+    ) -> T {
+        let inputs: [&[u8]; PARTS] = array::from_fn(|index| {
+            let (address, length) = self.parts[index];
+            let address = if index < self.read { address } else { 1 };
+            let length = if index < self.read { length } else { 0 };
+            // SAFETY: `push` made sure that it lies in a mapping, which the request or
+            // the queue keeps; or it is empty. The crate takes no more of it than
+            // address and length.
+            unsafe { core::slice::from_raw_parts(address as *const u8, length) }
+        });
+        let mut outputs: [&mut [u8]; PARTS] = array::from_fn(|index| {
+            let part = self.parts.get(self.read + index);
+            let (address, length) = *part.unwrap_or(&(1, 0));
+            let address = if address == 0 { 1 } else { address };
+            // SAFETY: as above.
+            unsafe { core::slice::from_raw_parts_mut(address as *mut u8, length) }
+        });
+        work(&inputs[..self.read], &mut outputs[..self.count - self.read])
+    }
 }

@@ -1,12 +1,13 @@
 //! From a driver's shadow queue to the device's real one, and back.
 //!
-//! A chain is read once, into memory of this task, and only what was read is looked
-//! at: the driver may write to its queue at any time. Each of its descriptors becomes
-//! one or more real ones, a piece of memory whose frames follow one another each.
+//! A chain is read once, and only what was read is looked at: the driver may write to
+//! its queue at any time. Each of its descriptors becomes one or more real ones, a
+//! piece of memory whose frames follow one another each. The device sees none of them
+//! before all were found to lead where they may.
 
 use super::{
     ring::{Descriptor, NEXT, Ring, WRITE},
-    space::{Piece, Space},
+    space::Space,
 };
 use alloc::{vec, vec::Vec};
 use libipc::interfaces::virtio::VirtioError;
@@ -18,6 +19,8 @@ struct Chain {
     shadow: u16,
     /// Real descriptors that it has; 0 if nothing begins here.
     count: u16,
+    /// The last of them.
+    last: u16,
     /// Bytes that the device may write.
     writable: u32,
 }
@@ -27,7 +30,7 @@ struct Chain {
 struct Real {
     /// The next one of its chain, or of those that are free.
     next: u16,
-    /// The region in which it lies; 0 if it is free.
+    /// The region in which it lies.
     region: u32,
 }
 
@@ -45,9 +48,10 @@ pub struct Queue {
     descriptors: Vec<Real>,
     free: u16,
     free_count: u16,
-    /// The chain that is being read, and whether the device writes to it.
-    pieces: Vec<(Piece, u16)>,
 }
+
+/// Both rings lie in mappings that were checked, so this is never so.
+const OUTSIDE: VirtioError = VirtioError::Device;
 
 impl Queue {
     /// Nothing is under way.
@@ -66,7 +70,6 @@ impl Queue {
             descriptors: (0..size).map(next).collect(),
             free: 0,
             free_count: size,
-            pieces: Vec::with_capacity(size.into()),
             shadow,
             real,
         }
@@ -74,135 +77,147 @@ impl Queue {
 
     /// Copies what the driver has made available, as far as there is room. Whether
     /// the device is to be told.
+    #[inline]
     pub fn forward(&mut self, space: &Space) -> Result<bool, VirtioError> {
+        let available = self.shadow.available().ok_or(OUTSIDE)?;
+        if available == self.taken {
+            return Ok(false);
+        }
+        self.take(space, available)
+    }
+
+    #[inline(never)]
+    fn take(&mut self, space: &Space, available: u16) -> Result<bool, VirtioError> {
         let before = self.available;
-        let available = self.shadow.available();
         if available.wrapping_sub(self.taken) > self.shadow.size() {
             return Err(VirtioError::BadDescriptor);
         }
         while self.taken != available {
-            let head = self.shadow.available_at(self.taken);
-            let writable = self.read(space, head)?;
-            if self.pieces.len() > usize::from(self.free_count) {
-                // It is read again when the device has used others.
+            let head = self.shadow.available_at(self.taken).ok_or(OUTSIDE)?;
+            // What has no room is read again when the device has used others.
+            let Some(chain) = self.copy(space, head)? else {
                 break;
-            }
-            self.write(head, writable);
+            };
+            let first = self.free;
+            let last = self.descriptors.get(usize::from(chain.last));
+            self.free = last.map_or(self.free, |last| last.next);
+            self.free_count -= chain.count;
+            *self.chains.get_mut(usize::from(first)).ok_or(OUTSIDE)? = chain;
+            self.real.set_available_at(self.available, first);
+            self.available = self.available.wrapping_add(1);
             self.taken = self.taken.wrapping_add(1);
         }
         let more = self.available != before;
         if more {
-            self.real.set_available(self.available);
+            self.real.set_available(self.available).ok_or(OUTSIDE)?;
         }
         Ok(more)
     }
 
-    /// Reads a chain and finds its frames. Returns how much of it the device may
-    /// write.
-    fn read(&mut self, space: &Space, head: u16) -> Result<u32, VirtioError> {
-        let (size, most) = (self.shadow.size(), usize::from(self.real.size()));
-        let (pieces, mut writable) = (&mut self.pieces, 0_u32);
-        pieces.clear();
-        let mut index = head;
+    /// Copies a chain to real descriptors that are free; they stay so until it was
+    /// copied to its end. `None` if there is no room for it now.
+    fn copy(&mut self, space: &Space, head: u16) -> Result<Option<Chain>, VirtioError> {
+        let (shadow, real, descriptors) = (&self.shadow, &self.real, &mut self.descriptors);
+        let mut chain = Chain {
+            shadow: head,
+            ..Chain::default()
+        };
+        let (mut free, mut index, mut room) = (self.free, head, true);
+        let mut written = Descriptor::default();
         // A chain that is longer than the table goes round.
-        for _ in 0..size {
+        for _ in 0..shadow.size() {
+            let bad = VirtioError::BadDescriptor;
             let Descriptor {
                 address,
                 length,
                 flags,
                 next,
-            } = self.shadow.descriptor(index);
+            } = shadow.descriptor(index).ok_or(bad)?;
             let write = flags & WRITE;
             // What the device reads comes first (2.7.4.2), and no table of more
             // descriptors hides in one.
-            let known = flags & !(WRITE | NEXT) == 0 && (write != 0 || writable == 0);
-            if index >= size || !known {
-                return Err(VirtioError::BadDescriptor);
+            if flags & !(WRITE | NEXT) != 0 || write == 0 && chain.writable != 0 {
+                return Err(bad);
             }
-            let translated = space.translate(address, length, |piece| {
-                pieces.push((piece, write));
-                pieces.len() <= most
+            let first = free;
+            let region = space.translate(address, length, |address, length| {
+                room &= chain.count < self.free_count;
+                let place = descriptors.get_mut(usize::from(free)).filter(|_| room)?;
+                written = Descriptor {
+                    address,
+                    length,
+                    flags: write | NEXT,
+                    next: place.next,
+                };
+                real.set_descriptor(free, written)?;
+                (chain.last, chain.count) = (free, chain.count + 1);
+                free = place.next;
+                Some(())
             });
-            translated.ok_or(VirtioError::BadDescriptor)?;
+            let Some(region) = region else {
+                // One that has no room even alone never has.
+                let waits = !room && self.free_count < real.size();
+                return if waits { Ok(None) } else { Err(bad) };
+            };
+            let mut place = first;
+            while place != free
+                && let Some(real) = descriptors.get_mut(usize::from(place))
+            {
+                real.region = region;
+                place = real.next;
+            }
             if write != 0 {
-                let sum = writable.checked_add(length);
-                writable = sum.ok_or(VirtioError::BadDescriptor)?;
+                let sum = chain.writable.checked_add(length);
+                chain.writable = sum.ok_or(bad)?;
             }
             if flags & NEXT == 0 {
-                return Ok(writable);
+                written.flags = write;
+                real.set_descriptor(chain.last, written).ok_or(OUTSIDE)?;
+                return Ok(Some(chain));
             }
             index = next;
         }
         Err(VirtioError::BadDescriptor)
     }
 
-    /// Writes the chain that was read into the real queue, which has room.
-    fn write(&mut self, shadow: u16, writable: u32) {
-        let (head, count) = (self.free, self.pieces.len());
-        let mut index = head;
-        for (number, (piece, write)) in self.pieces.iter().enumerate() {
-            let real = &mut self.descriptors[usize::from(index)];
-            real.region = piece.region;
-            let goes_on = if number + 1 < count { NEXT } else { 0 };
-            let descriptor = Descriptor {
-                address: piece.address,
-                length: piece.length,
-                flags: write | goes_on,
-                next: real.next,
-            };
-            self.real.set_descriptor(index, descriptor);
-            index = real.next;
-        }
-        (self.free, self.free_count) = (index, self.free_count - count as u16);
-        self.chains[usize::from(head)] = Chain {
-            shadow,
-            count: count as u16,
-            writable,
-        };
-        self.real.set_available_at(self.available, head);
-        self.available = self.available.wrapping_add(1);
-    }
-
     /// Tells the driver what the device has used. Whether there was anything.
     pub fn give_back(&mut self) -> Result<bool, VirtioError> {
-        let (used, before) = (self.real.used(), self.returned);
+        let used = self.real.used().ok_or(OUTSIDE)?;
+        if used == self.used {
+            return Ok(false);
+        }
         while self.used != used {
-            let (head, length) = self.real.used_at(self.used);
+            let (head, length) = self.real.used_at(self.used).ok_or(OUTSIDE)?;
             // What the device says is no more trusted than what the driver does.
-            let chain = usize::try_from(head)
-                .ok()
-                .and_then(|head| self.chains.get_mut(head))
-                .map(core::mem::take)
-                .filter(|chain| chain.count != 0 && length <= chain.writable);
-            let chain = chain.ok_or(VirtioError::Device)?;
-            self.release(head as u16, chain.count);
+            let chain = self.chains.get_mut(head as usize).ok_or(OUTSIDE)?;
+            let chain = core::mem::take(chain);
+            if chain.count == 0 || length > chain.writable {
+                return Err(VirtioError::Device);
+            }
+            let last = self.descriptors.get_mut(usize::from(chain.last));
+            last.ok_or(OUTSIDE)?.next = self.free;
+            self.free = head as u16;
+            self.free_count += chain.count;
             self.shadow.set_used_at(self.returned, chain.shadow, length);
             self.returned = self.returned.wrapping_add(1);
             self.used = self.used.wrapping_add(1);
         }
-        let any = self.returned != before;
-        if any {
-            self.shadow.set_used(self.returned);
-        }
-        Ok(any)
-    }
-
-    /// Frees the real descriptors of a chain.
-    fn release(&mut self, head: u16, count: u16) {
-        let mut last = head;
-        for _ in 1..count {
-            let real = &mut self.descriptors[usize::from(last)];
-            real.region = 0;
-            last = real.next;
-        }
-        let real = &mut self.descriptors[usize::from(last)];
-        (real.region, real.next) = (0, self.free);
-        self.free = head;
-        self.free_count += count;
+        self.shadow.set_used(self.returned).ok_or(OUTSIDE)?;
+        Ok(true)
     }
 
     /// Whether a descriptor that leads to this region is under way.
     pub fn uses(&self, region: u32) -> bool {
-        self.descriptors.iter().any(|real| real.region == region)
+        let chains = self.chains.iter().enumerate();
+        chains
+            .filter(|(_, chain)| chain.count > 0)
+            .any(|(head, chain)| {
+                let mut index = head;
+                (0..chain.count).any(|_| {
+                    let real = self.descriptors.get(index);
+                    index = real.map_or(index, |real| real.next.into());
+                    real.is_some_and(|real| real.region == region)
+                })
+            })
     }
 }

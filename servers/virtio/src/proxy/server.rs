@@ -380,21 +380,21 @@ impl<R: Registers, P: RingMaker> Virtio for Client<'_, R, P> {
 
         let sizes = ring::sizes(size);
         let space = &mut server.space;
-        let shadow = Ring::new(
-            size,
-            space.share(shadow.descriptors, sizes.descriptors, 16)?,
-            space.share(shadow.available, sizes.available, 2)?,
-            space.share(shadow.used, sizes.used, 4)?,
-        );
+        let parts = Place {
+            descriptors: space.share(shadow.descriptors, sizes.descriptors, 16)?,
+            available: space.share(shadow.available, sizes.available, 2)?,
+            used: space.share(shadow.used, sizes.used, 4)?,
+        };
+        let shadow = Ring::new(size, &parts).ok_or(VirtioError::BadAddress)?;
         let (mapping, address) = server.rings(number, real_size)?;
         let (parts, _) = layout(real_size);
         let part = |offset: usize| (mapping.clone(), offset);
-        let real = Ring::new(
-            real_size,
-            part(parts.descriptors),
-            part(parts.available),
-            part(parts.used),
-        );
+        let place_of_parts = Place {
+            descriptors: part(parts.descriptors),
+            available: part(parts.available),
+            used: part(parts.used),
+        };
+        let real = Ring::new(real_size, &place_of_parts).ok_or(VirtioError::NoResources)?;
         if server.queues.len() <= place {
             server.queues.resize_with(place + 1, || None);
         }

@@ -66,17 +66,6 @@ impl Region {
     }
 }
 
-/// A part of memory whose frames follow one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Physical address.
-    pub address: u64,
-    /// Bytes.
-    pub length: u32,
-    /// Number of the region in which it lies.
-    pub region: u32,
-}
-
 /// The space.
 #[derive(Debug)]
 pub struct Space {
@@ -168,42 +157,36 @@ impl Space {
     }
 
     /// The frames of so many bytes, in order, each piece as long as it can be. They
-    /// lie in one region. `None` if they do not, or `add` takes no more.
+    /// lie in one region, whose number this returns. `None` if they do not, or `add`
+    /// takes no more.
     #[inline]
     pub fn translate(
         &self,
         address: u64,
         length: u32,
-        mut add: impl FnMut(Piece) -> bool,
-    ) -> Option<()> {
+        mut add: impl FnMut(u64, u32) -> Option<()>,
+    ) -> Option<u32> {
         let region = self.find(address)?;
-        let first = address - region.start;
-        let end = first.checked_add(length.into())?;
+        let mut at = address - region.start;
+        let end = at.checked_add(length.into())?;
         if length == 0 || end > region.length() {
             return None;
         }
-        let region_number = region.number;
-        let mut at = first;
         while at < end {
-            let page = (at / BYTES) as usize;
-            let start = region.frames[page] + at % BYTES;
-            let mut stop = (at / BYTES + 1) * BYTES;
-            let mut last = page;
-            while stop < end && region.frames[last + 1] == region.frames[last] + BYTES {
-                last += 1;
+            let mut page = (at / BYTES) as usize;
+            let frame = region.frames.get(page)?;
+            let mut stop = at - at % BYTES + BYTES;
+            // Most requests are as long as a page, or lie in frames that follow.
+            while stop < end && *region.frames.get(page + 1)? == frame + (stop - (at - at % BYTES))
+            {
+                page += 1;
                 stop += BYTES;
             }
-            let piece = Piece {
-                address: start,
-                length: (stop.min(end) - at) as u32,
-                region: region_number,
-            };
-            if !add(piece) {
-                return None;
-            }
+            let stop = stop.min(end);
+            add(frame + at % BYTES, (stop - at) as u32)?;
             at = stop;
         }
-        Some(())
+        Some(region.number)
     }
 
     /// Where so many bytes are in this task, aligned as asked.
