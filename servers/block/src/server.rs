@@ -6,6 +6,7 @@ use crate::{
     disk::{Disk, Transfer},
     queue::{Queue, Request},
 };
+use alloc::boxed::Box;
 use libipc::{
     interfaces::block::{
         Block, BlockAction, BlockError, BlockRequest, Completions, Geometry, MAX_COPY, SECTOR,
@@ -21,11 +22,19 @@ use libipc::{
 enum Owner {
     /// Whoever waits for this answer.
     Caller(Reply<(), BlockError>),
-    /// The same, and the bytes pass between his lease and this place of the bounce
-    /// memory, once it has one.
-    Lender(Reply<(), BlockError>, LeaseId, Option<usize>),
+    /// The same, and the bytes pass through the bounce memory.
+    Lender(Box<Lender>),
     /// The client with this badge, who knows the request by this tag.
     Submitter(u64, u32),
+}
+
+/// Who lent memory for a request.
+#[derive(Debug)]
+struct Lender {
+    reply: Reply<(), BlockError>,
+    lease: LeaseId,
+    /// Where in the bounce memory, once it has a place.
+    place: Option<usize>,
 }
 
 /// A disk, its clients and their requests.
@@ -131,17 +140,18 @@ impl<D: Disk> Server<D> {
         let (disk, bounce, memories) = (&mut self.disk, &mut self.bounce, &self.memories);
         let mut fault = None;
         let taken = self.queue.begin(|number, request| {
-            let Owner::Lender(reply, lease, place) = &mut request.owner else {
+            let Owner::Lender(lender) = &mut request.owner else {
                 let memory = request.memory.and_then(|place| memories.at(place));
                 return disk.take(number, request.transfer, memory);
             };
-            let Some(own) = place.take().or_else(|| bounce.take()) else {
+            let Some(own) = lender.place.or_else(|| bounce.take()) else {
                 return false;
             };
-            *place = Some(own);
+            lender.place = Some(own);
+            let lease = lender.reply.lease(lender.lease);
             request.transfer.offset = own as u64;
             if request.transfer.action == BlockAction::Write
-                && reply.lease(*lease).read_into(&bounce.mapping, own).is_err()
+                && lease.read_into(&bounce.mapping, own).is_err()
             {
                 fault = Some(number);
                 return true;
@@ -167,17 +177,17 @@ impl<D: Disk> Server<D> {
             // Who no longer waits need not be told.
             Owner::Caller(reply) => drop(reply.answer(result)),
             Owner::Submitter(badge, tag) => self.submitters.end(badge, tag, result),
-            Owner::Lender(reply, lease, place) => {
+            Owner::Lender(lender) => {
                 let mut result = result;
-                if let Some(place) = place {
+                if let Some(place) = lender.place {
                     if result.is_ok() && request.transfer.action == BlockAction::Read {
-                        let into = reply.lease_mut(lease);
+                        let into = lender.reply.lease_mut(lender.lease);
                         let copied = into.and_then(|l| l.write_from(&self.bounce.mapping, place));
                         result = copied.map_err(|_| BlockError::BadMemory);
                     }
                     self.bounce.give(place);
                 }
-                reply.answer(result);
+                lender.reply.answer(result);
             }
         }
     }
@@ -310,7 +320,12 @@ impl<D: Disk> Client<'_, D> {
             count: count as u64,
             offset: 0,
         };
-        self.add((transfer, None), Owner::Lender(reply, lease, None));
+        let lender = Lender {
+            reply,
+            lease,
+            place: None,
+        };
+        self.add((transfer, None), Owner::Lender(Box::new(lender)));
     }
 }
 

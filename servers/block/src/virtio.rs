@@ -3,11 +3,12 @@
 use crate::disk::{Disk, Transfer};
 use alloc::{collections::VecDeque, rc::Rc, vec::Vec};
 use libipc::{
+    PAGE,
     interfaces::{
         block::{BlockAction, BlockError, Geometry, SECTOR},
         virtio::VirtioClient,
     },
-    memory::Mapping,
+    memory::{Cells, Mapping},
     objects::{EndpointClient, MemoryClient},
     start::AnyError,
 };
@@ -49,8 +50,9 @@ const PAGE_SECTORS: u64 = 8;
 /// A disk behind a proxy.
 pub struct VirtioDisk {
     device: Proxied,
-    /// Its own memory has a slot for each request under way.
     queue: Queue<DESCRIPTORS>,
+    /// Its own memory: a slot for each request under way.
+    slots: Cells<u64>,
     geometry: Geometry,
     /// The number of each request, by its number in the queue.
     numbers: Vec<usize>,
@@ -73,8 +75,10 @@ impl VirtioDisk {
             | feature::FLUSH
             | feature::VERSION_1;
         let features: u64 = begin(&mut device, wanted);
-        let slots = device.make_memory(1)?;
-        let queue = Queue::new(&mut device, QUEUE, slots).map_err(AnyError::new);
+        let own = device.make_memory(1)?;
+        let slots = Cells::new(&own, 0, PAGE / 8);
+        let slots = slots.ok_or_else(|| AnyError::new("no memory"))?;
+        let queue = Queue::new(&mut device, QUEUE, own).map_err(AnyError::new);
         device.check()?;
         let queue = queue?;
         let geometry = geometry(&device, features)?;
@@ -83,6 +87,7 @@ impl VirtioDisk {
         Ok(VirtioDisk {
             device,
             queue,
+            slots,
             geometry,
             numbers: alloc::vec![0; DESCRIPTORS],
             ended: VecDeque::new(),
@@ -152,17 +157,16 @@ impl Disk for VirtioDisk {
         }
         let slot = number * SLOT;
         let (kind, data_written) = match transfer.action {
-            BlockAction::Read => (0_u32, true),
+            BlockAction::Read => (0, true),
             BlockAction::Write => (1, false),
             BlockAction::Flush => (4, false),
         };
-        let slots = self.queue.own();
+        let words = slot / 8;
         let written = [
-            slots.write(slot, kind),
-            slots.write(slot + 4, 0_u32),
-            slots.write(slot + 8, transfer.sector),
-            // Neither of those that a device writes.
-            slots.write(slot + HEADER, u8::MAX),
+            self.slots.set(words, kind),
+            self.slots.set(words + 1, transfer.sector),
+            // None of those that a device writes.
+            self.slots.set(words + 2, u64::MAX),
         ];
         debug_assert!(
             written.iter().all(Option::is_some),
@@ -200,8 +204,8 @@ impl Disk for VirtioDisk {
             return Some(ended);
         }
         let number = self.numbers[usize::from(self.queue.pop()?)];
-        let status: Option<u8> = self.queue.own().read(number * SLOT + HEADER);
-        let result = match status {
+        let status = self.slots.get((number * SLOT + HEADER) / 8);
+        let result = match status.map(|status| status as u8) {
             Some(0) => Ok(()),
             _ => Err(BlockError::Io),
         };

@@ -61,11 +61,6 @@ impl<const SIZE: usize> Queue<SIZE> {
         })
     }
 
-    /// The queue's own memory.
-    pub fn own(&self) -> &Mapping {
-        &self.own
-    }
-
     /// Makes a request available, of what the device reads before the data, the data,
     /// and what the device writes after it; its number until it was used. `None` if
     /// there is no room, or a part is empty or none of its memory.

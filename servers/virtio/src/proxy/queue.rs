@@ -48,6 +48,8 @@ pub struct Queue {
     descriptors: Vec<Real>,
     free: u16,
     free_count: u16,
+    /// Something that the driver made available had no room.
+    waits: bool,
 }
 
 /// Both rings lie in mappings that were checked, so this is never so.
@@ -70,6 +72,7 @@ impl Queue {
             descriptors: (0..size).map(next).collect(),
             free: 0,
             free_count: size,
+            waits: false,
             shadow,
             real,
         }
@@ -89,6 +92,7 @@ impl Queue {
     #[inline(never)]
     fn take(&mut self, space: &Space, available: u16) -> Result<bool, VirtioError> {
         let before = self.available;
+        self.waits = false;
         if available.wrapping_sub(self.taken) > self.shadow.size() {
             return Err(VirtioError::BadDescriptor);
         }
@@ -96,6 +100,7 @@ impl Queue {
             let head = self.shadow.available_at(self.taken).ok_or(OUTSIDE)?;
             // What has no room is read again when the device has used others.
             let Some(chain) = self.copy(space, head)? else {
+                self.waits = true;
                 break;
             };
             let first = self.free;
@@ -139,10 +144,11 @@ impl Queue {
             if flags & !(WRITE | NEXT) != 0 || write == 0 && chain.writable != 0 {
                 return Err(bad);
             }
-            let first = free;
-            let region = space.translate(address, length, |address, length| {
+            let region = space.find(address).ok_or(bad)?;
+            let pieces = region.pieces(address, length, |address, length| {
                 room &= chain.count < self.free_count;
                 let place = descriptors.get_mut(usize::from(free)).filter(|_| room)?;
+                place.region = region.number();
                 written = Descriptor {
                     address,
                     length,
@@ -154,17 +160,10 @@ impl Queue {
                 free = place.next;
                 Some(())
             });
-            let Some(region) = region else {
+            if pieces.is_none() {
                 // One that has no room even alone never has.
                 let waits = !room && self.free_count < real.size();
                 return if waits { Ok(None) } else { Err(bad) };
-            };
-            let mut place = first;
-            while place != free
-                && let Some(real) = descriptors.get_mut(usize::from(place))
-            {
-                real.region = region;
-                place = real.next;
             }
             if write != 0 {
                 let sum = chain.writable.checked_add(length);
@@ -204,6 +203,11 @@ impl Queue {
         }
         self.shadow.set_used(self.returned).ok_or(OUTSIDE)?;
         Ok(true)
+    }
+
+    /// Whether something waits for room.
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Whether a descriptor that leads to this region is under way.

@@ -165,7 +165,7 @@ impl<R: Registers, P: RingMaker> Server<R, P> {
             let Some(queue) = queue else { continue };
             if queue.give_back()? {
                 any = true;
-                if queue.forward(&self.space)? {
+                if queue.waits() && queue.forward(&self.space)? {
                     self.registers.notify(number as u16);
                 }
             }

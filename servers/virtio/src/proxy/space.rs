@@ -64,6 +64,41 @@ impl Region {
     fn length(&self) -> u64 {
         (self.frames.len() * PAGE) as u64
     }
+
+    /// What tells it from others.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The frames of so many bytes of it, in order, each piece as long as it can be.
+    /// `None` if not all of them lie in it, or `add` takes no more.
+    #[inline]
+    pub fn pieces(
+        &self,
+        address: u64,
+        length: u32,
+        mut add: impl FnMut(u64, u32) -> Option<()>,
+    ) -> Option<()> {
+        let mut at = address.checked_sub(self.start)?;
+        let end = at.checked_add(length.into())?;
+        if length == 0 || end > self.length() {
+            return None;
+        }
+        while at < end {
+            let mut page = (at / BYTES) as usize;
+            let mut frame = *self.frames.get(page)?;
+            let first = frame + at % BYTES;
+            let mut stop = at - at % BYTES + BYTES;
+            while stop < end && *self.frames.get(page + 1)? == frame + BYTES {
+                (page, frame, stop) = (page + 1, frame + BYTES, stop + BYTES);
+            }
+            let stop = stop.min(end);
+            add(first, (stop - at) as u32)?;
+            at = stop;
+        }
+        Some(())
+    }
 }
 
 /// The space.
@@ -147,46 +182,13 @@ impl Space {
             .for_each(|region| pinner.unpin(region.pin));
     }
 
+    /// The memory in which an address lies.
     #[inline]
-    fn find(&self, address: u64) -> Option<&Region> {
+    pub fn find(&self, address: u64) -> Option<&Region> {
         let after = self
             .regions
             .partition_point(|region| region.start <= address);
-        let region = &self.regions[after.checked_sub(1)?];
-        (address - region.start < region.length()).then_some(region)
-    }
-
-    /// The frames of so many bytes, in order, each piece as long as it can be. They
-    /// lie in one region, whose number this returns. `None` if they do not, or `add`
-    /// takes no more.
-    #[inline]
-    pub fn translate(
-        &self,
-        address: u64,
-        length: u32,
-        mut add: impl FnMut(u64, u32) -> Option<()>,
-    ) -> Option<u32> {
-        let region = self.find(address)?;
-        let mut at = address - region.start;
-        let end = at.checked_add(length.into())?;
-        if length == 0 || end > region.length() {
-            return None;
-        }
-        while at < end {
-            let mut page = (at / BYTES) as usize;
-            let frame = region.frames.get(page)?;
-            let mut stop = at - at % BYTES + BYTES;
-            // Most requests are as long as a page, or lie in frames that follow.
-            while stop < end && *region.frames.get(page + 1)? == frame + (stop - (at - at % BYTES))
-            {
-                page += 1;
-                stop += BYTES;
-            }
-            let stop = stop.min(end);
-            add(frame + at % BYTES, (stop - at) as u32)?;
-            at = stop;
-        }
-        Some(region.number)
+        self.regions.get(after.checked_sub(1)?)
     }
 
     /// Where so many bytes are in this task, aligned as asked.
