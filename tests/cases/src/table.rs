@@ -469,6 +469,18 @@ pub const SUITES: &[Suite] = &[
             "clients_go_on_when_a_proxy_is_killed",
         ],
     },
+    Suite {
+        name: "driver",
+        system: "disk",
+        counted: false,
+        cases: &[
+            "a_driver_reads_what_it_may",
+            "descriptors_that_lead_anywhere_else_change_nothing",
+            "memory_that_was_given_back_is_out_of_reach",
+            "descriptors_that_change_while_they_are_read_change_nothing",
+            "a_driver_holds_neither_registers_nor_interrupts",
+        ],
+    },
 ];
 
 impl Suite {

@@ -82,7 +82,7 @@ impl Region {
     ) -> Option<()> {
         let mut at = address.checked_sub(self.start)?;
         let end = at.checked_add(length.into())?;
-        if length == 0 || end > self.length() {
+        if length == 0 {
             return None;
         }
         while at < end {

@@ -11,7 +11,7 @@ use core::{cell::UnsafeCell, slice};
 use libipc::{PAGE, child::Child, handle::Rights, objects::MemoryClient};
 
 /// Most bytes of initialised data that can be remembered.
-const ROOM: usize = 96 << 10;
+const ROOM: usize = 128 << 10;
 
 /// Initialised data as it was before any code ran.
 struct Pristine(UnsafeCell<[u8; ROOM]>);

@@ -4,6 +4,7 @@ mod capabilities;
 mod conformance;
 mod cores;
 mod disk;
+mod driver;
 mod faults;
 mod files;
 mod ipc;
@@ -34,6 +35,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "isolation" => isolation::CASES,
         "files" => files::CASES,
         "disk" => disk::CASES,
+        "driver" => driver::CASES,
         _ => return None,
     })
 }
