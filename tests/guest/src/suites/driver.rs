@@ -247,6 +247,10 @@ fn descriptors_that_change_while_they_are_read_change_nothing(world: &mut World)
         }
         flips
     })?;
+    let cores = world.counters.counters()?.cores;
+    if let Some(other) = other.thread() {
+        other.set_core(cores - 1)?;
+    }
     let (mut verdict, mut stopped) = (Ok(()), 0);
     for round in 0..200 {
         match driver.read(round % 100, DATA) {
@@ -268,7 +272,8 @@ fn descriptors_that_change_while_they_are_read_change_nothing(world: &mut World)
         .join()
         .ok_or_else(|| Failure::new("the other thread ended"))?;
     verdict?;
-    check!(flips > 0 && stopped > 0);
+    // On one core the two take turns of a length that seldom ends in between.
+    check!(flips > 0 && (stopped > 0 || cores == 1));
     victim.is_untouched()
 }
 

@@ -85,10 +85,9 @@ pub fn bench(options: Bench) -> Result<ExitCode> {
     }
     ensure!(
         regressions.is_empty(),
-        "{} figures are more than {} % above those of {}; if that is meant, `cargo xtask bench \
+        "{} figures are clearly above those of {}; if that is meant, `cargo xtask bench \
          --update` keeps the new ones",
         regressions.len(),
-        table::TOLERANCE,
         shown(&file)
     );
     Ok(ExitCode::SUCCESS)

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::cases::{self, By};
 use crate::workspace::{root, shown};
 
 /// What a figure may grow by before it is a regression, in per cent.
-pub const TOLERANCE: u64 = 2;
+const TOLERANCE: u64 = 2;
+/// The same for what waits for a device: when that answers is up to the host.
+const DEVICE_TOLERANCE: u64 = 15;
 
 /// What most figures count.
 pub const INSTRUCTIONS: &str = "guest instructions";
@@ -105,7 +108,7 @@ pub fn merge(kept: &mut Vec<Figure>, measured: &[Figure]) {
 pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
     let grown = |figure: &&Figure| {
         find(kept, figure).is_some_and(|index| {
-            figure.instructions * 100 > kept[index].instructions * (100 + TOLERANCE)
+            figure.instructions * 100 > kept[index].instructions * (100 + tolerance(&figure.case))
         })
     };
     let line = |figure: &Figure| {
@@ -116,6 +119,13 @@ pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
         )
     };
     measured.iter().filter(grown).map(line).collect()
+}
+
+fn tolerance(case: &str) -> u64 {
+    match cases::find(case).map(|case| case.by) {
+        Some(By::Disk) => DEVICE_TOLERANCE,
+        _ => TOLERANCE,
+    }
 }
 
 fn find(kept: &[Figure], figure: &Figure) -> Option<usize> {
