@@ -6,6 +6,7 @@
 //! | [`Console`] | console | a seat at the terminal: who is in front, modes, Ctrl-C |
 //! | [`Directory`], [`File`] | files | a path is a walk of capabilities |
 //! | [`Pipes`] | files | bounded streams between two programs |
+//! | [`Clock`] | rtc | what time it is outside the machine |
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
 //! | [`Block`] | block drivers | sectors of storage |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
@@ -16,6 +17,7 @@
 
 pub mod block;
 pub mod clients;
+pub mod clock;
 pub mod console;
 pub mod directory;
 pub mod file;
@@ -27,6 +29,7 @@ pub mod supervisor;
 pub mod virtio;
 
 pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Completions, Geometry};
+pub use clock::{Clock, ClockClient, ClockError, WallTime};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
 pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};

@@ -201,6 +201,8 @@ pub trait System {
     /// Log text from byte `from` on: the position after it, and the text, which
     /// is empty at the end. Needs `log` or `kernel-log`.
     fn log(&mut self, from: u64) -> Result<(u64, Vec<u8>), IoError>;
+    /// Nanoseconds since 1970, in UTC. Needs `clock`.
+    fn wall_time(&mut self) -> Result<u64, IoError>;
     /// Stops the machine. Needs `shutdown`.
     fn stop(&mut self, how: Stop) -> Result<(), IoError>;
 }

@@ -267,6 +267,10 @@ impl System for Fake {
         let piece = &rest[..rest.len().min(9)];
         Ok((from + piece.len() as u64, piece.to_vec()))
     }
+    fn wall_time(&mut self) -> Result<u64, IoError> {
+        self.needs("clock")?;
+        Ok(1_700_000_000_999_999_999)
+    }
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {
         self.needs("shutdown")?;
         self.stopped = Some(how);

@@ -6,12 +6,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use libipc::handle::{ObjectType, Rights};
-use libipc::interfaces::LogClient;
 use libipc::interfaces::supervisor::{
     CapsClient, InspectClient, KillAnyClient, Name, TaskLine, TaskState, ThreadLine,
     rights_in_words,
 };
 use libipc::interfaces::supervisor::{Machine as MachineNumbers, SupervisorError};
+use libipc::interfaces::{ClockClient, LogClient};
 use libipc::objects::{Counters, Shutdown, SystemClient, ThreadState};
 use libipc::{CallError, PAGE, Start, time};
 
@@ -31,6 +31,7 @@ pub struct NativeSystem {
     shutdown: Option<SystemClient>,
     kernel_log: Option<SystemClient>,
     log: Option<LogClient>,
+    clock: Option<ClockClient>,
 }
 
 impl NativeSystem {
@@ -44,6 +45,7 @@ impl NativeSystem {
             shutdown: start.take("shutdown").ok(),
             kernel_log: start.take("kernel-log").ok(),
             log: start.take("log").ok(),
+            clock: start.take("clock").ok(),
         }
     }
 
@@ -225,6 +227,11 @@ impl System for NativeSystem {
         };
         page.truncate(count as usize);
         Ok((start + count, page))
+    }
+
+    fn wall_time(&mut self) -> Result<u64, IoError> {
+        let clock = self.clock.as_ref().ok_or(IoError::Missing("clock"))?;
+        Ok(clock.now().map_err(other)?.nanoseconds)
     }
 
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {

@@ -31,7 +31,7 @@ macro_rules! tools {
 }
 
 tools! {
-    caps, cat, cp, edit, grep, hexdump, kill, log, ls, mem, mkdir, mv,
+    caps, cat, cp, date, edit, grep, hexdump, kill, log, ls, mem, mkdir, mv,
     poweroff, ps, reboot, rm, sleep, stat, top, uname, uptime, wc, why,
 }
 
