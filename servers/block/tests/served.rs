@@ -65,7 +65,7 @@ fn request(tag: u32, action: BlockAction, sector: u64, memory: u64) -> BlockRequ
 
 #[test]
 fn bytes_come_back_by_lease_and_in_place() {
-    let block = client(&serve(Ram::new(256)), 3);
+    let block = client(&serve(Ram::new(300)), 3);
     let bytes: Vec<u8> = (0..MAX_COPY).map(|i| (i / 7) as u8).collect();
     block.write(100, &bytes).unwrap();
     let own = memory(2);
@@ -80,6 +80,12 @@ fn bytes_come_back_by_lease_and_in_place() {
     let mut back = [0; SECTOR];
     block.read(255, &mut back).unwrap();
     assert_eq!(back[..8], *b"in place");
+    // There is a longest request, whatever the memory holds.
+    let large = block.register(memory(64)).unwrap();
+    let most = block.geometry().unwrap().max_sectors;
+    assert_eq!(block.read_at(0, most, large, 0), Ok(()));
+    let refused = block.read_at(0, most + 1, large, 0);
+    assert_eq!(refused, server(BlockError::BadLength));
 }
 
 #[test]
