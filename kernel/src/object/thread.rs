@@ -494,7 +494,6 @@ impl Thread {
         }
         let old = self.reservation.take(k);
         self.reservation.set(reservation);
-        self.mark(Special::TIME, true);
         budget::settle(k, self);
         if let Some(old) = old {
             old.thread.set(None);

@@ -107,6 +107,29 @@ fn who_was_preempted_goes_on_before_its_equals() {
 }
 
 #[test]
+fn who_is_alone_with_its_priority_is_known() {
+    let m = Machine::new(256);
+    let task = m.task(100);
+    let queue = &m.k.core.queue;
+    let alone = |thread: Option<&Thread>| match (queue.only(m.k), thread) {
+        (Some(only), Some(thread)) => core::ptr::eq(only, thread),
+        (only, thread) => only.is_none() && thread.is_none(),
+    };
+    assert!(alone(None));
+    let first = m.thread_of(task, 7);
+    m.thread_of(task, 6);
+    assert!(alone(Some(first)));
+    let second = m.thread_of(task, 7);
+    assert!(alone(None), "an equal waits");
+    queue.remove(m.k, first);
+    assert!(alone(Some(second)));
+    queue.push_front(m.k, first);
+    assert!(alone(None));
+    let third = m.thread_of(task, 8);
+    assert!(alone(Some(third)));
+}
+
+#[test]
 fn yielding_lets_equals_run_but_no_lesser() {
     let m = Machine::new(256);
     let task = m.task(100);

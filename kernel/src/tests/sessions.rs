@@ -3,9 +3,10 @@
 use super::machine::*;
 use crate::capability::object::Target;
 use libipc_abi::{
+    FOREVER,
     buffer::word,
     handle::{Handle, Rights},
-    label::Label,
+    label::{Flags, Label},
     objects::{ObjectError, endpoint, task},
     status::Cause,
     wire::ErrorCode,
@@ -90,6 +91,26 @@ fn closed_waits_for_calls_in_flight_only_with_its_memory() {
     assert_eq!(m.reply(pair.server, &[]).status, MESSAGE);
     let out = m.receive(pair.server, pair.serve).unwrap();
     assert_eq!((out.status, out.badge), (CLOSED, 5));
+    assert_eq!(pair.endpoint.session_count.get(), 0);
+}
+
+#[test]
+fn a_session_that_nobody_holds_ends_with_its_last_answer() {
+    let pair = Pair::new();
+    let m = &pair.machine;
+    let second = m.thread(pair.server_task);
+    let badged = mint(&pair, 5, 4);
+    m.receive(pair.server, pair.serve);
+    m.call(pair.client, badged, LABEL, &[]);
+    assert_eq!(m.receive(second, pair.serve), None);
+    let slot = pair.client_task.table.find(m.k, badged).unwrap();
+    pair.client_task.table.delete(m.k, slot);
+    assert_eq!(m.result(second).badge, 5, "it is told at once");
+    assert_eq!(m.receive(second, pair.serve), None);
+    assert_eq!(pair.endpoint.session_count.get(), 1);
+    let answer = Label::control(Flags::REPLY | Flags::RECEIVE, 0);
+    let out = m.enter(pair.server, call_in(pair.serve, answer, &[], FOREVER));
+    assert_eq!(out, None);
     assert_eq!(pair.endpoint.session_count.get(), 0);
 }
 
