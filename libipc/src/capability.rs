@@ -83,13 +83,15 @@ impl Wire for Capability {
     }
 }
 
-/// Deletes a handle from the task's table. The pseudo handles have no slot.
-pub(crate) fn delete(handle: Handle) {
-    if handle != Handle::NULL && handle != Handle::REQUEST && handle != Handle::THREAD {
-        // Only a handle that is gone already, or a task without the right to
-        // change its own table, fails here: nothing is left to do in both.
-        let _ = task().delete(handle.0);
-    }
+/// Deletes a handle from the task's table, and says whether it was there. The pseudo
+/// handles have no slot.
+pub(crate) fn delete(handle: Handle) -> bool {
+    // Only a handle that is gone already, or a task without the right to change its own
+    // table, fails here: nothing is left to do in both.
+    handle != Handle::NULL
+        && handle != Handle::REQUEST
+        && handle != Handle::THREAD
+        && task().delete(handle.0).is_ok()
 }
 
 /// The task's capability for itself.

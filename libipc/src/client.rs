@@ -402,7 +402,9 @@ impl Attempts<'_> {
         if output.status != Status::Message.to_word() {
             let error = self.recover(writer, &mut output);
             if error.is_some_and(|error| !error.delivered) && writer.shape.moves() {
-                moved.into_iter().for_each(capability::delete);
+                moved
+                    .into_iter()
+                    .for_each(|handle| _ = capability::delete(handle));
             }
         }
         output

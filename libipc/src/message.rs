@@ -15,6 +15,7 @@ use crate::{
     status::{Cause, Status, TransportError},
     wire::{Malformed, Sink, Source},
 };
+use core::ops::BitOr;
 
 /// What a system call leaves behind that did not reach anybody.
 pub(crate) fn failed(error: TransportError) -> CallOut {
@@ -127,11 +128,13 @@ impl Shape {
     }
 
     /// Deletes the capabilities that a message would have moved which never arrived
-    /// and is still in the buffer.
+    /// and is still in the buffer, and says whether there were any.
     #[cold]
     #[inline(never)]
-    pub(crate) fn discard(self) {
-        self.moved().for_each(capability::delete);
+    pub(crate) fn discard(self) -> bool {
+        self.moved()
+            .map(capability::delete)
+            .fold(false, BitOr::bitor)
     }
 }
 

@@ -58,6 +58,11 @@ impl<T, E> Reply<T, E> {
         }
     }
 
+    /// The capability, which answering takes away.
+    pub(crate) fn into_handle(self) -> Handle {
+        self.kept.into_handle()
+    }
+
     /// Whether the caller has stopped waiting.
     pub fn cancelled(&self) -> bool {
         let kept = Borrowed::<ReplyClient>::new(self.kept.handle());

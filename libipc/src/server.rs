@@ -52,13 +52,13 @@ use crate::{
     message::{self, Attached, Writer, failed, failure},
     message_buffer::{CAPABILITIES, LeaseDescriptor},
     objects::{EndpointClient, ReplyClient},
-    operation::{AGREE, Class, Interface},
+    operation::{self, AGREE, Class, Interface},
     plain,
     record::Begun,
     registers::{CallIn, CallOut},
     status::{Cause, Status, TransportError},
     time::Instant,
-    wire::Sink,
+    wire::{ErrorCode, Sink, Wire},
 };
 use core::fmt;
 
@@ -295,6 +295,7 @@ impl<'e> Receiver<'e> {
     /// What has arrived.
     #[inline]
     fn event(&mut self) -> Result<Event<'_, 'e>, TransportError> {
+        self.answer.0.input.request = Handle::NULL;
         match Status::from_word(self.message.status) {
             Some(Status::Message) => {
                 self.attached.note(self.message.label);
@@ -316,6 +317,22 @@ impl<'e> Receiver<'e> {
         self.records().closed(self.message.badge);
     }
 
+    /// Answers a request that was kept: as long as that fits in registers, when the
+    /// server next waits.
+    pub fn answer<T: Wire, E: ErrorCode>(&mut self, reply: Reply<T, E>, result: Result<T, E>) {
+        self.flush();
+        let writer = &mut self.answer.0;
+        writer.clear();
+        let result = operation::outcome(result, writer);
+        complete(writer, result);
+        // The kernel takes the capability with the answer.
+        writer.input.request = reply.into_handle();
+        self.pending = true;
+        if !self.answer.0.shape.fits_registers() {
+            self.flush();
+        }
+    }
+
     /// Sends an answer that still waits here, for a server that goes on to do
     /// something long.
     pub fn flush(&mut self) {
@@ -332,6 +349,7 @@ impl<'e> Receiver<'e> {
             // The caller no longer waits: what it was to get is still here.
             self.answer.0.shape.discard();
         }
+        self.answer.0.input.request = Handle::NULL;
     }
 }
 

@@ -43,8 +43,18 @@ pub fn add(k: Entered<'_>, parent: &Slot, slot: &Slot) {
     head_of(parent, slot);
 }
 
+/// Whether a slot is in no tree: it comes from nothing, and nothing from it.
+#[inline(always)]
+pub fn is_alone(slot: &Slot) -> bool {
+    // Who has a parent is in its ring.
+    slot.place.child.is_none() && slot.place.next.is_none()
+}
+
 /// Takes a slot out of the tree. What came from it comes from its parent now.
 pub fn remove(k: Entered<'_>, slot: &Slot) {
+    if is_alone(slot) {
+        return;
+    }
     let parent = slot.place.parent.take(k);
     let children = slot.place.child.take(k);
     if let Some(children) = children {
@@ -74,6 +84,9 @@ pub fn remove(k: Entered<'_>, slot: &Slot) {
 
 /// Puts `new`, which is in no ring, in the place of `old`.
 pub fn replace(k: Entered<'_>, old: &Slot, new: &Slot) {
+    if is_alone(old) {
+        return;
+    }
     if let Some(children) = old.place.child.take(k) {
         head_of(new, children);
     }

@@ -66,6 +66,7 @@ impl<'k> Target<'k> {
     }
 
     /// Counts a new capability with these rights.
+    #[inline(always)]
     pub fn acquire(&self, rights: Rights) {
         match self {
             Target::Task(task) => _ = task.uses.add(1),

@@ -135,6 +135,7 @@ impl Slot {
 
     /// Fills an empty slot and returns the handle. The reference is counted by
     /// the caller.
+    #[inline(always)]
     pub fn fill(&self, index: u32, target: &Target<'_>, rights: Rights) -> Handle {
         let generation = (self.word.get() >> 32) as u32;
         let handle = Handle::new(index, rights, target.object_type(), generation);

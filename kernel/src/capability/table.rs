@@ -140,6 +140,18 @@ impl Table {
         target: &Target<'_>,
         rights: Rights,
     ) -> Result<Handle, ObjectError> {
+        self.insert_known(k, payer, target, rights)
+    }
+
+    /// The same for who knows what the target is when it compiles.
+    #[inline(always)]
+    pub fn insert_known(
+        &self,
+        k: Entered<'_>,
+        payer: &Task,
+        target: &Target<'_>,
+        rights: Rights,
+    ) -> Result<Handle, ObjectError> {
         let (index, slot) = self.take_free(k, payer)?;
         target.acquire(rights);
         Ok(slot.fill(index, target, rights))
@@ -188,6 +200,7 @@ impl Table {
     }
 
     /// Empties a slot of this table that is in no tree any more.
+    #[inline(always)]
     fn clear_slot(&self, slot: &Slot) {
         let index = slot.handle().index();
         if slot.empty() {
@@ -240,10 +253,16 @@ impl Table {
     /// Empties a slot of this table and returns what was there, still counted.
     pub fn take<'k>(&self, k: Entered<'k>, slot: &Slot) -> Option<(Target<'k>, Rights)> {
         let (target, handle) = (slot.target(k)?, slot.handle());
-        self.count.take(1);
         derivation::remove(k, slot);
-        self.clear_slot(slot);
+        self.take_alone(slot);
         Some((target, handle.rights()))
+    }
+
+    /// The same of a slot that is in no tree.
+    #[inline(always)]
+    pub fn take_alone(&self, slot: &Slot) {
+        self.count.take(1);
+        self.clear_slot(slot);
     }
 
     /// Deletes the capability in a slot of this table.

@@ -22,10 +22,16 @@ use libipc_abi::{
 
 /// Notes the leases of a call that is beginning. They are read once, so that
 /// nobody can change them later.
+#[inline(always)]
 pub fn lend(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> {
-    if count == 0 {
-        return Ok(());
+    match count {
+        0 => Ok(()),
+        _ => lend_some(k, caller, count),
     }
+}
+
+#[inline(never)]
+fn lend_some(k: Entered<'_>, caller: &Thread, count: usize) -> Result<(), Cause> {
     let buffer = caller.buffer(k);
     for (index, lease) in caller.leases[..count].iter().enumerate() {
         let field = |field: usize| buffer[word::LEASE + 3 * index + field].load(Relaxed);

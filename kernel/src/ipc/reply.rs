@@ -27,17 +27,20 @@ pub fn reply(k: Entered<'_>, server: &Thread, call: &CallIn) -> Outcome {
     })
 }
 
-/// Answers, then receives. That the caller no longer waits is no error here: a
-/// server's loop has nothing to do about it.
+/// Answers, then receives. That nobody has got the answer is no error here: a server's
+/// loop has nothing to do about it, unless the answer was to move something.
 pub fn reply_receive(k: Entered<'_>, server: &Thread, call: &CallIn) -> Outcome {
     match answer(k, server, call, ready::hand_over) {
-        Ok(()) | Err(Cause::Cancelled) => super::receive::receive(k, server, call),
-        Err(cause) => Outcome::Done(refused(cause)),
+        Err(Cause::Cancelled) if call.label.capabilities() == 0 => {}
+        Err(cause) => return Outcome::Done(refused(cause)),
+        Ok(()) => {}
     }
+    super::receive::receive(k, server, call)
 }
 
 /// Answers the kept reply that the call names, or the request that the server
-/// is serving, and wakes the caller. On an error other than `Cancelled` the
+/// is serving, and wakes the caller. `Cancelled` if nobody has got the answer, as the
+/// caller no longer waits or has no room for what comes with it. On another error the
 /// request is still to be answered.
 fn answer(
     k: Entered<'_>,
@@ -77,7 +80,7 @@ fn answer(
         return Err(Cause::Cancelled);
     };
     complete(k, client, call, passed, status, wake);
-    Ok(())
+    passed.map_err(|_| Cause::Cancelled)
 }
 
 /// Whether the thread still waits for the answer to this call, which was kept.

@@ -12,7 +12,7 @@ use libipc_abi::{
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
     objects::{ObjectError, endpoint, system, task},
-    status::Cause,
+    status::{Cause, Status, TransportError},
 };
 use std::{collections::HashSet, vec::Vec};
 
@@ -470,6 +470,26 @@ fn an_answer_with_a_bad_handle_leaves_the_request() {
     assert_eq!(m.reply(pair.server, &[5]).status, MESSAGE);
     assert_eq!(m.result(pair.client).words[0], 5);
     check(&pair);
+}
+
+#[test]
+fn an_answer_without_room_leaves_its_capability_and_ends_the_call() {
+    for flags in [Flags::REPLY, Flags::REPLY | Flags::RECEIVE] {
+        let pair = Pair::called(LABEL, &[]);
+        let m = &pair.machine;
+        m.open(pair.client, 0);
+        let good = m.give(pair.server_task, Target::System, Rights::GRANT);
+        m.set_buffer(pair.server, word::CAPABILITIES, good.0);
+        let label = Label::control(flags, Label::OK).with_capabilities(1);
+        let out = m.call(pair.server, pair.serve, label, &[]).unwrap();
+        assert_eq!(out.status, refused(Cause::Cancelled));
+        let full = TransportError::delivered(Cause::QuotaExceeded);
+        assert_eq!(m.result(pair.client).status, Status::Error(full).to_word());
+        assert!(pair.server_task.table.find(m.k, good).is_some());
+        // The request is answered.
+        assert_eq!(m.reply(pair.server, &[]).status, refused(Cause::Cancelled));
+        check(&pair);
+    }
 }
 
 #[test]

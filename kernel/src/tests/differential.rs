@@ -328,6 +328,7 @@ enum Way {
     /// Which operation.
     CopyLease(u8),
     ReplyKept,
+    ReplyKeptReceive,
     Signal,
     Repeat,
 }
@@ -380,6 +381,7 @@ impl Way {
                 let label = label.with_bytes(some(32)).with_capabilities(some(2));
                 (Handle::NULL, label, FOREVER)
             }
+            Way::ReplyKeptReceive => (receive, answer(both, (word >> 8) as u8 % 3), FOREVER),
             Way::ReplyReceiveUntil(later) => (receive, answer(both, Label::OK), now + later),
             Way::Refuse => (receive, answer(both, Label::SERVER_ERROR), FOREVER),
             Way::Receive => (receive, answer(Flags::RECEIVE, 0), FOREVER),
@@ -395,7 +397,7 @@ impl Way {
         };
         CallIn {
             request: match self {
-                Way::ReplyKept => kept,
+                Way::ReplyKept | Way::ReplyKeptReceive => kept,
                 _ => Handle::NULL,
             },
             ..call_in(handle, label, &words, deadline)
@@ -436,7 +438,7 @@ impl Random {
                 _ => FaultKind::Read,
             }),
             _ => {
-                let way = match self.below(70) {
+                let way = match self.below(76) {
                     0..=10 => Way::Call,
                     11..=12 => Way::CallUnbadged,
                     13 => Way::CallUntil(self.below(300) as u64),
@@ -449,6 +451,8 @@ impl Random {
                     38 => Way::Repeat,
                     40..=41 => Way::CallWithCapability,
                     42..=43 | 60..=69 => Way::CallWithLease,
+                    70..=73 => Way::ReplyKeptReceive,
+                    74..=75 => Way::Keep,
                     44..=45 => Way::ReplyWithBytes,
                     46..=47 => Way::ReplyWithCapability,
                     48..=50 => Way::Keep,

@@ -35,11 +35,13 @@ pub(super) fn trap(thread: u64, task: u64, input: &CallIn) -> CallOut {
     let result = if flags.contains(Flags::SIGNAL) {
         signal(caller, input)
     } else if flags.contains(Flags::REPLY) {
-        let answered = reply(caller, input);
-        if flags.contains(Flags::RECEIVE) {
-            receive(caller, input)
-        } else {
-            answered
+        let goes_on = |error: TransportError| {
+            error.cause == Cause::Cancelled && input.label.capabilities() == 0
+        };
+        match reply(caller, input) {
+            Err(error) if !goes_on(error) => Err(error),
+            _ if flags.contains(Flags::RECEIVE) => receive(caller, input),
+            answered => answered,
         }
     } else if flags.contains(Flags::RECEIVE) {
         receive(caller, input)

@@ -5,7 +5,7 @@ use crate::common::{copy, signals};
 use libipc::{
     CallError, fake,
     objects::{EndpointClient, ObjectError},
-    server::Reply,
+    server::{Event, Receiver, Reply},
     status::{Cause, TransportError},
 };
 use std::time::Duration;
@@ -32,6 +32,10 @@ mod long {
         /// The number of calls of it.
         #[op(2)]
         fn count(&mut self, start: u64) -> Result<u64, ObjectError>;
+        /// Twice as much.
+        #[op(3)]
+        #[deferred]
+        fn twice(&mut self, word: u64) -> Result<u64, ObjectError>;
     }
 }
 
@@ -41,10 +45,20 @@ use long::{Long, LongClient};
 struct Server {
     thrown_away: bool,
     count: u64,
+    kept: Option<Kept<u64>>,
+    turned: Option<Kept<[u64; 20]>>,
+    waits: bool,
 }
+
+/// A request for later, and its argument.
+type Kept<T> = (Reply<T, ObjectError>, T);
 
 impl Long for Server {
     fn turn(&mut self, words: [u64; 20], reply: Reply<[u64; 20], ObjectError>) {
+        if self.waits {
+            self.turned = Some((reply, words));
+            return;
+        }
         self.thrown_away = !self.thrown_away;
         if !self.thrown_away {
             reply.answer(Ok(words));
@@ -66,6 +80,10 @@ impl Long for Server {
     fn count(&mut self, start: u64) -> Result<u64, ObjectError> {
         self.count += 1;
         Ok(start + self.count)
+    }
+
+    fn twice(&mut self, word: u64, reply: Reply<u64, ObjectError>) {
+        self.kept = Some((reply, word));
     }
 }
 
@@ -125,4 +143,37 @@ fn a_served_call_with_a_deadline_runs_once() {
     let client = start().with_timeout(Duration::from_secs(60));
     assert_eq!(client.count(10), Ok(11));
     assert_eq!(client.count(10), Ok(12));
+}
+
+/// Answers what it has kept together with its next wait.
+fn wait_with_answers(endpoint: &EndpointClient) -> TransportError {
+    let mut server = Server {
+        waits: true,
+        ..Server::default()
+    };
+    let mut receiver = Receiver::new(endpoint);
+    loop {
+        match receiver.next() {
+            Ok(Event::Message(message)) => message.dispatch::<dyn Long>(&mut server),
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+        if let Some((reply, word)) = server.kept.take() {
+            receiver.answer(reply, Ok(2 * word));
+        }
+        if let Some((reply, words)) = server.turned.take() {
+            receiver.answer(reply, Ok(words));
+        }
+    }
+}
+
+#[test]
+fn a_kept_reply_leaves_with_the_next_wait() {
+    let client: LongClient = fake::serve(wait_with_answers);
+    for word in 0..3 {
+        assert_eq!(client.twice(word), Ok(2 * word));
+        // What is answered at once is no answer by the reply that was kept before.
+        assert_eq!(client.count(word), Ok(2 * word + 1));
+        assert_eq!(client.turn(words()), Ok(words()));
+    }
 }

@@ -170,7 +170,9 @@ pub extern "C" fn pass_other<const ALONE: bool>(
     match label.flags() {
         flags if flags.is_empty() => pass_attached_call::<ALONE>(handle, label, thread, core),
         ANSWER if label.operation() > Label::SERVER_ERROR => Port::slowly(),
-        ANSWER if Port::request(&thread.context) != Handle::NULL => Port::slowly(),
+        ANSWER if Port::request(&thread.context) != Handle::NULL => {
+            pass_kept_answer::<ALONE>(handle, label, thread, core)
+        }
         ANSWER if label.0 & BEYOND_BYTES == PLAIN_ANSWER => {
             pass_bytes_answer::<ALONE>(handle, label, thread, core)
         }
@@ -202,6 +204,20 @@ fn pass_attached_answer<const ALONE: bool>(
 ) -> ! {
     let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
         message::reply_receive::<ALONE, ANYTHING>(k, thread, handle, label)
+    });
+    leave::<ALONE>(thread, core, next)
+}
+
+#[inline(never)]
+fn pass_kept_answer<const ALONE: bool>(
+    handle: Handle,
+    label: Label,
+    thread: &'static Thread,
+    core: &'static Core,
+) -> ! {
+    let next = entry::pass::<ALONE, _>(&KERNEL, core, |k| {
+        let request = Port::request(&thread.context);
+        reply::reply_receive::<ALONE>(k, thread, handle, label, request)
     });
     leave::<ALONE>(thread, core, next)
 }
@@ -288,7 +304,8 @@ fn pass_one<'k, const ALONE: bool>(
         RECEIVE => signal::receive::<ALONE>(k, thread, handle),
         _ => match label.flags() {
             flags if flags.is_empty() => message::call::<ALONE, ANYTHING>(k, thread, handle, label),
-            ANSWER if !plain || label.operation() > Label::SERVER_ERROR => None,
+            ANSWER if label.operation() > Label::SERVER_ERROR => None,
+            ANSWER if !plain => reply::reply_receive::<ALONE>(k, thread, handle, label, request),
             ANSWER if bytes == PLAIN_ANSWER => {
                 message::reply_receive::<ALONE, BYTES>(k, thread, handle, label)
             }

@@ -14,13 +14,12 @@ use crate::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use libipc_abi::{
-    buffer::word, handle::Rights, label::Label, objects::reply::INTERFACE, status::Status,
+    buffer::word,
+    handle::Rights,
+    label::Label,
+    objects::reply::{INTERFACE, number},
+    status::Status,
 };
-
-/// Numbers of [`libipc_abi::objects::Reply`]'s operations.
-const KEEP: u8 = 0;
-const READ: u8 = 1;
-const WRITE: u8 = 2;
 
 /// A call that nothing is attached to.
 #[inline(always)]
@@ -34,9 +33,9 @@ pub(super) fn call<'k, const ALONE: bool>(
     }
     let client = server.client.get(k)?;
     let next = match label.operation() {
-        KEEP => keep::<ALONE>(k, server, client)?,
-        READ => copy(k, server, client, Way::Read)?,
-        WRITE => copy(k, server, client, Way::Write)?,
+        number::KEEP => keep::<ALONE>(k, server, client)?,
+        number::READ => copy(k, server, client, Way::Read)?,
+        number::WRITE => copy(k, server, client, Way::Write)?,
         _ => return None,
     };
     server.remember(label.0);
@@ -81,7 +80,7 @@ fn keep<'k, const ALONE: bool>(
     let task = server.own_task(k);
     let target = Target::Reply(client, client.call_number.get());
     let rights = Rights::ANSWER | Rights::GRANT;
-    let handle = task.table.insert(k, task, &target, rights).ok()?;
+    let handle = task.table.insert_known(k, task, &target, rights).ok()?;
 
     // Hand over.
     client.server.set(None);

@@ -194,6 +194,21 @@ pub(super) fn receive<'k, const ALONE: bool>(
     server: &'k Thread,
     handle: Handle,
 ) -> Option<Next<'k>> {
+    let endpoint = quiet(k, server, handle)?;
+    let next = k.core.follows::<ALONE>(k, server)?;
+
+    wait(k, server, handle, endpoint);
+    k.core.queue.remove(k, next);
+    k.core.begin_turn(server);
+    let float = look_at_float(server, next);
+    k.core.pass_to::<ALONE>(next);
+    Some(Next::GoesOn(next, float))
+}
+
+/// The endpoint that a server waits at by this handle which serves nobody, if nothing is
+/// there to take.
+#[inline(always)]
+pub(super) fn quiet<'k>(k: Entered<'k>, server: &Thread, handle: Handle) -> Option<&'k Endpoint> {
     // Look.
     if !server.client.is_none() {
         return None;
@@ -208,24 +223,22 @@ pub(super) fn receive<'k, const ALONE: bool>(
     if epoch != endpoint.epoch.get() {
         return None;
     }
-    let next = k.core.follows::<ALONE>(k, server)?;
+    Some(endpoint)
+}
 
-    // Wait.
+/// Waits there.
+#[inline(always)]
+pub(super) fn wait(k: Entered<'_>, server: &Thread, handle: Handle, endpoint: &Endpoint) {
     server.via.set(handle.0);
     server.endpoint.set(Some(endpoint));
     server.state.set(State::Receiving);
     endpoint.uses.add(1);
     endpoint.receivers.push(k, server);
-    k.core.queue.remove(k, next);
-    k.core.begin_turn(server);
-    let float = look_at_float(server, next);
-    k.core.pass_to::<ALONE>(next);
-    Some(Next::GoesOn(next, float))
 }
 
 /// Whether either may have touched floating point.
 #[inline(always)]
-fn look_at_float(thread: &Thread, next: &Thread) -> Float {
+pub(super) fn look_at_float(thread: &Thread, next: &Thread) -> Float {
     let special = thread.special_with(next);
     if !special.is_empty() {
         hint::cold_path();

@@ -88,7 +88,7 @@ fn answer(endpoint: &EndpointClient) {
         if let Event::Signals(_) = event
             && let Some((reply, word)) = LATER.lock().take()
         {
-            reply.answer(Ok(word + 1));
+            receiver.answer(reply, Ok(word + 1));
         }
     }
 }

@@ -40,6 +40,7 @@ pub(crate) const CASES: &[Case] = cases![
     rights_can_be_lost_on_the_way,
     transfer_is_all_or_nothing,
     what_found_room_leaves_with_what_found_none,
+    an_answer_without_room_leaves_its_capability,
     one_capability_is_not_moved_twice,
     losing_the_last_right_to_receive_on_the_way_is_safe,
     another_tasks_table_can_be_filled_and_emptied,

@@ -3,6 +3,7 @@
 use crate::{
     check::{Failure, Verdict},
     child::{Plan, given},
+    echo::{EchoClient, INTERFACE, Server, number},
     raw,
     run::World,
     wait,
@@ -172,6 +173,30 @@ pub(super) fn what_found_room_leaves_with_what_found_none(world: &mut World) -> 
     let out = raw::call(endpoint.as_ref().handle(), CALL.with_capabilities(2), &[]);
     check!(raw::refused(&out, Cause::QuotaExceeded));
     check_eq!(child.task.info()?.capabilities, before);
+    Ok(())
+}
+
+pub(super) fn an_answer_without_room_leaves_its_capability(_: &mut World) -> Verdict {
+    let server = Server::echo()?;
+    let handle = server.endpoint.as_ref().handle();
+    let before = libipc::task().info()?.capabilities;
+    for _ in 0..3 {
+        let memory = Capability::from(libipc::task().create_memory(1)?);
+        raw::attach(0, memory.into_handle());
+        raw::passing(0);
+        raw::open(0);
+        let label = Label::call(number::PASS, INTERFACE.hash);
+        let out = raw::call(handle, label.with_capabilities(1), &[]);
+        let cause = raw::error(&out).map(|error| error.cause);
+        check_eq!(cause, Some(Cause::QuotaExceeded));
+    }
+    // The server was told and threw it away, and serves the next one.
+    let client = EchoClient::from(server.endpoint.mint_client::<Capability>(1)?);
+    let memory = libipc::task().create_memory(1)?;
+    let memory = MemoryClient::from(client.pass(memory.into())?);
+    check_eq!(memory.pages()?, 1);
+    drop((memory, client));
+    check_eq!(libipc::task().info()?.capabilities, before);
     Ok(())
 }
 

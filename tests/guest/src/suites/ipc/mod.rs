@@ -53,6 +53,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_reply_without_a_request_is_refused,
     a_deferred_operation_reads_its_lease_later,
     a_reply_and_the_next_receive_are_one_call,
+    a_kept_reply_and_the_next_receive_are_one_call,
     signals_add_up_and_come_first,
     a_signal_wakes_who_waits,
     a_signal_that_came_meanwhile_comes_with_the_answer,

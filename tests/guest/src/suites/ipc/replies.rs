@@ -166,3 +166,38 @@ pub(super) fn a_reply_and_the_next_receive_are_one_call(_: &mut World) -> Verdic
     check_eq!(server.join()?.map(|error| error.cause), Some(Cause::Died));
     Ok(())
 }
+
+pub(super) fn a_kept_reply_and_the_next_receive_are_one_call(_: &mut World) -> Verdict {
+    let server = Server::new(move |endpoint| {
+        let handle = endpoint.as_ref().handle();
+        let mut out = raw::receive(handle, FOREVER);
+        while raw::status(&out) == Some(Status::Message) {
+            let kept = Borrowed::<ReplyClient>::new(Handle::REQUEST).keep();
+            let Ok(kept) = kept.map(|kept| Capability::from(kept).into_handle()) else {
+                return None;
+            };
+            out = raw::trap(&CallIn {
+                handle,
+                label: Label::control(Flags::REPLY | Flags::RECEIVE, Label::OK),
+                words: [out.words[0] * 2; 8],
+                deadline: FOREVER,
+                request: kept,
+            });
+            // Answering took the capability, and with it nobody is answered again.
+            if !raw::refused(&answer(kept, [1; 8]), Cause::Denied) {
+                return None;
+            }
+        }
+        raw::error(&out)
+    })?;
+    for number in 0..50 {
+        let handle = server.endpoint.as_ref().handle();
+        let out = raw::call(handle, Label::call(1, 1), &[number]);
+        check_eq!(raw::status(&out), Some(Status::Message));
+        check_eq!(out.words, [number * 2; 8]);
+    }
+    wait::until(|| Ok(server.endpoint.info()?.receivers == 1))?;
+    server.endpoint.close()?;
+    check_eq!(server.join()?.map(|error| error.cause), Some(Cause::Died));
+    Ok(())
+}
