@@ -155,7 +155,7 @@ tessera_slowly:
 
 // System calls, from the vector to the ways out of a pass, on one of several cores
 // or on the only one, which has no gate to leave.
-    .macro  calls alone, call, answer, signal, receive, bytes, other
+    .macro  calls alone, call, answer, signal, receive, bytes, attached, other
 
 // From the vector: sp is the context. The registers from x12 to x18 are dead, and so
 // are the flags. Nothing returns from a pass either: it ends by one of the ways out
@@ -194,6 +194,8 @@ call_trap\alone:
     b       \other
 1:  tst     w1, #{BEYOND_BYTES}
     b.eq    \bytes
+    tst     w1, #{FLAGS}
+    b.eq    \attached
     mov     w13, #{SIGNAL}
     cmp     w12, w13
     b.ne    2f
@@ -277,8 +279,8 @@ tessera_go_on\alone:
     .size   tessera_go_on_float\alone, . - tessera_go_on_float\alone
     .endm
 
-    calls   , {pass_call}, {pass_answer}, {pass_signal}, {pass_receive}, {pass_bytes}, {pass_other}
-    calls   _alone, {pass_call_alone}, {pass_answer_alone}, {pass_signal_alone}, {pass_receive_alone}, {pass_bytes_alone}, {pass_other_alone}
+    calls   , {pass_call}, {pass_answer}, {pass_signal}, {pass_receive}, {pass_bytes}, {pass_attached}, {pass_other}
+    calls   _alone, {pass_call_alone}, {pass_answer_alone}, {pass_signal_alone}, {pass_receive_alone}, {pass_bytes_alone}, {pass_attached_alone}, {pass_other_alone}
 
 // From a vector: TPIDRRO_EL0 holds x0. Nothing returns from here.
     .type   bug_trap, %function

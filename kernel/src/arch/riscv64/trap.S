@@ -142,7 +142,7 @@ tessera_wait:                               // from here on it may have a deadli
 
 // All traps from user mode, on one of several cores or on the only one, which has no
 // gate to leave.
-    .macro  traps alone, call, answer, signal, receive, bytes, other
+    .macro  traps alone, call, answer, signal, receive, bytes, attached, other
 
 // stvec (Priv 4.1.2), direct mode: aligned to four bytes.
     .balign 4
@@ -247,7 +247,10 @@ call_trap\alone:
 3:  srliw   t5, a1, {BYTES_END}
     bnez    t5, 6f
     tail    \bytes
-6:  li      t5, {SIGNAL} >> 1
+6:  srliw   t5, a1, {FLAGS_BEGIN}
+    bnez    t5, 7f
+    tail    \attached
+7:  li      t5, {SIGNAL} >> 1
     bne     t4, t5, 4f
     call    \signal                         // comes back if that is all: a0 status,
     ld      t4, {PC}(a1)                    // a1 context; out of the gate
@@ -337,8 +340,8 @@ tessera_go_on\alone:
     .size   tessera_go_on_float\alone, . - tessera_go_on_float\alone
     .endm
 
-    traps   , {pass_call}, {pass_answer}, {pass_signal}, {pass_receive}, {pass_bytes}, {pass_other}
-    traps   _alone, {pass_call_alone}, {pass_answer_alone}, {pass_signal_alone}, {pass_receive_alone}, {pass_bytes_alone}, {pass_other_alone}
+    traps   , {pass_call}, {pass_answer}, {pass_signal}, {pass_receive}, {pass_bytes}, {pass_attached}, {pass_other}
+    traps   _alone, {pass_call_alone}, {pass_answer_alone}, {pass_signal_alone}, {pass_receive_alone}, {pass_bytes_alone}, {pass_attached_alone}, {pass_other_alone}
 
 // sscratch holds t4. Nothing returns from here.
     .type   bug_trap, @function

@@ -159,8 +159,8 @@ pub extern "C" fn pass_bytes<const ALONE: bool>(
     leave::<ALONE>(thread, core, next)
 }
 
-/// The same with any other system call: something may be attached to it, or it is an
-/// answer after which the server goes on, or it is nothing for the fast path.
+/// The same with any other system call: an answer that something is attached to, or after
+/// which the server goes on, or what is nothing for the fast path.
 pub extern "C" fn pass_other<const ALONE: bool>(
     handle: Handle,
     label: Label,
@@ -168,7 +168,6 @@ pub extern "C" fn pass_other<const ALONE: bool>(
     core: &'static Core,
 ) -> ! {
     match label.flags() {
-        flags if flags.is_empty() => pass_attached_call::<ALONE>(handle, label, thread, core),
         ANSWER if label.operation() > Label::SERVER_ERROR => Port::slowly(),
         ANSWER if Port::request(&thread.context) != Handle::NULL => {
             pass_kept_answer::<ALONE>(handle, label, thread, core)
@@ -182,8 +181,8 @@ pub extern "C" fn pass_other<const ALONE: bool>(
     }
 }
 
-#[inline(never)]
-fn pass_attached_call<const ALONE: bool>(
+/// The same with a call that anything may be attached to.
+pub extern "C" fn pass_attached_call<const ALONE: bool>(
     handle: Handle,
     label: Label,
     thread: &'static Thread,
@@ -323,6 +322,8 @@ pub const PLAIN_CALL: u64 = 0;
 pub const PLAIN: u64 = Label::MIDDLE | (!Label::SERVER_ERROR) as u64;
 /// What it has beyond the number of bytes: 0 of a call with bytes alone.
 pub const BEYOND_BYTES: u64 = Label::MIDDLE & !Label::BYTES;
+/// What it has but the sizes: 0 of any call.
+pub const FLAGS: u64 = 31 << 27;
 /// `PLAIN` of an answer, after which the server waits.
 pub const PLAIN_ANSWER: u64 = Label::control(ANSWER, 0).0;
 /// The same of a signal.
