@@ -110,6 +110,12 @@ pub trait Directory {
     /// Limits and use.
     #[op(10, idempotent)]
     fn usage(&mut self) -> Result<Usage, FileError>;
+
+    /// Returns when everything in this directory's file system, and in those that
+    /// are mounted below it if it is their root, is as durable as it can be, and
+    /// what is on the device needs no recovery. `DeviceFailed`.
+    #[op(11, idempotent, since = 2)]
+    fn sync(&mut self) -> Result<(), FileError>;
 }
 
 /// One name in a listing.

@@ -8,7 +8,7 @@
 //! mounted    mount, sync, rest           -> rsext4: ext4 and its journal
 //! device     the disk as rsext4 wants it
 //! guard      the superblock, true to the journal
-//! disk       sectors and a flush
+//! disk       sectors and a flush         <- block: of a block server
 //! ```
 //!
 //! Everything runs without a kernel. What is on the disk is not trusted: it can
@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+pub mod block;
 pub mod device;
 pub mod disk;
 pub mod error;

@@ -29,6 +29,7 @@ pub struct Ext4Volume<D: Disk> {
     /// Reading changes caches and mounts what is not mounted.
     store: RefCell<Store<D>>,
     is_writable: bool,
+    time: Time,
 }
 
 impl<D: Disk> core::fmt::Debug for Ext4Volume<D> {
@@ -42,10 +43,11 @@ impl<D: Disk> Ext4Volume<D> {
     ///
     /// `Corrupt` if it is no ext4 file system that can be used; `DeviceFailed`.
     pub fn new(disk: D, cache: usize, time: Time) -> Result<Self, FileError> {
-        let mounted = Mounted::new(disk, time)?;
+        let mounted = Mounted::new(disk, time.clone())?;
         Ok(Ext4Volume {
             is_writable: !mounted.is_read_only(),
             store: RefCell::new(Store::new(mounted, cache)),
+            time,
         })
     }
 }
@@ -121,8 +123,9 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         &mut self,
         directory: NodeId,
         name: &str,
-        _: Change<'_>,
+        change: Change<'_>,
     ) -> Result<NodeId, FileError> {
+        self.time.set(change.now);
         let store = self.store.get_mut();
         let (directory, name) = (store.directory(directory)?, file_name(name)?);
         let permissions = FilePermissions::new(FILE).map_err(refusal)?;
@@ -135,8 +138,9 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         &mut self,
         directory: NodeId,
         name: &str,
-        _: Change<'_>,
+        change: Change<'_>,
     ) -> Result<NodeId, FileError> {
+        self.time.set(change.now);
         let store = self.store.get_mut();
         let (directory, name) = (store.directory(directory)?, file_name(name)?);
         let permissions = FilePermissions::new(DIRECTORY).map_err(refusal)?;
@@ -145,7 +149,13 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         made.map(|info| node(info.number)).map_err(refusal)
     }
 
-    fn remove(&mut self, directory: NodeId, name: &str, _: Change<'_>) -> Result<(), FileError> {
+    fn remove(
+        &mut self,
+        directory: NodeId,
+        name: &str,
+        change: Change<'_>,
+    ) -> Result<(), FileError> {
+        self.time.set(change.now);
         let store = self.store.get_mut();
         let directory = store.directory(directory)?;
         let file_system = store.file_system()?;
@@ -163,8 +173,9 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         &mut self,
         from: (NodeId, &str),
         to: (NodeId, &str),
-        _: Change<'_>,
+        change: Change<'_>,
     ) -> Result<(), FileError> {
+        self.time.set(change.now);
         let store = self.store.get_mut();
         let (source, target) = (store.directory(from.0)?, store.directory(to.0)?);
         let file_system = store.file_system()?;
@@ -198,13 +209,15 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         position: u64,
         length: u64,
         inlet: &mut Inlet<'_>,
-        _: Change<'_>,
+        change: Change<'_>,
     ) -> Result<u64, FileError> {
+        self.time.set(change.now);
         let store = self.store.get_mut();
         store.write(number(file)?, position, length, inlet)
     }
 
-    fn set_size(&mut self, file: NodeId, size: u64, _: Change<'_>) -> Result<(), FileError> {
+    fn set_size(&mut self, file: NodeId, size: u64, change: Change<'_>) -> Result<(), FileError> {
+        self.time.set(change.now);
         self.store.get_mut().set_size(number(file)?, size)
     }
 

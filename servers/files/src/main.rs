@@ -3,17 +3,29 @@
 
 extern crate alloc;
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
+use core::time::Duration;
 use libipc::{
     Start, Text,
     interfaces::{
-        LogClient, LogLevel,
+        DirectoryClient, LogClient, LogLevel,
         clients::{ClientArgument, SERVER_BADGES, live_badges},
     },
     objects::EndpointClient,
     start::AnyError,
 };
-use tessera_files::{boot::BootVolume, image, quota::Limits, server::Server, service::Service};
+use tessera_files::{
+    boot::BootVolume,
+    image,
+    namespace::{Mount, Namespace},
+    quota::Limits,
+    ram::RamVolume,
+    server::Server,
+    service::Service,
+};
+
+/// How long another file server may hold up this one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 libipc::program!(run);
 
@@ -37,6 +49,16 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
     let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
     let limits = Limits::of_heap(start.heap());
-    let service = Service::new(boot, limits, &clients, newest + 1);
-    Err(AnyError::new(Server::new(&endpoint, service).run()))
+    // A persistent file system is a server of its own.
+    let data = start.take("data").into_iter();
+    let data: Vec<DirectoryClient> = data
+        .map(|data: DirectoryClient| data.with_timeout(PATIENCE))
+        .collect();
+    let mut mounts = Vec::from([
+        ("boot", Mount::Here(Box::new(boot))),
+        ("tmp", Mount::Here(Box::new(RamVolume::default()))),
+    ]);
+    mounts.extend(data.iter().map(|_| ("data", Mount::Elsewhere(0))));
+    let service = Service::new(Namespace::new(mounts), limits, &clients, newest + 1);
+    Err(AnyError::new(Server::new(&endpoint, service, data).run()))
 }

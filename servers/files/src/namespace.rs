@@ -1,4 +1,4 @@
-//! The one tree that clients see: `/boot` and `/tmp` below a fixed root.
+//! The tree that clients see: one volume, or several below a fixed root.
 
 use crate::{
     boot::BootVolume,
@@ -6,18 +6,12 @@ use crate::{
     ram::RamVolume,
     volume::{Change, NodeId, Outlet, Volume, check_name},
 };
+use alloc::{boxed::Box, vec::Vec};
 use libipc::interfaces::{FileError, FileKind, Stat, directory::Entry};
 
-/// Which volume a node belongs to.
+/// Which volume a node belongs to; the first has the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VolumeId {
-    /// The fixed root.
-    Root = 0,
-    /// The boot archive.
-    Boot = 1,
-    /// The RAM file system.
-    Tmp = 2,
-}
+pub struct VolumeId(u8);
 
 /// A file or directory anywhere in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,50 +22,103 @@ pub struct Place {
     pub node: NodeId,
 }
 
-/// Names at the root.
-const MOUNTS: [(&str, VolumeId); 2] = [("boot", VolumeId::Boot), ("tmp", VolumeId::Tmp)];
+/// What a name at the fixed root leads to.
+#[derive(Debug)]
+pub enum Mount<'a> {
+    /// A volume of this server.
+    Here(Box<dyn Volume + 'a>),
+    /// A directory of another, by a number that the caller knows.
+    Elsewhere(usize),
+}
 
 /// Low bits of a `Stat`'s id name the volume.
-const VOLUME_BITS: u32 = 2;
+const VOLUME_BITS: u32 = 3;
 
 /// All volumes in one tree.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Namespace<'a> {
-    root: Mounts,
-    boot: BootVolume<'a>,
-    tmp: RamVolume,
+    volumes: Vec<Box<dyn Volume + 'a>>,
+    /// What the nodes of a fixed root lead to; none if the first volume is all.
+    mounts: Vec<Target>,
+}
+
+/// What a node of the fixed root leads to.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Here(VolumeId),
+    Elsewhere(usize),
 }
 
 impl<'a> Namespace<'a> {
-    /// The root directory.
-    pub const ROOT: Place = Place {
-        volume: VolumeId::Root,
-        node: NodeId(0),
-    };
-
-    /// `/boot` shows `boot`, `/tmp` is empty.
-    pub fn new(boot: BootVolume<'a>) -> Self {
+    /// One volume, from its root on.
+    pub fn of(volume: impl Volume + 'a) -> Self {
         Namespace {
-            boot,
-            ..Namespace::default()
+            volumes: alloc::vec![Box::new(volume)],
+            mounts: Vec::new(),
+        }
+    }
+
+    /// A fixed root with these names. At most seven are volumes of this server.
+    pub fn new(mounts: impl IntoIterator<Item = (&'static str, Mount<'a>)>) -> Self {
+        let (mut names, mut targets) = (Vec::new(), Vec::new());
+        let mut volumes = Vec::new();
+        for (name, mount) in mounts {
+            names.push(name);
+            targets.push(match mount {
+                Mount::Here(volume) => {
+                    volumes.push(volume);
+                    Target::Here(VolumeId(volumes.len() as u8))
+                }
+                Mount::Elsewhere(number) => Target::Elsewhere(number),
+            });
+        }
+        volumes.insert(0, Box::new(Root(names)));
+        Namespace {
+            volumes,
+            mounts: targets,
+        }
+    }
+
+    /// An empty `/boot` and an empty `/tmp`, for tests.
+    pub fn in_memory() -> Self {
+        Namespace::new([
+            ("boot", Mount::Here(Box::new(BootVolume::default()))),
+            ("tmp", Mount::Here(Box::new(RamVolume::default()))),
+        ])
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> Place {
+        Place {
+            volume: VolumeId(0),
+            node: self.volumes[0].root(),
         }
     }
 
     /// The volume with this number.
-    pub fn volume(&self, id: VolumeId) -> &dyn Volume {
-        match id {
-            VolumeId::Root => &self.root,
-            VolumeId::Boot => &self.boot,
-            VolumeId::Tmp => &self.tmp,
-        }
+    pub fn volume(&self, id: VolumeId) -> &(dyn Volume + 'a) {
+        &*self.volumes[usize::from(id.0)]
     }
 
     /// The volume with this number, to change it.
-    pub fn volume_mut(&mut self, id: VolumeId) -> &mut dyn Volume {
-        match id {
-            VolumeId::Root => &mut self.root,
-            VolumeId::Boot => &mut self.boot,
-            VolumeId::Tmp => &mut self.tmp,
+    pub fn volume_mut(&mut self, id: VolumeId) -> &mut (dyn Volume + 'a) {
+        &mut *self.volumes[usize::from(id.0)]
+    }
+
+    /// All volumes.
+    pub fn volumes_mut(&mut self) -> impl Iterator<Item = &mut (dyn Volume + 'a)> {
+        self.volumes.iter_mut().map(|volume| &mut **volume)
+    }
+
+    /// The directory of another server that this name leads to, if it does.
+    pub fn elsewhere(&self, directory: Place, name: &str) -> Option<usize> {
+        if directory != self.root() {
+            return None;
+        }
+        let node = self.volume(directory.volume).lookup(directory.node, name);
+        match self.mounts.get(node.ok()?.0 as usize)? {
+            Target::Elsewhere(number) => Some(*number),
+            Target::Here(_) => None,
         }
     }
 
@@ -79,21 +126,24 @@ impl<'a> Namespace<'a> {
     pub fn lookup(&self, directory: Place, name: &str) -> Result<Place, FileError> {
         let volume = self.volume(directory.volume);
         let node = volume.lookup(directory.node, name)?;
-        if directory.volume != VolumeId::Root {
+        if self.mounts.is_empty() || directory.volume != self.root().volume {
             return Ok(Place { node, ..directory });
         }
-        let mounted = MOUNTS.get(node.0 as usize).ok_or(FileError::Stale)?.1;
-        Ok(Place {
-            volume: mounted,
-            node: self.volume(mounted).root(),
-        })
+        match self.mounts.get(node.0 as usize) {
+            Some(Target::Here(volume)) => Ok(Place {
+                volume: *volume,
+                node: self.volume(*volume).root(),
+            }),
+            Some(Target::Elsewhere(_)) => Err(FileError::OtherFileSystem),
+            None => Err(FileError::Stale),
+        }
     }
 
     /// What is known of a place; its id is unique across volumes.
     pub fn stat(&self, place: Place) -> Result<Stat, FileError> {
         let stat = self.volume(place.volume).stat(place.node)?;
         Ok(Stat {
-            id: stat.id << VOLUME_BITS | place.volume as u64,
+            id: stat.id << VOLUME_BITS | u64::from(place.volume.0),
             ..stat
         })
     }
@@ -123,19 +173,19 @@ impl<'a> Namespace<'a> {
     }
 }
 
-/// The root: nothing but mounts, numbered as in [`MOUNTS`].
-#[derive(Debug, Default)]
-struct Mounts;
+/// The fixed root: nothing but names, which are its nodes by their place here.
+#[derive(Debug)]
+struct Root(Vec<&'static str>);
 
-impl Volume for Mounts {
+impl Volume for Root {
     fn root(&self) -> NodeId {
-        Namespace::ROOT.node
+        NodeId(u64::MAX)
     }
 
     fn stat(&self, _: NodeId) -> Result<Stat, FileError> {
         Ok(Stat {
             kind: FileKind::Directory,
-            size: MOUNTS.len() as u64,
+            size: self.0.len() as u64,
             created: 0,
             modified: 0,
             id: 0,
@@ -144,7 +194,7 @@ impl Volume for Mounts {
 
     fn lookup(&self, _: NodeId, name: &str) -> Result<NodeId, FileError> {
         check_name(name)?;
-        let index = MOUNTS.iter().position(|(mount, _)| *mount == name);
+        let index = self.0.iter().position(|mount| *mount == name);
         index
             .map(|index| NodeId(index as u64))
             .ok_or(FileError::NotFound)
@@ -157,7 +207,8 @@ impl Volume for Mounts {
         show: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<u64, FileError> {
         // Cursors count from 1, as 0 is the first page and the end.
-        for (number, (name, _)) in (1..).zip(MOUNTS).skip_while(|(number, _)| *number < cursor) {
+        let names = (1..).zip(&self.0);
+        for (number, name) in names.skip_while(|(number, _)| *number < cursor) {
             let entry = Entry {
                 kind: FileKind::Directory,
                 size: 0,

@@ -1,9 +1,9 @@
 //! The interfaces: capabilities in and out, leases, the clock.
 
 use crate::service::Service;
-use alloc::vec;
+use alloc::{vec, vec::Vec};
 use libipc::{
-    Capability, Lease, LeaseFault, LeaseMut,
+    CallError, Capability, Lease, LeaseFault, LeaseMut,
     interfaces::{
         Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind, Listing,
         Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode, Usage,
@@ -23,6 +23,8 @@ const PAGE: usize = 4096;
 pub struct Server<'e> {
     endpoint: &'e EndpointClient,
     service: Service<'static, StreamRead, StreamWrite>,
+    /// Directories of other servers, by their numbers in the tree.
+    elsewhere: Vec<DirectoryClient>,
 }
 
 impl<'e> Server<'e> {
@@ -30,8 +32,13 @@ impl<'e> Server<'e> {
     pub fn new(
         endpoint: &'e EndpointClient,
         service: Service<'static, StreamRead, StreamWrite>,
+        elsewhere: Vec<DirectoryClient>,
     ) -> Self {
-        Server { endpoint, service }
+        Server {
+            endpoint,
+            service,
+            elsewhere,
+        }
     }
 
     /// Serves until the endpoint ends, and returns why.
@@ -98,10 +105,16 @@ impl Directory for Session<'_, '_> {
     }
 
     fn stat_name(&mut self, name: Name) -> Result<Stat, FileError> {
+        if let Some(other) = self.elsewhere(name, FileAccess::Read)? {
+            return other.stat().map_err(told);
+        }
         self.server.service.stat_name(self.badge, name.as_str())
     }
 
     fn open(&mut self, name: Name, access: FileAccess) -> Result<FileClient, FileError> {
+        if self.elsewhere(name, access)?.is_some() {
+            return Err(FileError::IsDirectory);
+        }
         let service = &mut self.server.service;
         let opened = service.open(self.badge, name.as_str(), FileKind::File, access)?;
         self.server.mint(opened)
@@ -112,6 +125,9 @@ impl Directory for Session<'_, '_> {
         name: Name,
         access: FileAccess,
     ) -> Result<DirectoryClient, FileError> {
+        if let Some(other) = self.elsewhere(name, access)? {
+            return other.attenuate(access).map_err(told);
+        }
         let service = &mut self.server.service;
         let opened = service.open(self.badge, name.as_str(), FileKind::Directory, access)?;
         self.server.mint(opened)
@@ -156,6 +172,14 @@ impl Directory for Session<'_, '_> {
     fn usage(&mut self) -> Result<Usage, FileError> {
         self.server.service.usage(self.badge)
     }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        let is_all = self.server.service.sync_all(self.badge)?;
+        let below = self.server.elsewhere.iter().filter(|_| is_all);
+        // All are asked, whatever one of them says.
+        let told = below.map(|other| other.sync().map_err(told));
+        told.fold(Ok(()), Result::and)
+    }
 }
 
 impl File for Session<'_, '_> {
@@ -186,9 +210,7 @@ impl File for Session<'_, '_> {
     }
 
     fn sync(&mut self) -> Result<(), FileError> {
-        // Memory is as durable as this file system gets; a capability that is
-        // no file is still an error.
-        File::stat(self).map(|_| ())
+        self.server.service.sync(self.badge)
     }
 
     fn stat(&mut self) -> Result<Stat, FileError> {
@@ -202,6 +224,19 @@ impl File for Session<'_, '_> {
 }
 
 impl Session<'_, '_> {
+    /// The directory of another server that a name leads to, if it does.
+    fn elsewhere(
+        &self,
+        name: Name,
+        access: FileAccess,
+    ) -> Result<Option<&DirectoryClient>, FileError> {
+        let Server {
+            service, elsewhere, ..
+        } = &*self.server;
+        let number = service.elsewhere(self.badge, name.as_str(), access)?;
+        Ok(number.and_then(|number| elsewhere.get(number)))
+    }
+
     fn write(&mut self, position: Option<u64>, from: &Lease<'_>) -> Result<u64, FileError> {
         let length = from.len() as u64;
         let mut inlet = |offset: u64, into: &mut [u8]| {
@@ -236,6 +271,14 @@ impl Pipes for Session<'_, '_> {
         let writing = self.server.mint(writer);
         // An end that was made is closed when it is dropped here.
         Ok((reading?, writing?))
+    }
+}
+
+/// What another server said, or why it did not.
+fn told(error: CallError<FileError>) -> FileError {
+    match error {
+        CallError::Server(error) => error,
+        CallError::Transport(_) => FileError::DeviceFailed,
     }
 }
 

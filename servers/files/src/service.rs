@@ -5,7 +5,6 @@
 //! return the badge for which a capability is then to be made.
 
 use crate::{
-    boot::BootVolume,
     namespace::{Namespace, Place},
     pipe::{CAPACITY, Pipe},
     quota::{Account, Accounts, Limits},
@@ -32,10 +31,10 @@ pub struct Service<'a, R, W> {
 }
 
 impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
-    /// Serves `boot` at `/boot` and an empty `/tmp` to `clients` and guests.
-    /// `first_badge` is the first that no client can hold.
+    /// Serves a tree to `clients` and guests. `first_badge` is the first that no
+    /// client can hold.
     pub fn new(
-        boot: BootVolume<'a>,
+        namespace: Namespace<'a>,
         limits: Limits,
         clients: &[ClientArgument<'_>],
         first_badge: u64,
@@ -48,7 +47,7 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         Service {
             accounts,
             clients,
-            namespace: Namespace::new(boot),
+            namespace,
             sessions: Sessions::new(first_badge),
             pipes: BTreeMap::new(),
             next_pipe: 0,
@@ -63,7 +62,7 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         let payer = self.clients.get(&badge).copied();
         Ok(Session {
             payer: payer.unwrap_or(Accounts::GUEST),
-            opened: Opened::Directory(Namespace::ROOT, FileAccess::ReadWrite),
+            opened: Opened::Directory(self.namespace.root(), FileAccess::ReadWrite),
         })
     }
 
@@ -270,8 +269,48 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
 
     /// Limits and use.
     pub fn usage(&self, badge: u64) -> Result<Usage, FileError> {
-        let (.., payer) = self.directory(badge)?;
-        Ok(self.accounts.usage(payer))
+        let (directory, _, payer) = self.directory(badge)?;
+        let usage = self.accounts.usage(payer);
+        match self.namespace.volume(directory.volume).space()? {
+            None => Ok(usage),
+            Some(space) => Ok(Usage {
+                bytes: space.used,
+                bytes_limit: space.total,
+                client_bytes: space.used,
+                client_bytes_limit: space.total,
+                ..usage
+            }),
+        }
+    }
+
+    /// The directory of another server that a name leads to, if it does and may
+    /// be opened so.
+    pub fn elsewhere(
+        &self,
+        badge: u64,
+        name: &str,
+        access: FileAccess,
+    ) -> Result<Option<usize>, FileError> {
+        let (directory, held, _) = self.directory(badge)?;
+        let found = self.namespace.elsewhere(directory, name);
+        if found.is_some() && access == FileAccess::ReadWrite && held == FileAccess::Read {
+            return Err(FileError::NotPermitted);
+        }
+        Ok(found)
+    }
+
+    /// Everything in the directory's file system is as durable as it can be, or
+    /// if it is the root of the tree, everything in any; whether it is.
+    pub fn sync_all(&mut self, badge: u64) -> Result<bool, FileError> {
+        let (directory, ..) = self.directory(badge)?;
+        if directory != self.namespace.root() {
+            self.namespace.volume_mut(directory.volume).rest()?;
+            return Ok(false);
+        }
+        for volume in self.namespace.volumes_mut() {
+            volume.rest()?;
+        }
+        Ok(true)
     }
 
     // File.
@@ -322,6 +361,12 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         self.namespace
             .volume_mut(file.volume)
             .set_size(file.node, size, change)
+    }
+
+    /// What was written to the file is as durable as it can be.
+    pub fn sync(&mut self, badge: u64) -> Result<(), FileError> {
+        let (file, ..) = self.file(badge)?;
+        self.namespace.volume_mut(file.volume).sync(file.node)
     }
 
     /// Opens a stream over a file.

@@ -38,7 +38,7 @@ pub struct Space {
 ///
 /// Bytes go directly between the blocks of a file and the client's memory, in
 /// as many pieces as there are blocks: one copy from end to end.
-pub trait Volume {
+pub trait Volume: core::fmt::Debug {
     /// The directory above all others.
     fn root(&self) -> NodeId;
 

@@ -8,7 +8,7 @@ use libipc::note::{Image, Note, capability_name};
 use libipc::objects::EndpointClient;
 use libipc::start::{Header, StartInfo, write};
 use libipc::{Capability, Start, output};
-use tessera_files::{boot::BootVolume, quota::Limits, server::Server, service::Service};
+use tessera_files::{namespace::Namespace, quota::Limits, server::Server, service::Service};
 use tessera_shell::execute::absolute;
 use tessera_shell::native::files::Files;
 use tessera_tools::native::{self, Native};
@@ -33,8 +33,8 @@ impl World {
                 nodes: 100,
                 open: 100,
             };
-            let service = Service::new(BootVolume::default(), limits, &[shell], SERVER_BADGES + 1);
-            Server::new(&endpoint, service).run()
+            let service = Service::new(Namespace::in_memory(), limits, &[shell], SERVER_BADGES + 1);
+            Server::new(&endpoint, service, Vec::new()).run()
         });
         World {
             files: Files::new(root),

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use libipc::interfaces::{FileError, FileKind, Listing, clients::ClientArgument, directory};
-use tessera_files::{boot::BootVolume, quota::Limits, service::Service};
+use tessera_files::{namespace::Namespace, quota::Limits, service::Service};
 pub(crate) use tessera_stream::testing::Call;
 
 pub(crate) type TestService = Service<'static, Call, Call>;
@@ -15,7 +15,7 @@ pub(crate) const OTHER: u64 = 4;
 pub(crate) fn service(limits: Limits) -> TestService {
     let clients = ["client:3=shell", "client:4=other"];
     let clients = clients.map(|client| ClientArgument::parse(client).unwrap());
-    Service::new(BootVolume::default(), limits, &clients, 0)
+    Service::new(Namespace::in_memory(), limits, &clients, 0)
 }
 
 pub(crate) const ROOMY: Limits = Limits {

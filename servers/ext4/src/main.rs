@@ -1,0 +1,48 @@
+//! The ext4 file server: see the library for how it works.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::{format, vec::Vec};
+use libipc::{
+    Start, Text,
+    interfaces::{
+        LogClient, LogLevel,
+        block::BlockClient,
+        clients::{ClientArgument, SERVER_BADGES, live_badges},
+    },
+    objects::EndpointClient,
+    start::AnyError,
+};
+use tessera_ext4::{block::BlockDisk, mounted::Time, volume::Ext4Volume};
+use tessera_files::{namespace::Namespace, quota::Limits, server::Server, service::Service};
+
+libipc::program!(run);
+
+fn run(mut start: Start) -> Result<(), AnyError> {
+    let endpoint: EndpointClient = start.take("data")?;
+    let block: BlockClient = start.take("block")?;
+    let log: Option<LogClient> = start.take("log").ok();
+    let heap = start.heap();
+    // Half of the heap is for pages, the rest for what the journal holds.
+    let volume = BlockDisk::new(block)
+        .map_err(|_| libipc::interfaces::FileError::DeviceFailed)
+        .and_then(|disk| Ext4Volume::new(disk, heap as usize / 2, Time::default()));
+    let volume = match volume {
+        Ok(volume) => volume,
+        Err(error) => {
+            let text = Text::new(&format!("/data cannot be used: {error}")).unwrap_or_default();
+            // Without a log there is nobody to tell.
+            log.map(|log| log.append(LogLevel::Error, text));
+            return Err(AnyError::new(error));
+        }
+    };
+    let arguments = start.arguments().iter();
+    let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
+    let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
+    let limits = Limits::of_heap(heap / 8);
+    let service = Service::new(Namespace::of(volume), limits, &clients, newest + 1);
+    Err(AnyError::new(
+        Server::new(&endpoint, service, Vec::new()).run(),
+    ))
+}
