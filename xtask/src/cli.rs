@@ -39,6 +39,8 @@ pub enum Command {
     Fuzz(Fuzz),
     /// Cut the power of a simulated disk at every write, and look what is left
     Crash(Crash),
+    /// Make disk images, look into them, and put files there
+    Disk(Disk),
     /// Measure what things cost in guest instructions, and compare with the figures
     /// that are kept
     Bench(Bench),
@@ -59,6 +61,58 @@ pub struct Crash {
     /// Distinct images to recover
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub images: u64,
+}
+
+/// Options of `disk`.
+#[derive(Args, Debug)]
+pub struct Disk {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DiskAction,
+}
+
+/// What `disk` can do. Paths in an image begin at its root.
+#[derive(Debug, Subcommand)]
+pub enum DiskAction {
+    /// Make an image with an empty ext4 file system
+    Create {
+        /// The image, which must not be there
+        image: PathBuf,
+        /// Its size
+        #[arg(long, value_name = "SIZE", default_value_t = Size(crate::disk::USUAL))]
+        size: Size,
+    },
+    /// List a directory of an image
+    Ls {
+        /// The image
+        image: PathBuf,
+        /// The directory
+        #[arg(default_value = "/")]
+        path: String,
+    },
+    /// Put a file into an image
+    Put {
+        /// The image
+        image: PathBuf,
+        /// The file here
+        file: PathBuf,
+        /// The file there; directories that are missing are made
+        path: String,
+    },
+    /// Get a file out of an image
+    Get {
+        /// The image
+        image: PathBuf,
+        /// The file there
+        path: String,
+        /// The file here [default: standard output]
+        file: Option<PathBuf>,
+    },
+    /// Replay an image's journal, read all of it, and let e2fsck judge it
+    Check {
+        /// The image
+        image: PathBuf,
+    },
 }
 
 /// Options of `miri`.
@@ -113,6 +167,9 @@ pub struct Run {
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,
+    /// Image of the data disk, made if it is not there [default: data.img at the root]
+    #[arg(long, value_name = "IMAGE")]
+    pub disk: Option<PathBuf>,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     pub qemu: Vec<String>,

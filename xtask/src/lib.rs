@@ -22,6 +22,7 @@ pub mod arch;
 pub mod branches;
 pub mod cli;
 pub mod commands;
+pub mod disk;
 pub mod guest;
 pub mod image;
 pub mod lines;

@@ -24,6 +24,9 @@ use rsext4::{
     crc32c::{crc32c_append, crc32c_init},
 };
 
+/// Bytes of the largest block of ext4.
+const BLOCK: usize = 4096;
+
 const HOME: u64 = SUPERBLOCK_OFFSET / SECTOR as u64;
 const HOME_END: u64 = HOME + (SUPERBLOCK_SIZE / SECTOR) as u64;
 
@@ -49,6 +52,8 @@ pub struct Guard<D> {
     has_copy: bool,
     /// Whether there were writes since the last flush.
     is_dirty: bool,
+    /// Writes of single blocks, most of them to the journal, since `begin`.
+    small_writes: u64,
 }
 
 impl<D: Disk> Guard<D> {
@@ -59,12 +64,18 @@ impl<D: Disk> Guard<D> {
             is_mounted: false,
             has_copy: false,
             is_dirty: false,
+            small_writes: 0,
         }
     }
 
     /// The disk.
     pub fn disk(&mut self) -> &mut D {
         &mut self.disk
+    }
+
+    /// Writes of single blocks since the mount: about as many as the journal holds.
+    pub fn small_writes(&self) -> u64 {
+        self.small_writes
     }
 
     /// Before a mount: mends a torn superblock and says that it needs recovery.
@@ -74,6 +85,7 @@ impl<D: Disk> Guard<D> {
         let mut home = self.load(HOME)?;
         self.has_copy = is_ext4(&copy) || copy.iter().all(|byte| *byte == 0);
         self.is_mounted = true;
+        self.small_writes = 0;
         if self.disk.is_read_only() {
             return Ok(());
         }
@@ -118,6 +130,7 @@ impl<D: Disk> Guard<D> {
                 self.flush()?;
             }
             self.is_dirty = true;
+            self.small_writes += u64::from(from.len() <= BLOCK);
             return self.disk.write(sector, from);
         }
         // What is before it are the boot sectors, which are not the file system's.

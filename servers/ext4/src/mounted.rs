@@ -12,6 +12,10 @@ use rsext4::{
 /// `rsext4`'s file system over a disk.
 pub type FileSystem<D> = Ext4<Device<D>, MountedServices<(), NoopObserver>>;
 
+/// Blocks that the journal may hold: they are in memory until they are in their
+/// places, and `rsext4` brings them there by itself only when the journal is full.
+const JOURNALED: u64 = 512;
+
 /// Nanoseconds since 1970, set before each operation.
 #[derive(Clone, Debug, Default)]
 pub struct Time(Arc<AtomicU64>);
@@ -81,10 +85,13 @@ impl<D: Disk> Mounted<D> {
 
     /// Everything is durable when this returns.
     pub fn sync(&mut self) -> Result<(), FileError> {
-        match &mut self.current {
-            Some(current) => current.sync().map_err(refusal),
-            None => Ok(()),
+        if let Some(current) = &mut self.current {
+            current.sync().map_err(refusal)?;
         }
+        if self.device.guard().small_writes() > JOURNALED {
+            self.rest()?;
+        }
+        Ok(())
     }
 
     /// Everything is durable and in its place, the journal empty and the file

@@ -22,6 +22,9 @@ const MAX_SIZE: u64 = (u32::MAX as u64) * PAGE;
 /// Blocks that stay free for what goes with file data: extents, directories.
 const MARGIN: u64 = 64;
 
+/// Changes in one transaction: each copies the blocks that it has so far.
+const CHANGES: u64 = 32;
+
 /// What is known of a file or directory that is open or not yet written back.
 #[derive(Debug, Default)]
 struct Node {
@@ -43,6 +46,8 @@ pub struct Store<D: Disk> {
     /// cut brings their file back, and `rsext4` does not keep them from being
     /// written by another.
     has_freed: bool,
+    /// Changes since the last sync.
+    changes: u64,
 }
 
 impl<D: Disk> Store<D> {
@@ -53,6 +58,7 @@ impl<D: Disk> Store<D> {
             pages: Pages::new(cache),
             nodes: BTreeMap::new(),
             has_freed: false,
+            changes: 0,
         }
     }
 
@@ -101,7 +107,8 @@ impl<D: Disk> Store<D> {
         self.nodes.remove(&number.raw());
         self.has_freed = true;
         let reaped = self.file_system()?.reap_unlinked_inode(number);
-        reaped.map_err(refusal)
+        reaped.map_err(refusal)?;
+        self.changed()
     }
 
     /// The inode of a directory that has not been removed.
@@ -280,6 +287,7 @@ impl<D: Disk> Store<D> {
             self.has_freed |= size < on_disk;
             let cut = self.file_system()?.truncate_inode(number, size);
             cut.map_err(refusal)?;
+            self.changed()?;
         }
         self.nodes.entry(number.raw()).or_default().size = Some(size);
         if size < old && !size.is_multiple_of(PAGE) {
@@ -378,6 +386,7 @@ impl<D: Disk> Store<D> {
                 written.map_err(refusal)?;
             }
             self.pages.set_clean(id, run);
+            self.changed()?;
         }
         Ok(())
     }
@@ -409,7 +418,17 @@ impl<D: Disk> Store<D> {
     fn sync_metadata(&mut self) -> Result<(), FileError> {
         self.mounted.sync()?;
         self.has_freed = false;
+        self.changes = 0;
         Ok(())
+    }
+
+    /// The file system was changed: ends the transaction if it is long enough.
+    pub fn changed(&mut self) -> Result<(), FileError> {
+        self.changes += 1;
+        if self.changes < CHANGES {
+            return Ok(());
+        }
+        self.sync_metadata()
     }
 
     /// Everything is durable and the file system clean when this returns.
@@ -417,6 +436,7 @@ impl<D: Disk> Store<D> {
         self.write_back_all()?;
         self.mounted.rest()?;
         self.has_freed = false;
+        self.changes = 0;
         Ok(())
     }
 }

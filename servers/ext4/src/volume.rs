@@ -131,7 +131,9 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         let permissions = FilePermissions::new(FILE).map_err(refusal)?;
         let file_system = store.file_system()?;
         let made = file_system.create_regular_file(OWNER, directory, name, permissions);
-        made.map(|info| node(info.number)).map_err(refusal)
+        let made = made.map_err(refusal)?;
+        store.changed()?;
+        Ok(node(made.number))
     }
 
     fn create_directory(
@@ -146,7 +148,9 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         let permissions = FilePermissions::new(DIRECTORY).map_err(refusal)?;
         let file_system = store.file_system()?;
         let made = file_system.create_directory(OWNER, directory, name, permissions);
-        made.map(|info| node(info.number)).map_err(refusal)
+        let made = made.map_err(refusal)?;
+        store.changed()?;
+        Ok(node(made.number))
     }
 
     fn remove(
@@ -199,7 +203,7 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         })?;
         match outcome.replaced {
             Some(replaced) => detach(store, replaced),
-            None => Ok(()),
+            None => store.changed(),
         }
     }
 
@@ -245,7 +249,7 @@ fn detach<D: Disk>(store: &mut Store<D>, outcome: UnlinkOutcome) -> Result<(), F
     if outcome.requires_reap() {
         store.detach(outcome.inode)?;
     }
-    Ok(())
+    store.changed()
 }
 
 /// What a name leads to: a file or a directory, for nothing else can be used here.

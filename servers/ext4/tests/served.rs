@@ -72,7 +72,7 @@ fn disk() -> EndpointClient {
     Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
         block::Server::new(Ram::with(bytes.0, false))
             .unwrap()
-            .run(&endpoint)
+            .run(&endpoint, None)
     });
     endpoint.into()
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod boots;
 pub mod build;
 pub mod crash;
+pub mod disk;
 pub mod expand;
 pub mod faults;
 pub mod fuzz;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Size(options) => size::size(options),
         Command::Miri(options) => miri::miri(&options),
         Command::Crash(options) => crash::crash(&options),
+        Command::Disk(options) => disk::disk(&options),
         Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),
         Command::Faults(options) => faults::faults(&options),

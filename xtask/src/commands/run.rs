@@ -5,10 +5,12 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use tessera_page::Virtio;
 
 use super::build_system;
 use crate::cli::Run;
-use crate::machine::Machine;
+use crate::disk;
+use crate::machine::{Device, Machine};
 use crate::page::units::Size;
 use crate::process::{shown, step};
 use crate::setup::qemu;
@@ -17,7 +19,22 @@ use crate::setup::qemu;
 pub fn run(options: Run) -> Result<ExitCode> {
     let qemu = qemu::ensure(options.machine.arch, options.setup.yes)?;
     let parts = build_system(&options.system.system, options.machine.arch)?;
-    let machine = Machine::new(&options.machine, parts.page().ram);
+    let mut machine = Machine::new(&options.machine, parts.page().ram);
+    let mut devices = parts.page().tasks.iter().flat_map(|task| &task.devices);
+    if devices.any(|device| device.virtio == Some(Virtio::Block)) {
+        let image = match &options.disk {
+            Some(path) => path.clone(),
+            None => disk::usual(),
+        };
+        if !image.exists() {
+            step("Making", format!("the data disk {}", image.display()));
+            disk::create(&image, disk::USUAL)?;
+        }
+        machine.devices.push(Device::Disk {
+            image,
+            read_only: false,
+        });
+    }
     ensure!(
         machine.memory >= parts.page().ram,
         "the system `{}` is made for at least {} of RAM, not for {}",
