@@ -5,7 +5,10 @@ use crate::{
     arch::{Access, Arch, Port},
     ipc::{call, deliver, end, fast},
     logln,
-    memory::fill,
+    memory::{
+        copy::{self, Place},
+        fill,
+    },
     object::thread::Thread,
 };
 use libipc_abi::{FOREVER, objects::FaultKind};
@@ -26,7 +29,20 @@ pub fn fault(k: Entered<'_>, thread: &Thread, kind: FaultKind, address: u64, cod
         Port::page_came(task.asid.get(), address);
         return;
     }
+    if kind == FaultKind::Illegal && stand_in(k, thread) {
+        return;
+    }
     report(k, thread, kind, address, code);
+}
+
+/// Does what the thread's instruction would do, if programs may count on it.
+fn stand_in(k: Entered<'_>, thread: &Thread) -> bool {
+    let pc = Port::registers(&thread.context).pc;
+    let mut instruction = [0; 4];
+    thread.task.get(k).is_some_and(|task| {
+        copy::read(k, Place::Task(task, pc), &mut instruction).is_ok()
+            && Port::stand_in(&thread.context, u32::from_le_bytes(instruction))
+    })
 }
 
 /// Calls the fault handler of the thread's task in the thread's name. Without a

@@ -171,6 +171,12 @@ pub trait Arch {
     fn set_word(context: &Self::Context, index: usize, word: u64);
     /// Lets the system call that was just taken run once more.
     fn retry(context: &Self::Context);
+    /// Does what the illegal instruction at which the thread stopped would do if it
+    /// were the kernel's, in the few cases where programs may count on it; whether
+    /// it has.
+    fn stand_in(_context: &Self::Context, _instruction: u32) -> bool {
+        false
+    }
     /// The registers, for a person or a debugger.
     fn registers(context: &Self::Context) -> RegistersInfo;
 

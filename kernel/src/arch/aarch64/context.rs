@@ -277,6 +277,27 @@ impl Context {
             .store(self.pc.load(Relaxed).wrapping_sub(4), Relaxed);
     }
 
+    /// `mrs x, ID_AA64ISAR0_EL1` (ARM D19.2.61): which instructions there are is
+    /// what libraries ask before they use them.
+    pub(super) fn stand_in(&self, instruction: u32) -> bool {
+        const READ: u32 = 0xd538_0600;
+        const ZERO: usize = 31;
+        let register = (instruction & 0x1f) as usize;
+        if instruction & !0x1f != READ || register == ZERO {
+            return false;
+        }
+        let features: u64;
+        // SAFETY: reads a register.
+        unsafe {
+            asm!("mrs {}, id_aa64isar0_el1", out(reg) features,
+                options(nomem, nostack, preserves_flags, pure));
+        }
+        self.set(register, features);
+        let next = self.pc.load(Relaxed).wrapping_add(4);
+        self.pc.store(next, Relaxed);
+        true
+    }
+
     pub(super) fn registers(&self) -> RegistersInfo {
         RegistersInfo {
             pc: self.pc.load(Relaxed),

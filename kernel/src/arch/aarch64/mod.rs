@@ -106,6 +106,10 @@ impl Arch for Port {
         context.retry();
     }
 
+    fn stand_in(context: &Self::Context, instruction: u32) -> bool {
+        context.stand_in(instruction)
+    }
+
     fn registers(context: &Self::Context) -> RegistersInfo {
         context.registers()
     }
