@@ -28,8 +28,12 @@ bitflags::bitflags! {
         const PARENT = 1 << 3;
         /// Without such an operand, the current directory takes its place.
         const CURRENT = 1 << 4;
+        /// Without such an operand, the root directory takes its place.
+        const ROOT = 1 << 5;
     }
 }
+
+const STANDS_IN: Use = Use::CURRENT.union(Use::ROOT);
 
 /// Which operands a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +190,7 @@ impl<'a> Note<'a> {
             .enumerate()
             .filter(|&(_, argument)| arguments[argument - 1].as_ref() != "-")
             .filter_map(move |(operand, argument)| Some((argument, note.rule(operand, count)?)))
-            .chain(note.current(count).map(|used| (0, used)))
+            .chain(note.missing(count).map(|used| (0, used)))
     }
 
     /// Numbers of the arguments that are operands.
@@ -224,8 +228,8 @@ impl<'a> Note<'a> {
         Some(Use::from_bits_retain(rule[1]))
     }
 
-    /// The rule by which the current directory stands for a missing operand.
-    fn current(self, count: usize) -> Option<Use> {
+    /// The rule by which a directory stands for a missing operand.
+    fn missing(self, count: usize) -> Option<Use> {
         let missing = |position: u8| match position {
             LAST => count == 0,
             FROM.. => count <= (position - FROM) as usize,
@@ -234,7 +238,7 @@ impl<'a> Note<'a> {
         let rules = self.rules.chunks_exact(2);
         rules
             .map(|rule| (rule[0], Use::from_bits_retain(rule[1])))
-            .find(|(position, used)| used.contains(Use::CURRENT) && missing(*position))
+            .find(|(position, used)| used.intersects(STANDS_IN) && missing(*position))
             .map(|(_, used)| used)
     }
 }
@@ -308,6 +312,9 @@ mod tests {
         let list = Image::new(&[Rule(Operand::From(0), used)], "");
         assert_eq!(files(&list, &["-l"]), [(0, used)]);
         assert_eq!(files(&list, &["-l", "a"]), [(2, used)]);
+        let used = Use::READ | Use::ROOT;
+        let sync = Image::new(&[Rule(Operand::From(0), used)], "");
+        assert_eq!(files(&sync, &[]), [(0, used)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tessera_test_cases::disk;
 use xtask::arch::Arch;
 use xtask::commands::build_system;
 use xtask::commands::test::{GUEST_CPU, GUEST_SLOW_PATH};
+use xtask::disk::{SMALLEST, create};
 use xtask::image::Parts;
 use xtask::machine::{Device, Machine};
 use xtask::workspace::target;
@@ -25,6 +26,9 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
     let make = |(kind, index)| match kind {
         Virtio::Block => {
             let path = image.with_extension(format!("disk{index}"));
+            if page.tasks.iter().any(|task| task.program == "ext4") {
+                return ext4(path);
+            }
             std::fs::write(&path, disk::contents(index))?;
             Ok(Device::Disk {
                 image: path,
@@ -34,6 +38,18 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
         Virtio::Entropy => Ok(Device::Entropy),
     };
     named.into_iter().map(make).collect()
+}
+
+/// A disk with an empty file system.
+fn ext4(image: PathBuf) -> Result<Device> {
+    if image.exists() {
+        std::fs::remove_file(&image)?;
+    }
+    create(&image, SMALLEST)?;
+    Ok(Device::Disk {
+        image,
+        read_only: false,
+    })
 }
 
 /// What has been built, by architecture and system.

@@ -11,7 +11,8 @@
 //! 2. [`pool`]: boots in the background, outcomes when they come.
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
 //! 4. [`session`]: a scripted session at the shell, told as a transcript;
-//!    [`stranger`]: the same with a server and an app that are not ours.
+//!    [`stranger`]: the same with a server and an app that are not ours;
+//!    [`persistent`]: two boots on one disk.
 //! 5. [`determinism`]: two runs are the same.
 //! 6. [`images`]: builds each system once.
 
@@ -19,6 +20,7 @@
 
 pub mod determinism;
 pub mod images;
+pub mod persistent;
 pub mod plan;
 pub mod pool;
 pub mod progress;

@@ -19,6 +19,8 @@ pub enum Work {
     Session(PathBuf),
     /// A server and an app made from the templates.
     Stranger,
+    /// Two boots on one disk.
+    Persistent,
     /// Two runs that must be the same.
     Determinism,
 }
@@ -63,6 +65,8 @@ pub fn all() -> Vec<Job> {
             if smp == cores[0] {
                 jobs.extend(counted.into_iter().map(|suite| suite_job(arch, 1, suite)));
                 jobs.push(single_job(arch, smp, "session/stranger", Work::Stranger));
+                let name = "session/persistent";
+                jobs.push(single_job(arch, smp, name, Work::Persistent));
                 jobs.push(single_job(
                     arch,
                     1,

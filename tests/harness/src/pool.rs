@@ -7,7 +7,7 @@ use std::thread;
 use crate::Outcome;
 use crate::images::Images;
 use crate::plan::{Job, Work};
-use crate::{determinism, session, stranger, suite};
+use crate::{determinism, persistent, session, stranger, suite};
 
 /// Runs jobs and keeps the outcomes of their tests by name.
 pub struct Pool {
@@ -95,6 +95,7 @@ impl Pool {
             }
             Work::Session(path) => session::run(job, path, images),
             Work::Stranger => stranger::run(job, images),
+            Work::Persistent => persistent::run(job, images),
             Work::Determinism => determinism::run(job, images),
         };
         settled(0, outcome.map_err(|error| format!("{error:#}")));

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use xtask::guest::Guest;
+use xtask::machine::Machine;
 use xtask::setup::qemu;
 use xtask::workspace::root;
 
@@ -53,7 +54,12 @@ pub fn run(job: &Job, path: &Path, images: &Images) -> Result<()> {
 pub fn hold(job: &Job, system: &Path, text: &str, name: &str, images: &Images) -> Result<()> {
     let name = format!("{}-smp{}-session-{name}", job.arch, job.smp);
     let (machine, image) = images.pack(job.arch, job.smp, system, &name, |_| ())?;
-    let mut command = machine.qemu(qemu::ensure(job.arch, false)?, &image);
+    talk(&machine, &image, text)
+}
+
+/// Boots a machine and holds the session `text`.
+pub fn talk(machine: &Machine, image: &Path, text: &str) -> Result<()> {
+    let mut command = machine.qemu(qemu::ensure(machine.arch, false)?, image);
     command.arg("-no-reboot");
     let mut guest = Guest::start(command)?;
     guest

@@ -34,7 +34,8 @@ pub trait Io {
     fn open(&mut self, operand: &Operand<'_>) -> Result<NodeOf<Self>, IoError>;
     /// The directory that holds what this operand names, and the name there.
     fn parent(&mut self, operand: &Operand<'_>) -> Result<(Self::Directory, String), IoError>;
-    /// What was opened where no operand names a path: the working directory.
+    /// What was opened where no operand names a path: the working directory, or
+    /// the root.
     fn working_directory(&mut self) -> Result<Self::Directory, IoError>;
 
     /// Waits.
@@ -128,6 +129,20 @@ pub trait Directory: Sized {
     fn rename(&mut self, name: &str, into: &mut Self, target: &str) -> Result<(), IoError>;
     /// What is known of it.
     fn stat(&mut self) -> Result<Stat, IoError>;
+    /// Makes everything in its file system, and in all that are below it if it is
+    /// their root, as durable as it can be.
+    fn sync(&mut self) -> Result<(), IoError>;
+    /// How full its file system is.
+    fn space(&mut self) -> Result<Space, IoError>;
+}
+
+/// How full a file system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are taken.
+    pub used: u64,
+    /// Bytes that there are.
+    pub total: u64,
 }
 
 /// A task, as `ps` shows it.

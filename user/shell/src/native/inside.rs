@@ -11,7 +11,7 @@ use libipc::interfaces::ConsoleMode;
 use libipc::time::Instant;
 use tessera_tools::arguments::Operand;
 use tessera_tools::format::bytes;
-use tessera_tools::io::{Directory, Entry, File, Io, Node, Stat, System};
+use tessera_tools::io::{Directory, Entry, File, Io, Node, Space, Stat, System};
 use tessera_tools::native::NativeSystem;
 use tessera_tools::{IoError, tools};
 
@@ -213,6 +213,12 @@ impl Directory for NoFile {
         match *self {}
     }
     fn rename(&mut self, _: &str, _: &mut NoFile, _: &str) -> Result<(), IoError> {
+        match *self {}
+    }
+    fn sync(&mut self) -> Result<(), IoError> {
+        match *self {}
+    }
+    fn space(&mut self) -> Result<Space, IoError> {
         match *self {}
     }
     fn stat(&mut self) -> Result<Stat, IoError> {

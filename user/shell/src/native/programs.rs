@@ -232,6 +232,7 @@ impl World {
         };
         for (number, used) in note.files(arguments) {
             let written = match number {
+                0 if used.contains(Use::ROOT) => "/",
                 0 => ".",
                 number => arguments[number - 1].as_str(),
             };

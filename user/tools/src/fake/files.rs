@@ -1,7 +1,9 @@
 //! Files and directories in memory.
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use super::Tree;
 use crate::error::IoError;
@@ -58,6 +60,7 @@ impl File for FakeFile {
 pub(crate) struct FakeDirectory {
     pub(super) tree: Tree,
     pub(super) path: String,
+    pub(super) synced: Rc<RefCell<Vec<String>>>,
 }
 
 impl FakeDirectory {
@@ -104,7 +107,11 @@ impl Directory for FakeDirectory {
                 writable: write,
             })
         } else {
-            Node::Directory(FakeDirectory { tree, path })
+            Node::Directory(FakeDirectory {
+                tree,
+                path,
+                synced: self.synced.clone(),
+            })
         })
     }
     fn create(&mut self, name: &str) -> Result<FakeFile, IoError> {
@@ -131,7 +138,11 @@ impl Directory for FakeDirectory {
             return Err(IoError::Exists);
         }
         tree.borrow_mut().insert(path.clone(), None);
-        Ok(FakeDirectory { tree, path })
+        Ok(FakeDirectory {
+            tree,
+            path,
+            synced: self.synced.clone(),
+        })
     }
     fn remove(&mut self, name: &str) -> Result<(), IoError> {
         let path = self.child(name);
@@ -162,6 +173,18 @@ impl Directory for FakeDirectory {
         Ok(Stat {
             kind: Kind::Directory,
             size,
+        })
+    }
+    fn sync(&mut self) -> Result<(), IoError> {
+        self.synced.borrow_mut().push(self.path.clone());
+        Ok(())
+    }
+    fn space(&mut self) -> Result<Space, IoError> {
+        let tree = self.tree.borrow();
+        let files = tree.values().flatten();
+        Ok(Space {
+            used: files.map(|bytes| bytes.len() as u64).sum(),
+            total: 1024,
         })
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Fake {
     pub(crate) terminal: bool,
     pub(crate) killed: Vec<String>,
     pub(crate) stopped: Option<Stop>,
+    /// Directories that were synced.
+    pub(crate) synced: Rc<RefCell<Vec<String>>>,
 }
 
 impl Fake {
@@ -59,6 +61,7 @@ impl Fake {
             terminal: true,
             killed: Vec::new(),
             stopped: None,
+            synced: Rc::default(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Fake {
 
     fn at(&self, path: &str) -> FakeDirectory {
         FakeDirectory {
+            synced: self.synced.clone(),
             tree: self.tree.clone(),
             path: path.trim_end_matches('/').into(),
         }

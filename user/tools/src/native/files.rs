@@ -165,4 +165,16 @@ impl io::Directory for NativeDirectory {
     fn stat(&mut self) -> Result<io::Stat, IoError> {
         self.0.stat().map(stat).map_err(file_error)
     }
+
+    fn sync(&mut self) -> Result<(), IoError> {
+        self.0.sync().map_err(file_error)
+    }
+
+    fn space(&mut self) -> Result<io::Space, IoError> {
+        let usage = self.0.usage().map_err(file_error)?;
+        Ok(io::Space {
+            used: usage.bytes,
+            total: usage.bytes_limit,
+        })
+    }
 }

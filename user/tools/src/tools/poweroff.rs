@@ -1,18 +1,23 @@
 //! `poweroff`: switch the machine off.
 
+use libipc::note::{Operand, Rule, Use};
+
 use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
 use crate::io::{Io, Stop, System};
+use crate::tools::sync::rest;
 
 /// What it says of itself.
 pub const ABOUT: About = About {
+    paths: &[Rule(Operand::From(0), Use::READ.union(Use::ROOT))],
     needs: &["shutdown"],
     ..About::new("poweroff", "poweroff", "switch the machine off")
 };
 
 /// Does it.
 pub fn run<I: Io>(io: &mut I, _: &Arguments<'_>) -> Result<i32, Error> {
+    rest(io)?;
     io.flush()?;
     io.system().stop(Stop::PowerOff)?;
     Ok(0)
