@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use libipc::interfaces::{FileError, FileKind};
 use tessera_ext4::disk::{Disk, DiskError, SECTOR};
 use tessera_ext4::mounted::{Time, format};
 use tessera_ext4::volume::Ext4Volume;
 use tessera_files::quota::{Accounts, Limits};
-use tessera_files::volume::{Change, NodeId, Volume};
+use tessera_files::volume::{Change, FileError, FileKind, NodeId, Volume};
 
 /// Bytes of the page cache.
 const CACHE: usize = 8 << 20;

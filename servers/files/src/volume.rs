@@ -1,7 +1,7 @@
 //! What a file system offers: nodes by number, below one root.
 
 use crate::quota::{Account, Accounts};
-use libipc::interfaces::{FileError, Stat, directory::Entry};
+pub use libipc::interfaces::{FileError, FileKind, Stat, directory::Entry};
 
 /// A file or directory of one volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
-use libipc::interfaces::FileKind;
+use tessera_files::volume::FileKind;
 
 use crate::cli::{Disk, DiskAction};
 use crate::disk::{DiskImage, create};
