@@ -52,11 +52,11 @@ $ run --grant shutdown poweroff
 
 /// Boots twice on one disk.
 pub fn run(job: &Job, images: &Images) -> Result<()> {
-    let system = root().join("boot/systems/standard.toml");
+    let system = root().join("boot/systems/storage.toml");
     let name = format!("{}-smp{}-persistent", job.arch, job.smp);
     let (machine, image) = images.pack(job.arch, job.smp, &system, &name, |_| ())?;
     let Some(Device::Disk { image: data, .. }) = machine.devices.first().cloned() else {
-        bail!("the standard system has no disk");
+        bail!("the system has no disk");
     };
     talk(&machine, &image, FIRST).context("the first boot")?;
 
