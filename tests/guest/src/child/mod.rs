@@ -31,7 +31,7 @@ const STACK_PAGES: u64 = 16;
 /// Pages of a child's heap.
 const HEAP_PAGES: u64 = 32;
 /// Frames of a child's quota.
-pub(crate) const QUOTA: u64 = 192;
+pub(crate) const QUOTA: u64 = 224;
 
 /// What a child does. One that fails panics, which its maker sees.
 pub(crate) type Program = fn(Start) -> Verdict;
