@@ -49,7 +49,14 @@ pub struct Branch {
     pub line: u32,
     /// The function.
     pub function: String,
+    /// The pass of the fast path that it is in, if it is in one: where that begins, and
+    /// its name, which the same pass for other machines has too.
+    pub pass: Option<(u64, String)>,
 }
+
+/// How the names of the passes of the fast path begin. Each is there once for a core that
+/// is alone and once for one that is not, and a machine uses one of the two.
+const PASSES: &str = "tessera_kernel::ipc::fast::pass_";
 
 /// A function of the kernel.
 struct Function {
@@ -76,6 +83,8 @@ pub fn branches(arch: Arch, path: &Path) -> Result<Vec<Branch>> {
         .context("the kernel's line tables")?;
     let mut found = Vec::new();
     for function in &text.functions {
+        let name = readable(&function.name);
+        let pass = name.starts_with(PASSES).then(|| (function.address, name));
         let mut address = function.address;
         while address < function.address + function.size {
             let Some((length, flow)) = text.decode(address) else {
@@ -92,6 +101,7 @@ pub fn branches(arch: Arch, path: &Path) -> Result<Vec<Branch>> {
                     file,
                     line,
                     function: inlined.unwrap_or_else(|| function.name.clone()),
+                    pass: pass.clone(),
                 });
             }
             address += length;

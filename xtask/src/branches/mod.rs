@@ -15,7 +15,7 @@ pub mod decode;
 pub mod map;
 pub mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,8 +83,28 @@ impl Plugin {
             count.map(|count| (branch.clone(), count))
         };
         let counted = self.branches.iter().map(counted).collect::<Option<_>>();
-        counted.context("the plugin has not counted all branches")
+        let mut counted: Vec<_> = counted.context("the plugin has not counted all branches")?;
+        leave_out_unused_passes(&mut counted);
+        Ok(counted)
     }
+}
+
+/// Of a pass that is there twice, leaves out the one that this machine has not entered if
+/// it has entered the other.
+fn leave_out_unused_passes(counted: &mut Vec<(Branch, Counts)>) {
+    let (mut entered, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for (branch, counts) in counted.iter() {
+        if let Some((address, name)) = branch.pass.clone()
+            && *counts != [0, 0]
+        {
+            entered.insert(address);
+            names.insert(name);
+        }
+    }
+    counted.retain(|(branch, _)| match &branch.pass {
+        Some((address, name)) => entered.contains(address) || !names.contains(name),
+        None => true,
+    });
 }
 
 /// Reads `address taken passed`.
@@ -103,5 +123,32 @@ mod tests {
     fn counts_are_read() {
         assert_eq!(count("ff80 3 0"), Some((0xff80, [3, 0])));
         assert_eq!(count("ff80 3"), None);
+    }
+
+    #[test]
+    fn of_a_pass_that_is_there_twice_one_counts() {
+        let branch = |begin, name: &str, counts| {
+            let branch = Branch {
+                pass: Some((begin, name.into())),
+                ..Branch::default()
+            };
+            (branch, counts)
+        };
+        let mut counted = vec![
+            branch(1, "pass_call", [1, 0]),
+            branch(1, "pass_call", [0, 0]),
+            branch(2, "pass_call", [0, 0]),
+            // Nobody came here on either kind of machine: that is a gap.
+            branch(3, "pass_signal", [0, 0]),
+            branch(4, "pass_signal", [0, 0]),
+            (Branch::default(), [0, 0]),
+        ];
+        leave_out_unused_passes(&mut counted);
+        assert_eq!(counted.len(), 5);
+        let begins: Vec<_> = counted
+            .iter()
+            .filter_map(|(b, _)| b.pass.as_ref())
+            .collect();
+        assert!(begins.iter().all(|(begin, _)| *begin != 2));
     }
 }

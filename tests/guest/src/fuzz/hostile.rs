@@ -368,7 +368,12 @@ impl Hostile {
     fn object(&mut self, index: usize, row: &Row, interface: &'static Interface) {
         let target = self.target(row, kind(interface));
         let words = self.words(row, target);
-        let mut label = Label::call(row.number, interface.hash).with_flags(Flags::OBJECT);
+        // As clients call it, or as they call an endpoint's own object.
+        let flags = match kind(interface) {
+            ObjectType::Reply if self.random.chance(70) => Flags::empty(),
+            _ => Flags::OBJECT,
+        };
+        let mut label = Label::call(row.number, interface.hash).with_flags(flags);
         let operation = interface.operation(row.number);
         let wanted = operation.map_or(0, |operation| usize::from(operation.request_capabilities));
         if wanted > 0 && self.random.chance(93) {
