@@ -84,7 +84,8 @@ pub fn branches(arch: Arch, path: &Path) -> Result<Vec<Branch>> {
     let mut found = Vec::new();
     for function in &text.functions {
         let name = readable(&function.name);
-        let pass = name.starts_with(PASSES).then(|| (function.address, name));
+        let is_pass = name.starts_with(PASSES);
+        let pass = is_pass.then_some((function.address, name));
         let mut address = function.address;
         while address < function.address + function.size {
             let Some((length, flow)) = text.decode(address) else {
