@@ -158,8 +158,8 @@ tessera_slowly:
     .macro  calls alone, call, answer, signal, receive, bytes, attached, other
 
 // From the vector: sp is the context. The registers from x12 to x18 are dead, and so
-// are the flags. Nothing returns from a pass either: it ends by one of the ways out
-// below, or slowly.
+// are the flags. A pass ends by one of the ways out below, or slowly; that of a signal
+// returns if no other thread is to go on.
     .type   call_trap\alone, %function
 call_trap\alone:
     stp     x0, x1, [sp]

@@ -196,7 +196,8 @@ tessera_trap\alone:
 // Of a system call: t4 is the context, t0 is saved.
 // ra and t4 to t6 are dead, but ra is kept for whoever asks where it was; t2 is saved if
 // it goes slowly.
-// Nothing returns from a pass either: it ends by one of the ways out below, or slowly.
+// A pass ends by one of the ways out below, or slowly; that of a signal returns if no
+// other thread is to go on.
     .type   call_trap\alone, @function
 call_trap\alone:
     csrw    sscratch, zero

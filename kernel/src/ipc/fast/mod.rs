@@ -43,7 +43,8 @@ pub enum Next<'k> {
     Ends(Status),
 }
 
-/// Whether either thread may have touched floating point.
+/// Whether something is special with either thread, so that floating point has to be looked
+/// at ([`crate::object::thread::Special`]).
 pub type Float = bool;
 
 /// What a port does with a call of `thread`, which the core runs, that is a
@@ -322,8 +323,8 @@ pub const PLAIN_CALL: u64 = 0;
 pub const PLAIN: u64 = Label::MIDDLE | (!Label::SERVER_ERROR) as u64;
 /// What it has beyond the number of bytes: 0 of a call with bytes alone.
 pub const BEYOND_BYTES: u64 = Label::MIDDLE & !Label::BYTES;
-/// What it has but the sizes: 0 of any call.
-pub const FLAGS: u64 = 31 << 27;
+/// What it has beyond all that counts what is attached: 0 of any call.
+pub const FLAGS: u64 = BEYOND_BYTES & !(Label::CAPABILITIES | Label::LEASES);
 /// `PLAIN` of an answer, after which the server waits.
 pub const PLAIN_ANSWER: u64 = Label::control(ANSWER, 0).0;
 /// The same of a signal.
