@@ -50,6 +50,7 @@ impl objects::System for On<'_, '_> {
             calls: sum(&|core| core.counts().0),
             interrupts: sum(&|core| core.interrupts.get()),
             switches: sum(&|core| core.counts().1),
+            copied: sum(&|core| core.copied.get()),
         })
     }
 

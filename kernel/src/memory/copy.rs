@@ -100,6 +100,7 @@ pub fn copy(k: Entered<'_>, from: Place<'_>, to: Place<'_>, length: u64) -> Resu
         }
         let piece = readable.min(writable).min(length - done);
         move_bytes(source, destination, piece as usize);
+        k.core.copied.add(piece);
         done += piece;
         (source, readable) = (source + piece, readable - piece);
         (destination, writable) = (destination + piece, writable - piece);
@@ -186,6 +187,7 @@ pub fn copy_present(k: Entered<'_>, from: (&Task, u64), to: (&Task, u64), length
         destination.skip(piece);
         rest -= piece;
     }
+    k.core.copied.add(length);
     true
 }
 

@@ -59,6 +59,8 @@ pub struct Core {
     pub idle: Word<u64>,
     /// System calls so far, but for those on the fast path.
     pub calls: Word<u64>,
+    /// Bytes copied so far for leases, and from and to memory.
+    pub copied: Word<u64>,
     /// Interrupts so far.
     pub interrupts: Word<u64>,
     /// Switches between threads so far, but for those on the fast path.
@@ -94,6 +96,7 @@ impl Core {
             alarm: Word::zeroed(),
             idle: Word::zeroed(),
             calls: Word::zeroed(),
+            copied: Word::zeroed(),
             interrupts: Word::zeroed(),
             switches: Word::zeroed(),
             passed: Word::zeroed(),

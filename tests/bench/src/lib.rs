@@ -1,11 +1,14 @@
 //! What the benchmarks call: one interface with an operation for each way in
 //! which something travels. [`mark`] is what tells a tracer when to count, [`uart`]
-//! what interrupts.
+//! what interrupts, [`meter`] what counts where something waits.
 #![no_std]
+
+extern crate alloc;
 
 pub mod driver;
 #[allow(unsafe_code, reason = "instructions that no language has")]
 pub mod mark;
+pub mod meter;
 #[allow(unsafe_code, reason = "a device register")]
 pub mod uart;
 

@@ -287,6 +287,8 @@ pub struct Counters {
     pub interrupts: u64,
     /// Switches between threads so far.
     pub switches: u64,
+    /// Bytes copied so far for leases, and by calls on memory.
+    pub copied: u64,
 }
 
 /// How the machine stops. The numbers are ABI.

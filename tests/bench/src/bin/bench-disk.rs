@@ -1,6 +1,5 @@
 //! Measures what a client pays for sectors of a disk, all tasks between it and the
-//! device included: elapsed time less idle time, in nanoseconds of a clock that counts
-//! instructions.
+//! device included.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
@@ -13,9 +12,9 @@ use libipc::{
     interfaces::block::{BlockClient, SECTOR},
     objects::{Shutdown, SystemClient},
     start::AnyError,
-    time::{self, Instant},
+    time,
 };
-use tessera_bench::mark;
+use tessera_bench::meter::{Cost, Meter};
 
 libipc::program!(run);
 
@@ -59,7 +58,7 @@ impl Disk {
 
 fn run(mut start: Start) -> Result<(), AnyError> {
     let block: BlockClient = start.take("disk")?;
-    let counters: SystemClient = start.take("counters")?;
+    let meter = Meter::new(start.take("counters")?, start.take("inspect")?)?;
     let log: SystemClient = start.take("kernel-log")?;
     let shutdown: SystemClient = start.take("shutdown")?;
     let memory = libipc::task().create_memory(MEMORY / libipc::PAGE as u64)?;
@@ -73,8 +72,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let wanted = start.arguments().get(1).copied().unwrap_or("");
     for (name, case) in CASES {
         if wanted.is_empty() || wanted.split(',').any(|one| one == name) {
-            let line = match measure(&counters, &disk, case) {
-                Ok(busy) => format!("[bench] {name} {TIMES} {}\n", busy.as_nanos()),
+            let line = match measure(&meter, &disk, case) {
+                Ok(cost) => cost.line(name, TIMES),
                 Err(error) => format!("[bench] {name} failed: {error}\n"),
             };
             log.log(&line)?;
@@ -84,17 +83,9 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     Ok(shutdown.shutdown(Shutdown::PowerOff)?)
 }
 
-fn measure(counters: &SystemClient, disk: &Disk, case: Case) -> Result<Duration, AnyError> {
+fn measure(meter: &Meter, disk: &Disk, case: Case) -> Result<Cost, AnyError> {
     for n in 0..16 {
         case(disk, n)?;
     }
-    let idle = || Ok::<_, AnyError>(time::from_ticks(counters.counters()?.idle));
-    let (begin, before) = (Instant::now(), idle()?);
-    mark::open();
-    for n in 0..TIMES {
-        case(disk, n)?;
-    }
-    mark::close();
-    let waited = idle()? - before;
-    Ok(begin.elapsed().saturating_sub(waited))
+    meter.measure(TIMES, |n| case(disk, n))
 }

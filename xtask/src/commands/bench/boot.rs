@@ -90,6 +90,7 @@ impl Boot {
             case: "boot".into(),
             times: 1,
             nanoseconds: busy,
+            traffic: None,
         })
     }
 }

@@ -32,6 +32,8 @@ pub enum By {
     Guest,
     /// The same, of what waits for a disk.
     Disk,
+    /// The same, of files.
+    Files,
     /// The default system, from reset on.
     Boot,
     /// The smallest system, on smaller and smaller machines.
@@ -40,7 +42,13 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Guest, Self::Disk, Self::Boot, Self::Memory];
+    pub const ALL: [Self; 5] = [
+        Self::Guest,
+        Self::Disk,
+        Self::Files,
+        Self::Boot,
+        Self::Memory,
+    ];
 
     /// How: the machine's flags, and what is in a figure.
     pub fn how(self) -> &'static str {
@@ -54,6 +62,10 @@ impl By {
                  and the device included; tests/systems/bench-disk.toml, -icount shift=0,\
                  sleep=on -rtc clock=vm -seed 1; the moment at which the device answers is the \
                  host's, and makes about 5 %"
+            }
+            Self::Files => {
+                "the same, from the client to the device; tests/systems/bench-files.toml, with \
+                 the same clock"
             }
             Self::Boot => {
                 "busy guest instructions: elapsed less idle, firmware included; system \
@@ -225,6 +237,61 @@ pub const CASES: &[Case] = &[
             "4 KiB of registered memory to a disk, and a flush: two calls that wait",
             peer("Linux", 33_035, 43_913),
             both(15_000, 18_000),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "file_open_read_warm",
+            "a file on a disk is opened, 4 KiB that the page cache has are read, it is closed",
+            peer("Linux", 9900, 11_489),
+            both(6000, 7000),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "ram_open_read",
+            "the same of a file in memory",
+            peer("Linux", 8244, 9654),
+            both(4500, 5500),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "file_seq_read_64k",
+            "the next 64 KiB of a file of 16 MiB, of which nothing is cached",
+            peer("Linux", 76_361, 94_665),
+            both(40_000, 50_000),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "file_seq_write_64k",
+            "the next 64 KiB of a file that grows to 16 MiB and then is made durable",
+            peer("Linux", 158_870, 196_107),
+            both(100_000, 120_000),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "file_create",
+            "a file is made, 4 KiB are written, it is closed; after 256 of them everything is \
+             made durable",
+            peer("Linux", 144_386, 178_890),
+            both(100_000, 120_000),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "file_overwrite_fsync",
+            "4 KiB are written over others of a file and made durable",
+            peer("Linux", 59_433, 74_376),
+            both(45_000, 55_000),
         )
     },
     Case {

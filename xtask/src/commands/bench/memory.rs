@@ -33,6 +33,7 @@ pub fn smallest(arch: Arch, program: &Path) -> Result<Figure> {
         case: "memory".into(),
         instructions: mib,
         unit: MEBIBYTES.into(),
+        traffic: None,
     })
 }
 

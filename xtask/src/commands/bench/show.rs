@@ -9,7 +9,7 @@ use crate::arch::Arch;
 /// The figures, and what each counts.
 pub fn table(figures: &[Figure]) -> String {
     let mut text = format!(
-        "{:<13} {:<8} {:>12} {:>10} {:>6}  {:>18} {:>6}\n",
+        "{:<20} {:<8} {:>12} {:>10} {:>6}  {:>18} {:>6}\n",
         "case", "arch", "figure", "bar", "", "peer", "ratio"
     );
     for case in CASES {
@@ -31,12 +31,29 @@ pub fn table(figures: &[Figure]) -> String {
                 (format!("{name} {of}"), format!("{ratio:.2}"))
             });
             let line = format!(
-                "{:<13} {:<8} {:>12} {bar:>10} {verdict:>6}  {peer:>18} {ratio:>6}",
+                "{:<20} {:<8} {:>12} {bar:>10} {verdict:>6}  {peer:>18} {ratio:>6}",
                 case.name, figure.arch, figure.instructions
             );
             // Formatting into a string does not fail.
             let _ = writeln!(text, "{}", line.trim_end());
         }
+    }
+    let waited = figures
+        .iter()
+        .filter_map(|figure| Some((figure, figure.traffic?)));
+    for (index, (figure, traffic)) in waited.enumerate() {
+        if index == 0 {
+            let _ = writeln!(
+                text,
+                "\n{:<20} {:<8} {:>9} {:>13}   for one operation, by all tasks",
+                "case", "arch", "messages", "bytes copied"
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{:<20} {:<8} {:>9.1} {:>13.1}",
+            figure.case, figure.arch, traffic.messages, traffic.copied
+        );
     }
     for by in By::ALL {
         let shown = |name| figures.iter().any(|figure| figure.case == name);
@@ -48,7 +65,7 @@ pub fn table(figures: &[Figure]) -> String {
             let _ = writeln!(text, "\n{}:", by.how());
         }
         for case in cases {
-            let _ = writeln!(text, "  {:<13} {}", case.name, case.what);
+            let _ = writeln!(text, "  {:<20} {}", case.name, case.what);
         }
     }
     text
@@ -66,6 +83,7 @@ mod tests {
             case: "memory".into(),
             instructions: 16,
             unit: MEBIBYTES.into(),
+            traffic: None,
         };
         let text = table(&[figure]);
         let lines: Vec<_> = text.lines().collect();

@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use super::table::{self, Line};
 use crate::arch::Arch;
 use crate::commands::build_system;
+use crate::disk::{self, DiskImage};
 use crate::guest::{Event, Guest};
 use crate::image::Parts;
 use crate::machine::{Device, Machine};
@@ -20,6 +21,15 @@ const SYSTEM: &str = "tests/systems/bench.toml";
 
 /// The same, with a disk.
 const DISK_SYSTEM: &str = "tests/systems/bench-disk.toml";
+
+/// Files, in memory and on a disk.
+const FILES_SYSTEM: &str = "tests/systems/bench-files.toml";
+
+/// Bytes of the disk with files.
+const FILES_DISK: u64 = 128 << 20;
+
+/// Bytes of a file there, more than the guest's page cache.
+const COLD: usize = 16 << 20;
 
 /// Bytes of the disk.
 const DISK: u64 = 16 << 20;
@@ -69,11 +79,30 @@ impl System {
         let mut system = Self::build_as(DISK_SYSTEM, arch, 1, cases)?;
         let image = system.image.with_extension("disk");
         std::fs::File::create(&image)?.set_len(DISK)?;
-        system.machine.devices = vec![Device::Disk {
+        system.add_disk(image);
+        Ok(system)
+    }
+
+    /// Builds the one with files. On its disk is one that the guest has not read yet.
+    pub fn build_with_files(arch: Arch, cases: &[&str]) -> Result<Self> {
+        let mut system = Self::build_as(FILES_SYSTEM, arch, 1, cases)?;
+        let path = system.image.with_extension("disk");
+        if path.exists() {
+            std::fs::remove_file(&path)?;
+        }
+        disk::create(&path, FILES_DISK)?;
+        let mut image = DiskImage::open(&path)?;
+        image.put("cold", &vec![1; COLD])?;
+        image.close()?;
+        system.add_disk(path);
+        Ok(system)
+    }
+
+    fn add_disk(&mut self, image: PathBuf) {
+        self.machine.devices = vec![Device::Disk {
             image,
             read_only: false,
         }];
-        Ok(system)
     }
 
     /// Builds another system, for a machine with so many cores.

@@ -20,7 +20,7 @@ pub const INSTRUCTIONS: &str = "guest instructions";
 pub const MEBIBYTES: &str = "MiB";
 
 /// One figure.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Figure {
     /// Architecture.
     pub arch: String,
@@ -30,6 +30,18 @@ pub struct Figure {
     pub instructions: u64,
     /// What the number counts.
     pub unit: String,
+    /// Messages that were received for one operation, and bytes that the kernel copied.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// What was sent and copied, by whomever.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Traffic {
+    /// Messages that tasks received.
+    pub messages: f64,
+    /// Bytes that the kernel copied by leases.
+    pub copied: f64,
 }
 
 /// What the guest says of a case.
@@ -41,6 +53,8 @@ pub struct Line {
     pub times: u64,
     /// How long that took, and so how many instructions.
     pub nanoseconds: u64,
+    /// Messages and copied bytes, where they were counted.
+    pub traffic: Option<(u64, u64)>,
 }
 
 /// Reads a line of the guest. `None` for one that is none of these; an error if the
@@ -50,13 +64,18 @@ pub fn parse(line: &str) -> Option<Result<Line, String>> {
     if let Some(reason) = rest.strip_prefix("failed: ") {
         return Some(Err(format!("{case}: {reason}")));
     }
-    let (times, taken) = rest.split_once(' ')?;
-    let (times, nanoseconds) = (times.parse().ok()?, taken.parse().ok()?);
+    let numbers: Result<Vec<u64>, _> = rest.split_whitespace().map(str::parse).collect();
+    let (times, nanoseconds, traffic) = match numbers.ok()?[..] {
+        [times, nanoseconds] => (times, nanoseconds, None),
+        [times, nanoseconds, messages, copied] => (times, nanoseconds, Some((messages, copied))),
+        _ => return None,
+    };
     (times > 0).then(|| {
         Ok(Line {
             case: case.into(),
             times,
             nanoseconds,
+            traffic,
         })
     })
 }
@@ -69,6 +88,13 @@ impl Line {
             case: self.case.clone(),
             instructions: (self.nanoseconds + self.times / 2) / self.times,
             unit: INSTRUCTIONS.into(),
+            traffic: self.traffic.map(|(messages, copied)| {
+                let each = |sum: u64| (sum as f64 / self.times as f64 * 10.0).round() / 10.0;
+                Traffic {
+                    messages: each(messages),
+                    copied: each(copied),
+                }
+            }),
         }
     }
 }
@@ -123,7 +149,7 @@ pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
 
 fn tolerance(case: &str) -> u64 {
     match cases::find(case).map(|case| case.by) {
-        Some(By::Disk) => DEVICE_TOLERANCE,
+        Some(By::Disk | By::Files) => DEVICE_TOLERANCE,
         _ => TOLERANCE,
     }
 }
@@ -148,6 +174,9 @@ mod tests {
         assert_eq!(parse("hello"), None);
         let rounded = parse("[bench] call_2w 4 1399\r").unwrap();
         assert_eq!(rounded.unwrap().figure("riscv64").instructions, 350);
+        let waited = parse("[bench] file_create 4 400 9 8192\r").unwrap();
+        let traffic = waited.unwrap().figure("riscv64").traffic.unwrap();
+        assert_eq!((traffic.messages, traffic.copied), (2.3, 2048.0));
         let failed = parse("[bench] thread failed: no room").unwrap();
         assert_eq!(failed.unwrap_err(), "thread: no room");
         assert_eq!(parse("[bench] call_2w 0 5"), None);

@@ -21,13 +21,16 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
     // The program whose marks open and close the count.
     let client = match case.by {
         By::Disk => "bench-disk",
+        By::Files => "bench-files",
         _ => "bench",
     };
     let (line, plugin, kernel) = match case.by {
-        By::Guest | By::Disk => {
+        By::Guest | By::Disk | By::Files => {
+            let names = [case.name];
             let (system, clock) = match case.by {
-                By::Disk => (System::build_with_disk(arch, &[case.name])?, WAITING_CLOCK),
-                _ => (System::build(arch, &[case.name])?, CLOCK),
+                By::Disk => (System::build_with_disk(arch, &names)?, WAITING_CLOCK),
+                By::Files => (System::build_with_files(arch, &names)?, WAITING_CLOCK),
+                _ => (System::build(arch, &names)?, CLOCK),
             };
             let built = system.parts.built();
             let plugin = Plugin::new(arch, built, false)?;
