@@ -1,6 +1,10 @@
 //! Memory objects in this task's address space.
 #![allow(unsafe_code, reason = "addresses are taken from a range of its own")]
 
+mod bytes;
+
+pub use bytes::{Bytes, Share};
+
 use crate::{
     CallError, PAGE, arch, capability,
     handle::Rights,

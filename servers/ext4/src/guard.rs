@@ -145,6 +145,16 @@ impl<D: Disk> Guard<D> {
         self.store(&superblock)
     }
 
+    /// Writes bytes of a file, which no journal holds and which are not where the
+    /// superblock is.
+    pub fn write_data(&mut self, sector: u64, from: &[u8]) -> Result<(), DiskError> {
+        if sector < HOME_END {
+            return Err(DiskError::OutOfRange);
+        }
+        self.is_dirty = true;
+        self.disk.write(sector, from)
+    }
+
     /// Flushes as the disk does.
     pub fn flush(&mut self) -> Result<(), DiskError> {
         self.disk.flush()?;

@@ -4,7 +4,10 @@
 //! volume     what a file system offers, over inodes
 //! listing    directories by pages
 //! store      files: sizes, the page cache, who has what open
+//! nodes      what is known of inodes and names
 //! pages      the page cache itself
+//! writeback  the way of pages from and to the disk
+//! extents    where pages are there
 //! mounted    mount, sync, rest           -> rsext4: ext4 and its journal
 //! device     the disk as rsext4 wants it
 //! guard      the superblock, true to the journal
@@ -22,9 +25,12 @@ pub mod block;
 pub mod device;
 pub mod disk;
 pub mod error;
+pub mod extents;
 pub mod guard;
 pub mod listing;
 pub mod mounted;
+pub mod nodes;
 pub mod pages;
 pub mod store;
 pub mod volume;
+mod writeback;

@@ -128,7 +128,7 @@ fn show_one<D: Disk>(
     if name == "." || name == ".." {
         return Ok(true);
     }
-    let size = store.size(entry.inode)?;
+    let size = store.node(entry.inode)?.size;
     Ok(show(Entry { kind, size, name }))
 }
 

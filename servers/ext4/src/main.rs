@@ -3,14 +3,15 @@
 
 extern crate alloc;
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 use libipc::{
-    Start, Text,
+    PAGE, Start, Text,
     interfaces::{
-        LogClient, LogLevel,
+        FileError, LogClient, LogLevel,
         block::BlockClient,
         clients::{ClientArgument, SERVER_BADGES, live_badges},
     },
+    memory::Bytes,
     objects::EndpointClient,
     start::AnyError,
 };
@@ -24,10 +25,11 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let block: BlockClient = start.take("block")?;
     let log: Option<LogClient> = start.take("log").ok();
     let heap = start.heap();
-    // Half of the heap is for pages, the rest for what the journal holds.
-    let volume = BlockDisk::new(block)
-        .map_err(|_| libipc::interfaces::FileError::DeviceFailed)
-        .and_then(|disk| Ext4Volume::new(disk, heap as usize / 2, Time::default()));
+    // The page cache is as large as the heap, beside it: the disk's driver knows it.
+    let cache = Bytes::new(heap / PAGE as u64)?;
+    let volume = BlockDisk::new(block, Some(cache.share()))
+        .map_err(|_| FileError::DeviceFailed)
+        .and_then(|disk| Ext4Volume::with_cache(disk, Box::new(cache), Time::default()));
     let volume = match volume {
         Ok(volume) => volume,
         Err(error) => {

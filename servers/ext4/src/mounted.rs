@@ -25,12 +25,17 @@ impl Time {
     pub fn set(&self, nanoseconds: u64) {
         self.0.store(nanoseconds, Ordering::Relaxed);
     }
+
+    /// How late it is.
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Clock for Time {
     fn now(&self) -> Ext4Result<Ext4Timestamp> {
         const SECOND: u64 = 1_000_000_000;
-        let now = self.0.load(Ordering::Relaxed);
+        let now = Time::now(self);
         Ok(Ext4Timestamp::new(
             (now / SECOND) as i64,
             (now % SECOND) as u32,
@@ -67,6 +72,17 @@ impl<D: Disk> Mounted<D> {
         self.is_read_only
     }
 
+    /// Whether `rsext4` has anything in its caches.
+    pub fn is_mounted(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The disk. What is read and written there is not to be in blocks that the file
+    /// system has in its own caches.
+    pub fn device(&self) -> &Device<D> {
+        &self.device
+    }
+
     /// The file system, mounted now if it was not.
     pub fn get(&mut self) -> Result<&mut FileSystem<D>, FileError> {
         if self.current.is_none() {
@@ -85,8 +101,10 @@ impl<D: Disk> Mounted<D> {
 
     /// Everything is durable when this returns.
     pub fn sync(&mut self) -> Result<(), FileError> {
-        if let Some(current) = &mut self.current {
-            current.sync().map_err(refusal)?;
+        match &mut self.current {
+            Some(current) => current.sync().map_err(refusal)?,
+            // Bytes of files may have been written since it was unmounted.
+            None => self.device.guard().flush().map_err(from_disk)?,
         }
         if self.device.guard().small_writes() > JOURNALED {
             self.rest()?;
@@ -99,7 +117,7 @@ impl<D: Disk> Mounted<D> {
     /// durable.
     pub fn rest(&mut self) -> Result<(), FileError> {
         let Some(current) = &mut self.current else {
-            return Ok(());
+            return self.device.guard().flush().map_err(from_disk);
         };
         current.sync().map_err(refusal)?;
         match current.unmount() {
@@ -115,7 +133,8 @@ impl<D: Disk> Mounted<D> {
     }
 }
 
-fn from_disk(error: crate::disk::DiskError) -> FileError {
+/// The file server's error for one of the disk.
+pub fn from_disk(error: crate::disk::DiskError) -> FileError {
     refusal(Ext4Error::from(error))
 }
 

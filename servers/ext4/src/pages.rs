@@ -1,11 +1,16 @@
 //! The page cache: what was read and what is still to be written.
 //!
 //! Its memory is cut into slots, each for one aligned piece of a file, so that
-//! what is next to each other in a file goes to the disk in one piece. Each slot
-//! knows which of its pages are valid, and which differ from the disk.
+//! what is next to each other in a file goes to the disk in one piece. Who writes a
+//! file in order has slots in order, and these are one piece too. Each slot knows
+//! which of its pages are valid, and which differ from the disk.
 
-use alloc::{collections::BTreeMap, vec::Vec};
-use core::ops::Range;
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use core::ops::{DerefMut, Range};
+
+/// What a page cache has its pages in: on the target memory that the disk's driver
+/// knows.
+pub type Memory = Box<dyn DerefMut<Target = [u8]>>;
 
 /// Bytes in a page, the unit that is valid or not.
 pub const PAGE: u64 = 4096;
@@ -15,6 +20,9 @@ pub const SLOT_PAGES: u64 = 16;
 
 /// Bytes in a slot.
 pub const SLOT: u64 = PAGE * SLOT_PAGES;
+
+/// Most pages that are written in one piece.
+const LONGEST: u64 = 16 * SLOT_PAGES;
 
 /// One bit for each page of a slot.
 type Bits = u16;
@@ -48,10 +56,27 @@ struct Slot {
     used: u64,
 }
 
+/// Pages of a file that are to be written, next to each other in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Where in the file the first begins.
+    pub start: u64,
+    /// Where in the file the last ends.
+    pub end: u64,
+    /// The slot of the first.
+    slot: usize,
+}
+
+impl Run {
+    /// Where in the memory this position of the file is.
+    fn place(&self, position: u64) -> usize {
+        (self.slot as u64 * SLOT + self.start % SLOT + position - self.start) as usize
+    }
+}
+
 /// All slots.
-#[derive(Debug)]
 pub struct Pages {
-    memory: Vec<u8>,
+    memory: Memory,
     slots: Vec<Slot>,
     by_key: BTreeMap<Key, usize>,
     now: u64,
@@ -59,16 +84,23 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// A cache of so many bytes, at least two slots.
-    pub fn new(bytes: usize) -> Self {
-        let count = (bytes / SLOT as usize).max(2);
+    /// A cache in this memory, which has at least two slots.
+    pub fn new(memory: Memory) -> Self {
+        let count = memory.len() / SLOT as usize;
         Pages {
-            memory: alloc::vec![0; count * SLOT as usize],
+            memory,
             slots: alloc::vec![Slot::default(); count],
             by_key: BTreeMap::new(),
             now: 0,
             dirty: 0,
         }
+    }
+
+    /// How many of these pages of a piece are not to be written yet.
+    pub fn clean(&self, key: Key, pages: Range<u64>) -> u64 {
+        let slot = self.by_key.get(&key).map(|slot| SlotId(*slot));
+        let is_clean = |page: &u64| slot.is_none_or(|slot| !self.is_dirty(slot, *page));
+        pages.filter(is_clean).count() as u64
     }
 
     /// Number of pages that are to be written.
@@ -135,21 +167,49 @@ impl Pages {
         self.slots[id.0].dirty & bit(page) != 0
     }
 
-    /// These pages are on the disk.
-    pub fn set_clean(&mut self, id: SlotId, pages: Range<u64>) {
-        let slot = &mut self.slots[id.0];
-        for page in pages {
-            self.dirty -= u64::from(slot.dirty & bit(page) != 0);
-            slot.dirty &= !bit(page);
+    /// The first pages of a piece that are to be written, and those that follow them
+    /// in the file and in memory.
+    pub fn dirty_run(&self, key: Key) -> Option<Run> {
+        let slot = *self.by_key.get(&key)?;
+        let first = (0..SLOT_PAGES).find(|page| self.is_dirty(SlotId(slot), *page))?;
+        let is_next = |count: &u64| {
+            let page = first + count;
+            let (ahead, page) = (page / SLOT_PAGES, page % SLOT_PAGES);
+            let next = Key {
+                index: key.index + ahead,
+                ..key
+            };
+            let other = slot + ahead as usize;
+            let other = self.slots.get(other).filter(|one| one.key == Some(next));
+            other.is_some_and(|other| other.dirty & bit(page) != 0)
+        };
+        let count = (1..LONGEST).take_while(is_next).count() as u64 + 1;
+        let start = key.start() + first * PAGE;
+        Some(Run {
+            start,
+            end: start + count * PAGE,
+            slot,
+        })
+    }
+
+    /// The bytes of a run between two positions in it.
+    pub fn run(&self, run: &Run, positions: Range<u64>) -> &[u8] {
+        &self.memory[run.place(positions.start)..run.place(positions.end)]
+    }
+
+    /// What a run has between two positions is on the disk.
+    pub fn set_run_clean(&mut self, run: &Run, positions: Range<u64>) {
+        let first = (run.place(positions.start) / PAGE as usize) as u64;
+        for page in first..first + (positions.end - positions.start).div_ceil(PAGE) {
+            let id = SlotId((page / SLOT_PAGES) as usize);
+            self.set_clean(id, page % SLOT_PAGES);
         }
     }
 
-    /// The first run of pages that are to be written.
-    pub fn dirty_run(&self, id: SlotId) -> Option<Range<u64>> {
-        let is_dirty = |page: &u64| self.is_dirty(id, *page);
-        let start = (0..SLOT_PAGES).find(is_dirty)?;
-        let end = (start..SLOT_PAGES).find(|page| !is_dirty(page));
-        Some(start..end.unwrap_or(SLOT_PAGES))
+    fn set_clean(&mut self, id: SlotId, page: u64) {
+        let slot = &mut self.slots[id.0];
+        self.dirty -= u64::from(slot.dirty & bit(page) != 0);
+        slot.dirty &= !bit(page);
     }
 
     /// The first piece, from this one on, that has something to write.
@@ -181,15 +241,15 @@ impl Pages {
                 self.clear(id);
                 continue;
             }
-            self.set_clean(id, kept..SLOT_PAGES);
             for page in kept..SLOT_PAGES {
+                self.set_clean(id, page);
                 self.slots[index].valid &= !bit(page);
             }
         }
     }
 
     fn clear(&mut self, id: SlotId) {
-        self.set_clean(id, 0..SLOT_PAGES);
+        self.dirty -= u64::from(self.slots[id.0].dirty.count_ones());
         if let Some(key) = self.slots[id.0].key.take() {
             self.by_key.remove(&key);
         }

@@ -8,12 +8,15 @@
 use crate::{
     disk::Disk,
     error::refusal,
-    mounted::{FileSystem, Mounted},
-    pages::{Key, PAGE, Pages, SLOT, SLOT_PAGES, SlotId},
+    extents::{Held, Place},
+    mounted::{FileSystem, Mounted, Time},
+    nodes::{Node, Nodes},
+    pages::{Key, Memory, PAGE, Pages, SLOT, SLOT_PAGES, SlotId},
 };
 use alloc::collections::BTreeMap;
-use libipc::interfaces::FileError;
-use rsext4::{FileExtentState, FileExtentTarget, InodeNumber};
+use core::ops::Range;
+use libipc::interfaces::{FileError, FileKind};
+use rsext4::InodeNumber;
 use tessera_files::volume::{Inlet, NodeId, Outlet};
 
 /// Largest size of a file: 32 bits of blocks.
@@ -22,43 +25,46 @@ const MAX_SIZE: u64 = (u32::MAX as u64) * PAGE;
 /// Blocks that stay free for what goes with file data: extents, directories.
 const MARGIN: u64 = 64;
 
-/// Changes in one transaction: each copies the blocks that it has so far.
-const CHANGES: u64 = 32;
-
-/// What is known of a file or directory that is open or not yet written back.
+/// Who has something open.
 #[derive(Debug, Default)]
-struct Node {
-    opens: u64,
-    /// Of a file; on the disk it may still be smaller.
-    size: Option<u64>,
+struct Handles {
+    count: u64,
     /// Its last name is gone.
     is_detached: bool,
-    /// Where the last read ended: who goes on there reads in order.
-    read_end: u64,
 }
 
 /// A mounted file system and its caches.
 pub struct Store<D: Disk> {
-    mounted: Mounted<D>,
-    pages: Pages,
-    nodes: BTreeMap<u32, Node>,
+    pub(crate) mounted: Mounted<D>,
+    pub(crate) pages: Pages,
+    pub(crate) nodes: Nodes,
+    pub(crate) held: Held,
+    pub(crate) time: Time,
+    handles: BTreeMap<u32, Handles>,
     /// Whether blocks were freed since the last sync. Until that is durable a
     /// cut brings their file back, and `rsext4` does not keep them from being
     /// written by another.
-    has_freed: bool,
+    pub(crate) has_freed: bool,
     /// Changes since the last sync.
-    changes: u64,
+    pub(crate) changes: u64,
+    /// A sync failed. What was written before it may be gone, and no later one may say
+    /// that it is durable.
+    pub(crate) has_failed: bool,
 }
 
 impl<D: Disk> Store<D> {
-    /// A page cache of so many bytes over a file system.
-    pub fn new(mounted: Mounted<D>, cache: usize) -> Self {
+    /// A page cache in this memory over a file system.
+    pub fn new(mounted: Mounted<D>, memory: Memory, time: Time) -> Self {
         Store {
             mounted,
-            pages: Pages::new(cache),
-            nodes: BTreeMap::new(),
+            pages: Pages::new(memory),
+            nodes: Nodes::default(),
+            held: Held::default(),
+            time,
+            handles: BTreeMap::new(),
             has_freed: false,
             changes: 0,
+            has_failed: false,
         }
     }
 
@@ -71,70 +77,80 @@ impl<D: Disk> Store<D> {
 
     /// Somebody has it open, once more.
     pub fn open(&mut self, number: InodeNumber) {
-        self.nodes.entry(number.raw()).or_default().opens += 1;
+        self.handles.entry(number.raw()).or_default().count += 1;
     }
 
     /// Somebody no longer has it open.
     pub fn close(&mut self, number: InodeNumber) {
-        let Some(node) = self.nodes.get_mut(&number.raw()) else {
+        let Some(handles) = self.handles.get_mut(&number.raw()) else {
             return;
         };
-        node.opens = node.opens.saturating_sub(1);
-        if node.opens > 0 {
+        handles.count = handles.count.saturating_sub(1);
+        if handles.count > 0 {
             return;
         }
-        if node.is_detached {
-            // If this fails, the next mount does it.
-            let _ = self.reap(number);
-        } else if !self.is_dirty(number) {
-            self.nodes.remove(&number.raw());
-        }
+        let is_detached = handles.is_detached;
+        self.handles.remove(&number.raw());
+        // If this fails, the next mount or rest does it.
+        let _ = match is_detached {
+            true => self.reap(number),
+            false if self.is_dirty(number) => Ok(()),
+            false => self.settle_time(number),
+        };
     }
 
     /// Its last name is gone: it goes with who has it open.
     pub fn detach(&mut self, number: InodeNumber) -> Result<(), FileError> {
-        match self.nodes.get_mut(&number.raw()) {
-            Some(node) if node.opens > 0 => {
-                node.is_detached = true;
+        match self.handles.get_mut(&number.raw()) {
+            Some(handles) => {
+                handles.is_detached = true;
                 Ok(())
             }
-            _ => self.reap(number),
+            None => self.reap(number),
         }
     }
 
     fn reap(&mut self, number: InodeNumber) -> Result<(), FileError> {
         self.pages.cut(number.raw(), 0);
-        self.nodes.remove(&number.raw());
+        self.nodes.forget(number.raw());
         self.has_freed = true;
         let reaped = self.file_system()?.reap_unlinked_inode(number);
         reaped.map_err(refusal)?;
+        self.held.cut(number.raw(), 0);
         self.changed()
     }
 
     /// The inode of a directory that has not been removed.
     pub fn directory(&mut self, node: NodeId) -> Result<InodeNumber, FileError> {
         let raw = u32::try_from(node.0).map_err(|_| FileError::Stale)?;
-        match self.nodes.get(&raw) {
-            Some(node) if node.is_detached => Err(FileError::Removed),
+        match self.handles.get(&raw) {
+            Some(handles) if handles.is_detached => Err(FileError::Removed),
             _ => InodeNumber::new(raw).map_err(|_| FileError::Stale),
         }
     }
 
-    // Files.
+    // What is known of them.
 
-    /// Bytes in a file.
-    pub fn size(&mut self, number: InodeNumber) -> Result<u64, FileError> {
-        let known = self.nodes.get(&number.raw()).and_then(|node| node.size);
-        match known {
-            Some(size) => Ok(size),
-            None => self.size_on_disk(number),
+    /// A file or directory.
+    pub fn node(&mut self, number: InodeNumber) -> Result<&mut Node, FileError> {
+        if self.nodes.get(number.raw()).is_none() {
+            let info = self.mounted.get()?.inode(number).map_err(refusal)?;
+            let node = Node::new(&info).ok_or(FileError::Corrupt)?;
+            self.nodes.insert(number.raw(), node);
+        }
+        self.nodes.get(number.raw()).ok_or(FileError::Corrupt)
+    }
+
+    /// A file.
+    fn file(&mut self, number: InodeNumber) -> Result<&mut Node, FileError> {
+        let node = self.node(number)?;
+        match node.kind {
+            FileKind::File => Ok(node),
+            FileKind::Directory => Err(FileError::IsDirectory),
         }
     }
 
-    fn size_on_disk(&mut self, number: InodeNumber) -> Result<u64, FileError> {
-        let info = self.file_system()?.inode(number).map_err(refusal)?;
-        Ok(info.size)
-    }
+    // Bytes of files.
 
     /// Reads up to `length` bytes; fewer only at the end.
     pub fn read(
@@ -144,9 +160,9 @@ impl<D: Disk> Store<D> {
         length: u64,
         outlet: &mut Outlet<'_>,
     ) -> Result<u64, FileError> {
-        let size = self.size(number)?;
+        let node = self.file(number)?;
+        let size = node.size;
         let length = length.min(size.saturating_sub(position));
-        let node = self.nodes.entry(number.raw()).or_default();
         let in_order = position == node.read_end;
         node.read_end = position + length;
         let mut done = 0;
@@ -156,7 +172,7 @@ impl<D: Disk> Store<D> {
             let piece = (length - done).min(slot_left);
             // Who reads in order is given all that is there in one piece.
             let wanted = if in_order { slot_left } else { piece };
-            let id = self.load(number, at, at + wanted.min(size - at), size)?;
+            let id = self.load(number, at..at + wanted.min(size - at), size)?;
             let start = (at % SLOT) as usize;
             outlet(done, &self.pages.bytes(id)[start..start + piece as usize])?;
             done += piece;
@@ -179,94 +195,107 @@ impl<D: Disk> Store<D> {
         if end.is_none_or(|end| end > MAX_SIZE) {
             return Err(FileError::OutOfRange);
         }
-        let mut size = self.size(number)?;
-        self.nodes.entry(number.raw()).or_default().size = Some(size);
+        let mut size = self.file(number)?.size;
         if length > 0 && position > size {
             self.settle_tail(number, size)?;
         }
         let mut done = 0;
         while done < length {
             let at = position + done;
-            let piece = (length - done).min(PAGE - at % PAGE);
-            match self.write_page(number, at, piece, size, done, inlet) {
-                Ok(()) => {}
+            let wanted = (length - done).min(SLOT - at % SLOT);
+            let piece = match self.reserve(number, at, wanted) {
+                Ok(piece) => piece,
                 Err(FileError::NoSpace) if done > 0 => break,
                 Err(error) => return Err(error),
-            }
+            };
+            self.write_piece(number, at..at + piece, size, &mut |into| inlet(done, into))?;
             done += piece;
             size = size.max(position + done);
-            self.nodes.entry(number.raw()).or_default().size = Some(size);
+            let now = self.time.now();
+            let node = self.node(number)?;
+            (node.size, node.modified, node.is_touched) = (size, now, true);
         }
         Ok(done)
     }
 
-    fn write_page(
+    /// Has bytes within one slot written, for which there is room.
+    fn write_piece(
         &mut self,
         number: InodeNumber,
-        at: u64,
-        length: u64,
+        range: Range<u64>,
         size: u64,
-        done: u64,
-        inlet: &mut Inlet<'_>,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<(), FileError>,
     ) -> Result<(), FileError> {
-        let start_of_page = at - at % PAGE;
-        let is_whole = length == PAGE || (at == start_of_page && at + length >= size);
-        let id = if is_whole || start_of_page >= size {
-            let id = self.slot(key(number, at))?;
-            if !self.pages.is_valid(id, page(at)) {
-                let start = (start_of_page % SLOT) as usize;
+        // Of pages that are written in part, the rest has to be there.
+        let (first, last) = (
+            range.start - range.start % PAGE,
+            (range.end - 1) / PAGE * PAGE,
+        );
+        let is_kept = |from: u64, to: u64| from < to.min(size);
+        if is_kept(first, range.start) || (first == last && is_kept(range.end, first + PAGE)) {
+            self.load(number, first..first + 1, size)?;
+        }
+        if first != last && is_kept(range.end, last + PAGE) {
+            self.load(number, last..last + 1, size)?;
+        }
+        let id = self.slot(key(number, first))?;
+        let pages = page(first)..page(last) + 1;
+        for edge in [page(first), page(last)] {
+            if !self.pages.is_valid(id, edge) {
+                let start = (edge * PAGE) as usize;
                 self.pages.bytes(id)[start..start + PAGE as usize].fill(0);
             }
-            id
-        } else {
-            self.load(number, at, at + 1, size)?
-        };
-        let id = self.reserve(number, at, id)?;
-        let start = (at % SLOT) as usize;
-        let into = &mut self.pages.bytes(id)[start..start + length as usize];
-        let copied = inlet(done, into);
-        if copied.is_err() {
+        }
+        let base = range.start - range.start % SLOT;
+        let into = (range.start - base) as usize..(range.end - base) as usize;
+        let bytes = &mut self.pages.bytes(id)[into];
+        let filled = fill(bytes);
+        if filled.is_err() {
             // What lies past the end stays zero, whatever came of the copy.
-            let kept = size.saturating_sub(at).min(length) as usize;
-            into[kept..].fill(0);
-            if !self.pages.is_valid(id, page(at)) && kept > 0 {
-                return copied;
+            let kept = size
+                .saturating_sub(range.start)
+                .min(range.end - range.start);
+            bytes[kept as usize..].fill(0);
+        }
+        for page in pages {
+            // What was there has changed, whether or not all of it.
+            if filled.is_ok() || self.pages.is_valid(id, page) {
+                self.pages.set_dirty(id, page);
             }
         }
-        self.pages.set_dirty(id, page(at));
-        copied
+        filled
     }
 
-    /// Makes sure that the page can be written back, and returns its slot.
-    fn reserve(&mut self, number: InodeNumber, at: u64, id: SlotId) -> Result<SlotId, FileError> {
-        if self.pages.is_dirty(id, page(at)) || self.has_room()? {
-            return Ok(id);
+    /// Makes sure that bytes within one slot can be written back; how many of them.
+    fn reserve(&mut self, number: InodeNumber, at: u64, length: u64) -> Result<u64, FileError> {
+        let pages = page(at)..page(at + length - 1) + 1;
+        let clean = self.pages.clean(key(number, at), pages.clone());
+        if self.has_room(clean)? {
+            return Ok(length);
         }
         self.write_back_all()?;
-        if self.has_room()? {
-            return Ok(id);
+        if self.has_room(pages.end - pages.start)? {
+            return Ok(length);
         }
         // The disk is full, but what has its block already can be written.
-        let start = at - at % PAGE;
-        let extents =
-            self.file_system()?
-                .inode_extents(number, start, PAGE, FileExtentTarget::Data, 1);
-        let extents = extents.map_err(refusal)?;
-        let is_there = extents
-            .extents
-            .iter()
-            .any(|extent| extent.state == FileExtentState::Initialized);
-        if is_there {
-            Ok(id)
-        } else {
-            Err(FileError::NoSpace)
+        let one = length.min(PAGE - at % PAGE);
+        match self.has_room(1)? {
+            true => Ok(one),
+            false => match self.place(number, at - at % PAGE)? {
+                (Place::Disk(_) | Place::Held, _) => Ok(one),
+                (Place::Hole, _) => Err(FileError::NoSpace),
+            },
         }
     }
 
-    fn has_room(&mut self) -> Result<bool, FileError> {
-        let dirty = self.pages.dirty();
+    /// Whether so many pages more can be written back.
+    fn has_room(&mut self, more: u64) -> Result<bool, FileError> {
+        if more == 0 {
+            return Ok(true);
+        }
+        let dirty = self.pages.dirty() + more;
         let free = self.file_system()?.statfs().free_blocks;
-        Ok(free > dirty + dirty / 32 + MARGIN)
+        Ok(free >= dirty + dirty / 32 + MARGIN)
     }
 
     /// Cuts a file or lets it grow by zeros.
@@ -277,23 +306,38 @@ impl<D: Disk> Store<D> {
         if size > MAX_SIZE {
             return Err(FileError::OutOfRange);
         }
-        let old = self.size(number)?;
+        let node = self.file(number)?;
+        let (old, on_disk) = (node.size, node.size_on_disk);
         if size > old {
             self.settle_tail(number, old)?;
         }
         self.pages.cut(number.raw(), size);
-        let on_disk = self.size_on_disk(number)?;
         if on_disk != size {
             self.has_freed |= size < on_disk;
+            // It zeros what is past either end.
+            self.hold_tail(number, on_disk);
+            self.hold_tail(number, size);
+            self.node(number)?.window = None;
             let cut = self.file_system()?.truncate_inode(number, size);
             cut.map_err(refusal)?;
+            self.held.cut(number.raw(), size);
             self.changed()?;
         }
-        self.nodes.entry(number.raw()).or_default().size = Some(size);
+        let now = self.time.now();
+        let node = self.node(number)?;
+        (node.size, node.size_on_disk) = (size, size);
+        (node.modified, node.is_touched) = (now, on_disk == size);
         if size < old && !size.is_multiple_of(PAGE) {
             self.settle_tail(number, size)?;
         }
         Ok(())
+    }
+
+    /// `rsext4` has the last page of a file of this size, unless it is whole.
+    fn hold_tail(&mut self, number: InodeNumber, size: u64) {
+        if !size.is_multiple_of(PAGE) {
+            self.held.insert(number.raw(), size);
+        }
     }
 
     /// Zeros, here and later on the disk, what lies past the end in the last
@@ -302,8 +346,8 @@ impl<D: Disk> Store<D> {
         if size.is_multiple_of(PAGE) {
             return Ok(());
         }
-        let id = self.load(number, size - 1, size, size)?;
-        let id = self.reserve(number, size - 1, id)?;
+        self.reserve(number, size - 1, 1)?;
+        let id = self.load(number, size - 1..size, size)?;
         let start = (size % SLOT) as usize;
         let end = start.next_multiple_of(PAGE as usize);
         self.pages.bytes(id)[start..end].fill(0);
@@ -311,45 +355,8 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    // The page cache.
-
-    /// The slot that holds these bytes, which are within one slot and within the
-    /// file, all read from the disk if they were not there.
-    fn load(
-        &mut self,
-        number: InodeNumber,
-        start: u64,
-        end: u64,
-        size: u64,
-    ) -> Result<SlotId, FileError> {
-        let id = self.slot(key(number, start))?;
-        let base = start - start % SLOT;
-        let last = (end - base).div_ceil(PAGE);
-        let mut next = page(start);
-        while next < last {
-            if self.pages.is_valid(id, next) {
-                next += 1;
-                continue;
-            }
-            let run_end = (next..last).find(|page| self.pages.is_valid(id, *page));
-            let run = next..run_end.unwrap_or(last);
-            let (from, to) = (run.start * PAGE, run.end * PAGE);
-            let length = (to.min(size.saturating_sub(base)).saturating_sub(from)) as usize;
-            let bytes = &mut self.pages.bytes(id)[from as usize..to as usize];
-            let file_system = self.mounted.get()?;
-            let read = file_system.read_inode(number, base + from, &mut bytes[..length]);
-            let read = read.map_err(refusal)?;
-            bytes[read..].fill(0);
-            for page in run.clone() {
-                self.pages.set_valid(id, page);
-            }
-            next = run.end;
-        }
-        Ok(id)
-    }
-
     /// The slot of this piece, taken from another if need be.
-    fn slot(&mut self, key: Key) -> Result<SlotId, FileError> {
+    pub(crate) fn slot(&mut self, key: Key) -> Result<SlotId, FileError> {
         if let Some(id) = self.pages.find(key) {
             return Ok(id);
         }
@@ -365,83 +372,10 @@ impl<D: Disk> Store<D> {
         let next = self.pages.next_dirty(key(number, 0));
         next.is_some_and(|key| key.inode == number.raw())
     }
-
-    /// Writes a piece to the disk. What cannot be written stays to be written.
-    fn write_back(&mut self, key: Key) -> Result<(), FileError> {
-        let number = InodeNumber::new(key.inode).map_err(refusal)?;
-        if self.has_freed {
-            self.sync_metadata()?;
-        }
-        let size = self.size(number)?;
-        let Some(id) = self.pages.find(key) else {
-            return Ok(());
-        };
-        while let Some(run) = self.pages.dirty_run(id) {
-            let (start, end) = (run.start * PAGE, run.end * PAGE);
-            let end = end.min(size.saturating_sub(key.start()));
-            if start < end {
-                let bytes = &self.pages.bytes(id)[start as usize..end as usize];
-                let file_system = self.mounted.get()?;
-                let written = file_system.write_inode(number, key.start() + start, bytes);
-                written.map_err(refusal)?;
-            }
-            self.pages.set_clean(id, run);
-            self.changed()?;
-        }
-        Ok(())
-    }
-
-    fn write_back_all(&mut self) -> Result<(), FileError> {
-        let mut from = Key { inode: 0, index: 0 };
-        while let Some(key) = self.pages.next_dirty(from) {
-            self.write_back(key)?;
-            from = key;
-        }
-        self.nodes.retain(|_, node| node.opens > 0);
-        Ok(())
-    }
-
-    /// What was written to this file, and all names, is durable when this
-    /// returns.
-    pub fn sync(&mut self, number: InodeNumber) -> Result<(), FileError> {
-        let mut from = key(number, 0);
-        while let Some(key) = self.pages.next_dirty(from) {
-            if key.inode != number.raw() {
-                break;
-            }
-            self.write_back(key)?;
-            from = key;
-        }
-        self.sync_metadata()
-    }
-
-    fn sync_metadata(&mut self) -> Result<(), FileError> {
-        self.mounted.sync()?;
-        self.has_freed = false;
-        self.changes = 0;
-        Ok(())
-    }
-
-    /// The file system was changed: ends the transaction if it is long enough.
-    pub fn changed(&mut self) -> Result<(), FileError> {
-        self.changes += 1;
-        if self.changes < CHANGES {
-            return Ok(());
-        }
-        self.sync_metadata()
-    }
-
-    /// Everything is durable and the file system clean when this returns.
-    pub fn rest(&mut self) -> Result<(), FileError> {
-        self.write_back_all()?;
-        self.mounted.rest()?;
-        self.has_freed = false;
-        self.changes = 0;
-        Ok(())
-    }
 }
 
-fn key(number: InodeNumber, position: u64) -> Key {
+/// The slot of a position.
+pub(crate) fn key(number: InodeNumber, position: u64) -> Key {
     Key {
         inode: number.raw(),
         index: position / SLOT,
@@ -449,6 +383,6 @@ fn key(number: InodeNumber, position: u64) -> Key {
 }
 
 /// The page's number in its slot.
-fn page(position: u64) -> u64 {
+pub(crate) fn page(position: u64) -> u64 {
     position / PAGE % SLOT_PAGES
 }

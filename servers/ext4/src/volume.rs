@@ -5,14 +5,17 @@ use crate::{
     disk::Disk,
     error::refusal,
     listing,
-    mounted::{FileSystem, Mounted, Time},
+    mounted::{Mounted, Time},
+    nodes::Node,
+    pages::Memory,
     store::Store,
 };
+use alloc::{boxed::Box, vec};
 use core::cell::RefCell;
 use libipc::interfaces::{FileError, FileKind, Stat, directory::Entry};
 use rsext4::{
-    DirectoryEntryType, Ext4ErrorKind, FileName, FilePermissions, InodeInfo, InodeNumber,
-    MutationContext, RenameOptions, UnlinkOutcome,
+    Ext4ErrorKind, FileName, FilePermissions, InodeInfo, InodeNumber, MutationContext,
+    RenameOptions, UnlinkOutcome,
 };
 use tessera_files::{
     quota::Accounts,
@@ -43,10 +46,15 @@ impl<D: Disk> Ext4Volume<D> {
     ///
     /// `Corrupt` if it is no ext4 file system that can be used; `DeviceFailed`.
     pub fn new(disk: D, cache: usize, time: Time) -> Result<Self, FileError> {
+        Self::with_cache(disk, Box::new(vec![0; cache]), time)
+    }
+
+    /// The same with a page cache in this memory.
+    pub fn with_cache(disk: D, cache: Memory, time: Time) -> Result<Self, FileError> {
         let mounted = Mounted::new(disk, time.clone())?;
         Ok(Ext4Volume {
             is_writable: !mounted.is_read_only(),
-            store: RefCell::new(Store::new(mounted, cache)),
+            store: RefCell::new(Store::new(mounted, cache, time.clone())),
             time,
         })
     }
@@ -64,17 +72,12 @@ impl<D: Disk> Volume for Ext4Volume<D> {
 
     fn stat(&self, node: NodeId) -> Result<Stat, FileError> {
         let mut store = self.store.borrow_mut();
-        let info = inspect(store.file_system()?, number(node)?)?;
-        let kind = kind(&info).ok_or(FileError::Corrupt)?;
-        let size = match kind {
-            FileKind::File => store.size(info.number)?,
-            FileKind::Directory => info.size,
-        };
+        let known = store.node(number(node)?)?;
         Ok(Stat {
-            kind,
-            size,
-            created: nanoseconds(info.btime),
-            modified: nanoseconds(info.mtime),
+            kind: known.kind,
+            size: known.size,
+            created: known.created,
+            modified: known.modified,
             id: node.0,
         })
     }
@@ -82,7 +85,7 @@ impl<D: Disk> Volume for Ext4Volume<D> {
     fn lookup(&self, directory: NodeId, name: &str) -> Result<NodeId, FileError> {
         let mut store = self.store.borrow_mut();
         let directory = store.directory(directory)?;
-        find(store.file_system()?, directory, name).map(|info| node(info.number))
+        find(&mut store, directory, name).map(node)
     }
 
     fn list(
@@ -127,13 +130,11 @@ impl<D: Disk> Volume for Ext4Volume<D> {
     ) -> Result<NodeId, FileError> {
         self.time.set(change.now);
         let store = self.store.get_mut();
-        let (directory, name) = (store.directory(directory)?, file_name(name)?);
+        let directory = store.directory(directory)?;
         let permissions = FilePermissions::new(FILE).map_err(refusal)?;
         let file_system = store.file_system()?;
-        let made = file_system.create_regular_file(OWNER, directory, name, permissions);
-        let made = made.map_err(refusal)?;
-        store.changed()?;
-        Ok(node(made.number))
+        let made = file_system.create_regular_file(OWNER, directory, file_name(name)?, permissions);
+        enter(store, directory, name, &made.map_err(refusal)?)
     }
 
     fn create_directory(
@@ -144,13 +145,11 @@ impl<D: Disk> Volume for Ext4Volume<D> {
     ) -> Result<NodeId, FileError> {
         self.time.set(change.now);
         let store = self.store.get_mut();
-        let (directory, name) = (store.directory(directory)?, file_name(name)?);
+        let directory = store.directory(directory)?;
         let permissions = FilePermissions::new(DIRECTORY).map_err(refusal)?;
         let file_system = store.file_system()?;
-        let made = file_system.create_directory(OWNER, directory, name, permissions);
-        let made = made.map_err(refusal)?;
-        store.changed()?;
-        Ok(node(made.number))
+        let made = file_system.create_directory(OWNER, directory, file_name(name)?, permissions);
+        enter(store, directory, name, &made.map_err(refusal)?)
     }
 
     fn remove(
@@ -162,13 +161,13 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         self.time.set(change.now);
         let store = self.store.get_mut();
         let directory = store.directory(directory)?;
-        let file_system = store.file_system()?;
-        let info = find(file_system, directory, name)?;
-        let name = file_name(name)?;
-        let outcome = if info.is_directory() {
-            file_system.remove_empty_directory(directory, name)
-        } else {
-            file_system.unlink(directory, name)
+        let removed = find(store, directory, name)?;
+        let kind = store.node(removed)?.kind;
+        store.nodes.forget_name(directory.raw(), name);
+        let (file_system, name) = (store.file_system()?, file_name(name)?);
+        let outcome = match kind {
+            FileKind::Directory => file_system.remove_empty_directory(directory, name),
+            FileKind::File => file_system.unlink(directory, name),
         };
         detach(store, outcome.map_err(refusal)?)
     }
@@ -182,14 +181,15 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         self.time.set(change.now);
         let store = self.store.get_mut();
         let (source, target) = (store.directory(from.0)?, store.directory(to.0)?);
-        let file_system = store.file_system()?;
-        let moved = find(file_system, source, from.1)?;
+        let moved = find(store, source, from.1)?;
         check_name(to.1)?;
-        match find(file_system, target, to.1) {
-            Ok(replaced) if replaced.number == moved.number => return Ok(()),
+        match find(store, target, to.1) {
+            Ok(replaced) if replaced == moved => return Ok(()),
             _ => {}
         }
-        let renamed = file_system.rename(
+        store.nodes.forget_name(source.raw(), from.1);
+        store.nodes.forget_name(target.raw(), to.1);
+        let renamed = store.file_system()?.rename(
             source,
             file_name(from.1)?,
             target,
@@ -252,33 +252,44 @@ fn detach<D: Disk>(store: &mut Store<D>, outcome: UnlinkOutcome) -> Result<(), F
     store.changed()
 }
 
-/// What a name leads to: a file or a directory, for nothing else can be used here.
-fn find<D: Disk>(
-    file_system: &mut FileSystem<D>,
+/// A name was made.
+fn enter<D: Disk>(
+    store: &mut Store<D>,
     directory: InodeNumber,
     name: &str,
-) -> Result<InodeInfo, FileError> {
-    let found = file_system.lookup_child(directory, file_name(name)?);
+    made: &InodeInfo,
+) -> Result<NodeId, FileError> {
+    store.nodes.forget_name(directory.raw(), name);
+    store
+        .nodes
+        .insert_name(directory.raw(), name, made.number.raw());
+    let known = Node::new(made).ok_or(FileError::Corrupt)?;
+    store.nodes.insert(made.number.raw(), known);
+    store.changed()?;
+    Ok(node(made.number))
+}
+
+/// What a name leads to: a file or a directory, for nothing else can be used here.
+fn find<D: Disk>(
+    store: &mut Store<D>,
+    directory: InodeNumber,
+    name: &str,
+) -> Result<InodeNumber, FileError> {
+    if let Some(known) = store.nodes.name(directory.raw(), name) {
+        return InodeNumber::new(known).map_err(refusal);
+    }
+    let found = store
+        .file_system()?
+        .lookup_child(directory, file_name(name)?);
     let found = found.map_err(refusal)?.ok_or(FileError::NotFound)?;
-    match kind(&found) {
-        Some(_) => Ok(found),
-        None => Err(FileError::NotFound),
+    let known = Node::new(&found).ok_or(FileError::NotFound)?;
+    if store.nodes.get(found.number.raw()).is_none() {
+        store.nodes.insert(found.number.raw(), known);
     }
-}
-
-fn inspect<D: Disk>(
-    file_system: &mut FileSystem<D>,
-    number: InodeNumber,
-) -> Result<InodeInfo, FileError> {
-    file_system.inode(number).map_err(refusal)
-}
-
-fn kind(info: &InodeInfo) -> Option<FileKind> {
-    match info.file_type() {
-        DirectoryEntryType::RegularFile => Some(FileKind::File),
-        DirectoryEntryType::Directory => Some(FileKind::Directory),
-        _ => None,
-    }
+    store
+        .nodes
+        .insert_name(directory.raw(), name, found.number.raw());
+    Ok(found.number)
 }
 
 fn file_name(name: &str) -> Result<FileName<'_>, FileError> {
@@ -293,8 +304,4 @@ fn number(node: NodeId) -> Result<InodeNumber, FileError> {
 
 fn node(number: InodeNumber) -> NodeId {
     NodeId(number.raw().into())
-}
-
-fn nanoseconds(seconds: u32) -> u64 {
-    u64::from(seconds) * 1_000_000_000
 }

@@ -11,6 +11,7 @@ use libipc::{
         clients::{SERVER_BADGES, live_badges},
         directory,
     },
+    memory::Bytes as Cache,
     objects::EndpointClient,
 };
 use tessera_block::{ram::Ram, server as block};
@@ -30,7 +31,8 @@ use tessera_files::{
 };
 
 const SECTORS: usize = 48 << 10;
-const CACHE: usize = 1 << 20;
+/// Pages of the page cache.
+const CACHE: u64 = 256;
 
 const LIMITS: Limits = Limits {
     bytes: 1 << 20,
@@ -84,8 +86,9 @@ fn serve(disk: &EndpointClient, endpoint: &EndpointClient) -> Task {
     let handed = endpoint.as_ref().copy().unwrap();
     task.spawn_with(handed, move |endpoint: EndpointClient| {
         let block = BlockClient::from(Capability::from_handle(block));
-        let disk = BlockDisk::new(block).unwrap();
-        let volume = Ext4Volume::new(disk, CACHE, Time::default()).unwrap();
+        let cache = Cache::new(CACHE).unwrap();
+        let disk = BlockDisk::new(block, Some(cache.share())).unwrap();
+        let volume = Ext4Volume::with_cache(disk, Box::new(cache), Time::default()).unwrap();
         let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
         let service = Service::new(Namespace::of(volume), LIMITS, &[], newest + 1);
         Server::new(&endpoint, service, Vec::new()).run()
