@@ -37,7 +37,7 @@ pub enum Command {
     Miri(Miri),
     /// Attack the kernel: random system calls, calls to bad servers, many boots
     Fuzz(Fuzz),
-    /// Cut the power of a simulated disk at every write, and look what is left
+    /// Do to disks what must not lose a file: cut the power, damage what is on them
     Crash(Crash),
     /// Make disk images, look into them, and put files there
     Disk(Disk),
@@ -55,12 +55,27 @@ pub enum Command {
 /// Options of `crash`.
 #[derive(Args, Debug)]
 pub struct Crash {
-    /// Seed of the first workload; each further one has the next
+    /// Only these parts [default: all]
+    #[arg(value_enum)]
+    pub parts: Vec<CrashPart>,
+    /// Seed of the first workload or image; each further one has the next
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Distinct images to recover
+    /// Distinct images to recover after cuts
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub images: u64,
+    /// Damaged images to try
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub damaged: u64,
+}
+
+/// Parts of `crash`.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPart {
+    /// On the host: the power of a simulated disk is cut at every write
+    Cuts,
+    /// On the host: structures of file systems are damaged
+    Damage,
 }
 
 /// Options of `disk`.

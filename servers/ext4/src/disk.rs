@@ -12,6 +12,8 @@ pub enum DiskError {
     OutOfRange,
     /// The disk cannot be written.
     ReadOnly,
+    /// What was read has not the checksum that it was written with.
+    Damaged,
 }
 
 /// Sector-addressed storage with a volatile cache.

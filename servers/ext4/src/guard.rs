@@ -17,8 +17,13 @@
 //! leave none. It is first written to the boot sectors in front of it, where
 //! ext4 keeps nothing, and `begin` takes that copy if the superblock is torn.
 //! Boot sectors that hold something else are left alone.
+//!
+//! Inodes have checksums that it does not look at: see [`crate::inodes`].
 
-use crate::disk::{Disk, DiskError, SECTOR};
+use crate::{
+    disk::{Disk, DiskError, SECTOR},
+    inodes::Inodes,
+};
 use rsext4::{
     Ext4Error, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
     crc32c::{crc32c_append, crc32c_init},
@@ -54,6 +59,7 @@ pub struct Guard<D> {
     is_dirty: bool,
     /// Writes of single blocks, most of them to the journal, since `begin`.
     small_writes: u64,
+    inodes: Inodes,
 }
 
 impl<D: Disk> Guard<D> {
@@ -65,6 +71,7 @@ impl<D: Disk> Guard<D> {
             has_copy: false,
             is_dirty: false,
             small_writes: 0,
+            inodes: Inodes::none(),
         }
     }
 
@@ -86,6 +93,7 @@ impl<D: Disk> Guard<D> {
         self.has_copy = is_ext4(&copy) || copy.iter().all(|byte| *byte == 0);
         self.is_mounted = true;
         self.small_writes = 0;
+        self.inodes = Inodes::find(&mut self.disk, if is_torn { &copy } else { &home })?;
         if self.disk.is_read_only() {
             return Ok(());
         }
@@ -117,9 +125,10 @@ impl<D: Disk> Guard<D> {
         Ok(())
     }
 
-    /// Reads as the disk does.
+    /// Reads as the disk does, but no inode that is not what was written.
     pub fn read(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
-        self.disk.read(sector, into)
+        self.disk.read(sector, into)?;
+        self.inodes.check(sector, into)
     }
 
     /// Writes as the disk does, and a superblock as it has to be.
@@ -223,7 +232,10 @@ pub fn checksum(superblock: &[u8]) -> u32 {
 impl From<DiskError> for Ext4Error {
     fn from(error: DiskError) -> Self {
         match error {
-            DiskError::Failed | DiskError::OutOfRange => Ext4Error::io(),
+            DiskError::Failed => Ext4Error::io(),
+            // The file system names sectors that there are not.
+            DiskError::OutOfRange => Ext4Error::corrupted(),
+            DiskError::Damaged => Ext4Error::checksum(),
             DiskError::ReadOnly => Ext4Error::read_only(),
         }
     }

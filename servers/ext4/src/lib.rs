@@ -11,6 +11,7 @@
 //! mounted    mount, sync, rest           -> rsext4: ext4 and its journal
 //! device     the disk as rsext4 wants it
 //! guard      the superblock, true to the journal
+//! inodes     whether inodes are what was written
 //! disk       sectors and a flush         <- block: of a block server
 //! ```
 //!
@@ -27,6 +28,7 @@ pub mod disk;
 pub mod error;
 pub mod extents;
 pub mod guard;
+pub mod inodes;
 pub mod listing;
 pub mod mounted;
 pub mod nodes;

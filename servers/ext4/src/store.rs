@@ -134,7 +134,13 @@ impl<D: Disk> Store<D> {
     /// A file or directory.
     pub fn node(&mut self, number: InodeNumber) -> Result<&mut Node, FileError> {
         if self.nodes.get(number.raw()).is_none() {
-            let info = self.mounted.get()?.inode(number).map_err(refusal)?;
+            let file_system = self.mounted.get()?;
+            let info = file_system.inode(number).map_err(refusal)?;
+            let block = file_system.statfs().block_size.max(1);
+            if info.size.div_ceil(block) > u32::MAX.into() {
+                // `rsext4` 0.9.2 panics where such a file ends.
+                return Err(FileError::Corrupt);
+            }
             let node = Node::new(&info).ok_or(FileError::Corrupt)?;
             self.nodes.insert(number.raw(), node);
         }

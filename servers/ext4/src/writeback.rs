@@ -37,6 +37,7 @@ impl<D: Disk> Store<D> {
         let (file_system, data) = (self.file_system()?, FileExtentTarget::Data);
         let map = file_system.inode_extents(number, position, WINDOW, data, MOST);
         let window = Window::new(position..position + WINDOW, &map.map_err(refusal)?);
+        let window = window.ok_or(FileError::Corrupt)?;
         let found = window.find(position);
         self.node(number)?.window = Some(window);
         let (place, until) = found.ok_or(FileError::Corrupt)?;

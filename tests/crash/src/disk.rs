@@ -86,6 +86,35 @@ impl Image {
             .chain(self.changed())
     }
 
+    /// Bytes from anywhere; zeros where the disk has ended.
+    pub fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
+        let size = SECTOR as u64;
+        let first = at / size;
+        let end = (at + length as u64).div_ceil(size);
+        let sectors = (first..end).flat_map(|number| self.sector(number));
+        let bytes = sectors.skip((at % size) as usize).take(length);
+        bytes.copied().collect()
+    }
+
+    /// Some bytes.
+    pub fn array<const N: usize>(&self, at: u64) -> [u8; N] {
+        let bytes = self.bytes(at, N);
+        core::array::from_fn(|index| bytes[index])
+    }
+
+    /// Changes bytes anywhere on the disk.
+    pub fn put(&mut self, mut at: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (number, start) = (at / SECTOR as u64, at as usize % SECTOR);
+            let (here, rest) = bytes.split_at(bytes.len().min(SECTOR - start));
+            let mut sector = *self.sector(number);
+            sector[start..start + here.len()].copy_from_slice(here);
+            self.write(number, &Rc::new(sector));
+            at += here.len() as u64;
+            bytes = rest;
+        }
+    }
+
     /// Writes a sector.
     pub fn write(&mut self, number: u64, sector: &Rc<Sector>) {
         if let Some(old) = self.changed.remove(&number) {
@@ -128,6 +157,10 @@ struct State {
     requests: u64,
     /// The request that fails, counted from 0.
     fails: Option<u64>,
+    /// From this request on all fail.
+    ends: u64,
+    /// Requests for sectors that are not on the disk.
+    strays: u64,
     /// What it does wrong.
     fault: Option<Fault>,
 }
@@ -149,6 +182,8 @@ impl SimulatedDisk {
             log: Vec::new(),
             requests: 0,
             fails: None,
+            ends: u64::MAX,
+            strays: 0,
             fault,
         })))
     }
@@ -173,6 +208,16 @@ impl SimulatedDisk {
         self.0.borrow().requests
     }
 
+    /// Number of requests for sectors that are not on the disk.
+    pub fn strays(&self) -> u64 {
+        self.0.borrow().strays
+    }
+
+    /// Lets all requests from this number on fail.
+    pub fn end(&self, request: u64) {
+        self.0.borrow_mut().ends = request;
+    }
+
     /// Lets the request with this number fail.
     pub fn fail(&self, request: u64) {
         self.0.borrow_mut().fails = Some(request);
@@ -183,19 +228,20 @@ impl State {
     fn request(&mut self) -> Result<(), DiskError> {
         let number = self.requests;
         self.requests += 1;
-        if self.fails == Some(number) {
+        if self.fails == Some(number) || number >= self.ends {
             Err(DiskError::Failed)
         } else {
             Ok(())
         }
     }
 
-    fn check(&self, sector: u64, length: usize) -> Result<(), DiskError> {
+    fn check(&mut self, sector: u64, length: usize) -> Result<(), DiskError> {
         let count = (length / SECTOR) as u64;
         let end = sector.checked_add(count);
         if length.is_multiple_of(SECTOR) && end.is_some_and(|end| end <= self.image.sectors) {
             Ok(())
         } else {
+            self.strays += 1;
             Err(DiskError::OutOfRange)
         }
     }

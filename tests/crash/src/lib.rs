@@ -1,4 +1,5 @@
-//! Cuts the power of a simulated disk at every write, and looks what is left.
+//! What disks do to a file system: the power of a simulated one is cut at every
+//! write, and what is on it is damaged.
 //!
 //! ```text
 //! campaign   workloads, their cuts, what is found after each
@@ -8,6 +9,13 @@
 //! disk       a disk that remembers its log
 //! fsck       what e2fsck says
 //! fault      ordering bugs, which must be found
+//!
+//! damaged    damaged images, and what must not come of them
+//! client     what is done with each      -> tessera-ext4
+//! originals  the images that are damaged
+//! damage     how: numbers, structures
+//! layout     where structures are
+//! seal       their checksums
 //! ```
 //!
 //! What must hold after each cut: names are those of one moment, not before the
@@ -17,10 +25,16 @@
 #![forbid(unsafe_code)]
 
 pub mod campaign;
+pub mod client;
 pub mod cuts;
+pub mod damage;
+pub mod damaged;
 pub mod disk;
 pub mod fault;
 pub mod fsck;
 pub mod history;
+pub mod layout;
+pub mod originals;
 pub mod random;
+pub mod seal;
 pub mod workload;

@@ -372,7 +372,8 @@ fn pick(random: &mut Random, from: &[String]) -> Option<String> {
     (!from.is_empty()).then(|| random.pick(from).clone())
 }
 
-fn join(above: &str, name: &str) -> String {
+/// The path of a name.
+pub fn join(above: &str, name: &str) -> String {
     if above.is_empty() {
         name.into()
     } else {
@@ -380,7 +381,8 @@ fn join(above: &str, name: &str) -> String {
     }
 }
 
-fn no_accounts() -> Accounts {
+/// Accounts that nobody uses up.
+pub fn no_accounts() -> Accounts {
     let limits = Limits {
         bytes: 0,
         nodes: 0,
@@ -389,7 +391,8 @@ fn no_accounts() -> Accounts {
     Accounts::new(limits, [])
 }
 
-fn change(accounts: &mut Accounts) -> Change<'_> {
+/// A change that nobody pays.
+pub fn change(accounts: &mut Accounts) -> Change<'_> {
     Change {
         accounts,
         payer: Accounts::GUEST,
