@@ -1,4 +1,4 @@
-//! The heap: the range that the start page names, whose pages the kernel fills
+//! The heap: the range that start information names, whose pages the kernel fills
 //! with zeros at first touch.
 #![allow(
     unsafe_code,
@@ -6,16 +6,16 @@
 )]
 
 use crate::sync::RawMutex;
-use talc::{TalcLock, source::Manual};
+use talc::{TalcLock, source::Claim};
 
+/// It takes what it is given when the first allocation asks: a program that allocates
+/// nothing touches no page of its heap.
 #[global_allocator]
-static HEAP: TalcLock<RawMutex, Manual> = TalcLock::new(Manual);
+static HEAP: TalcLock<RawMutex, Claim> = TalcLock::new(Claim::standby());
 
 /// Gives the allocator its memory, once.
 pub(crate) fn give(address: usize, length: usize) {
-    if length > 0 {
-        // SAFETY: the start page promises that this range is mapped, readable
-        // and writable, and used by nobody else.
-        unsafe { HEAP.lock().claim(address as *mut u8, length) };
-    }
+    // SAFETY: start information promises that this range is mapped, readable and writable,
+    // and used by nobody else.
+    HEAP.lock().source = unsafe { Claim::new(address as *mut u8, length) };
 }

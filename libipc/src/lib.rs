@@ -35,7 +35,7 @@
 //! | `buffer` | the message buffer is the kernel's page |
 //! | `lease`, `incoming` | a near lease is an address of the caller |
 //! | `near` | whoever holds a gate may use the server behind it |
-//! | `start::entry` | the start page is the supervisor's |
+//! | `start::entry` | start information is the supervisor's |
 //! | `heap`, `sync` | an allocator's memory, a lock's promise |
 //! | `objects`, `child`, `memory` | the kernel writes, maps and starts threads where it is told |
 //! | `thread` | a new thread's closure reaches it as a number |

@@ -1,4 +1,4 @@
-//! Text for people: through the standard output that the start page names.
+//! Text for people: through the standard output that start information names.
 
 use crate::{client::Borrowed, handle::Handle, interfaces::StreamClient, objects::SystemClient};
 use core::{
@@ -6,7 +6,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The capability's name for output in a start page.
+/// The capability's name for output in start information.
 pub const OUT: &str = "out";
 /// The capability's name for error messages; without it they go to [`OUT`].
 pub const ERR: &str = "err";

@@ -2,7 +2,7 @@
 
 use crate::{Capability, handle::Handle, time};
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::fmt;
+use core::{cell::OnceCell, fmt};
 
 pub use libipc_abi::start::{Header, MAGIC, NAME, NamedCapability, StartInfo, WriteError, write};
 
@@ -44,8 +44,8 @@ macro_rules! program {
         #[cfg(target_os = "none")]
         #[doc(hidden)]
         #[unsafe(no_mangle)]
-        pub extern "C" fn _start(page: usize, _argument: usize) -> ! {
-            $crate::start::run(page, $run)
+        pub extern "C" fn _start(start: usize, _argument: usize) -> ! {
+            $crate::start::run(start, $run)
         }
 
         #[cfg(not(target_os = "none"))]
@@ -62,13 +62,13 @@ pub fn explain() {
     std::eprintln!("this program runs on Tessera: use `cargo xtask run`");
 }
 
-/// What a program was given.
+/// What a program was given. It allocates nothing until it is asked.
 #[derive(Debug)]
 pub struct Start {
-    arguments: Vec<&'static str>,
-    capabilities: Vec<(&'static str, Option<Handle>)>,
-    seed: u64,
-    heap: u64,
+    info: StartInfo<'static>,
+    arguments: OnceCell<Vec<&'static str>>,
+    /// What was taken of the capabilities.
+    taken: Vec<Handle>,
 }
 
 /// The program was not given a capability of this name, or has taken it.
@@ -86,49 +86,51 @@ impl core::error::Error for Missing {}
 impl Start {
     /// What the start information says.
     pub fn new(info: &StartInfo<'static>) -> Start {
-        let capabilities = info.capabilities();
         Start {
-            arguments: info.arguments().collect(),
-            capabilities: capabilities.map(|(name, h)| (name, Some(h))).collect(),
-            seed: info.header().seed,
-            heap: info.header().heap_length,
+            info: *info,
+            arguments: OnceCell::new(),
+            taken: Vec::new(),
         }
     }
 
     /// The arguments; the first is the program's name.
     pub fn arguments(&self) -> &[&'static str] {
-        &self.arguments
+        let read = || self.info.arguments().collect();
+        self.arguments.get_or_init(read)
+    }
+
+    /// The capabilities that were given and not yet taken.
+    fn given(&self) -> impl Iterator<Item = (&'static str, Handle)> {
+        let given = self.info.capabilities();
+        given.filter(|(_, handle)| !self.taken.contains(handle))
     }
 
     /// The names of the capabilities that were given and not yet taken.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let given = self.capabilities.iter();
-        given.filter_map(|&(name, handle)| handle.map(|_| name))
+        self.given().map(|(name, _)| name)
     }
 
     /// Takes the capability with this name, as a client of its type.
     ///
     /// Those that nobody takes stay in the task's table as long as it lives.
     pub fn take<C: From<Capability>>(&mut self, name: &str) -> Result<C, Missing> {
-        let mut given = self.capabilities.iter_mut();
-        let found = given.find(|(found, _)| *found == name);
-        match found.and_then(|(_, handle)| handle.take()) {
-            Some(handle) => Ok(C::from(Capability::from_handle(handle))),
-            None => Err(Missing(name.into())),
-        }
+        let found = self.given().find(|(found, _)| *found == name);
+        let (_, handle) = found.ok_or_else(|| Missing(name.into()))?;
+        self.taken.push(handle);
+        Ok(C::from(Capability::from_handle(handle)))
     }
 
     /// The ceiling of the heap in bytes, for a program that divides it.
     pub fn heap(&self) -> u64 {
-        self.heap
+        let Header { heap_length, .. } = self.info.header();
+        *heap_length
     }
 
     /// Random bits, if the machine has any; otherwise the time.
     pub fn seed(&self) -> u64 {
-        if self.seed == 0 {
-            time::Instant::now().ticks()
-        } else {
-            self.seed
+        match self.info.header().seed {
+            0 => time::Instant::now().ticks(),
+            seed => seed,
         }
     }
 }

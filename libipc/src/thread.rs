@@ -34,33 +34,41 @@ pub fn exit(code: u64) -> ! {
     }
 }
 
-/// Lowest and highest address of the stacks that are known.
-static STACKS: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
-
-/// Remembers a stack.
-#[cfg_attr(
-    not(target_os = "none"),
-    allow(dead_code, reason = "the host has stacks of its own")
-)]
-pub(crate) fn note_stack(address: usize, length: usize) {
-    if length > 0 {
-        STACKS.lock().push((address, address + length));
-    }
+/// Stacks that are known: lowest and highest address of each.
+struct Stacks {
+    /// The first thread's, for which nothing is allocated; none has no length.
+    first: (usize, usize),
+    others: Vec<(usize, usize)>,
 }
 
-/// Forgets a stack.
-#[cfg_attr(
-    not(target_os = "none"),
-    allow(dead_code, reason = "the host has stacks of its own")
-)]
+static STACKS: Mutex<Stacks> = Mutex::new(Stacks {
+    first: (0, 0),
+    others: Vec::new(),
+});
+
+/// Remembers the first thread's stack.
+#[cfg(target_os = "none")]
+pub(crate) fn note_first_stack(address: usize, length: usize) {
+    STACKS.lock().first = (address, address + length);
+}
+
+/// Remembers another thread's.
+#[cfg(target_os = "none")]
+pub(crate) fn note_stack(address: usize, length: usize) {
+    STACKS.lock().others.push((address, address + length));
+}
+
+/// Forgets it.
+#[cfg(target_os = "none")]
 pub(crate) fn forget_stack(address: usize) {
-    STACKS.lock().retain(|&(lowest, _)| lowest != address);
+    let mut stacks = STACKS.lock();
+    stacks.others.retain(|&(lowest, _)| lowest != address);
 }
 
 /// Bytes left below the stack pointer, if it is in a stack that is known.
 pub(crate) fn stack_left(pointer: usize) -> Option<usize> {
     let stacks = STACKS.lock();
-    let mut around = stacks.iter();
-    let around = around.find(|(lowest, end)| (*lowest..=*end).contains(&pointer));
+    let mut all = stacks.others.iter().chain([&stacks.first]);
+    let around = all.find(|(lowest, end)| (*lowest..=*end).contains(&pointer) && lowest != end);
     around.map(|(lowest, _)| pointer - lowest)
 }

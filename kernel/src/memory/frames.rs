@@ -6,7 +6,11 @@ use crate::{
     cell::{Link, Word},
     object::task::Task,
 };
-use core::{ops::Range, slice, sync::atomic::AtomicU64};
+use core::{
+    ops::Range,
+    slice,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 use libipc_abi::PAGE;
 use spin::Once;
 
@@ -309,6 +313,20 @@ pub fn words<'k>(_: Entered<'k>, physical: u64) -> &'k Words {
     unsafe {
         &*pointer
     }
+}
+
+/// The first of the words from index `from` on that is not zero. Of tables and
+/// directories most are, so eight are looked at at once.
+#[inline(always)]
+pub fn next_set(words: &[AtomicU64], mut from: usize) -> Option<usize> {
+    let eight = |from: usize| words.get(from..)?.first_chunk::<8>();
+    let any = |eight: &[AtomicU64; 8]| eight.iter().fold(0, |any, word| any | word.load(Relaxed));
+    while eight(from).is_some_and(|eight| any(eight) == 0) {
+        from += 8;
+    }
+    let rest = words.get(from..)?;
+    let found = rest.iter().position(|word| word.load(Relaxed) != 0);
+    found.map(|at| from + at)
 }
 
 fn records_at(physical: u64, count: usize) -> &'static [Record] {

@@ -42,22 +42,19 @@ fn index(address: u64, level: usize) -> usize {
 
 /// Makes the root table of a new task.
 pub fn create_root(k: Entered<'_>, payer: &Task) -> Result<u64, ObjectError> {
-    let root = make_table(k, payer)?;
+    let root = make_table(k, payer, &payer.tables)?;
     for (index, word) in Port::root_entries() {
         frames::words(k, root)[index].store(word, Relaxed);
     }
     Ok(root)
 }
 
-/// Makes a page table, the first in its task's list.
-fn make_table(k: Entered<'_>, task: &Task) -> Result<u64, ObjectError> {
+/// Makes a page table, the first in this list of its task's.
+fn make_table(k: Entered<'_>, task: &Task, list: &Word<u32>) -> Result<u64, ObjectError> {
     let table = quota::allocate(k, task)?;
     let number = k.kernel.frames.number(table);
-    k.kernel
-        .frames
-        .record(table)
-        .next
-        .set(task.tables.replace(number));
+    let record = k.kernel.frames.record(table);
+    record.next.set(list.replace(number));
     Ok(table)
 }
 
@@ -102,7 +99,11 @@ pub fn make_leaf<'k>(
         table = match Port::entry(entry.load(Relaxed), level) {
             Entry::Table(next) => next,
             _ => {
-                let next = make_table(k, task)?;
+                let list = match level == 1 && address < BUFFERS {
+                    true => &task.leaves,
+                    false => &task.tables,
+                };
+                let next = make_table(k, task, list)?;
                 // After the zeros in it, as a core may walk there at once.
                 entry.store(Port::table_entry(next), Release);
                 k.kernel
@@ -272,6 +273,13 @@ pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
     if empty(k, task, region) == Progress::Again {
         return Progress::Again;
     }
+    forget(k, task, region);
+    Progress::Done
+}
+
+/// Removes a region whose pages are not in the tables, or no longer matter there, since
+/// the address space is nobody's any more.
+pub fn forget(k: Entered<'_>, task: &Task, region: &Region) {
     if task.found.is(region) {
         task.found.set(task.regions.before(k, region));
     }
@@ -282,7 +290,6 @@ pub fn remove(k: Entered<'_>, task: &Task, region: &Region) -> Progress {
         memory.release(k);
     }
     slab::retire(k, region);
-    Progress::Done
 }
 
 /// Pages that are taken out of the tables at once.
@@ -318,7 +325,7 @@ fn clear(k: Entered<'_>, task: &Task, address: u64, pages: u64) {
         }
         done += count;
     }
-    if there && !task.left.get() {
+    if there {
         Port::invalidate_pages(task.asid.get(), address, pages);
     }
 }
@@ -371,27 +378,33 @@ pub fn leave(k: Entered<'_>, task: &Task) -> Progress {
 }
 
 /// Gives the page tables back, one at a time. All regions are gone, and so is whoever
-/// used the address space. A table comes before the one that names it in the list, so
-/// each is empty when its turn comes, but for what is noted in absent message buffers.
+/// used the address space. Tables with pages of regions go as they are; the others
+/// after those that they name, so each is empty when its turn comes, but for what is
+/// noted in absent message buffers.
 pub fn destroy(k: Entered<'_>, task: &Task) -> Progress {
-    while let Some((record, table)) = k.kernel.frames.numbered(task.tables.get()) {
-        task.tables.set(record.next.get());
-        let named_by = record.used.get();
-        if table == task.root.get() {
-            task.root.set(0);
-            for (index, _) in Port::root_entries() {
-                frames::words(k, table)[index].store(0, Relaxed);
+    for (list, empty) in [
+        (&task.leaves, false),
+        (&task.tables, task.free_place.get() == 0),
+    ] {
+        while let Some((record, table)) = k.kernel.frames.numbered(list.get()) {
+            list.set(record.next.get());
+            let named_by = record.used.get();
+            if table == task.root.get() {
+                task.root.set(0);
+                for (index, _) in Port::root_entries() {
+                    frames::words(k, table)[index].store(0, Relaxed);
+                }
+            } else {
+                let index = named_by as usize % PAGE / size_of::<u64>();
+                frames::words(k, named_by & !(PAGE as u64 - 1))[index].store(0, Relaxed);
             }
-        } else {
-            let index = named_by as usize % PAGE / size_of::<u64>();
-            frames::words(k, named_by & !(PAGE as u64 - 1))[index].store(0, Relaxed);
-        }
-        match task.free_place.get() {
-            0 => quota::free_zeroed(k, task, table),
-            _ => quota::free(k, task, table),
-        }
-        if k.wanted() {
-            return Progress::Again;
+            match empty {
+                true => quota::free_zeroed(k, task, table),
+                false => quota::free(k, task, table),
+            }
+            if k.wanted() {
+                return Progress::Again;
+            }
         }
     }
     Progress::Done

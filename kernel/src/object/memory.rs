@@ -265,17 +265,14 @@ fn empty(k: Entered<'_>, directory: u64, depth: u64, pages: u64) -> Progress {
     let count = ENTRIES.min(pages.div_ceil(each) as usize);
     let entries = &frames::words(k, directory)[..count];
     let mut index = 0;
-    while let Some(entry) = entries.get(index) {
-        index += 1;
-        let frame = entry.load(Relaxed);
-        if frame == 0 {
-            continue;
-        }
+    while let Some(found) = frames::next_set(entries, index) {
+        index = found + 1;
+        let frame = entries[found].load(Relaxed);
         let below = each.min(pages - (index as u64 - 1) * each);
         if empty(k, frame, depth - 1, below) == Progress::Again {
             return Progress::Again;
         }
-        entry.store(0, Relaxed);
+        entries[found].store(0, Relaxed);
         give_back(k, frame, depth - 1);
         freed += 1;
         if freed % PIECE == 0 && k.wanted() {

@@ -36,9 +36,11 @@ pub struct Task {
     pub slabs: [Word<u32>; CLASSES],
     /// Physical address of the root page table, or 0.
     pub root: Word<u64>,
-    /// The page table that was made last, as index + 1 of its frame; each names the one
-    /// before.
+    /// The page table that was made last of those without pages of regions, as index + 1
+    /// of its frame; each names the one before.
     pub tables: Word<u32>,
+    /// The same of those with pages of regions.
+    pub leaves: Word<u32>,
     /// Its address-space identifier.
     pub asid: Word<u16>,
     /// Both as [`Port::space`] makes one word of them.
@@ -132,6 +134,7 @@ impl Task {
             slabs: [const { Word::zeroed() }; CLASSES],
             root: Word::zeroed(),
             tables: Word::zeroed(),
+            leaves: Word::zeroed(),
             asid: Word::zeroed(),
             space: Word::zeroed(),
             regions: List::empty(),
@@ -251,7 +254,8 @@ impl Task {
         thread::free_spare(k, self);
         self.fault_handler.end(k);
         while let Some(region) = self.regions.first(k) {
-            if space::remove(k, self, region) == Progress::Again || k.wanted() {
+            space::forget(k, self, region);
+            if k.wanted() {
                 return Progress::Again;
             }
         }

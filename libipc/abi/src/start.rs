@@ -1,22 +1,23 @@
-//! What a new task finds when it starts: the start page, read-only, at the
-//! address in the first argument register.
+//! What a new task finds when it starts: start information, at the address in the first
+//! argument register, which is a multiple of 8. A supervisor puts it where the stack
+//! begins, as it is read once; the kernel gives the first task a page that cannot be
+//! written.
 //!
-//! A thread starts with: first argument register = the start page's address,
-//! second = the argument given to `Task::create_thread`, thread register
+//! A thread starts with: first argument register = that address, second = the argument given to `Task::create_thread`, thread register
 //! (`tpidr_el0`, `tp`) = its message buffer, stack pointer as given.
 //!
-//! The page is a [`Header`], then [`NamedCapability`] entries, then the
+//! It is a [`Header`], then [`NamedCapability`] entries, then the
 //! arguments: each a 16-bit length and its UTF-8 bytes.
 
 use crate::handle::Handle;
 
-/// First word of a start page: "TESSERA1" in little endian.
+/// First word of start information: "TESSERA1" in little endian.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TESSERA1");
 
-/// Longest name of a capability in a start page, in bytes.
+/// Longest name of a capability in start information, in bytes.
 pub const NAME: usize = 24;
 
-/// The fixed part of a start page: words of 64 bits, little endian.
+/// The fixed part of start information: words of 64 bits, little endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Header {
@@ -42,7 +43,7 @@ pub struct Header {
     pub seed: u64,
     /// Lowest address of the first thread's stack, or zero if it is not told.
     pub stack: u64,
-    /// Bytes of that stack.
+    /// Bytes of that stack, start information included if it lies there.
     pub stack_length: u64,
 }
 
@@ -56,7 +57,7 @@ pub struct NamedCapability {
     pub handle: Handle,
 }
 
-/// A checked view of a start page.
+/// A checked view of start information.
 ///
 /// ```
 /// use libipc_abi::{handle::Handle, start::{write, Header, StartInfo}};
@@ -66,7 +67,7 @@ pub struct NamedCapability {
 /// assert_eq!(start.capability("log"), Some(Handle(7)));
 /// assert!(start.arguments().eq(["ls", "-l"]));
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct StartInfo<'a> {
     bytes: &'a [u8],
     header: Header,
@@ -81,7 +82,7 @@ fn word(bytes: &[u8], offset: usize) -> Option<u64> {
 }
 
 impl<'a> StartInfo<'a> {
-    /// Checks the fixed part and the lengths; `None` if this is no start page.
+    /// Checks the fixed part and the lengths; `None` if this is none.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let field = |index: usize| word(bytes, index * 8);
         let header = Header {
@@ -98,6 +99,11 @@ impl<'a> StartInfo<'a> {
             stack: field(10)?,
             stack_length: field(11)?,
         };
+        Self::after(header, bytes)
+    }
+
+    /// The same for who has read the fixed part, which `bytes` begin with, already.
+    pub fn after(header: Header, bytes: &'a [u8]) -> Option<Self> {
         let length = usize::try_from(header.length).ok()?;
         let table = usize::try_from(header.capabilities)
             .ok()?

@@ -48,7 +48,7 @@ impl core::fmt::Display for ClientArgument<'_> {
 /// tree: an argument of the form `device:NAME=COMPATIBLE@OFFSET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceArgument<'a> {
-    /// The name of the memory with its registers in the start page; the name of
+    /// The name of the memory with its registers in start information; the name of
     /// its interrupt is that with `-irq` at the end.
     pub name: &'a str,
     /// Which of the page's `compatible` strings it has.

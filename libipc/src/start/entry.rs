@@ -1,7 +1,7 @@
 //! The first thread's way from the entry to the program's function.
 #![allow(
     unsafe_code,
-    reason = "the start page is memory that no Rust code made"
+    reason = "start information is memory that no Rust code made"
 )]
 
 use super::{Start, Termination};
@@ -22,27 +22,26 @@ pub(crate) fn frequency() -> u64 {
     FREQUENCY.load(Ordering::Relaxed)
 }
 
-/// Runs a program: `page` is the address in the first argument register.
-pub fn run<T: Termination>(page: usize, program: fn(Start) -> T) -> ! {
-    let info = start_page(page);
+/// Runs a program: `start` is the address in the first argument register.
+pub fn run<T: Termination>(start: usize, program: fn(Start) -> T) -> ! {
+    let info = information(start);
     let header = info.header();
     TASK.store(header.task.0, Ordering::Relaxed);
     FREQUENCY.store(header.counter_frequency.max(1), Ordering::Relaxed);
     heap::give(header.heap as usize, header.heap_length as usize);
-    thread::note_stack(header.stack as usize, header.stack_length as usize);
+    thread::note_first_stack(header.stack as usize, header.stack_length as usize);
     output::choose(&info);
     let code = program(Start::new(&info)).report();
     thread::exit(code.0.into())
 }
 
 /// The start information; a task without any cannot even say why it ends.
-fn start_page(page: usize) -> StartInfo<'static> {
-    const LENGTH: usize = core::mem::offset_of!(Header, length);
-    // SAFETY: whoever made the task mapped the start page, for good and
-    // read-only, and put its address into the first argument register; it holds
-    // at least the header.
-    let length = unsafe { ((page + LENGTH) as *const u64).read() };
+fn information(start: usize) -> StartInfo<'static> {
+    // SAFETY: whoever made the task put it there, for good, where nothing else of the
+    // program is (stacks end below), and its address into the first argument register;
+    // it holds at least the header, of which any bits are a value, at a multiple of 8.
+    let header = unsafe { (start as *const Header).read() };
     // SAFETY: as above; all of its `length` bytes are mapped.
-    let bytes = unsafe { core::slice::from_raw_parts(page as *const u8, length as usize) };
-    StartInfo::new(bytes).unwrap_or_else(|| thread::exit(u64::MAX))
+    let bytes = unsafe { core::slice::from_raw_parts(start as *const u8, header.length as usize) };
+    StartInfo::after(header, bytes).unwrap_or_else(|| thread::exit(u64::MAX))
 }

@@ -180,6 +180,58 @@ const PIECE: usize = 32;
 #[repr(align(8))]
 struct Piece([[[u8; 8]; WORDS]; PIECE]);
 
+/// The page that relocations are applied to.
+struct Target {
+    address: u64,
+    /// Where in it the segment begins.
+    first: u64,
+    /// From there on a relocation may lie so far, if any may.
+    room: Option<u64>,
+    /// What is added.
+    base: u64,
+}
+
+impl Piece {
+    /// Applies those of these that belong to the page, of which all before `filled` is
+    /// written. Returns the index of the first that does not. Apart from the rest, as
+    /// it is most of what loading a program costs.
+    #[inline(never)]
+    fn apply(
+        &self,
+        these: Range<usize>,
+        page: &mut Page,
+        filled: &mut usize,
+        target: &Target,
+    ) -> Result<usize, ElfError> {
+        let mut to = *filled;
+        let mut next = these.start;
+        while let Some(words) = self.0.get(next).filter(|_| next < these.end) {
+            let [place, info, addend] = words.map(u64::from_le_bytes);
+            let at = place.wrapping_sub(target.address);
+            if at >= PAGE as u64 && place >= target.address {
+                break;
+            }
+            let inside = |room| place.wrapping_sub(target.first) <= room;
+            if !target.room.is_some_and(inside) || info != Machine::THIS.relative() {
+                return Err(ElfError::Relocation);
+            }
+            let at = at as usize;
+            if at + 8 > to {
+                page.bytes()[to..at + 8].fill(0);
+                to = at + 8;
+            }
+            let value = target.base.wrapping_add(addend).to_le_bytes();
+            match page.0.get_mut(at / 8) {
+                Some(word) if at.is_multiple_of(8) => *word = value,
+                _ => page.bytes()[at..at + 8].copy_from_slice(&value),
+            }
+            next += 1;
+        }
+        *filled = to;
+        Ok(next)
+    }
+}
+
 /// Words of a relocation: target, kind and addend.
 const WORDS: usize = RELOCATION / 8;
 
@@ -209,38 +261,20 @@ impl Relocations {
         let first = segment.address.max(address);
         let end = (segment.address + segment.memory).min(page_end);
         let code = segment.access & u64::from(libipc::handle::Rights::EXECUTE.bits()) != 0;
-        // From `first` on they may lie so far; nowhere in code.
-        let room = (end - first).checked_sub(8).filter(|_| !code);
-        let mut to = filled.end;
+        let target = Target {
+            address,
+            first,
+            // Nowhere in code.
+            room: (end - first).checked_sub(8).filter(|_| !code),
+            base,
+        };
         while self.next < self.end || self.read(source)? {
-            let (mut next, ready) = (self.next, self.end.min(PIECE));
-            while next < ready {
-                let [target, info, addend] = self.piece.0[next].map(u64::from_le_bytes);
-                if target >= page_end {
-                    break;
-                }
-                let inside = room.is_some_and(|room| target.wrapping_sub(first) <= room);
-                if !inside || info != Machine::THIS.relative() {
-                    return Err(ElfError::Relocation);
-                }
-                let at = (target - address) as usize;
-                if at + 8 > to {
-                    page.bytes()[to..at + 8].fill(0);
-                    to = at + 8;
-                }
-                let value = base.wrapping_add(addend).to_le_bytes();
-                match page.0.get_mut(at / 8) {
-                    Some(word) if at.is_multiple_of(8) => *word = value,
-                    _ => page.bytes()[at..at + 8].copy_from_slice(&value),
-                }
-                next += 1;
-            }
-            self.next = next;
-            if next < self.end {
+            let piece = self.next..self.end;
+            self.next = self.piece.apply(piece, page, &mut filled.end, &target)?;
+            if self.next < self.end {
                 break;
             }
         }
-        filled.end = to;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::{
     layout::{Layout, START},
     slots::Running,
 };
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use libipc::{
     CallError, PAGE,
     child::Child,
@@ -29,7 +29,7 @@ pub enum LaunchError {
     Kernel(CallError<ObjectError>),
     /// Heap, stack or program are larger than the address space allows.
     TooLarge,
-    /// Arguments or names do not fit into the start page.
+    /// Arguments or names do not fit into the start information.
     Start,
     /// The machine lacks a device that the page gives it.
     NoDevice,
@@ -102,7 +102,7 @@ pub fn load(
     random: u64,
     (handler, badge): (&EndpointClient, Badge),
     scratch: &mut Page,
-) -> Result<Running, LaunchError> {
+) -> Result<Box<Running>, LaunchError> {
     let page = |bytes: u64| bytes.max(1).checked_next_multiple_of(PAGE_SIZE);
     let (stack, heap) = (page(sizes.stack), page(sizes.heap));
     let (stack, heap) = stack.zip(heap).ok_or(LaunchError::TooLarge)?;
@@ -120,8 +120,8 @@ pub fn load(
         badge.to_word(),
     )?;
     match parts.fill(&task, &memory, plan, source, &layout, scratch) {
-        Ok(()) => Ok(Running {
-            own: Some(memory),
+        Ok(()) => Ok(Box::new(Running {
+            own: Some((memory, parts.segments * PAGE_SIZE)),
             handle: Handle(handle),
             task,
             id,
@@ -133,7 +133,7 @@ pub fn load(
             given: Vec::new(),
             arguments: Vec::new(),
             devices: Vec::new(),
-        }),
+        })),
         Err(error) => {
             // What was made goes with the task; there is nothing else to undo.
             let _ = task.kill();
@@ -158,8 +158,8 @@ impl Own {
     }
 }
 
-/// What is where in the memory that is a task's own, in pages: the start page, segments
-/// that are not shared, stack and heap. What is seldom full comes last.
+/// What is where in the memory that is a task's own, in pages: segments that are not
+/// shared, stack with start information, and heap. What is seldom full comes last.
 struct Parts {
     shared: Option<Shared>,
     /// Where each segment that is not shared begins.
@@ -175,8 +175,8 @@ impl Parts {
         let mut parts = Parts {
             shared: source.shared(),
             first: [0; SEGMENTS],
-            segments: 1,
-            stack: stack / PAGE_SIZE,
+            segments: 0,
+            stack: (stack + START) / PAGE_SIZE,
             heap: heap / PAGE_SIZE,
         };
         let mapped = parts.mapped();
@@ -199,7 +199,7 @@ impl Parts {
         self.segments + self.stack + self.heap
     }
 
-    /// Puts all but the start page in place.
+    /// Puts all but the start information in place.
     fn fill(
         &self,
         task: &Child,
@@ -260,7 +260,8 @@ const OWN_RIGHTS: Rights = Rights::INSPECT
     .union(Rights::MAP)
     .union(Rights::INSTALL);
 
-/// Gives a loaded task its start page. Returns what its first thread begins with.
+/// Puts the start information at the end of a loaded task's stack. Returns what its
+/// first thread begins with.
 pub fn prepare<'a>(
     running: &'a mut Running,
     name: &'a str,
@@ -269,8 +270,6 @@ pub fn prepare<'a>(
     seed: u64,
     scratch: &mut Page,
 ) -> Result<First, LaunchError> {
-    let memory = running.own.take();
-    let task = &running.task;
     let (stack, heap) = running.sizes;
     let header = Header {
         task: running.handle,
@@ -280,7 +279,7 @@ pub fn prepare<'a>(
         base: running.layout.program,
         seed,
         stack: running.layout.stack,
-        stack_length: stack,
+        stack_length: stack + START,
         ..Header::default()
     };
     let given = running.given.iter();
@@ -297,32 +296,29 @@ pub fn prepare<'a>(
     }
     let length = written.map_err(|_| LaunchError::Start)?;
 
-    let pages = length.div_ceil(PAGE) as u64;
-    let memory = match memory.filter(|_| pages == 1) {
-        Some(own) => own,
-        None => task.create_memory(pages)?,
-    };
-    memory.write_from(0, &page[..length])?;
-    let read = u64::from(Rights::READ.bits());
-    task.map(&memory, running.layout.start, 0, pages, read)?;
+    // Where it is aligned as stacks are.
+    let place = stack + START - (length as u64).next_multiple_of(16);
+    let (memory, offset) = running.own.take().ok_or(LaunchError::Start)?;
+    memory.write_from(offset + place, &page[..length])?;
     Ok(First {
-        stack: running.layout.stack + stack,
+        start: running.layout.stack + place,
         priority,
     })
 }
 
 /// The first thread of a task, before it is made.
 pub struct First {
-    stack: u64,
+    /// Where its stack ends and the start information begins.
+    start: u64,
     priority: u64,
 }
 
 impl First {
     /// Makes it on the core chosen for it. It begins when it is resumed.
     pub fn make(self, running: &Running) -> Result<ThreadClient, LaunchError> {
-        let (entry, start) = (running.entry, running.layout.start);
+        let (entry, start) = (running.entry, self.start);
         let task = &running.task;
-        let thread = task.create_thread(entry, self.stack, start, 0, self.priority)?;
+        let thread = task.create_thread(entry, start, start, 0, self.priority)?;
         // It is on this one's.
         if running.core != FIRST_CORE {
             thread.set_core(running.core)?;
@@ -339,9 +335,9 @@ impl First {
         if running.core != FIRST_CORE || running.time.is_some() {
             return Ok(self.make(running)?.resume()?);
         }
-        let (entry, start) = (running.entry, running.layout.start);
+        let (entry, start) = (running.entry, self.start);
         let task = &running.task;
-        task.start_thread(entry, self.stack, start, self.priority, endpoint, 0)?;
+        task.start_thread(entry, start, start, self.priority, endpoint, 0)?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Where the parts of a program lie in its address space.
 //!
 //! From the window's first address on, with a gap of [`GUARD`] between any two:
-//! start page, program, stack, heap. All lie close together, since each 2 MiB
+//! program, stack, heap. All lie close together, since each 2 MiB
 //! that are touched cost a page table, and the window is chosen at random where
 //! there is entropy.
 
@@ -11,7 +11,8 @@ use libipc_abi::USER_END;
 /// Unmapped bytes between two parts: what runs over a stack faults.
 pub const GUARD: u64 = 64 << 10;
 
-/// Most bytes of start information.
+/// Most bytes of start information, which lies at the end of the stack and is not
+/// counted as stack.
 pub const START: u64 = 4 * PAGE as u64;
 
 /// Most bytes of address space that a program's segments take.
@@ -36,8 +37,6 @@ const ALIGN: u64 = 64 << 10;
 /// Addresses of a program's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The start page.
-    pub start: u64,
     /// Where address 0 of the program's file comes to lie.
     pub program: u64,
     /// The lowest address of the stack.
@@ -55,12 +54,11 @@ impl Layout {
         }
         let page = PAGE as u64;
         let window = WINDOW * (1 + random % (WINDOWS - 1));
-        let start = window + page * ((random >> 32) % SLIDE);
-        let program = (start + START + GUARD).next_multiple_of(ALIGN);
+        let slide = page * ((random >> 32) % SLIDE);
+        let program = (window + slide).next_multiple_of(ALIGN);
         let stack_start = (program + span + GUARD).next_multiple_of(page);
-        let heap = (stack_start + stack + GUARD).next_multiple_of(page);
+        let heap = (stack_start + stack + START + GUARD).next_multiple_of(page);
         Some(Layout {
-            start,
             program,
             stack: stack_start,
             heap,
@@ -101,12 +99,11 @@ mod tests {
         let mut random = Random::new(1);
         for _ in 0..1000 {
             let layout = Layout::new(SPAN, AREA, AREA, random.draw()).unwrap();
-            assert!(layout.start >= WINDOW);
-            assert!(layout.start + START + GUARD <= layout.program);
+            assert!(layout.program >= WINDOW);
             assert!(layout.program + SPAN + GUARD <= layout.stack);
-            assert!(layout.stack + AREA + GUARD <= layout.heap);
+            assert!(layout.stack + AREA + START + GUARD <= layout.heap);
             assert!(layout.heap + AREA <= USER_END / 4 + WINDOW);
-            let all = [layout.start, layout.stack, layout.heap];
+            let all = [layout.stack, layout.heap];
             assert!(
                 all.iter()
                     .all(|address| address.is_multiple_of(PAGE as u64))

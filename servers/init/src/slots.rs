@@ -2,7 +2,7 @@
 //! that shells started.
 
 use crate::{devices::Held, restart::History};
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
     child::Child,
     handle::Handle,
@@ -18,11 +18,12 @@ pub struct Slot {
     pub name: String,
     /// The archive's program that it runs, whose symbols name its functions;
     /// empty if the program did not come from there.
-    pub program: String,
+    pub program: &'static str,
     /// Where it comes from.
     pub origin: Origin,
-    /// Its kernel object and what belongs to it, while there is one.
-    pub running: Option<Running>,
+    /// Its kernel object and what belongs to it, while there is one: large, so it is not
+    /// moved.
+    pub running: Option<Box<Running>>,
 }
 
 /// Where a task comes from.
@@ -81,8 +82,9 @@ pub struct Running {
     pub time: Option<ReservationClient>,
     /// Sizes of its stack and heap.
     pub sizes: (u64, u64),
-    /// What it has besides its program's file, until it has its start page.
-    pub own: Option<MemoryClient>,
+    /// What it has besides its program's file, and where in it the stack begins, until
+    /// it has its start information.
+    pub own: Option<(MemoryClient, u64)>,
     /// Handles that it was given, and their names.
     pub given: Vec<(String, u64)>,
     /// Arguments that say which devices it got.
@@ -124,7 +126,7 @@ impl Slot {
 /// programs follow, and no number is used twice.
 #[derive(Debug, Default)]
 pub struct Slots {
-    slots: BTreeMap<u64, Slot>,
+    slots: BTreeMap<u64, Box<Slot>>,
     next: u64,
 }
 
@@ -132,28 +134,28 @@ impl Slots {
     /// Adds a task and returns its number.
     pub fn add(&mut self, slot: Slot) -> u64 {
         self.next += 1;
-        self.slots.insert(self.next, slot);
+        self.slots.insert(self.next, Box::new(slot));
         self.next
     }
 
     /// The task with this number.
     pub fn get(&self, number: u64) -> Option<&Slot> {
-        self.slots.get(&number)
+        self.slots.get(&number).map(|slot| &**slot)
     }
 
     /// The task with this number.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Slot> {
-        self.slots.get_mut(&number)
+        self.slots.get_mut(&number).map(|slot| &mut **slot)
     }
 
     /// Forgets a task.
-    pub fn remove(&mut self, number: u64) -> Option<Slot> {
+    pub fn remove(&mut self, number: u64) -> Option<Box<Slot>> {
         self.slots.remove(&number)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Slot)> {
-        self.slots.iter().map(|(number, slot)| (*number, slot))
+        self.slots.iter().map(|(number, slot)| (*number, &**slot))
     }
 
     /// Numbers of those that the task of this number started.
@@ -222,7 +224,7 @@ mod tests {
     fn program(name: &str, over: bool) -> Slot {
         Slot {
             name: name.into(),
-            program: String::new(),
+            program: "",
             origin: Origin::Program(Program {
                 starter: 1,
                 priority: 1,

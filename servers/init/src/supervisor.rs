@@ -64,7 +64,7 @@ pub(crate) struct PageEndpoint {
 /// A program of the archive, found to be whole.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) plan: Plan,
     file: &'static [u8],
     shared: Shared,
@@ -130,7 +130,7 @@ impl Supervisor {
         for (index, task) in page.tasks.iter().enumerate() {
             self.slots.add(Slot {
                 name: task.name.clone(),
-                program: task.program.clone(),
+                program: &task.program,
                 origin: Origin::Page {
                     index,
                     history: History::new(task.restart),

@@ -7,7 +7,7 @@ use tessera_page::{Device, Grant, Page, Power, Right, SystemObject, Task};
 /// Something that a task holds, and the name under which it finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding<'p> {
-    /// The name in its start page.
+    /// The name in its start information.
     pub name: &'p str,
     /// What it is.
     pub what: What<'p>,

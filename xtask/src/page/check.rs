@@ -12,7 +12,7 @@ use super::units::Size;
 use super::{CheckedPage, problem};
 use crate::workspace::Programs;
 
-/// Longest name of a capability, as the start page has it.
+/// Longest name of a capability, as start information has it.
 pub(super) const LONGEST_NAME: usize = 24;
 
 /// Checks `raw` and compiles it. The result is worth something only if no

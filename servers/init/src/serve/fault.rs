@@ -107,7 +107,7 @@ impl Supervisor {
             registers,
             backtrace: &trace,
             base: running.layout.program,
-            symbols: self.symbols(&slot.program),
+            symbols: self.symbols(slot.program),
             history: history.as_ref().map_or(&[], |labels| labels),
             interfaces: self.interfaces(),
         };

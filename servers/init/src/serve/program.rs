@@ -16,7 +16,7 @@ use libipc::{
     server::Reply,
 };
 
-/// Most bytes of arguments; what does not fit into the start page beside the
+/// Most bytes of arguments; what does not fit into the start information beside the
 /// capabilities is refused when the program is started.
 const ARGUMENTS: usize = 12 << 10;
 
@@ -32,7 +32,7 @@ impl Session<'_> {
         let slot = self.supervisor.slots.get_mut(self.number);
         let slot = slot.ok_or(SupervisorError::NotFound)?;
         match &mut slot.origin {
-            crate::slots::Origin::Program(program) => Ok((program, slot.running.as_mut())),
+            crate::slots::Origin::Program(program) => Ok((program, slot.running.as_deref_mut())),
             crate::slots::Origin::Page { .. } => Err(SupervisorError::NotFound),
         }
     }

@@ -39,7 +39,14 @@ impl Start for Session<'_> {
         let packed = supervisor.packed(name);
         let packed = packed.map_err(|_| SupervisorError::BadProgram)?;
         let mut file = packed;
-        supervisor.load_program(self.number, name, name, limits, &packed.plan, &mut file)
+        supervisor.load_program(
+            self.number,
+            name,
+            packed.name,
+            limits,
+            &packed.plan,
+            &mut file,
+        )
     }
 
     fn load_file(
@@ -112,7 +119,7 @@ impl Supervisor {
         &mut self,
         starter: u64,
         name: &str,
-        packed: &str,
+        packed: &'static str,
         limits: Limits,
         plan: &Plan,
         source: &mut impl Source,
@@ -126,7 +133,7 @@ impl Supervisor {
         let priority = self.priority_of(starter).saturating_sub(1).max(1);
         let number = self.slots.add(Slot {
             name: name.into(),
-            program: packed.into(),
+            program: packed,
             origin: Origin::Program(Program {
                 starter,
                 priority,
