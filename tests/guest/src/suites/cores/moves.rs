@@ -176,7 +176,7 @@ pub(super) fn floating_point_goes_with_who_is_ended(world: &mut World) -> Verdic
         // A thread that never touched the registers loads them by itself: were
         // they still open, nobody would notice, and the call would keep them.
         let seen = result(on(core, || {
-            let later = Instant::after(Duration::from_micros(500)).ticks();
+            let later = Instant::after(Duration::from_millis(20)).ticks();
             raw::floating_after_sleep(pattern(1), later)
         })?)?;
         let own = |(index, value): (usize, u64)| value * u64::from(raw::is_preserved(index));
