@@ -129,6 +129,12 @@ impl Page {
             .find(|task| task.provides.iter().any(|name| name == endpoint))
     }
 
+    /// Whether a task has a virtio device of this type.
+    pub fn names(&self, kind: Virtio) -> bool {
+        let mut devices = self.tasks.iter().flat_map(|task| &task.devices);
+        devices.any(|device| device.virtio == Some(kind))
+    }
+
     /// The number that every server sees as the badge of that task's requests:
     /// its place in the page, counted from 1.
     pub fn badge(&self, task: &str) -> Option<u64> {

@@ -7,6 +7,7 @@
 //! | [`Directory`], [`File`] | files | a path is a walk of capabilities |
 //! | [`Pipes`] | files | bounded streams between two programs |
 //! | [`Clock`] | rtc | what time it is outside the machine |
+//! | [`Entropy`] | entropy | random bytes |
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
 //! | [`Block`] | block drivers | sectors of storage |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
@@ -20,6 +21,7 @@ pub mod clients;
 pub mod clock;
 pub mod console;
 pub mod directory;
+pub mod entropy;
 pub mod file;
 pub mod loader;
 pub mod log;
@@ -32,6 +34,7 @@ pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Compl
 pub use clock::{Clock, ClockClient, ClockError, WallTime};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
+pub use entropy::{Entropy, EntropyClient, EntropyError};
 pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};
 pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};

@@ -203,7 +203,7 @@ impl Disk for VirtioDisk {
         if let Some(ended) = self.ended.pop_front() {
             return Some(ended);
         }
-        let number = self.numbers[usize::from(self.queue.pop()?)];
+        let number = self.numbers[usize::from(self.queue.pop()?.0)];
         let status = self.slots.get((number * SLOT + HEADER) / 8);
         let result = match status.map(|status| status as u8) {
             Some(0) => Ok(()),

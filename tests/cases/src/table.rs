@@ -478,8 +478,22 @@ pub const SUITES: &[Suite] = &[
         cases: &[
             "a_driver_reads_what_it_may",
             "descriptors_that_lead_anywhere_else_change_nothing",
+            "rings_that_lie_anywhere_else_are_refused",
             "memory_that_was_given_back_is_out_of_reach",
             "descriptors_that_change_while_they_are_read_change_nothing",
+            "a_driver_holds_neither_registers_nor_interrupts",
+        ],
+    },
+    Suite {
+        name: "entropy",
+        system: "entropy",
+        counted: false,
+        cases: &[
+            "random_bytes_never_come_again",
+            "what_is_too_much_is_refused",
+            "clients_go_on_when_server_or_proxy_is_killed",
+            "a_device_fills_what_its_driver_may_use",
+            "descriptors_that_lead_anywhere_else_are_not_filled",
             "a_driver_holds_neither_registers_nor_interrupts",
         ],
     },

@@ -74,10 +74,10 @@ pub fn run(job: &Job, images: &Images) -> Result<()> {
     let other = other.unwrap_or(job.arch);
     let name = format!("{name}-on-{other}");
     let (mut machine, image) = images.pack(other, job.smp, &system, &name, |_| ())?;
-    machine.devices = vec![Device::Disk {
+    machine.devices[0] = Device::Disk {
         image: data.clone(),
         read_only: false,
-    }];
+    };
     talk(&machine, &image, SECOND).context("the second boot")?;
     let action = DiskAction::Check { image: data };
     disk::disk(&Disk { action }).context("after the second boot")?;

@@ -218,6 +218,8 @@ pub trait System {
     fn log(&mut self, from: u64) -> Result<(u64, Vec<u8>), IoError>;
     /// Nanoseconds since 1970, in UTC. Needs `clock`.
     fn wall_time(&mut self) -> Result<u64, IoError>;
+    /// Fills `into` with bytes that nobody can guess. Needs `entropy`.
+    fn random(&mut self, into: &mut [u8]) -> Result<(), IoError>;
     /// Stops the machine. Needs `shutdown`.
     fn stop(&mut self, how: Stop) -> Result<(), IoError>;
 }

@@ -20,8 +20,7 @@ pub fn run(options: Run) -> Result<ExitCode> {
     let qemu = qemu::ensure(options.machine.arch, options.setup.yes)?;
     let parts = build_system(&options.system.system, options.machine.arch)?;
     let mut machine = Machine::new(&options.machine, parts.page().ram);
-    let mut devices = parts.page().tasks.iter().flat_map(|task| &task.devices);
-    if devices.any(|device| device.virtio == Some(Virtio::Block)) {
+    if parts.page().names(Virtio::Block) {
         let image = match &options.disk {
             Some(path) => path.clone(),
             None => disk::usual(),
@@ -34,6 +33,9 @@ pub fn run(options: Run) -> Result<ExitCode> {
             image,
             read_only: false,
         });
+    }
+    if parts.page().names(Virtio::Entropy) {
+        machine.devices.push(Device::Entropy);
     }
     ensure!(
         machine.memory >= parts.page().ram,

@@ -98,8 +98,9 @@ impl<const SIZE: usize> Queue<SIZE> {
         Some(number)
     }
 
-    /// The next request that the device has used.
-    pub fn pop(&mut self) -> Option<u16> {
+    /// The next request that the device has used, and how many bytes it says that it
+    /// has written.
+    pub fn pop(&mut self) -> Option<(u16, u32)> {
         let number = self.queue.peek_used()?;
         let request = self.requests.get_mut(usize::from(number))?;
         let popped = request.slices(|inputs, outputs| {
@@ -107,7 +108,7 @@ impl<const SIZE: usize> Queue<SIZE> {
             unsafe { self.queue.pop_used(number, inputs, outputs) }
         });
         request._data = None;
-        popped.is_ok().then_some(number)
+        Some((number, popped.ok()?))
     }
 }
 

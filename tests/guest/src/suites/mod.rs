@@ -5,6 +5,7 @@ mod conformance;
 mod cores;
 mod disk;
 mod driver;
+mod entropy;
 mod faults;
 mod files;
 mod ipc;
@@ -36,6 +37,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "files" => files::CASES,
         "disk" => disk::CASES,
         "driver" => driver::CASES,
+        "entropy" => entropy::CASES,
         _ => return None,
     })
 }

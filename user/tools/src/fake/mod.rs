@@ -275,6 +275,11 @@ impl System for Fake {
         self.needs("clock")?;
         Ok(1_700_000_000_999_999_999)
     }
+    fn random(&mut self, into: &mut [u8]) -> Result<(), IoError> {
+        self.needs("entropy")?;
+        (0..).zip(into).for_each(|(number, byte)| *byte = number);
+        Ok(())
+    }
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {
         self.needs("shutdown")?;
         self.stopped = Some(how);

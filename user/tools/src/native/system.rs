@@ -6,12 +6,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use libipc::handle::{ObjectType, Rights};
+use libipc::interfaces::entropy::MAX_FILL;
 use libipc::interfaces::supervisor::{
     CapsClient, InspectClient, KillAnyClient, Name, TaskLine, TaskState, ThreadLine,
     rights_in_words,
 };
 use libipc::interfaces::supervisor::{Machine as MachineNumbers, SupervisorError};
-use libipc::interfaces::{ClockClient, LogClient};
+use libipc::interfaces::{ClockClient, EntropyClient, LogClient};
 use libipc::objects::{Counters, Shutdown, SystemClient, ThreadState};
 use libipc::{CallError, PAGE, Start, time};
 
@@ -32,6 +33,7 @@ pub struct NativeSystem {
     kernel_log: Option<SystemClient>,
     log: Option<LogClient>,
     clock: Option<ClockClient>,
+    entropy: Option<EntropyClient>,
 }
 
 impl NativeSystem {
@@ -46,6 +48,7 @@ impl NativeSystem {
             kernel_log: start.take("kernel-log").ok(),
             log: start.take("log").ok(),
             clock: start.take("clock").ok(),
+            entropy: start.take("entropy").ok(),
         }
     }
 
@@ -232,6 +235,12 @@ impl System for NativeSystem {
     fn wall_time(&mut self) -> Result<u64, IoError> {
         let clock = self.clock.as_ref().ok_or(IoError::Missing("clock"))?;
         Ok(clock.now().map_err(other)?.nanoseconds)
+    }
+
+    fn random(&mut self, into: &mut [u8]) -> Result<(), IoError> {
+        let entropy = self.entropy.as_ref().ok_or(IoError::Missing("entropy"))?;
+        let mut pieces = into.chunks_mut(MAX_FILL);
+        pieces.try_for_each(|piece| entropy.fill(piece).map_err(other))
     }
 
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {

@@ -32,7 +32,7 @@ macro_rules! tools {
 
 tools! {
     caps, cat, cp, date, df, du, edit, find, grep, hexdump, kill, log, ls, mem, mkdir, mv,
-    poweroff, ps, reboot, rm, sleep, stat, sync, top, uname, uptime, wc, why,
+    poweroff, ps, random, reboot, rm, sleep, stat, sync, top, uname, uptime, wc, why,
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tessera_page::Virtio;
 
 use super::table::Line;
 use crate::arch::Arch;
 use crate::guest::{Event, Guest};
 use crate::image::Parts;
-use crate::machine::Machine;
+use crate::machine::{Device, Machine};
 use crate::process::step;
 use crate::trace::Plugin;
 use crate::workspace::{Programs, root, target};
@@ -53,7 +54,10 @@ impl Boot {
         let parts = Parts::build(arch, system, &programs)?;
         let image = target().join(format!("tessera/bench-boot-{arch}.bin"));
         parts.write_to(&image, parts.page())?;
-        let machine = Machine::plain(arch, 1, MEMORY);
+        let mut machine = Machine::plain(arch, 1, MEMORY);
+        if parts.page().names(Virtio::Entropy) {
+            machine.devices.push(Device::Entropy);
+        }
         Ok(Self {
             parts,
             machine,
