@@ -152,6 +152,9 @@ pub struct MachineOptions {
     /// CPU model of QEMU, or max for one with all that it has [default: cortex-a72 or rv64]
     #[arg(long, value_name = "MODEL")]
     pub cpu: Option<String>,
+    /// Put virtio devices on PCI, not on the memory bus
+    #[arg(long)]
+    pub pci: bool,
 }
 
 /// Which system.

@@ -32,6 +32,8 @@ pub struct Machine {
     pub slow_path: bool,
     /// Its virtio devices, in the order of their addresses.
     pub devices: Vec<Device>,
+    /// They are on PCI, not on the memory bus.
+    pub pci: bool,
 }
 
 /// A virtio device.
@@ -58,6 +60,7 @@ impl Machine {
             cpu: cpu(options.arch, options.cpu.as_deref()),
             slow_path: false,
             devices: Vec::new(),
+            pci: options.pci,
         }
     }
 
@@ -70,6 +73,7 @@ impl Machine {
             cpu: cpu(arch, None),
             slow_path: false,
             devices: Vec::new(),
+            pci: false,
         }
     }
 
@@ -125,6 +129,20 @@ impl Machine {
         tree.saturating_sub(self.arch.load_address())
     }
 
+    /// Where the device with so many before it is: how its bus is called, and the place
+    /// there.
+    fn place(&self, index: usize) -> (&'static str, String) {
+        // More than there are places for QEMU refuses itself.
+        match self.pci {
+            // The first place on PCI is the bridge's own.
+            true => ("pci", format!("addr={:#x}", index + 1)),
+            false => {
+                let bus = self.arch.virtio_bus(index).unwrap_or(index);
+                ("device", format!("bus=virtio-mmio-bus.{bus}"))
+            }
+        }
+    }
+
     /// QEMU with this machine and that image, its serial line on standard input
     /// and output. `program` is the emulator.
     pub fn qemu(&self, program: PathBuf, image: &Path) -> Command {
@@ -144,9 +162,7 @@ impl Machine {
             command.arg("-semihosting");
         }
         for (index, device) in self.devices.iter().enumerate() {
-            // More than there are places for QEMU refuses itself.
-            let bus = self.arch.virtio_bus(index).unwrap_or(index);
-            attach(&mut command, index, bus, device);
+            attach(&mut command, index, self.place(index), device);
         }
         command.arg("-kernel").arg(image);
         if self.slow_path {
@@ -156,9 +172,8 @@ impl Machine {
     }
 }
 
-/// Puts a device on a bus. Each has a back end of its own.
-fn attach(command: &mut Command, index: usize, bus: usize, device: &Device) {
-    let place = format!("bus=virtio-mmio-bus.{bus}");
+/// Puts a device in a place. Each has a back end of its own.
+fn attach(command: &mut Command, index: usize, (bus, place): (&str, String), device: &Device) {
     match device {
         Device::Disk { image, read_only } => {
             // QEMU takes two commas for one.
@@ -167,11 +182,11 @@ fn attach(command: &mut Command, index: usize, bus: usize, device: &Device) {
             command.arg("-drive").arg(format!(
                 "if=none,id=disk{index},format=raw,readonly={read_only},file={file}"
             ));
-            let device = format!("virtio-blk-device,drive=disk{index},{place}");
+            let device = format!("virtio-blk-{bus},drive=disk{index},{place}");
             command.arg("-device").arg(device);
         }
         Device::Entropy => {
-            let device = format!("virtio-rng-device,{place}");
+            let device = format!("virtio-rng-{bus},{place}");
             command.arg("-device").arg(device);
         }
     }
@@ -274,5 +289,13 @@ mod tests {
         );
         assert!(shown(Arch::Riscv64).contains("drive=disk2,bus=virtio-mmio-bus.2"));
         assert_eq!(Arch::Aarch64.virtio_bus(4), None);
+        let mut machine = Machine::plain(Arch::Riscv64, 1, MIB);
+        machine.devices = vec![Device::Entropy, disk("c")];
+        machine.pci = true;
+        let shown = crate::process::shown(&machine.qemu("q".into(), Path::new("i")));
+        let pci = "-device virtio-rng-pci,addr=0x1 \
+                   -drive if=none,id=disk1,format=raw,readonly=off,file=c \
+                   -device virtio-blk-pci,drive=disk1,addr=0x2";
+        assert!(shown.contains(pci), "{shown}");
     }
 }

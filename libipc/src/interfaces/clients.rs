@@ -90,6 +90,82 @@ impl core::fmt::Display for DeviceArgument<'_> {
     }
 }
 
+/// Where the registers of a virtio device on PCI are (Virtio 1.2, 4.1.4), each part
+/// counted from where the device's memory begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VirtioPci {
+    /// The device's type (5).
+    pub device: u32,
+    /// What all devices have.
+    pub common: u32,
+    /// Where something is announced, and how many bytes that is.
+    pub notify: (u32, u32),
+    /// Bytes there from one address to the next.
+    pub multiplier: u32,
+    /// Why it interrupts.
+    pub interrupt: u32,
+    /// The configuration of its type, and its bytes.
+    pub config: (u32, u32),
+}
+
+impl VirtioPci {
+    /// What such a device is called in a [`DeviceArgument`].
+    pub const COMPATIBLE: &str = "virtio,pci";
+}
+
+/// More of a device that is [`VirtioPci`]: an argument of the form `virtio-pci:NAME=`
+/// and its eight numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtioPciArgument<'a> {
+    /// The device's name.
+    pub name: &'a str,
+    /// Where it has its registers.
+    pub parts: VirtioPci,
+}
+
+impl<'a> VirtioPciArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::VirtioPciArgument;
+    /// let text = "virtio-pci:disk=2,0,12288,4096,4,4096,8192,60";
+    /// let device = VirtioPciArgument::parse(text).unwrap();
+    /// assert_eq!((device.name, device.parts.notify), ("disk", (12288, 4096)));
+    /// assert_eq!(device.to_string(), text);
+    /// assert_eq!(VirtioPciArgument::parse("virtio-pci:disk=2,0,1,2,3,4,5"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let (name, numbers) = argument.strip_prefix("virtio-pci:")?.split_once('=')?;
+        let mut numbers = numbers.split(',').map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        let parts = VirtioPci {
+            device: next()?,
+            common: next()?,
+            notify: (next()?, next()?),
+            multiplier: next()?,
+            interrupt: next()?,
+            config: (next()?, next()?),
+        };
+        Some(VirtioPciArgument { name, parts })
+    }
+}
+
+impl core::fmt::Display for VirtioPciArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let VirtioPci {
+            device,
+            common,
+            notify,
+            multiplier,
+            interrupt,
+            config,
+        } = self.parts;
+        write!(f, "virtio-pci:{}={device},{common},", self.name)?;
+        write!(f, "{},{},{multiplier},", notify.0, notify.1)?;
+        write!(f, "{interrupt},{},{}", config.0, config.1)
+    }
+}
+
 /// The sessions at a server's endpoint. A restarted server meets those of its
 /// predecessor. None ends while nobody receives its end, so all are met.
 pub fn sessions(endpoint: &EndpointClient) -> impl Iterator<Item = SessionInfo> {

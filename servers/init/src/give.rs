@@ -2,7 +2,7 @@
 
 use crate::{
     badge::Badge,
-    devices::{self, Held},
+    devices::Held,
     launch::{self, LaunchError},
     slots::Running,
     supervisor::{IN_FLIGHT, Supervisor},
@@ -13,7 +13,11 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use libipc::{Capability, handle::Rights, interfaces::clients::DeviceArgument};
+use libipc::{
+    Capability,
+    handle::Rights,
+    interfaces::clients::{DeviceArgument, VirtioPciArgument},
+};
 use tessera_page::{Device, SystemObject};
 
 /// What a server may do with an endpoint that it serves: receive, mint badges
@@ -102,8 +106,7 @@ const CLIENT: Rights = Rights::CALL
 impl Supervisor {
     /// Gives registers and interrupt of a device, and what it may reach by itself.
     fn give_device(&self, running: &mut Running, device: &Device) -> Result<(), LaunchError> {
-        let found = devices::find(&self.system, self.tree, device);
-        let found = found.ok_or(LaunchError::NoDevice)?;
+        let found = self.devices.find(&self.system, device)?;
         let (address, pages) = found.pages();
         let memory = self.system.device_memory(address, pages)?;
         let registers = Rights::READ | Rights::WRITE;
@@ -114,10 +117,15 @@ impl Supervisor {
             launch::give(running, &name, interrupt.as_ref(), Rights::BIND)?;
         }
         if device.virtio.is_some() {
-            let held = Held::new(&self.system, &memory, &found)?;
+            let held = Held::new(&self.devices, &self.system, &memory, &found)?;
             let name = format!("{}-dma", device.name);
             launch::give(running, &name, held.dma().as_ref(), Rights::PIN)?;
             running.devices.push(held);
+        }
+        if let Some((_, parts)) = found.pci {
+            let name = &device.name;
+            let parts = VirtioPciArgument { name, parts };
+            running.arguments.push(parts.to_string());
         }
         running.arguments.push(
             DeviceArgument {

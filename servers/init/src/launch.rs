@@ -2,6 +2,7 @@
 
 use crate::{
     badge::Badge,
+    devices::NoDevice,
     image::{self, Page, Segments, Shared, Source},
     layout::{Layout, START},
     slots::Running,
@@ -32,7 +33,13 @@ pub enum LaunchError {
     /// Arguments or names do not fit into the start information.
     Start,
     /// The machine lacks a device that the page gives it.
-    NoDevice,
+    Device(NoDevice),
+}
+
+impl From<NoDevice> for LaunchError {
+    fn from(error: NoDevice) -> Self {
+        LaunchError::Device(error)
+    }
 }
 
 impl From<ElfError> for LaunchError {
@@ -58,7 +65,7 @@ impl From<LaunchError> for SupervisorError {
             {
                 SupervisorError::Quota
             }
-            LaunchError::Kernel(_) | LaunchError::NoDevice => SupervisorError::Internal,
+            LaunchError::Kernel(_) | LaunchError::Device(_) => SupervisorError::Internal,
         }
     }
 }
@@ -70,7 +77,12 @@ impl core::fmt::Display for LaunchError {
             LaunchError::Kernel(error) => error.fmt(f),
             LaunchError::TooLarge => f.write_str("heap, stack or program are too large"),
             LaunchError::Start => f.write_str("arguments or names do not fit"),
-            LaunchError::NoDevice => f.write_str("its device is not in the device tree"),
+            LaunchError::Device(NoDevice::Absent) => {
+                f.write_str("the machine does not have its device")
+            }
+            LaunchError::Device(NoDevice::Shared) => {
+                f.write_str("its device shares a page of registers with another")
+            }
         }
     }
 }

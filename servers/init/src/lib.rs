@@ -4,7 +4,7 @@
 //!
 //! 1. [`wiring`]: from a page's task to the capabilities that it starts with.
 //! 2. [`layout`], [`image`]: from a program's plan to its pages.
-//! 3. [`devices`]: devices in the device tree.
+//! 3. [`devices`]: devices in the device tree and on PCI.
 //! 4. [`restart`]: when a task is started again.
 //! 5. [`backtrace`], [`report`]: what the log is told about a fault.
 //! 6. [`badge`], [`slots`]: who calls, and what is known of each task.

@@ -2,6 +2,7 @@
 
 use crate::{
     badge::Badge,
+    devices::Devices,
     give::Giver,
     image::{self, Shared, Source},
     launch::{self, LaunchError, Sizes},
@@ -34,7 +35,7 @@ pub struct Supervisor {
     pub(crate) archive_memory: &'static MemoryClient,
     /// The programs of the archive that were started, each checked once.
     packed: Vec<&'static Packed>,
-    pub(crate) tree: &'static [u8],
+    pub(crate) devices: Devices,
     pub(crate) system: SystemClient,
     /// Where everybody calls.
     pub(crate) endpoint: EndpointClient,
@@ -105,7 +106,7 @@ impl Supervisor {
             archive,
             archive_memory,
             packed: Vec::new(),
-            tree,
+            devices: Devices::new(tree),
             system,
             endpoint,
             endpoints: Vec::new(),

@@ -7,7 +7,7 @@
 //!   driver::transport  -- notify -->   proxy::queue    shadow queue to real queue
 //!   driver::space                      proxy::space    addresses to frames
 //!        |                                  |
-//!   shadow queue, in shared memory     proxy::mmio     registers  -->  device
+//!   shadow queue, in shared memory     proxy::mmio/pci registers  -->  device
 //! ```
 //!
 //! The proxy trusts neither side: a descriptor of the driver that leads nowhere, or an

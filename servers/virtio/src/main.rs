@@ -7,12 +7,12 @@ use alloc::format;
 use libipc::{
     Start,
     handle::Rights,
-    interfaces::clients::DeviceArgument,
+    interfaces::clients::{DeviceArgument, VirtioPci, VirtioPciArgument},
     memory::Mapping,
     objects::{DmaClient, EndpointClient, InterruptClient, MemoryClient},
     start::AnyError,
 };
-use tessera_virtio::proxy::{mmio::Mmio, server::Server};
+use tessera_virtio::proxy::{Registers, mmio::Mmio, pci::Pci, server::Server};
 
 libipc::program!(run);
 
@@ -29,9 +29,25 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let endpoint: EndpointClient = start.take(served)?;
 
     let mapping = Mapping::new(&registers, Rights::READ | Rights::WRITE)?;
-    let registers = Mmio::new(mapping, device.offset as usize)
-        .ok_or_else(|| AnyError::new("these are no registers of a virtio device"))?;
-    Err(AnyError::new(
-        Server::new(registers, dma)?.run(&endpoint, &interrupt),
-    ))
+    let mut arguments = start.arguments().iter();
+    let pci = arguments.find_map(|argument| VirtioPciArgument::parse(argument));
+    match pci.filter(|_| device.compatible == VirtioPci::COMPATIBLE) {
+        Some(pci) => serve(Pci::new(mapping, pci.parts), dma, &endpoint, &interrupt),
+        None => {
+            let registers = Mmio::new(mapping, device.offset as usize);
+            serve(registers, dma, &endpoint, &interrupt)
+        }
+    }
+}
+
+/// Serves the device with these registers, and returns why that has ended.
+fn serve(
+    registers: Option<impl Registers>,
+    dma: DmaClient,
+    endpoint: &EndpointClient,
+    interrupt: &InterruptClient,
+) -> Result<(), AnyError> {
+    let none = || AnyError::new("these are no registers of a virtio device");
+    let mut server = Server::new(registers.ok_or_else(none)?, dma)?;
+    Err(AnyError::new(server.run(endpoint, interrupt)))
 }

@@ -10,6 +10,9 @@ use xtask::workspace::root;
 /// Numbers of cores to test on unless one is asked for.
 const CORES: [u32; 2] = [1, 4];
 
+/// Suites of virtio devices, which run with those on the memory bus and on PCI.
+const ON_PCI: [&str; 3] = ["disk", "driver", "entropy"];
+
 /// What runs in one boot.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -32,6 +35,8 @@ pub struct Job {
     pub arch: Arch,
     /// Number of cores.
     pub smp: u32,
+    /// Its virtio devices are on PCI.
+    pub pci: bool,
     /// What to run.
     pub work: Work,
     /// The tests, and for a suite the place of each case.
@@ -54,7 +59,11 @@ pub fn all() -> Vec<Job> {
     let mut jobs = Vec::new();
     for arch in arches {
         for &smp in &cores {
-            let (counted, plain): (Vec<_>, Vec<_>) = SUITES.iter().partition(|suite| suite.counted);
+            let (counted, plain): (Vec<&Suite>, Vec<&Suite>) =
+                SUITES.iter().partition(|suite| suite.counted);
+            let on_pci = plain.iter().filter(|suite| ON_PCI.contains(&suite.name));
+            let on_pci = on_pci.map(|suite| pci_job(arch, smp, suite));
+            jobs.extend(on_pci);
             jobs.extend(plain.into_iter().map(|suite| suite_job(arch, smp, suite)));
             jobs.extend(
                 sessions()
@@ -84,9 +93,19 @@ fn suite_job(arch: Arch, smp: u32, suite: &'static Suite) -> Job {
     Job {
         arch,
         smp,
+        pci: false,
         work: Work::Suite(suite, Selection::first(suite.cases.len())),
         tests: suite.cases.iter().map(name).enumerate().collect(),
     }
+}
+
+fn pci_job(arch: Arch, smp: u32, suite: &'static Suite) -> Job {
+    let mut job = suite_job(arch, smp, suite);
+    job.pci = true;
+    for (_, name) in &mut job.tests {
+        *name = name.replacen("/smp", "/pci/smp", 1);
+    }
+    job
 }
 
 fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
@@ -99,6 +118,7 @@ fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
     Job {
         arch,
         smp,
+        pci: false,
         work: Work::Session(path),
         tests,
     }
@@ -109,6 +129,7 @@ fn single_job(arch: Arch, smp: u32, name: &str, work: Work) -> Job {
     Job {
         arch,
         smp,
+        pci: false,
         work,
         tests,
     }

@@ -62,10 +62,12 @@ fn boot(
     matrix: &mut dyn FnMut(&str),
 ) -> Result<Option<String>> {
     let system = root().join(format!("tests/systems/{}.toml", suite.system));
-    let name = format!("{}-smp{}-{}", job.arch, job.smp, suite.name);
-    let (machine, image) = images.pack(job.arch, job.smp, &system, &name, |page| {
+    let bus = if job.pci { "pci-" } else { "" };
+    let name = format!("{}-{bus}smp{}-{}", job.arch, job.smp, suite.name);
+    let (mut machine, image) = images.pack(job.arch, job.smp, &system, &name, |page| {
         select(page, suite.name, cases);
     })?;
+    machine.pci = job.pci;
     let mut command = machine.qemu(qemu::ensure(job.arch, false)?, Path::new(&image));
     command.arg("-no-reboot");
     if suite.counted {

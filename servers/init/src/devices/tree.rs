@@ -7,46 +7,69 @@ use fdt::{
     parsing::{NoPanic, unaligned::UnalignedParser},
 };
 
+/// A node.
+pub(super) type TreeNode<'t> = Node<'t, (UnalignedParser<'t>, NoPanic)>;
+
 /// The devices in the tree that are in use and have one of these `compatible`
 /// strings, in its order. A damaged tree has none.
 pub(super) fn all<'t>(
     tree: &'t [u8],
     compatible: &[impl AsRef<str>],
 ) -> impl Iterator<Item = Found<'t>> {
-    let tree = Fdt::new_unaligned_fallible(tree).ok();
-    let nodes = tree.and_then(|tree| tree.all_nodes().ok());
-    nodes
-        .into_iter()
-        .flatten()
-        .map_while(Result::ok)
-        .filter_map(|(_, node)| device(&node, compatible))
+    nodes(tree, compatible).filter_map(|(node, compatible)| device(&node, compatible))
 }
 
-type TreeNode<'t> = Node<'t, (UnalignedParser<'t>, NoPanic)>;
-
-fn device<'t>(node: &TreeNode<'t>, compatible: &[impl AsRef<str>]) -> Option<Found<'t>> {
-    let found = strings(property(node, "compatible")?)
-        .find(|found| compatible.iter().any(|wanted| wanted.as_ref() == *found))?;
-    let status = property(node, "status").and_then(|status| strings(status).next());
-    if !matches!(status, None | Some("okay" | "ok")) {
-        return None;
-    }
-    let parent = node.parent()?;
-    let cells = |name, default| match property(&parent, name) {
-        Some(value) => value.try_into().ok().map(u32::from_be_bytes),
-        None => Some(default),
-    };
-    let (address_cells, size_cells) = (cells("#address-cells", 2)?, cells("#size-cells", 1)?);
-    let mut reg = property(node, "reg")?;
-    Some(Found {
-        compatible: found,
-        address: number(&mut reg, address_cells)?,
-        length: number(&mut reg, size_cells)?,
-        line: property(node, "interrupts").and_then(line),
+/// Their nodes, and which of the strings each has.
+pub(super) fn nodes<'t>(
+    tree: &'t [u8],
+    compatible: &[impl AsRef<str>],
+) -> impl Iterator<Item = (TreeNode<'t>, &'t str)> {
+    every(tree).filter_map(|node| {
+        let found = strings(property(&node, "compatible")?)
+            .find(|found| compatible.iter().any(|wanted| wanted.as_ref() == *found))?;
+        let status = property(&node, "status").and_then(|status| strings(status).next());
+        matches!(status, None | Some("okay" | "ok")).then_some((node, found))
     })
 }
 
-fn property<'t>(node: &TreeNode<'t>, name: &str) -> Option<&'t [u8]> {
+/// The node that others know by this number.
+pub(super) fn by_phandle(tree: &[u8], number: u32) -> Option<TreeNode<'_>> {
+    every(tree).find(|node| property(node, "phandle") == Some(&number.to_be_bytes()))
+}
+
+fn every(tree: &[u8]) -> impl Iterator<Item = TreeNode<'_>> {
+    let tree = Fdt::new_unaligned_fallible(tree).ok();
+    let nodes = tree.and_then(|tree| tree.all_nodes().ok());
+    let nodes = nodes.into_iter().flatten().map_while(Result::ok);
+    nodes.map(|(_, node)| node)
+}
+
+fn device<'t>(node: &TreeNode<'t>, compatible: &'t str) -> Option<Found<'t>> {
+    let parent = node.parent()?;
+    let (address_cells, size_cells) = (
+        cells(&parent, "#address-cells", 2)?,
+        cells(&parent, "#size-cells", 1)?,
+    );
+    let mut reg = property(node, "reg")?;
+    Some(Found {
+        compatible,
+        address: number(&mut reg, address_cells)?,
+        length: number(&mut reg, size_cells)?,
+        line: property(node, "interrupts").and_then(line),
+        pci: None,
+    })
+}
+
+/// A number of cells.
+pub(super) fn cells(node: &TreeNode<'_>, name: &str, default: u32) -> Option<u32> {
+    match property(node, name) {
+        Some(value) => value.try_into().ok().map(u32::from_be_bytes),
+        None => Some(default),
+    }
+}
+
+/// The bytes of a property.
+pub(super) fn property<'t>(node: &TreeNode<'t>, name: &str) -> Option<&'t [u8]> {
     Some(node.raw_property(name).ok()??.value)
 }
 
@@ -57,7 +80,7 @@ fn strings(value: &[u8]) -> impl Iterator<Item = &str> {
 }
 
 /// Takes a number of one or two cells.
-fn number(bytes: &mut &[u8], cells: u32) -> Option<u64> {
+pub(super) fn number(bytes: &mut &[u8], cells: u32) -> Option<u64> {
     let mut value = 0;
     for _ in 0..cells {
         let (cell, rest) = bytes.split_first_chunk()?;
@@ -72,7 +95,7 @@ fn number(bytes: &mut &[u8], cells: u32) -> Option<u64> {
 
 /// The first interrupt: of a PLIC the source, of a GIC its kind, number and
 /// flags, where shared ones are numbered from 32 on and private ones from 16.
-fn line(value: &[u8]) -> Option<u64> {
+pub(super) fn line(value: &[u8]) -> Option<u64> {
     let (cells, _) = value.as_chunks::<4>();
     let cell = |index: usize| u32::from_be_bytes(cells[index]);
     match cells.len() {
@@ -189,6 +212,7 @@ mod tests {
             address: 0x1_0900_0f00,
             length: 0x200,
             line: Some(33),
+            pci: None,
         };
         assert_eq!(device, expected);
         assert_eq!(device.pages(), (0x1_0900_0000, 2));

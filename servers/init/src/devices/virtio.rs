@@ -1,9 +1,15 @@
-//! Virtio devices on the memory bus (Virtio 1.2, 4.2). The device tree tells where
-//! there may be one, its registers whether there is.
+//! Virtio devices. Those on PCI were found there; for the memory bus (Virtio 1.2, 4.2)
+//! the device tree tells where there may be one, its registers whether there is.
 
-use super::{Found, tree};
+use super::{
+    Found, NoDevice,
+    pci::{Bus, Function},
+    tree,
+};
 use alloc::vec::Vec;
-use libipc::{handle::Rights, memory::Mapping, objects::SystemClient};
+use libipc::{
+    handle::Rights, interfaces::clients::VirtioPci, memory::Mapping, objects::SystemClient,
+};
 use tessera_page::Virtio;
 
 /// What the tree calls a place for one.
@@ -13,10 +19,6 @@ const COMPATIBLE: &str = "virtio,mmio";
 const MAGIC: (usize, u32) = (0x00, 0x7472_6976);
 const VERSION: (usize, u32) = (0x04, 2);
 const DEVICE: usize = 0x08;
-const STATUS: usize = 0x70;
-
-/// How often a device that was reset is asked whether it has done so.
-const PATIENCE: usize = 1 << 20;
 
 /// The number of a type of device (5).
 fn number(kind: Virtio) -> u32 {
@@ -26,23 +28,46 @@ fn number(kind: Virtio) -> u32 {
     }
 }
 
-/// The device of this type that has so many of its type before it, by address. One
-/// that shares a page with another device is none: whoever had its registers would
-/// have the other's.
+/// The device of this type that has so many of its type before it: on PCI by function,
+/// then on the memory bus by address. One there that shares a page with another device
+/// is none: whoever had its registers would have the other's.
 pub(super) fn find<'t>(
     system: &SystemClient,
     tree: &'t [u8],
+    bus: Option<&Bus>,
     kind: Virtio,
     index: u8,
-) -> Option<Found<'t>> {
+) -> Result<Found<'t>, NoDevice> {
+    let functions = bus.map_or(&[][..], |bus| &bus.functions);
+    let on_pci = functions.iter().filter_map(|one| on_pci(one, number(kind)));
     let mut present: Vec<(Found<'t>, u32)> = tree::all(tree, &[COMPATIBLE])
         .filter_map(|found| Some((found, device_at(system, &found)?)))
         .collect();
     present.sort_by_key(|(found, _)| found.address);
-    choose(&present, number(kind), index)
+    choose(on_pci, &present, number(kind), index)
 }
 
-fn choose<'t>(present: &[(Found<'t>, u32)], kind: u32, index: u8) -> Option<Found<'t>> {
+/// A function of PCI that is a virtio device of this type.
+fn on_pci(function: &Function, kind: u32) -> Option<Found<'static>> {
+    let (bar, virtio) = function
+        .virtio
+        .filter(|(_, virtio)| virtio.device == kind)?;
+    let registers = function.bars[usize::from(bar)]?;
+    Some(Found {
+        compatible: VirtioPci::COMPATIBLE,
+        address: registers.address,
+        length: registers.length,
+        line: function.line,
+        pci: Some((function.number, virtio)),
+    })
+}
+
+fn choose<'t>(
+    on_pci: impl Iterator<Item = Found<'t>>,
+    present: &[(Found<'t>, u32)],
+    kind: u32,
+    index: u8,
+) -> Result<Found<'t>, NoDevice> {
     let alone = |one: &Found<'_>| {
         let same = present
             .iter()
@@ -50,10 +75,13 @@ fn choose<'t>(present: &[(Found<'t>, u32)], kind: u32, index: u8) -> Option<Foun
         same.count() == 1
     };
     let of_kind = present.iter().filter(|(_, device)| *device == kind);
-    let (found, _) = of_kind
-        .filter(|(found, _)| alone(found))
-        .nth(index.into())?;
-    Some(*found)
+    let of_kind = of_kind.map(|(found, _)| *found);
+    let shares = of_kind.clone().any(|found| !alone(&found));
+    let mut usable = on_pci.chain(of_kind.filter(alone));
+    usable.nth(index.into()).ok_or(match shares {
+        true => NoDevice::Shared,
+        false => NoDevice::Absent,
+    })
 }
 
 /// The type of the device in a place, if there is one.
@@ -67,13 +95,6 @@ fn device_at(system: &SystemClient, found: &Found<'_>) -> Option<u32> {
     read(DEVICE).filter(|&device| known && device != 0)
 }
 
-/// Resets a device: when this is `Some` it reads and writes no memory any more.
-pub(super) fn reset(registers: &Mapping, offset: usize) -> Option<()> {
-    registers.write(offset + STATUS, 0_u32)?;
-    let mut asked = (0..PATIENCE).map(|_| registers.read::<u32>(offset + STATUS));
-    asked.find(|status| *status == Some(0)).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +105,7 @@ mod tests {
             address,
             length: 0x200,
             line: None,
+            pci: None,
         }
     }
 
@@ -96,21 +118,16 @@ mod tests {
             (found(0x3200), 2),
             (found(0x4e00), 2),
         ];
-        assert_eq!(choose(&present, 2, 0), Some(found(0x1000)));
-        assert_eq!(choose(&present, 2, 1), Some(found(0x4e00)));
-        assert_eq!(choose(&present, 2, 2), None);
-        assert_eq!(choose(&present, 4, 0), Some(found(0x2000)));
-        assert_eq!(choose(&present, 1, 0), None);
-    }
-
-    #[test]
-    fn a_device_is_reset_when_it_says_so() {
-        let memory = libipc::task().create_memory(1).unwrap();
-        let registers = Mapping::new(&memory, Rights::READ | Rights::WRITE).unwrap();
-        registers.write(0x200 + STATUS, 15_u32).unwrap();
-        assert_eq!(reset(&registers, 0x200), Some(()));
-        assert_eq!(registers.read::<u32>(0x200 + STATUS), Some(0));
-        // One whose registers are not there never is.
-        assert_eq!(reset(&registers, 0x1000), None);
+        let on_memory = |kind, index| choose(core::iter::empty(), &present, kind, index);
+        assert_eq!(on_memory(2, 0), Ok(found(0x1000)));
+        assert_eq!(on_memory(2, 1), Ok(found(0x4e00)));
+        assert_eq!(on_memory(2, 2), Err(NoDevice::Shared));
+        assert_eq!(on_memory(4, 0), Ok(found(0x2000)));
+        assert_eq!(on_memory(4, 1), Err(NoDevice::Absent));
+        assert_eq!(on_memory(1, 0), Err(NoDevice::Absent));
+        // Those on PCI come first.
+        let both = |index| choose([found(0x9000)].into_iter(), &present, 4, index);
+        assert_eq!(both(0), Ok(found(0x9000)));
+        assert_eq!(both(1), Ok(found(0x2000)));
     }
 }

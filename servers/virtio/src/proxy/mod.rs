@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 
 pub mod mmio;
+pub mod pci;
 pub mod queue;
 pub mod ring;
 pub mod server;
 pub mod space;
+
+/// Most queues of a device.
+const QUEUES: u16 = 4;
 
 /// The registers of a device, whatever bus it is on.
 pub trait Registers {

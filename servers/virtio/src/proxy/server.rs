@@ -1,7 +1,7 @@
 //! The interface and the interrupt, around the queues of one device.
 
 use super::{
-    Registers,
+    QUEUES, Registers,
     queue::Queue,
     ring::{self, Place, Ring},
     space::{Pinner, Space},
@@ -22,8 +22,6 @@ pub const INTERRUPT: u64 = 1;
 
 /// Most descriptors of a queue, on either side.
 const MOST: u16 = 1024;
-/// Most queues of a device.
-const QUEUES: u16 = 4;
 
 /// Status bits (Virtio 1.2, 2.1).
 mod status {
