@@ -214,6 +214,27 @@ fn endpoints_and_rights() {
 }
 
 #[test]
+fn partitions() {
+    let uses = "output = { endpoint = \"log\", rights = [\"call\"] }";
+    let two = |one: &str, other: &str| {
+        format!(
+            "output = {{ endpoint = \"log\", rights = [\"call\"], partition = \"{one}\" }}, \
+             error = {{ endpoint = \"log\", rights = [\"call\"]{other} }}"
+        )
+    };
+    problem(
+        uses,
+        &two("data", ""),
+        "page.toml:27: `log` would be another partition in another use",
+    );
+    problem(
+        uses,
+        &two("", ", partition = \"\""),
+        "page.toml:27: a partition has a name, or a number from 1 on",
+    );
+}
+
+#[test]
 fn powers_objects_and_grants() {
     problem(
         "powers = [\"start\"]",

@@ -91,6 +91,8 @@ pub struct Use {
     pub endpoint: String,
     /// What the task may do with it.
     pub rights: Vec<Right>,
+    /// Name or number of the partition that is all that the task sees there.
+    pub partition: Option<String>,
 }
 
 named! {

@@ -35,6 +35,7 @@ fn sample() -> Page {
                 name: "out".into(),
                 endpoint: "log".into(),
                 rights: vec![Right::Call, Right::Grant],
+                partition: Some("data".into()),
             }],
             powers: vec![Power::Start],
             system: vec![SystemObject::Counters],

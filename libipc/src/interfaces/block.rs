@@ -50,6 +50,9 @@ pub enum BlockError {
     NoResources = 10,
     /// `submit` before `notify`: nobody would be told.
     NotNotified = 11,
+    /// The page gives this client a partition that the disk does not have, or whose
+    /// table is damaged.
+    NoSuchPartition = 12,
 }
 
 describe!(BlockError {
@@ -64,6 +67,7 @@ describe!(BlockError {
     TooManyMemories => "too much memory is registered",
     NoResources => "the driver has no resources left",
     NotNotified => "nobody is named to be told of completions",
+    NoSuchPartition => "the disk has no such partition, or a damaged table",
 });
 
 /// What a device is like. Clients may keep it: it does not change while the device
@@ -174,6 +178,10 @@ impl Completions {
 
 /// Storage that is addressed by sectors.
 ///
+/// A client may have been given a partition of the device, and then it is all that
+/// there is for it: sectors count from where it begins to where it ends. Any call may
+/// fail with `NoSuchPartition` if it is not there.
+///
 /// Requests of one client and of several run at the same time and end in any order;
 /// only a flush orders them. What is written is durable when a flush that was asked
 /// for after the write had ended has ended well. A write that ends with a transport
@@ -188,7 +196,7 @@ impl Completions {
 /// gives one with a badge of its own: `Closed` of that badge is the server's end.
 #[interface]
 pub trait Block {
-    /// What the device is like.
+    /// What the device is like. `NoSuchPartition`.
     #[op(0, idempotent)]
     fn geometry(&mut self) -> Result<Geometry, BlockError>;
 

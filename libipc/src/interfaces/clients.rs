@@ -44,6 +44,39 @@ impl core::fmt::Display for ClientArgument<'_> {
     }
 }
 
+/// A part of a device that is all that a client may see of it: an argument of the form
+/// `partition:BADGE=NAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionArgument<'a> {
+    /// The badge of the client's calls.
+    pub badge: u64,
+    /// Name or number of the partition.
+    pub partition: &'a str,
+}
+
+impl<'a> PartitionArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::PartitionArgument;
+    /// let client = PartitionArgument::parse("partition:3=data=1").unwrap();
+    /// assert_eq!((client.badge, client.partition), (3, "data=1"));
+    /// assert_eq!(client.to_string(), "partition:3=data=1");
+    /// assert_eq!(PartitionArgument::parse("client:3=data"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let (badge, partition) = argument.strip_prefix("partition:")?.split_once('=')?;
+        let badge = badge.parse().ok().filter(|&badge| badge < SERVER_BADGES)?;
+        Some(PartitionArgument { badge, partition })
+    }
+}
+
+impl core::fmt::Display for PartitionArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "partition:{}={}", self.badge, self.partition)
+    }
+}
+
 /// A device that the system page gave a driver, as it was found in the device
 /// tree: an argument of the form `device:NAME=COMPATIBLE@OFFSET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 //! ```text
 //! server    the interface: who asks, and who is answered or told
 //! queue     which request begins when: the barrier, and what is under way
-//! clients   their memory, their completions
+//! clients   their memory, their completions, which part of the disk is theirs
 //! bounce    where bytes of leases pass through
 //! disk      what the server asks of a disk
+//! partitions  what parts a disk has
 //! ram       a disk in memory
 //! virtio    a virtio block device
 //! ```
@@ -19,6 +20,7 @@ extern crate alloc;
 pub mod bounce;
 pub mod clients;
 pub mod disk;
+pub mod partitions;
 pub mod queue;
 pub mod ram;
 pub mod server;

@@ -3,9 +3,17 @@
 
 extern crate alloc;
 
+use alloc::{format, vec::Vec};
 use libipc::{
-    Start, handle::Rights, interfaces::clients::SERVER_BADGES, objects::EndpointClient,
-    start::AnyError, time::Instant,
+    Start, Text,
+    handle::Rights,
+    interfaces::{
+        LogClient, LogLevel,
+        clients::{PartitionArgument, SERVER_BADGES},
+    },
+    objects::EndpointClient,
+    start::AnyError,
+    time::Instant,
 };
 use tessera_block::{server::Server, virtio::VirtioDisk};
 
@@ -16,6 +24,7 @@ const SIGNAL: u64 = 1;
 
 fn run(mut start: Start) -> Result<(), AnyError> {
     let proxy = start.take("device")?;
+    let log: Option<LogClient> = start.take("log").ok();
     // The page gives this task one endpoint more, by whatever name.
     let served = start.names().next();
     let served = served.ok_or_else(|| AnyError::new("no endpoint was given to this task"))?;
@@ -26,5 +35,15 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let rights = Rights::SIGNAL | Rights::GRANT;
     let told = endpoint.mint(device, rights.bits().into(), 1)?;
     let disk = VirtioDisk::new(proxy, told, SIGNAL)?;
-    Err(Server::new(disk)?.run(&endpoint, Some(device)))
+    let mut server = Server::new(disk)?;
+    let arguments = start.arguments().iter();
+    let partitions = arguments.filter_map(|argument| PartitionArgument::parse(argument));
+    let partitions: Vec<_> = partitions.map(|one| (one.badge, one.partition)).collect();
+    if let Err(error) = server.restrict(&partitions)? {
+        // Who else has the disk goes on, and may be who mends the table.
+        let text = Text::new(&format!("no partitions: {error}")).unwrap_or_default();
+        // Without a log there is nobody to tell.
+        log.map(|log| log.append(LogLevel::Error, text));
+    }
+    Err(server.run(&endpoint, Some(device)))
 }

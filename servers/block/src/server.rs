@@ -2,11 +2,13 @@
 
 use crate::{
     bounce::Bounce,
-    clients::{Leaving, Memories, Submitters},
+    clients::{Leaving, Memories, Submitters, View, Views},
     disk::{Disk, Transfer},
+    partitions::{self, Partition, TableError},
     queue::{Queue, Request},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
+use core::time::Duration;
 use libipc::{
     interfaces::block::{
         Block, BlockAction, BlockError, BlockRequest, Completions, Geometry, MAX_COPY, SECTOR,
@@ -14,8 +16,12 @@ use libipc::{
     objects::{EndpointClient, MemoryClient},
     server::{Event, LeaseId, Receiver, Reply},
     start::AnyError,
-    time::Instant,
+    time::{self, Instant},
 };
+
+/// How long a disk may take to read its own table, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Who is to get the result of a request.
 #[derive(Debug)]
@@ -44,6 +50,7 @@ pub struct Server<D: Disk> {
     bounce: Bounce<D::Memory>,
     memories: Memories<D::Memory>,
     submitters: Submitters,
+    views: Views,
     queue: Queue<Owner>,
     /// The disk has taken requests and not begun them.
     taken: bool,
@@ -61,6 +68,7 @@ impl<D: Disk> Server<D> {
             // No predecessor can have come so far.
             memories: Memories::new(Instant::now().ticks()),
             submitters: Submitters::default(),
+            views: Views::default(),
             queue: Queue::new(),
             taken: false,
             more: false,
@@ -70,6 +78,71 @@ impl<D: Disk> Server<D> {
     /// The disk.
     pub fn disk(&mut self) -> &mut D {
         &mut self.disk
+    }
+
+    /// Lets clients see no more than a partition each: badge, and name or number.
+    /// Nothing is under way yet. An error if the disk itself fails; if the table does,
+    /// or has no such partition, these clients see nothing.
+    pub fn restrict(
+        &mut self,
+        clients: &[(u64, &str)],
+    ) -> Result<Result<(), TableError>, AnyError> {
+        if clients.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mut failed = None;
+        let geometry = self.geometry;
+        let table = partitions::read(&geometry, |sector, into| {
+            self.read_first(sector, into).unwrap_or_else(|error| {
+                failed = Some(error);
+                Err(BlockError::Io)
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (partitions, told) = match table {
+            Ok(partitions) => (partitions, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        for (badge, wanted) in clients {
+            let found = partitions::find(&partitions, wanted);
+            let sectors = found.map(|Partition { sectors, .. }| sectors.clone());
+            self.views.add(*badge, sectors);
+        }
+        Ok(told)
+    }
+
+    /// Reads sectors before anybody is served, and so waits for nothing but the disk.
+    fn read_first(
+        &mut self,
+        sector: u64,
+        into: &mut [u8],
+    ) -> Result<Result<(), BlockError>, AnyError> {
+        let transfer = Transfer {
+            action: BlockAction::Read,
+            sector,
+            count: (into.len() / SECTOR) as u64,
+            offset: 0,
+        };
+        let none = || AnyError::new("the disk does not read its own table");
+        if !self.disk.take(0, transfer, Some(&self.bounce.memory)) {
+            return Err(none());
+        }
+        self.disk.begin()?;
+        let deadline = Instant::after(PATIENCE);
+        let (_, result) = loop {
+            // Its signal stays where it is until somebody receives.
+            match self.disk.ended() {
+                Some(ended) => break ended,
+                None if deadline.passed() => return Err(none()),
+                None => time::sleep(PAUSE),
+            }
+        };
+        if result.is_ok() {
+            self.bounce.mapping.copy_out(0, into).ok_or_else(none)?;
+        }
+        Ok(result)
     }
 
     /// Serves until the endpoint ends or the disk fails, and returns why. Signals mean
@@ -209,25 +282,42 @@ impl<D: Disk> Server<D> {
         }
     }
 
-    /// Whether a request is possible at all.
-    fn check(&self, action: BlockAction, sector: u64, count: u64) -> Result<(), BlockError> {
+    /// Whether a request of this client is possible at all, and the sector of the disk
+    /// that it begins with.
+    fn check(
+        &self,
+        badge: u64,
+        action: BlockAction,
+        sector: u64,
+        count: u64,
+    ) -> Result<u64, BlockError> {
+        let View { first, sectors } = self.view(badge)?;
         if !self.queue.has_room() {
             return Err(BlockError::QueueFull);
         }
         if action == BlockAction::Flush {
-            return Ok(());
+            return Ok(0);
         }
         if action == BlockAction::Write && self.geometry.read_only {
             return Err(BlockError::ReadOnly);
         }
         let end = sector.checked_add(count);
-        if end.is_none_or(|end| end > self.geometry.sectors) {
+        if end.is_none_or(|end| end > sectors) {
             return Err(BlockError::OutOfRange);
         }
         match count {
             0 => Err(BlockError::BadLength),
-            _ => Ok(()),
+            _ => Ok(first + sector),
         }
+    }
+
+    /// What a client sees of the disk.
+    fn view(&self, badge: u64) -> Result<View, BlockError> {
+        let whole = View {
+            first: 0,
+            sectors: self.geometry.sectors,
+        };
+        self.views.of(badge, whole)
     }
 }
 
@@ -256,7 +346,7 @@ impl<D: Disk> Client<'_, D> {
             memory,
             offset,
         } = asked;
-        self.server.check(action, sector, count)?;
+        let sector = self.server.check(self.badge, action, sector, count)?;
         if action == BlockAction::Flush {
             return Ok((flush(), None));
         }
@@ -307,13 +397,16 @@ impl<D: Disk> Client<'_, D> {
         let (count, rest) = (lease.len() / SECTOR, lease.len() % SECTOR);
         let checked = match rest {
             _ if lease.len() > MAX_COPY => Err(BlockError::BadLength),
-            0 => self.server.check(action, sector, count as u64),
+            0 => self.server.check(self.badge, action, sector, count as u64),
             _ => Err(BlockError::BadRange),
         };
-        if let Err(error) = checked {
-            reply.answer(Err(error));
-            return;
-        }
+        let sector = match checked {
+            Ok(sector) => sector,
+            Err(error) => {
+                reply.answer(Err(error));
+                return;
+            }
+        };
         let transfer = Transfer {
             action,
             sector,
@@ -341,7 +434,11 @@ fn flush() -> Transfer {
 
 impl<D: Disk> Block for Client<'_, D> {
     fn geometry(&mut self) -> Result<Geometry, BlockError> {
-        Ok(self.server.geometry)
+        let View { sectors, .. } = self.server.view(self.badge)?;
+        Ok(Geometry {
+            sectors,
+            ..self.server.geometry
+        })
     }
 
     fn read(&mut self, sector: u64, into: LeaseId, reply: Reply<(), BlockError>) {
@@ -353,8 +450,8 @@ impl<D: Disk> Block for Client<'_, D> {
     }
 
     fn flush(&mut self, reply: Reply<(), BlockError>) {
-        match self.server.check(BlockAction::Flush, 0, 0) {
-            Ok(()) => self.add((flush(), None), Owner::Caller(reply)),
+        match self.server.check(self.badge, BlockAction::Flush, 0, 0) {
+            Ok(_) => self.add((flush(), None), Owner::Caller(reply)),
             Err(error) => drop(reply.answer(Err(error))),
         }
     }

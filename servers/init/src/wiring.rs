@@ -1,7 +1,10 @@
 //! From a page's task to the capabilities that it starts with.
 
 use alloc::{string::String, string::ToString, vec::Vec};
-use libipc::{handle::Rights, interfaces::clients::ClientArgument};
+use libipc::{
+    handle::Rights,
+    interfaces::clients::{ClientArgument, PartitionArgument},
+};
 use tessera_page::{Device, Grant, Page, Power, Right, SystemObject, Task};
 
 /// Something that a task holds, and the name under which it finds it.
@@ -95,7 +98,8 @@ pub const fn system_right(object: SystemObject) -> Option<Rights> {
     }
 }
 
-/// Arguments by which `server` learns who its clients are: those of the page.
+/// Arguments by which `server` learns who its clients are, those of the page, and which
+/// of them sees a partition only.
 pub fn client_arguments(page: &Page, server: &Task) -> Vec<String> {
     let is_client = |task: &&Task| {
         let mut used = task.uses.iter().map(|used| &used.endpoint);
@@ -106,11 +110,16 @@ pub fn client_arguments(page: &Page, server: &Task) -> Vec<String> {
         let name = &task.name;
         Some(ClientArgument { badge, name }.to_string())
     };
-    page.tasks
-        .iter()
-        .filter(is_client)
-        .filter_map(argument)
-        .collect()
+    let partition = |task: &Task| {
+        let badge = page.badge(&task.name)?;
+        let mut used = task.uses.iter();
+        let used = used.find(|used| server.provides.contains(&used.endpoint))?;
+        let partition = used.partition.as_deref()?;
+        Some(PartitionArgument { badge, partition }.to_string())
+    };
+    let clients = || page.tasks.iter().filter(is_client);
+    let names = clients().filter_map(argument);
+    names.chain(clients().filter_map(partition)).collect()
 }
 
 #[cfg(test)]
@@ -151,6 +160,7 @@ mod tests {
                 name: "pipes".into(),
                 endpoint: "files".into(),
                 rights: vec![Right::Call, Right::Grant],
+                partition: None,
             }],
             powers: vec![Power::Start],
             system: vec![SystemObject::Shutdown],
@@ -195,5 +205,9 @@ mod tests {
             programs: vec![],
         };
         assert_eq!(client_arguments(&page, &files), ["client:3=shell"]);
+        let mut page = page;
+        page.tasks[2].uses[0].partition = Some("data".into());
+        let arguments = client_arguments(&page, &files);
+        assert_eq!(arguments, ["client:3=shell", "partition:3=data"]);
     }
 }

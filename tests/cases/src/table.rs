@@ -467,6 +467,7 @@ pub const SUITES: &[Suite] = &[
             "what_is_written_is_read",
             "errors_are_told",
             "many_requests_are_under_way_at_once",
+            "a_partition_is_all_that_its_client_sees",
             "clients_go_on_when_a_driver_is_killed",
             "clients_go_on_when_a_proxy_is_killed",
         ],

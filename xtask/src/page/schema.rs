@@ -102,6 +102,7 @@ pub struct RawDevice {
 pub struct RawUse {
     pub(crate) endpoint: Option<Name>,
     pub(crate) rights: Vec<Name>,
+    pub(crate) partition: Option<Name>,
 }
 
 impl<'de> Deserialize<'de> for RawUse {
@@ -111,6 +112,7 @@ impl<'de> Deserialize<'de> for RawUse {
         struct Long {
             endpoint: Name,
             rights: Vec<Name>,
+            partition: Option<Name>,
         }
         struct Either;
         impl<'de> Visitor<'de> for Either {
@@ -126,14 +128,19 @@ impl<'de> Deserialize<'de> for RawUse {
                 Ok(RawUse {
                     endpoint: None,
                     rights,
+                    partition: None,
                 })
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawUse, A::Error> {
-                let Long { endpoint, rights } =
-                    Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+                let Long {
+                    endpoint,
+                    rights,
+                    partition,
+                } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(RawUse {
                     endpoint: Some(endpoint),
                     rights,
+                    partition,
                 })
             }
         }

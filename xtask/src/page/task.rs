@@ -1,6 +1,6 @@
 //! What is wrong with one task, and its compiled form.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tessera_page::{
     Device, Grant, Power, Reservation, Restart, RestartPolicy, Right, SystemObject, Task, Use,
@@ -89,6 +89,7 @@ impl<'c> Checker<'c, '_> {
             self.problems.add(first.span(), text);
         }
         self.distinct_capabilities(task);
+        self.partitions(task);
         compiled
     }
 
@@ -255,6 +256,25 @@ impl<'c> Checker<'c, '_> {
             name: name.get_ref().clone(),
             endpoint: endpoint.get_ref().clone(),
             rights,
+            partition: raw.partition.as_ref().map(|name| name.get_ref().clone()),
+        }
+    }
+
+    /// All uses of an endpoint are one client to its server, which sees one partition,
+    /// and knows it by the arguments that it is started with.
+    fn partitions(&mut self, task: &'c RawTask) {
+        let mut seen = BTreeMap::new();
+        for (name, raw) in &task.uses {
+            let endpoint = raw.endpoint.as_ref().unwrap_or(name).get_ref();
+            let partition = raw.partition.as_ref().map(|partition| partition.get_ref());
+            if *seen.entry(endpoint).or_insert(partition) != partition {
+                let text = format!("`{endpoint}` would be another partition in another use");
+                self.problems.add(name.span(), text);
+            }
+            if partition.is_some_and(String::is_empty) {
+                let text = "a partition has a name, or a number from 1 on";
+                self.problems.add(name.span(), text);
+            }
         }
     }
 

@@ -30,6 +30,7 @@ pub(crate) const CASES: &[Case] = cases![
     what_is_written_is_read,
     errors_are_told,
     many_requests_are_under_way_at_once,
+    a_partition_is_all_that_its_client_sees,
     clients_go_on_when_a_driver_is_killed,
     clients_go_on_when_a_proxy_is_killed,
 ];
@@ -173,6 +174,28 @@ fn many_requests_are_under_way_at_once(world: &mut World) -> Verdict {
             }
         }
     }
+    Ok(block.unregister(number)?)
+}
+
+fn a_partition_is_all_that_its_client_sees(world: &mut World) -> Verdict {
+    let block: BlockClient = world.power("parted")?;
+    let (_, first, sectors) = disk::PARTITION;
+    check_eq!(block.geometry()?.sectors, sectors);
+    let mut bytes = [0; SECTOR];
+    for sector in [0, 1, sectors - 1] {
+        block.read(sector, &mut bytes)?;
+        check_eq!(bytes, disk::sector(3, first + sector));
+    }
+    for sector in [sectors, u64::MAX - first, u64::MAX - first + 1, u64::MAX] {
+        let outside = server(BlockError::OutOfRange);
+        check_eq!(block.read(sector, &mut bytes), outside);
+        check_eq!(block.write(sector, &bytes), outside);
+    }
+    let (own, number) = register(&block, 1)?;
+    block.read_at(7, 2, number, 512)?;
+    check_eq!(sector_at(&own, 1024)?, disk::sector(3, first + 8));
+    let outside = block.write_at(sectors - 1, 2, number, 0);
+    check_eq!(outside, server(BlockError::OutOfRange));
     Ok(block.unregister(number)?)
 }
 
