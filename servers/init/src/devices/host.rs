@@ -87,25 +87,37 @@ impl Host<'_> {
     pub(super) fn line(&self, function: u16, pin: u8) -> Option<u64> {
         let asked = [u32::from(function) << FUNCTION, 0, 0, u32::from(pin)];
         let mut map = self.map;
-        while !map.is_empty() {
+        // Most rows name the same controller, and to look it up is to read the tree.
+        let mut known: Option<(u32, usize, usize)> = None;
+        while !map.is_empty() && pin != 0 {
             let mut matches = true;
             for (asked, mask) in asked.iter().zip(self.mask) {
                 matches &= number(&mut map, 1)? as u32 & mask == asked & mask;
             }
-            let controller = number(&mut map, 1)? as u32;
-            let controller = tree::by_phandle(self.tree, controller)?;
-            // The binding has no default for these: none means no address.
-            let address = tree::cells(&controller, "#address-cells", 0)?;
-            let specifier = tree::cells(&controller, "#interrupt-cells", 1)?;
-            let cells = |count: u32| usize::try_from(count).ok()?.checked_mul(4);
-            let (_, rest) = map.split_at_checked(cells(address)?)?;
-            let (found, rest) = rest.split_at_checked(cells(specifier)?)?;
+            let name = number(&mut map, 1)? as u32;
+            let (_, address, specifier) = match known.filter(|(known, ..)| *known == name) {
+                Some(known) => known,
+                None => *known.insert(self.controller(name)?),
+            };
+            let (_, rest) = map.split_at_checked(address)?;
+            let (found, rest) = rest.split_at_checked(specifier)?;
             if matches {
                 return line(found);
             }
             map = rest;
         }
         None
+    }
+
+    /// An interrupt controller: its name, and the bytes of an address and of a line of
+    /// it in the map.
+    fn controller(&self, name: u32) -> Option<(u32, usize, usize)> {
+        let node = tree::by_phandle(self.tree, name)?;
+        let bytes = |count: u32| usize::try_from(count).ok()?.checked_mul(4);
+        // The binding has no default for these: none means no address.
+        let address = bytes(tree::cells(&node, "#address-cells", 0)?)?;
+        let specifier = bytes(tree::cells(&node, "#interrupt-cells", 1)?)?;
+        Some((name, address, specifier))
     }
 }
 
