@@ -221,6 +221,23 @@ impl<const N: usize> Bytes<N> {
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
+
+    /// Takes them where they are, as they may be too many to be moved around.
+    #[inline(always)]
+    fn fill(&mut self, source: &mut impl Source) -> Result<(), Malformed> {
+        let length = usize::take(source)?;
+        let bytes = self.bytes.get_mut(..length).ok_or(Malformed)?;
+        let (words, rest) = bytes.as_chunks_mut();
+        for word in words {
+            *word = source.word()?.to_le_bytes();
+        }
+        if !rest.is_empty() {
+            let last = source.word()?.to_le_bytes();
+            rest.iter_mut().zip(last).for_each(|(byte, last)| *byte = last);
+        }
+        self.length = length;
+        Ok(())
+    }
 }
 
 impl<const N: usize> Default for Bytes<N> {
@@ -250,17 +267,11 @@ impl<const N: usize> Wire for Bytes<N> {
             sink.word(u64::from_le_bytes(word));
         }
     }
+    #[inline(always)]
     fn take(source: &mut impl Source) -> Result<Self, Malformed> {
-        let length = usize::take(source)?;
-        if length > N {
-            return Err(Malformed);
-        }
-        let mut bytes = [0; N];
-        for chunk in bytes[..length].chunks_mut(8) {
-            let word = source.word()?.to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-        Ok(Bytes { length, bytes })
+        let mut taken = Bytes::default();
+        taken.fill(source)?;
+        Ok(taken)
     }
 }
 
@@ -293,9 +304,10 @@ impl<const N: usize> Wire for Text<N> {
         self.0.put(sink);
     }
     fn take(source: &mut impl Source) -> Result<Self, Malformed> {
-        let bytes = Bytes::take(source)?;
-        core::str::from_utf8(bytes.as_slice()).map_err(|_| Malformed)?;
-        Ok(Text(bytes))
+        let mut taken = Text::default();
+        taken.0.fill(source)?;
+        core::str::from_utf8(taken.0.as_slice()).map_err(|_| Malformed)?;
+        Ok(taken)
     }
 }
 
