@@ -6,8 +6,12 @@ use crate::{
     run::{PRIORITY, World},
     wait,
 };
-use alloc::vec::Vec;
-use core::{hint::black_box, time::Duration};
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use libipc::{
     FOREVER, Start,
     objects::ThreadState,
@@ -116,8 +120,12 @@ pub(super) fn a_thread_that_another_ends_is_joined(_: &mut World) -> Verdict {
 
 /// A thread that is cancelled while it joins waits on.
 pub(super) fn a_stack_is_not_used_again_before_its_thread_has_ended(_: &mut World) -> Verdict {
-    let sleep = || {
-        time::sleep(Duration::from_millis(20));
+    let awake = Arc::new(AtomicBool::new(false));
+    let told = awake.clone();
+    let sleep = move || {
+        while !told.load(Ordering::Relaxed) {
+            time::sleep(Duration::from_millis(1));
+        }
         here()
     };
     let joiner = thread::spawn_with(PRIORITY, STACK, move || {
@@ -136,6 +144,7 @@ pub(super) fn a_stack_is_not_used_again_before_its_thread_has_ended(_: &mut Worl
     for other in others {
         stacks.push(other?.join().unwrap_or(0));
     }
+    awake.store(true, Ordering::Relaxed);
     let sleeper = joiner.join().flatten().unwrap_or(0);
     check!(sleeper != 0);
     check!(!stacks.iter().any(|stack| together(*stack, sleeper)));
