@@ -58,24 +58,48 @@ pub struct Crash {
     /// Only these parts [default: all]
     #[arg(value_enum)]
     pub parts: Vec<CrashPart>,
-    /// Seed of the first workload or image; each further one has the next
+    /// Seed of the first workload, image or session; each further one has the next
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Distinct images to recover after cuts
+    /// Distinct images to recover after cuts of a simulated disk
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub images: u64,
     /// Damaged images to try
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub damaged: u64,
+    /// Cuts of guests' disks
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub cuts: u64,
+    /// So many of the images that cuts leave are mounted by a guest as well
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub remounts: u64,
+    /// Requests of guests' disks that fail
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub failures: u64,
+    /// Servers to kill
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub kills: u64,
+    /// Architecture of the guests
+    #[arg(long, value_enum, default_value_t = Arch::Aarch64)]
+    pub arch: Arch,
+    /// Number of cores of the guest whose servers are killed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub smp: u32,
 }
 
 /// Parts of `crash`.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashPart {
     /// On the host: the power of a simulated disk is cut at every write
-    Cuts,
+    Simulated,
     /// On the host: structures of file systems are damaged
     Damage,
+    /// A guest's disk is cut off at every write
+    Cuts,
+    /// A request of a guest's disk fails
+    Failures,
+    /// File server and block driver of a guest are killed
+    Kills,
 }
 
 /// Options of `disk`.

@@ -11,7 +11,8 @@
 //! 7. [`trace`]: how often each instruction is executed; [`plugin`] counts for both.
 //! 8. [`setup`]: brings what this needs to the machine it runs on.
 //! 9. [`lines`]: counts lines of code.
-//! 10. [`arch`], [`workspace`], [`process`]: what the others stand on.
+//! 10. [`crash`]: machines whose disks or servers die.
+//! 11. [`arch`], [`workspace`], [`process`]: what the others stand on.
 //!
 //! It is a library too, so that the harness in `tests/harness` builds its images
 //! with the same code.
@@ -22,6 +23,7 @@ pub mod arch;
 pub mod branches;
 pub mod cli;
 pub mod commands;
+pub mod crash;
 pub mod disk;
 pub mod guest;
 pub mod image;

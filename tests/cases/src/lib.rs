@@ -8,7 +8,9 @@
 extern crate alloc;
 
 pub mod disk;
+pub mod random;
 mod report;
+pub mod script;
 mod selection;
 mod table;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     cuts::cuts,
-    disk::{Image, SimulatedDisk},
+    disk::{Image, SimulatedDisk, Step},
     fault::Fault,
     fsck::Judge,
     history::History,
@@ -78,7 +78,11 @@ impl Campaign {
     pub fn new(scratch: &Path, fault: Option<Fault>) -> Result<Self> {
         let mut disk = SimulatedDisk::new(Image::new(SECTORS));
         format(&mut disk, Time::default()).map_err(|error| anyhow!("cannot format: {error}"))?;
-        let base = disk.image().into_base();
+        Self::on(disk.image().into_base(), scratch, fault)
+    }
+
+    /// The same on a file system that is there, and empty.
+    pub fn on(base: Image, scratch: &Path, fault: Option<Fault>) -> Result<Self> {
         let mut judge = Judge::new(scratch, &base)?;
         judge.check(&base).context("a fresh file system")?;
         Ok(Campaign {
@@ -100,23 +104,44 @@ impl Campaign {
         session.run(OPERATIONS, &mut random)?;
         session.check()?;
         self.counts.workloads += 1;
-        let log = disk.log();
+        let history = &session.history;
+        self.log(history, &disk.log(), SPREAD, seed, &mut |_, _| Ok(()))
+    }
+
+    /// All cuts of a log, and torn images for each write; `look` sees each that is
+    /// an image of its own.
+    pub fn log(
+        &mut self,
+        history: &History,
+        log: &[Step],
+        spread: usize,
+        seed: u64,
+        look: &mut dyn FnMut(u64, &Image) -> Result<()>,
+    ) -> Result<()> {
         let base = self.base.clone();
-        let mut spread = Random::new(seed ^ 1 << 63);
+        let (mut random, mut choices) = (Random::new(seed), Random::new(seed ^ 1 << 63));
         let mut judged = HashSet::new();
-        for cut in cuts(&base, &log, SPREAD, &mut spread) {
+        for cut in cuts(&base, log, spread, &mut choices) {
             self.counts.cuts += 1;
             let image = cut.image.hash();
-            self.counts.images += u64::from(self.seen.insert(image));
+            if self.seen.insert(image) {
+                self.counts.images += 1;
+                look(self.counts.images, &cut.image)?;
+            }
             // The same image is judged again where more has been promised.
-            if !judged.insert((image, session.history.promises(cut.steps))) {
+            if !judged.insert((image, history.promises(cut.steps))) {
                 continue;
             }
-            self.cut(&session.history, cut.steps, &cut.image, &mut random)
+            self.cut(history, cut.steps, &cut.image, &mut random)
                 .with_context(|| format!("seed {seed}, cut after {} steps", cut.steps))?;
         }
         self.counts.asked = self.judge.asked;
         Ok(())
+    }
+
+    /// What a disk holds whose machine is gone, after all that was promised.
+    pub fn left(&mut self, history: &History, image: &Image) -> Result<()> {
+        self.recover(history, usize::MAX, &SimulatedDisk::new(image.clone()))
     }
 
     /// Recovers an image and looks what is there.

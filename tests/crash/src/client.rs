@@ -62,6 +62,12 @@ pub enum Shown {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(usize, u64);
 
+impl core::fmt::Display for Sum {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {:016x}", self.0, self.1)
+    }
+}
+
 impl Sum {
     fn add(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();

@@ -10,6 +10,8 @@
 //! fsck       what e2fsck says
 //! fault      ordering bugs, which must be found
 //!
+//! recorded   sessions in a guest, by the log of its disk
+//!
 //! damaged    damaged images, and what must not come of them
 //! client     what is done with each      -> tessera-ext4
 //! originals  the images that are damaged
@@ -35,6 +37,8 @@ pub mod fsck;
 pub mod history;
 pub mod layout;
 pub mod originals;
-pub mod random;
+pub mod recorded;
 pub mod seal;
 pub mod workload;
+
+pub use tessera_test_cases::random;

@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: what disks do to file systems.
+//! `cargo xtask crash`: what must not lose a file.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::cli::{Crash, CrashPart};
+use crate::crash::{failures, kills, recorded};
 use crate::process::{cargo, run, step};
 use crate::workspace::root;
 
@@ -15,8 +16,16 @@ pub fn crash(options: &Crash) -> Result<ExitCode> {
     let wanted = |part: &&CrashPart| options.parts.is_empty() || options.parts.contains(part);
     for part in all.iter().filter(wanted) {
         match part {
-            CrashPart::Cuts => on_host("Cutting", "campaign", options.seed, options.images)?,
+            CrashPart::Simulated => on_host("Cutting", "campaign", options.seed, options.images)?,
             CrashPart::Damage => on_host("Damaging", "damaged", options.seed, options.damaged)?,
+            CrashPart::Cuts => {
+                let (cuts, remounts) = (options.cuts, options.remounts);
+                recorded::cut(options.arch, options.seed, cuts, remounts)?;
+            }
+            CrashPart::Failures => failures::fail(options.arch, options.seed, options.failures)?,
+            CrashPart::Kills => {
+                kills::kill(options.arch, options.smp, options.seed, options.kills)?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
