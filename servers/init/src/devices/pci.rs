@@ -346,6 +346,7 @@ pub(super) mod tests {
         fake.function(11, 0);
         fake.bar(11, 0, 0, 64);
         fake.bar(11, 1, PORTS, 128);
+        fake.bar(11, 2, 0, 64);
         // No more functions count where only the first is said to be.
         fake.function(16, 0);
         fake.function(17, 0);
@@ -369,7 +370,8 @@ pub(super) mod tests {
         assert_eq!((fake.read(8, 0x20), fake.read(8, 0x24)), (0x1000_400c, 0));
         // What is small has a page nevertheless; ports have no address.
         let small = bars(&fake, 11, &mut room);
-        assert_eq!(small[..2], [bar(0x5000_8000, 64), None]);
+        let third = bar(0x5000_9000, 64);
+        assert_eq!(small[..3], [bar(0x5000_8000, 64), None, third]);
         assert_eq!(fake.read(11, 0x14), PORTS);
 
         let host = Host::without_lines(windows);
