@@ -79,9 +79,13 @@ impl Work {
     fn run(&mut self) -> Result<Infallible, AnyError> {
         for index in 0..FILES {
             let called: Name = name(&format!("work{index}"))?;
-            self.insist(|work| match work.data.create(called) {
-                Ok(_) | Err(CallError::Server(FileError::Exists)) => Ok(()),
-                Err(error) => Err(error),
+            // Its name is to stay, whatever is killed.
+            self.insist(|work| {
+                let made = match work.data.create(called) {
+                    Err(CallError::Server(FileError::Exists)) => work.open(index),
+                    made => made,
+                };
+                made?.sync()
             })?;
             self.files.push(Known {
                 versions: vec![Vec::new()],
