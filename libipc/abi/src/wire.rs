@@ -233,7 +233,9 @@ impl<const N: usize> Bytes<N> {
         }
         if !rest.is_empty() {
             let last = source.word()?.to_le_bytes();
-            rest.iter_mut().zip(last).for_each(|(byte, last)| *byte = last);
+            rest.iter_mut()
+                .zip(last)
+                .for_each(|(byte, last)| *byte = last);
         }
         self.length = length;
         Ok(())
