@@ -212,6 +212,9 @@ pub struct Run {
     /// Image of the data disk, made if it is not there [default: data.img at the root]
     #[arg(long, value_name = "IMAGE")]
     pub disk: Option<PathBuf>,
+    /// No data disk
+    #[arg(long, conflicts_with = "disk")]
+    pub no_disk: bool,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     pub qemu: Vec<String>,

@@ -95,7 +95,7 @@ fn the_pages_of_the_project_are_good() {
             .ends_with("boot/systems/standard.toml")
     );
     let error = page::find("standrad").unwrap_err().to_string();
-    assert!(error.contains("standard, storage, tiny"), "{error}");
+    assert!(error.contains("standard, tiny"), "{error}");
 }
 
 #[test]

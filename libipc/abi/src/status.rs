@@ -98,6 +98,11 @@ impl TransportError {
             delivered: true,
         }
     }
+
+    /// Nobody serves the endpoint any more, and nobody will.
+    pub fn is_closed(&self) -> bool {
+        *self == TransportError::refused(Cause::Died)
+    }
 }
 
 impl fmt::Display for TransportError {

@@ -47,6 +47,8 @@ pub enum FileError {
     DeviceFailed = 19,
     /// What is on the device is no file system, or a damaged one.
     Corrupt = 20,
+    /// The machine has no device for this file system, or its server stays down.
+    NoDevice = 21,
 }
 
 describe!(FileError {
@@ -70,6 +72,7 @@ describe!(FileError {
     BadMemory => "the memory lent cannot be used",
     DeviceFailed => "the device failed",
     Corrupt => "the file system is damaged",
+    NoDevice => "no disk that can be used is there",
 });
 
 /// What a name leads to. The numbers are ABI.
@@ -87,11 +90,12 @@ pub enum FileKind {
 pub struct Stat {
     /// What it is.
     pub kind: FileKind,
-    /// Bytes of a file, entries of a directory.
+    /// Bytes of a file; entries of a directory, 0 where nobody counts them.
     pub size: u64,
-    /// When it was made, in nanoseconds since boot.
+    /// When it was made, in nanoseconds since 1970, or since boot if the time was not
+    /// known.
     pub created: u64,
-    /// When it last changed, in nanoseconds since boot.
+    /// When it last changed, in the same.
     pub modified: u64,
     /// Unique in this file server while it exists.
     pub id: u64,

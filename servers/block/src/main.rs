@@ -5,11 +5,12 @@ extern crate alloc;
 
 use alloc::{format, vec::Vec};
 use libipc::{
-    Start, Text,
+    CallError, Start, Text,
     handle::Rights,
     interfaces::{
         LogClient, LogLevel,
         clients::{PartitionArgument, SERVER_BADGES},
+        virtio::VirtioClient,
     },
     objects::EndpointClient,
     start::AnyError,
@@ -23,8 +24,14 @@ libipc::program!(run);
 const SIGNAL: u64 = 1;
 
 fn run(mut start: Start) -> Result<(), AnyError> {
-    let proxy = start.take("device")?;
+    let proxy: VirtioClient = start.take("device")?;
     let log: Option<LogClient> = start.take("log").ok();
+    if let Err(CallError::Transport(error)) = proxy.config(0, 1)
+        && error.is_closed()
+    {
+        // The machine has no such device.
+        return Ok(());
+    }
     // The page gives this task one endpoint more, by whatever name.
     let served = start.names().next();
     let served = served.ok_or_else(|| AnyError::new("no endpoint was given to this task"))?;

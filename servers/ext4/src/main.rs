@@ -5,7 +5,7 @@ extern crate alloc;
 
 use alloc::{boxed::Box, format, vec::Vec};
 use libipc::{
-    PAGE, Start, Text,
+    CallError, PAGE, Start, Text,
     interfaces::{
         FileError, LogClient, LogLevel,
         block::BlockClient,
@@ -24,6 +24,12 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let endpoint: EndpointClient = start.take("data")?;
     let block: BlockClient = start.take("block")?;
     let log: Option<LogClient> = start.take("log").ok();
+    if let Err(CallError::Transport(error)) = block.geometry()
+        && error.is_closed()
+    {
+        // Without a disk there is nothing to serve.
+        return Ok(());
+    }
     let heap = start.heap();
     // The page cache is as large as the heap, beside it: the disk's driver knows it.
     let cache = Bytes::new(heap / PAGE as u64)?;
@@ -36,7 +42,11 @@ fn run(mut start: Start) -> Result<(), AnyError> {
             let text = Text::new(&format!("/data cannot be used: {error}")).unwrap_or_default();
             // Without a log there is nobody to tell.
             log.map(|log| log.append(LogLevel::Error, text));
-            return Err(AnyError::new(error));
+            return match error {
+                // Trying again would find the same.
+                FileError::Corrupt => Ok(()),
+                error => Err(AnyError::new(error)),
+            };
         }
     };
     let arguments = start.arguments().iter();
@@ -44,7 +54,7 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
     let limits = Limits::of_heap(heap / 8);
     let service = Service::new(Namespace::of(volume), limits, &clients, newest + 1);
-    Err(AnyError::new(
-        Server::new(&endpoint, service, Vec::new()).run(),
-    ))
+    let mut server =
+        Server::new(&endpoint, service, Vec::new()).with_clock(start.take("clock").ok());
+    Err(AnyError::new(server.run()))
 }

@@ -1,6 +1,6 @@
 //! A file system between mount and unmount.
 
-use crate::{device::Device, disk::Disk, error::refusal};
+use crate::{device::Device, disk::Disk, error::refusal, pages::PAGE};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use libipc::interfaces::FileError;
@@ -49,6 +49,8 @@ pub struct Mounted<D: Disk> {
     device: Device<D>,
     time: Time,
     is_read_only: bool,
+    /// Its blocks are as large as pages.
+    has_pages: bool,
     current: Option<FileSystem<D>>,
 }
 
@@ -61,6 +63,7 @@ impl<D: Disk> Mounted<D> {
             is_read_only: disk.is_read_only(),
             device: Device::new(disk),
             time,
+            has_pages: false,
             current: None,
         };
         mounted.get()?;
@@ -70,6 +73,11 @@ impl<D: Disk> Mounted<D> {
     /// Whether it cannot be changed.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only
+    }
+
+    /// Whether its blocks are as large as pages.
+    pub fn has_pages(&self) -> bool {
+        self.has_pages
     }
 
     /// Whether `rsext4` has anything in its caches.
@@ -94,7 +102,9 @@ impl<D: Disk> Mounted<D> {
             };
             let services = MountServices::new(self.time.clone(), (), NoopObserver);
             let mounted = Ext4::mount(self.device.share(), services, options);
-            self.current = Some(mounted.map_err(refusal)?);
+            let mounted = mounted.map_err(refusal)?;
+            self.has_pages = mounted.statfs().block_size == PAGE;
+            self.current = Some(mounted);
         }
         self.current.as_mut().ok_or(FileError::DeviceFailed)
     }

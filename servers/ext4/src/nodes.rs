@@ -43,10 +43,15 @@ impl Node {
             DirectoryEntryType::Directory => FileKind::Directory,
             _ => return None,
         };
+        let size = match kind {
+            FileKind::File => info.size,
+            // Entries, which nobody counts.
+            FileKind::Directory => 0,
+        };
         Some(Node {
             kind,
-            size: info.size,
-            size_on_disk: info.size,
+            size,
+            size_on_disk: size,
             created: nanoseconds(info.btime),
             modified: nanoseconds(info.mtime),
             is_touched: false,

@@ -17,10 +17,10 @@ use alloc::collections::BTreeMap;
 use core::ops::Range;
 use libipc::interfaces::{FileError, FileKind};
 use rsext4::InodeNumber;
-use tessera_files::volume::{Inlet, NodeId, Outlet};
-
-/// Largest size of a file: 32 bits of blocks.
-const MAX_SIZE: u64 = (u32::MAX as u64) * PAGE;
+use tessera_files::{
+    data::MAX_SIZE,
+    volume::{Inlet, NodeId, Outlet},
+};
 
 /// Blocks that stay free for what goes with file data: extents, directories.
 const MARGIN: u64 = 64;
@@ -45,8 +45,10 @@ pub struct Store<D: Disk> {
     /// cut brings their file back, and `rsext4` does not keep them from being
     /// written by another.
     pub(crate) has_freed: bool,
-    /// Changes since the last sync.
+    /// Changes in the running transaction.
     pub(crate) changes: u64,
+    /// Something was written since the last sync.
+    pub(crate) is_changed: bool,
     /// A sync failed. What was written before it may be gone, and no later one may say
     /// that it is durable.
     pub(crate) has_failed: bool,
@@ -64,6 +66,7 @@ impl<D: Disk> Store<D> {
             handles: BTreeMap::new(),
             has_freed: false,
             changes: 0,
+            is_changed: false,
             has_failed: false,
         }
     }

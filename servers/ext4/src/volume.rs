@@ -229,6 +229,14 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         self.store.get_mut().sync(number(node)?)
     }
 
+    fn is_settled(&self) -> bool {
+        self.store.borrow().is_settled()
+    }
+
+    fn settle(&mut self) -> Result<(), FileError> {
+        self.store.get_mut().settle()
+    }
+
     fn rest(&mut self) -> Result<(), FileError> {
         self.store.get_mut().rest()
     }

@@ -27,8 +27,8 @@ impl<D: Disk> Store<D> {
         position: u64,
     ) -> Result<(Place, u64), FileError> {
         let (is_held, end) = self.held.find(number.raw(), position);
-        if is_held {
-            return Ok((Place::Held, end));
+        if is_held || !self.mounted.has_pages() {
+            return Ok((Place::Held, position + PAGE));
         }
         let known = self.node(number)?.window.as_ref();
         if let Some((place, until)) = known.and_then(|window| window.find(position)) {
@@ -140,6 +140,7 @@ impl<D: Disk> Store<D> {
             let bytes = self.pages.run(run, at..inside);
             let written = self.mounted.device().guard().write_data(sector, bytes);
             written.map_err(from_disk)?;
+            self.is_changed = true;
             self.pages.set_run_clean(run, at..inside);
             return Ok(inside);
         }
@@ -147,8 +148,9 @@ impl<D: Disk> Store<D> {
             self.sync_metadata()?;
         }
         let end = match place {
-            Place::Hole => end,
-            Place::Disk(_) | Place::Held => at + PAGE,
+            // Of a run with a part of a block at its end it would keep all blocks.
+            Place::Hole if size - at >= PAGE => end.min(size - size % PAGE),
+            _ => at + PAGE,
         };
         let bytes = self.pages.run(run, at..end.min(size));
         let now = self.time.now();
@@ -232,6 +234,7 @@ impl<D: Disk> Store<D> {
             return Err(error);
         }
         self.has_freed = false;
+        self.is_changed = false;
         self.changes = 0;
         if !self.mounted.is_mounted() {
             self.held.clear();
@@ -241,6 +244,7 @@ impl<D: Disk> Store<D> {
 
     /// The file system was changed: ends the transaction if it is long enough.
     pub fn changed(&mut self) -> Result<(), FileError> {
+        self.is_changed = true;
         self.changes += 1;
         if self.changes < CHANGES {
             return Ok(());
@@ -248,14 +252,31 @@ impl<D: Disk> Store<D> {
         self.sync_metadata()
     }
 
+    /// Whether nothing waits to be made durable.
+    pub fn is_settled(&self) -> bool {
+        self.has_failed || (self.pages.dirty() == 0 && !self.is_changed)
+    }
+
+    /// Everything is durable when this returns.
+    pub fn settle(&mut self) -> Result<(), FileError> {
+        self.write_all()?;
+        self.sync_metadata()
+    }
+
     /// Everything is durable and the file system clean when this returns.
     pub fn rest(&mut self) -> Result<(), FileError> {
+        self.write_all()?;
+        self.make_durable(Mounted::rest)
+    }
+
+    /// The file system below has everything.
+    fn write_all(&mut self) -> Result<(), FileError> {
         self.write_back_all()?;
         let mut from = 0;
         while let Some(inode) = self.nodes.unsettled(from) {
             self.settle_time(InodeNumber::new(inode).map_err(refusal)?)?;
             from = inode + 1;
         }
-        self.make_durable(Mounted::rest)
+        Ok(())
     }
 }

@@ -60,5 +60,6 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     ]);
     mounts.extend(data.iter().map(|_| ("data", Mount::Elsewhere(0))));
     let service = Service::new(Namespace::new(mounts), limits, &clients, newest + 1);
-    Err(AnyError::new(Server::new(&endpoint, service, data).run()))
+    let mut server = Server::new(&endpoint, service, data).with_clock(start.take("clock").ok());
+    Err(AnyError::new(server.run()))
 }

@@ -106,6 +106,11 @@ impl<'a> Namespace<'a> {
     }
 
     /// All volumes.
+    pub fn volumes(&self) -> impl Iterator<Item = &(dyn Volume + 'a)> {
+        self.volumes.iter().map(|volume| &**volume)
+    }
+
+    /// All volumes, to change them.
     pub fn volumes_mut(&mut self) -> impl Iterator<Item = &mut (dyn Volume + 'a)> {
         self.volumes.iter_mut().map(|volume| &mut **volume)
     }

@@ -2,19 +2,27 @@
 
 use crate::service::Service;
 use alloc::{vec, vec::Vec};
+use core::time::Duration;
 use libipc::{
     CallError, Capability, Lease, LeaseFault, LeaseMut,
     interfaces::{
-        Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind, Listing,
-        Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode, Usage,
+        ClockClient, Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind,
+        Listing, Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode,
+        Usage, clock::WallTime,
     },
     objects::EndpointClient,
     server::{Event, LeaseId, Message, Receiver, Reply},
-    status::TransportError,
+    status::{Cause, TransportError},
     task,
     time::{self, Instant},
 };
 use tessera_stream::{StreamRead, StreamWrite};
+
+/// How long what was written may wait until it is made durable.
+const LATEST: Duration = Duration::from_secs(5);
+
+/// How long the clock may hold up the server, once.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes of entries in one page of a listing.
 const PAGE: usize = 4096;
@@ -25,6 +33,31 @@ pub struct Server<'e> {
     service: Service<'static, StreamRead, StreamWrite>,
     /// Directories of other servers, by their numbers in the tree.
     elsewhere: Vec<DirectoryClient>,
+    clock: Clock,
+}
+
+/// What time it is outside.
+enum Clock {
+    /// To be asked when it is first needed.
+    Unasked(ClockClient),
+    /// What is to be added to the time since boot.
+    Known(Duration),
+}
+
+impl Clock {
+    /// Nanoseconds since 1970, or since boot if nobody knows more.
+    fn now(&mut self) -> u64 {
+        if let Clock::Unasked(client) = self {
+            let told = client.now();
+            let since = |wall: WallTime| {
+                Duration::from_nanos(wall.nanoseconds).checked_sub(time::from_ticks(wall.ticks))
+            };
+            *self = Clock::Known(told.ok().and_then(since).unwrap_or_default());
+        }
+        let Clock::Known(start) = self else { return 0 };
+        let now = *start + time::from_ticks(Instant::now().ticks());
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 impl<'e> Server<'e> {
@@ -38,19 +71,43 @@ impl<'e> Server<'e> {
             endpoint,
             service,
             elsewhere,
+            clock: Clock::Known(Duration::ZERO),
         }
+    }
+
+    /// Lets it date files by this clock.
+    pub fn with_clock(mut self, clock: Option<ClockClient>) -> Self {
+        if let Some(clock) = clock {
+            self.clock = Clock::Unasked(clock.with_timeout(PATIENCE));
+        }
+        self
+    }
+
+    fn now(&mut self) -> u64 {
+        self.clock.now()
     }
 
     /// Serves until the endpoint ends, and returns why.
     pub fn run(&mut self) -> TransportError {
         let mut receiver = Receiver::new(self.endpoint);
+        // When what was written first and is not durable yet is to be so.
+        let mut due = None;
         loop {
-            match receiver.next() {
+            match receiver.wait(due.unwrap_or(Instant::FOREVER)) {
                 Ok(Event::Message(message)) => self.message(message),
                 Ok(Event::Closed(badge)) => self.service.closed(badge),
                 Ok(Event::Signals(_)) => {}
+                Err(error) if error.cause == Cause::TimedOut => {}
                 Err(error) => return error,
             }
+            if due.is_some_and(|due| due <= Instant::now()) {
+                self.service.settle();
+                due = None;
+            }
+            due = match self.service.is_settled() {
+                true => None,
+                false => due.or_else(|| Some(Instant::now() + LATEST)),
+            };
         }
     }
 
@@ -134,26 +191,30 @@ impl Directory for Session<'_, '_> {
     }
 
     fn create(&mut self, name: Name) -> Result<FileClient, FileError> {
+        let now = self.server.now();
         let service = &mut self.server.service;
-        let opened = service.create(self.badge, name.as_str(), FileKind::File, now())?;
+        let opened = service.create(self.badge, name.as_str(), FileKind::File, now)?;
         self.server.mint(opened)
     }
 
     fn create_directory(&mut self, name: Name) -> Result<DirectoryClient, FileError> {
+        let now = self.server.now();
         let service = &mut self.server.service;
-        let opened = service.create(self.badge, name.as_str(), FileKind::Directory, now())?;
+        let opened = service.create(self.badge, name.as_str(), FileKind::Directory, now)?;
         self.server.mint(opened)
     }
 
     fn remove(&mut self, name: Name) -> Result<(), FileError> {
+        let now = self.server.now();
         let service = &mut self.server.service;
-        service.remove(self.badge, name.as_str(), now())
+        service.remove(self.badge, name.as_str(), now)
     }
 
     fn rename(&mut self, from: Name, into: &DirectoryClient, to: Name) -> Result<(), FileError> {
         let into = self.server.badge_of(into)?;
+        let now = self.server.now();
         let service = &mut self.server.service;
-        service.rename(self.badge, from.as_str(), into, to.as_str(), now())
+        service.rename(self.badge, from.as_str(), into, to.as_str(), now)
     }
 
     fn list(&mut self, cursor: u64, into: LeaseMut) -> Result<Listing, FileError> {
@@ -177,7 +238,11 @@ impl Directory for Session<'_, '_> {
         let is_all = self.server.service.sync_all(self.badge)?;
         let below = self.server.elsewhere.iter().filter(|_| is_all);
         // All are asked, whatever one of them says.
-        let told = below.map(|other| other.sync().map_err(told));
+        let told = below.map(|other| match other.sync().map_err(told) {
+            // Nothing is there that could be lost.
+            Err(FileError::NoDevice) => Ok(()),
+            synced => synced,
+        });
         told.fold(Ok(()), Result::and)
     }
 }
@@ -206,7 +271,8 @@ impl File for Session<'_, '_> {
     }
 
     fn set_size(&mut self, size: u64) -> Result<(), FileError> {
-        self.server.service.set_size(self.badge, size, now())
+        let now = self.server.now();
+        self.server.service.set_size(self.badge, size, now)
     }
 
     fn sync(&mut self) -> Result<(), FileError> {
@@ -243,8 +309,9 @@ impl Session<'_, '_> {
             let copied = from.read_at(offset as usize, into);
             copied.map_err(bad_memory)
         };
+        let now = self.server.now();
         let service = &mut self.server.service;
-        service.write_at(self.badge, position, length, &mut inlet, now())
+        service.write_at(self.badge, position, length, &mut inlet, now)
     }
 }
 
@@ -256,7 +323,8 @@ impl Stream for Session<'_, '_> {
 
     fn write(&mut self, from: LeaseId, reply: Reply<u64, StreamError>) {
         let write = StreamWrite::new(from, reply);
-        self.server.service.stream_write(self.badge, write, now());
+        let now = self.server.now();
+        self.server.service.stream_write(self.badge, write, now);
     }
 
     fn kind(&mut self) -> Result<StreamKind, StreamError> {
@@ -278,16 +346,11 @@ impl Pipes for Session<'_, '_> {
 fn told(error: CallError<FileError>) -> FileError {
     match error {
         CallError::Server(error) => error,
+        CallError::Transport(error) if error.is_closed() => FileError::NoDevice,
         CallError::Transport(_) => FileError::DeviceFailed,
     }
 }
 
 fn bad_memory(_: LeaseFault) -> FileError {
     FileError::BadMemory
-}
-
-/// Nanoseconds since boot.
-fn now() -> u64 {
-    let since_boot = time::from_ticks(Instant::now().ticks());
-    u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX)
 }

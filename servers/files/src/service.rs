@@ -313,6 +313,18 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         Ok(true)
     }
 
+    /// Whether nothing would be lost if the power failed now.
+    pub fn is_settled(&self) -> bool {
+        self.namespace.volumes().all(|volume| volume.is_settled())
+    }
+
+    /// Makes it so. What cannot be made durable now is told to who syncs it.
+    pub fn settle(&mut self) {
+        for volume in self.namespace.volumes_mut() {
+            let _ = volume.settle();
+        }
+    }
+
     // File.
 
     /// Reads up to `length` bytes of a file.

@@ -21,7 +21,7 @@ pub struct Change<'a> {
     pub accounts: &'a mut Accounts,
     /// The one that pays.
     pub payer: Account,
-    /// Nanoseconds since boot.
+    /// Nanoseconds since 1970, or since boot if the time is not known.
     pub now: u64,
 }
 
@@ -142,6 +142,16 @@ pub trait Volume: core::fmt::Debug {
     /// What was written to the node is as durable as this file system makes it
     /// when this returns.
     fn sync(&mut self, _node: NodeId) -> Result<(), FileError> {
+        Ok(())
+    }
+
+    /// Whether everything is durable.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// Everything is durable when this returns.
+    fn settle(&mut self) -> Result<(), FileError> {
         Ok(())
     }
 

@@ -51,7 +51,7 @@ impl Supervisor {
         };
         match origin {
             Origin::Page { history, again, .. } => {
-                let fault = outcome.ended != Ended::Exited;
+                let fault = outcome.ended != Ended::Exited || outcome.code != 0;
                 let next = history.ended(now, fault);
                 let then = match next {
                     Next::At(at) => {

@@ -21,6 +21,10 @@ $ cat /boot/motd > /data/folder/motd
 $ echo 'first' > /data/first
 $ echo 'and again' >> /data/first
 $ mv /data/first /data/renamed
+$ stat /data/renamed /data /tmp
+/data/renamed: file of 16 bytes, changed 20[..] UTC
+/data: directory, changed 20[..] UTC
+/tmp: directory
 $ rm /boot/motd
 rm: [..]
 $ df
@@ -36,10 +40,11 @@ first
 and again
 $ cat /data/from/host
 put in by the host
+$ stat /data/renamed
+/data/renamed: file of 16 bytes, changed 20[..] UTC
 $ cat /data/folder/motd
 Welcome to[..]
 $ rm /data/renamed
-$ sync
 $ find /data
 /data
 /data/folder
@@ -47,12 +52,23 @@ $ find /data
 /data/from
 /data/from/host
 /data/lost+found
+$ echo 'not lost' > /data/late
+$ sleep 7
+$ run --grant shutdown poweroff -f
+";
+
+const THIRD: &str = "\
+$ ls /data
+ls: /data: no disk that can be used is there
+$ echo hi > /tmp/x
+$ cat /tmp/x
+hi
 $ run --grant shutdown poweroff
 ";
 
-/// Boots twice on one disk.
+/// Boots twice on one disk, and once without any.
 pub fn run(job: &Job, images: &Images) -> Result<()> {
-    let system = root().join("boot/systems/storage.toml");
+    let system = root().join("boot/systems/standard.toml");
     let name = format!("{}-smp{}-persistent", job.arch, job.smp);
     let (machine, image) = images.pack(job.arch, job.smp, &system, &name, |_| ())?;
     let Some(Device::Disk { image: data, .. }) = machine.devices.first().cloned() else {
@@ -79,7 +95,17 @@ pub fn run(job: &Job, images: &Images) -> Result<()> {
         read_only: false,
     };
     talk(&machine, &image, SECOND).context("the second boot")?;
-    let action = DiskAction::Check { image: data };
+    let action = DiskAction::Check {
+        image: data.clone(),
+    };
     disk::disk(&Disk { action }).context("after the second boot")?;
+    let late = DiskImage::open(&data)?.get("late");
+    let late = late.context("what was written long before the power failed")?;
+    ensure!(
+        late == b"not lost\n",
+        "other bytes of what was written last"
+    );
+    machine.devices.clear();
+    talk(&machine, &image, THIRD).context("the boot without a disk")?;
     Ok(())
 }

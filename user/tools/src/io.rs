@@ -83,8 +83,11 @@ pub enum Kind {
 pub struct Stat {
     /// File or directory.
     pub kind: Kind,
-    /// Bytes of the file, or entries of the directory.
+    /// Bytes of the file, or entries of the directory; 0 where nobody counts them.
     pub size: u64,
+    /// When it last changed, in nanoseconds since 1970, or since boot if the time was
+    /// not known.
+    pub modified: u64,
 }
 
 /// An entry of a directory.

@@ -20,7 +20,7 @@ pub fn run(options: Run) -> Result<ExitCode> {
     let qemu = qemu::ensure(options.machine.arch, options.setup.yes)?;
     let parts = build_system(&options.system.system, options.machine.arch)?;
     let mut machine = Machine::new(&options.machine, parts.page().ram);
-    if parts.page().names(Virtio::Block) {
+    if !options.no_disk && parts.page().names(Virtio::Block) {
         let image = match &options.disk {
             Some(path) => path.clone(),
             None => disk::usual(),

@@ -53,6 +53,7 @@ impl File for FakeFile {
         Ok(Stat {
             kind: Kind::File,
             size,
+            modified: 1_700_000_000_000_000_000,
         })
     }
 }
@@ -173,9 +174,13 @@ impl Directory for FakeDirectory {
         Ok(Stat {
             kind: Kind::Directory,
             size,
+            modified: 5,
         })
     }
     fn sync(&mut self) -> Result<(), IoError> {
+        if self.tree.borrow().contains_key("/broken") {
+            return Err(IoError::NotFound);
+        }
         self.synced.borrow_mut().push(self.path.clone());
         Ok(())
     }

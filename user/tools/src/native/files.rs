@@ -57,6 +57,7 @@ fn stat(stat: Stat) -> io::Stat {
     io::Stat {
         kind: kind(stat.kind),
         size: stat.size,
+        modified: stat.modified,
     }
 }
 

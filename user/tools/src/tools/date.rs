@@ -1,5 +1,8 @@
 //! `date`: what time it is.
 
+use alloc::format;
+use alloc::string::String;
+
 use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
@@ -18,14 +21,18 @@ const ERA: u64 = 146_097;
 
 /// Does it.
 pub fn run<I: Io>(io: &mut I, _: &Arguments<'_>) -> Result<i32, Error> {
-    let seconds = io.system().wall_time()? / 1_000_000_000;
+    let now = in_words(io.system().wall_time()?);
+    io.print(format_args!("{now}\n"))?;
+    Ok(0)
+}
+
+/// A time in nanoseconds since 1970.
+pub(crate) fn in_words(nanoseconds: u64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
     let (year, month, day) = calendar(seconds / DAY);
     let time = seconds % DAY;
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    io.print(format_args!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC\n"
-    ))?;
-    Ok(0)
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
 /// Year, month and day of a day counted from 1970 on, in the calendar of today. Years

@@ -6,18 +6,19 @@ use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::Error;
 use crate::io::{Io, Stop, System};
-use crate::tools::sync::rest;
+use crate::tools::sync::{FORCE, rest};
 
 /// What it says of itself.
 pub const ABOUT: About = About {
     paths: &[Rule(Operand::From(0), Use::READ.union(Use::ROOT))],
     needs: &["shutdown"],
-    ..About::new("reboot", "reboot", "start the machine again")
+    options: &[FORCE],
+    ..About::new("reboot", "reboot [-f]", "make everything durable and start the machine again")
 };
 
 /// Does it.
-pub fn run<I: Io>(io: &mut I, _: &Arguments<'_>) -> Result<i32, Error> {
-    rest(io)?;
+pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
+    rest(io, arguments)?;
     io.flush()?;
     io.system().stop(Stop::Reboot)?;
     Ok(0)

@@ -1,11 +1,18 @@
 //! `stat`: what is known of files and directories.
 
+use alloc::format;
+use alloc::string::String;
+
 use libipc::note::{Operand, Rule, Use};
 
 use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::io::{Directory, File, Io, Kind, Node};
+use crate::tools::date::in_words;
+
+/// Nanoseconds of ten years: less is no date but counted from boot on.
+const SINCE_BOOT: u64 = 10 * 365 * 86_400 * 1_000_000_000;
 
 /// What it says of itself.
 pub const ABOUT: About = About {
@@ -24,17 +31,18 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
         });
         match stat {
             Ok(stat) => {
-                let what = match stat.kind {
-                    Kind::File => "file of",
-                    Kind::Directory => "directory with",
+                let what = match (stat.kind, stat.size) {
+                    (Kind::File, 1) => "file of 1 byte".into(),
+                    (Kind::File, size) => format!("file of {size} bytes"),
+                    (Kind::Directory, 0) => "directory".into(),
+                    (Kind::Directory, 1) => "directory with 1 entry".into(),
+                    (Kind::Directory, size) => format!("directory with {size} entries"),
                 };
-                let unit = match (stat.kind, stat.size) {
-                    (Kind::File, 1) => "byte",
-                    (Kind::File, _) => "bytes",
-                    (Kind::Directory, 1) => "entry",
-                    (Kind::Directory, _) => "entries",
+                let changed = match stat.modified {
+                    SINCE_BOOT.. => format!(", changed {}", in_words(stat.modified)),
+                    _ => String::new(),
                 };
-                io.print(format_args!("{}: {what} {} {unit}\n", operand.text, stat.size))?;
+                io.print(format_args!("{}: {what}{changed}\n", operand.text))?;
             }
             Err(IoError::NoFiles) => return Err(IoError::NoFiles.into()),
             Err(error) => {
@@ -49,13 +57,16 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
 #[cfg(test)]
 mod tests {
     use crate::fake::Fake;
+    use alloc::format;
 
     #[test]
     fn kind_and_size() {
         let mut fake = Fake::new();
         fake.file("/tmp/a", b"12345");
         assert_eq!(fake.run(&["stat", "/tmp/a", "/tmp", "/none"]), 1);
-        assert_eq!(fake.output(), "/tmp/a: file of 5 bytes\n/tmp: directory with 1 entry\n");
+        let changed = ", changed 2023-11-14 22:13:20 UTC";
+        let expected = format!("/tmp/a: file of 5 bytes{changed}\n/tmp: directory with 1 entry\n");
+        assert_eq!(fake.output(), expected);
         assert_eq!(fake.errors(), "stat: /none: no such file or directory\n");
     }
 }

@@ -34,12 +34,15 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     Ok(0)
 }
 
+/// The option of those that stop the machine.
+pub(crate) const FORCE: (char, &str) = ('f', "even if not everything can be made durable");
+
 /// Makes everything durable before the machine stops. Where there are no files
 /// there is nothing to lose.
-pub(crate) fn rest<I: Io>(io: &mut I) -> Result<(), Error> {
+pub(crate) fn rest<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<(), Error> {
     match io.working_directory() {
-        Ok(mut root) => Ok(root.sync()?),
-        Err(_) => Ok(()),
+        Ok(mut root) if !arguments.option(FORCE.0) => Ok(root.sync()?),
+        _ => Ok(()),
     }
 }
 
