@@ -162,18 +162,20 @@ impl Directory for Session<'_, '_> {
     }
 
     fn stat_name(&mut self, name: Name) -> Result<Stat, FileError> {
+        let name = name.as_str();
         if let Some(other) = self.elsewhere(name, FileAccess::Read)? {
             return other.stat().map_err(told);
         }
-        self.server.service.stat_name(self.badge, name.as_str())
+        self.server.service.stat_name(self.badge, name)
     }
 
     fn open(&mut self, name: Name, access: FileAccess) -> Result<FileClient, FileError> {
+        let name = name.as_str();
         if self.elsewhere(name, access)?.is_some() {
             return Err(FileError::IsDirectory);
         }
         let service = &mut self.server.service;
-        let opened = service.open(self.badge, name.as_str(), FileKind::File, access)?;
+        let opened = service.open(self.badge, name, FileKind::File, access)?;
         self.server.mint(opened)
     }
 
@@ -182,11 +184,12 @@ impl Directory for Session<'_, '_> {
         name: Name,
         access: FileAccess,
     ) -> Result<DirectoryClient, FileError> {
+        let name = name.as_str();
         if let Some(other) = self.elsewhere(name, access)? {
             return other.attenuate(access).map_err(told);
         }
         let service = &mut self.server.service;
-        let opened = service.open(self.badge, name.as_str(), FileKind::Directory, access)?;
+        let opened = service.open(self.badge, name, FileKind::Directory, access)?;
         self.server.mint(opened)
     }
 
@@ -293,13 +296,13 @@ impl Session<'_, '_> {
     /// The directory of another server that a name leads to, if it does.
     fn elsewhere(
         &self,
-        name: Name,
+        name: &str,
         access: FileAccess,
     ) -> Result<Option<&DirectoryClient>, FileError> {
         let Server {
             service, elsewhere, ..
         } = &*self.server;
-        let number = service.elsewhere(self.badge, name.as_str(), access)?;
+        let number = service.elsewhere(self.badge, name, access)?;
         Ok(number.and_then(|number| elsewhere.get(number)))
     }
 
