@@ -315,8 +315,8 @@ pub fn words<'k>(_: Entered<'k>, physical: u64) -> &'k Words {
     }
 }
 
-/// The first of the words from index `from` on that is not zero. Of tables and
-/// directories most are, so eight are looked at at once.
+/// The first of the words from index `from` on that is not zero. In a directory most
+/// are, so eight are looked at at once.
 #[inline(always)]
 pub fn next_set(words: &[AtomicU64], mut from: usize) -> Option<usize> {
     let eight = |from: usize| words.get(from..)?.first_chunk::<8>();

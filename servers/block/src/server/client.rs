@@ -1,0 +1,232 @@
+//! The interface: what a client asks, checked and put in line.
+
+use super::{Lender, Owner, Server};
+use crate::{
+    clients::View,
+    disk::{Disk, Transfer},
+    queue::Request,
+};
+use alloc::boxed::Box;
+use libipc::{
+    interfaces::block::{
+        Block, BlockAction, BlockError, BlockRequest, Completions, Geometry, MAX_COPY, SECTOR,
+    },
+    objects::{EndpointClient, MemoryClient},
+    server::{LeaseId, Reply},
+};
+
+/// A request in place, as a client describes it.
+struct InPlace {
+    action: BlockAction,
+    sector: u64,
+    count: u64,
+    memory: u64,
+    offset: u64,
+}
+
+/// One call's view of the server: who calls.
+pub(super) struct Client<'s, D: Disk> {
+    pub(super) server: &'s mut Server<D>,
+    pub(super) badge: u64,
+}
+
+impl<D: Disk> Client<'_, D> {
+    /// Checks a request in place; its transfer, and the place of its memory.
+    fn in_place(&mut self, asked: InPlace) -> Result<(Transfer, Option<usize>), BlockError> {
+        let InPlace {
+            action,
+            sector,
+            count,
+            memory,
+            offset,
+        } = asked;
+        let sector = self.server.check(self.badge, action, sector, count)?;
+        if action == BlockAction::Flush {
+            return Ok((flush(), None));
+        }
+        if count > self.server.geometry.max_sectors {
+            return Err(BlockError::BadLength);
+        }
+        let (place, found) = self.server.memories.find(self.badge, memory)?;
+        let end = offset.checked_add(count * SECTOR as u64);
+        if !offset.is_multiple_of(4) || end.is_none_or(|end| end > found.length) {
+            return Err(BlockError::BadRange);
+        }
+        let transfer = Transfer {
+            action,
+            sector,
+            count,
+            offset,
+        };
+        Ok((transfer, Some(place)))
+    }
+
+    fn add(&mut self, (transfer, memory): (Transfer, Option<usize>), owner: Owner) {
+        if let Some(place) = memory {
+            self.server.memories.begin_use(place);
+        }
+        self.server.queue.add(Request {
+            transfer,
+            memory,
+            owner,
+        });
+    }
+
+    /// A request in place whose caller waits.
+    fn call(&mut self, asked: InPlace, reply: Reply<(), BlockError>) {
+        match self.in_place(asked) {
+            Ok(checked) => self.add(checked, Owner::Caller(reply)),
+            Err(error) => drop(reply.answer(Err(error))),
+        }
+    }
+
+    /// A request by lease.
+    fn lent(
+        &mut self,
+        action: BlockAction,
+        sector: u64,
+        lease: LeaseId,
+        reply: Reply<(), BlockError>,
+    ) {
+        let (count, rest) = (lease.len() / SECTOR, lease.len() % SECTOR);
+        let checked = match rest {
+            _ if lease.len() > MAX_COPY => Err(BlockError::BadLength),
+            0 => self.server.check(self.badge, action, sector, count as u64),
+            _ => Err(BlockError::BadRange),
+        };
+        let sector = match checked {
+            Ok(sector) => sector,
+            Err(error) => {
+                reply.answer(Err(error));
+                return;
+            }
+        };
+        let transfer = Transfer {
+            action,
+            sector,
+            count: count as u64,
+            offset: 0,
+        };
+        let lender = Lender {
+            reply,
+            lease,
+            place: None,
+        };
+        self.add((transfer, None), Owner::Lender(Box::new(lender)));
+    }
+}
+
+/// The transfer of a flush.
+fn flush() -> Transfer {
+    Transfer {
+        action: BlockAction::Flush,
+        sector: 0,
+        count: 0,
+        offset: 0,
+    }
+}
+
+impl<D: Disk> Block for Client<'_, D> {
+    fn geometry(&mut self) -> Result<Geometry, BlockError> {
+        let View { sectors, .. } = self.server.view(self.badge)?;
+        Ok(Geometry {
+            sectors,
+            ..self.server.geometry
+        })
+    }
+
+    fn read(&mut self, sector: u64, into: LeaseId, reply: Reply<(), BlockError>) {
+        self.lent(BlockAction::Read, sector, into, reply);
+    }
+
+    fn write(&mut self, sector: u64, from: LeaseId, reply: Reply<(), BlockError>) {
+        self.lent(BlockAction::Write, sector, from, reply);
+    }
+
+    fn flush(&mut self, reply: Reply<(), BlockError>) {
+        match self.server.check(self.badge, BlockAction::Flush, 0, 0) {
+            Ok(_) => self.add((flush(), None), Owner::Caller(reply)),
+            Err(error) => drop(reply.answer(Err(error))),
+        }
+    }
+
+    fn register(&mut self, memory: MemoryClient) -> Result<u64, BlockError> {
+        let server = &mut *self.server;
+        let most = server.geometry.max_memories;
+        server.memories.may_add(self.badge, most)?;
+        let (memory, length) = server.disk.register(memory)?;
+        Ok(server.memories.add(self.badge, memory, length))
+    }
+
+    fn unregister(&mut self, memory: u64, reply: Reply<(), BlockError>) {
+        match self.server.memories.find(self.badge, memory) {
+            Ok((place, _)) => {
+                let gone = self.server.memories.leave(place, Some(reply));
+                self.server.forget(gone);
+            }
+            Err(error) => drop(reply.answer(Err(error))),
+        }
+    }
+
+    fn read_at(
+        &mut self,
+        sector: u64,
+        count: u64,
+        memory: u64,
+        offset: u64,
+        reply: Reply<(), BlockError>,
+    ) {
+        let asked = InPlace {
+            action: BlockAction::Read,
+            sector,
+            count,
+            memory,
+            offset,
+        };
+        self.call(asked, reply);
+    }
+
+    fn write_at(
+        &mut self,
+        sector: u64,
+        count: u64,
+        memory: u64,
+        offset: u64,
+        reply: Reply<(), BlockError>,
+    ) {
+        let asked = InPlace {
+            action: BlockAction::Write,
+            sector,
+            count,
+            memory,
+            offset,
+        };
+        self.call(asked, reply);
+    }
+
+    fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), BlockError> {
+        self.server.submitters.name(self.badge, endpoint, signals);
+        self.server.submitters.tell();
+        Ok(())
+    }
+
+    fn submit(&mut self, request: BlockRequest) -> Result<(), BlockError> {
+        let most = self.server.geometry.max_requests;
+        self.server.submitters.may_submit(self.badge, most)?;
+        let checked = self.in_place(InPlace {
+            action: request.action,
+            sector: request.sector,
+            count: request.count,
+            memory: request.memory,
+            offset: request.offset,
+        })?;
+        self.server.submitters.submit(self.badge);
+        self.add(checked, Owner::Submitter(self.badge, request.tag));
+        self.server.more = request.more;
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<Completions, BlockError> {
+        self.server.submitters.collect(self.badge)
+    }
+}
