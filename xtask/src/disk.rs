@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use tessera_ext4::disk::{Disk, DiskError, SECTOR};
+use tessera_disk::{Disk, DiskError, SECTOR};
 use tessera_ext4::mounted::{Time, format};
 use tessera_ext4::volume::Ext4Volume;
 use tessera_files::quota::{Accounts, Limits};

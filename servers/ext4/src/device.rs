@@ -1,12 +1,10 @@
 //! The disk as `rsext4` wants it.
 
-use crate::{
-    disk::{Disk, SECTOR},
-    guard::Guard,
-};
+use crate::{error::of_disk, guard::Guard};
 use alloc::rc::Rc;
 use core::cell::{RefCell, RefMut};
 use rsext4::{BlockIo, DeviceCapabilities, DeviceGeometry, Ext4Result, SectorId};
+use tessera_disk::{Disk, SECTOR};
 
 /// A guarded disk with two holders: the mounted file system, and whoever mounts
 /// and unmounts it.
@@ -32,11 +30,11 @@ impl<D: Disk> Device<D> {
 
 impl<D: Disk> BlockIo for Device<D> {
     fn write(&mut self, buffer: &[u8], sector: SectorId, _count: u32) -> Ext4Result<()> {
-        Ok(self.guard().write(sector.raw(), buffer)?)
+        self.guard().write(sector.raw(), buffer).map_err(of_disk)
     }
 
     fn read(&mut self, buffer: &mut [u8], sector: SectorId, _count: u32) -> Ext4Result<()> {
-        Ok(self.guard().read(sector.raw(), buffer)?)
+        self.guard().read(sector.raw(), buffer).map_err(of_disk)
     }
 
     fn geometry(&self) -> DeviceGeometry {
@@ -52,6 +50,6 @@ impl<D: Disk> BlockIo for Device<D> {
     }
 
     fn flush(&mut self) -> Ext4Result<()> {
-        Ok(self.guard().flush()?)
+        self.guard().flush().map_err(of_disk)
     }
 }

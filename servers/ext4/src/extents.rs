@@ -1,9 +1,10 @@
 //! Where the pages of a file are on the disk.
 
-use crate::{disk::SECTOR, pages::PAGE};
+use crate::pages::PAGE;
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::ops::Range;
 use rsext4::{FileExtent, FileExtentMap, FileExtentState};
+use tessera_disk::SECTOR;
 
 /// How much of a file is looked up at once.
 pub const WINDOW: u64 = 64 << 20;

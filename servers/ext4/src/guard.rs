@@ -20,14 +20,12 @@
 //!
 //! Inodes have checksums that it does not look at: see [`crate::inodes`].
 
-use crate::{
-    disk::{Disk, DiskError, SECTOR},
-    inodes::Inodes,
-};
+use crate::inodes::Inodes;
 use rsext4::{
-    Ext4Error, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
+    SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
     crc32c::{crc32c_append, crc32c_init},
 };
+use tessera_disk::{Disk, DiskError, SECTOR};
 
 /// Bytes of the largest block of ext4.
 const BLOCK: usize = 4096;
@@ -227,16 +225,4 @@ fn set_recovery(superblock: &mut Superblock, is_needed: bool) {
 pub fn checksum(superblock: &[u8]) -> u32 {
     let covered = superblock.get(..CHECKSUM);
     covered.map_or(0, |bytes| crc32c_append(crc32c_init(), bytes))
-}
-
-impl From<DiskError> for Ext4Error {
-    fn from(error: DiskError) -> Self {
-        match error {
-            DiskError::Failed => Ext4Error::io(),
-            // The file system names sectors that there are not.
-            DiskError::OutOfRange => Ext4Error::corrupted(),
-            DiskError::Damaged => Ext4Error::checksum(),
-            DiskError::ReadOnly => Ext4Error::read_only(),
-        }
-    }
 }

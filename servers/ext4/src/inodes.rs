@@ -4,9 +4,9 @@
 //! Offsets and how the sum is made: Linux, Documentation/filesystems/ext4,
 //! super.rst, group_descr.rst, inodes.rst and checksums.rst.
 
-use crate::disk::{Disk, DiskError, SECTOR};
 use alloc::vec::Vec;
 use rsext4::crc32c::crc32c_append;
+use tessera_disk::{Disk, DiskError, SECTOR};
 
 const INCOMPAT_META_BG: u32 = 0x10;
 const INCOMPAT_64BIT: u32 = 0x80;

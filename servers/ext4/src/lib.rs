@@ -12,8 +12,9 @@
 //! device     the disk as rsext4 wants it
 //! guard      the superblock, true to the journal
 //! inodes     whether inodes are what was written
-//! disk       sectors and a flush         <- block: of a block server
 //! ```
+//!
+//! What it stands on is `tessera_disk`: sectors, and a flush.
 //!
 //! Everything runs without a kernel. What is on the disk is not trusted: it can
 //! make an operation fail, and nothing else.
@@ -22,9 +23,7 @@
 
 extern crate alloc;
 
-pub mod block;
 pub mod device;
-pub mod disk;
 pub mod error;
 pub mod extents;
 pub mod guard;

@@ -5,10 +5,11 @@
 //! names; the cursor says which order it is for, so that a directory that gets
 //! its index between two pages is shown to its end as it was begun.
 
-use crate::{disk::Disk, error::refusal, store::Store};
+use crate::{error::refusal, store::Store};
 use alloc::vec::Vec;
 use libipc::interfaces::{FileError, FileKind, directory::Entry};
 use rsext4::{DirectoryCursor, DirectoryEntry, DirectoryEntryType, InodeFlags, InodeNumber};
+use tessera_disk::Disk;
 
 /// Set in a cursor for the index's order.
 const INDEXED: u64 = 1 << 63;

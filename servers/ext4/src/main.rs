@@ -15,7 +15,8 @@ use libipc::{
     objects::EndpointClient,
     start::AnyError,
 };
-use tessera_ext4::{block::BlockDisk, mounted::Time, volume::Ext4Volume};
+use tessera_disk::BlockDisk;
+use tessera_ext4::{mounted::Time, volume::Ext4Volume};
 use tessera_files::{namespace::Namespace, quota::Limits, server::Server, service::Service};
 
 libipc::program!(run);

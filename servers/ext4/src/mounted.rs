@@ -1,13 +1,14 @@
 //! A file system between mount and unmount.
 
-use crate::{device::Device, disk::Disk, error::refusal, pages::PAGE};
+use crate::{device::Device, error::refusal, pages::PAGE};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use libipc::interfaces::FileError;
 use rsext4::{
-    Clock, Ext4, Ext4Error, Ext4Result, Ext4Timestamp, MkfsOptions, MountOptions, MountServices,
+    Clock, Ext4, Ext4Result, Ext4Timestamp, MkfsOptions, MountOptions, MountServices,
     MountedServices, NoopObserver,
 };
+use tessera_disk::Disk;
 
 /// `rsext4`'s file system over a disk.
 pub type FileSystem<D> = Ext4<Device<D>, MountedServices<(), NoopObserver>>;
@@ -94,7 +95,7 @@ impl<D: Disk> Mounted<D> {
     /// The file system, mounted now if it was not.
     pub fn get(&mut self) -> Result<&mut FileSystem<D>, FileError> {
         if self.current.is_none() {
-            self.device.guard().begin().map_err(from_disk)?;
+            self.device.guard().begin().map_err(FileError::from)?;
             let options = if self.is_read_only {
                 MountOptions::read_only_no_journal_replay()
             } else {
@@ -114,7 +115,7 @@ impl<D: Disk> Mounted<D> {
         match &mut self.current {
             Some(current) => current.sync().map_err(refusal)?,
             // Bytes of files may have been written since it was unmounted.
-            None => self.device.guard().flush().map_err(from_disk)?,
+            None => self.device.guard().flush().map_err(FileError::from)?,
         }
         if self.device.guard().small_writes() > JOURNALED {
             self.rest()?;
@@ -127,7 +128,7 @@ impl<D: Disk> Mounted<D> {
     /// durable.
     pub fn rest(&mut self) -> Result<(), FileError> {
         let Some(current) = &mut self.current else {
-            return self.device.guard().flush().map_err(from_disk);
+            return self.device.guard().flush().map_err(FileError::from);
         };
         current.sync().map_err(refusal)?;
         match current.unmount() {
@@ -139,13 +140,8 @@ impl<D: Disk> Mounted<D> {
         if self.is_read_only {
             return Ok(());
         }
-        self.device.guard().finish().map_err(from_disk)
+        self.device.guard().finish().map_err(FileError::from)
     }
-}
-
-/// The file server's error for one of the disk.
-pub fn from_disk(error: crate::disk::DiskError) -> FileError {
-    refusal(Ext4Error::from(error))
 }
 
 /// Makes an empty file system on the whole of `disk`, whatever was there.

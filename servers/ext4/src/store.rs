@@ -6,7 +6,6 @@
 //! counted when it is accepted, so that writing back finds room.
 
 use crate::{
-    disk::Disk,
     error::refusal,
     extents::{Held, Place},
     mounted::{FileSystem, Mounted, Time},
@@ -17,6 +16,7 @@ use alloc::collections::BTreeMap;
 use core::ops::Range;
 use libipc::interfaces::{FileError, FileKind};
 use rsext4::InodeNumber;
+use tessera_disk::Disk;
 use tessera_files::{
     data::MAX_SIZE,
     volume::{Inlet, NodeId, Outlet},

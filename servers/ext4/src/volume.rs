@@ -2,7 +2,6 @@
 //! the disk is the page cache.
 
 use crate::{
-    disk::Disk,
     error::refusal,
     listing,
     mounted::{Mounted, Time},
@@ -17,6 +16,7 @@ use rsext4::{
     Ext4ErrorKind, FileName, FilePermissions, InodeInfo, InodeNumber, MutationContext,
     RenameOptions, UnlinkOutcome,
 };
+use tessera_disk::Disk;
 use tessera_files::{
     quota::Accounts,
     volume::{Change, Inlet, NodeId, Outlet, Space, Volume, check_name},

@@ -5,16 +5,16 @@
 //! `rsext4`, which finds blocks for them, as many at once as there are.
 
 use crate::{
-    disk::Disk,
     error::refusal,
     extents::{MOST, Place, WINDOW, Window},
-    mounted::{Mounted, from_disk},
+    mounted::Mounted,
     pages::{Key, PAGE, Run, SLOT, SlotId},
     store::{Store, key, page},
 };
 use core::ops::Range;
 use libipc::interfaces::FileError;
 use rsext4::{Ext4Timestamp, FileExtentTarget, InodeMetadataUpdate, InodeNumber};
+use tessera_disk::Disk;
 
 /// Changes in one transaction: each copies the blocks that it has so far.
 const CHANGES: u64 = 32;
@@ -89,7 +89,7 @@ impl<D: Disk> Store<D> {
             match place {
                 Place::Disk(sector) => {
                     let read = self.mounted.device().guard().read(sector, bytes);
-                    read.map_err(from_disk)?;
+                    read.map_err(FileError::from)?;
                 }
                 Place::Hole => bytes.fill(0),
                 Place::Held => {
@@ -139,7 +139,7 @@ impl<D: Disk> Store<D> {
         if let (Place::Disk(sector), true) = (place, inside > at) {
             let bytes = self.pages.run(run, at..inside);
             let written = self.mounted.device().guard().write_data(sector, bytes);
-            written.map_err(from_disk)?;
+            written.map_err(FileError::from)?;
             self.is_changed = true;
             self.pages.set_run_clean(run, at..inside);
             return Ok(inside);

@@ -15,9 +15,8 @@ use libipc::{
     objects::EndpointClient,
 };
 use tessera_block::{ram::Ram, server as block};
+use tessera_disk::{BlockDisk, Disk, DiskError, SECTOR};
 use tessera_ext4::{
-    block::BlockDisk,
-    disk::{Disk, DiskError, SECTOR},
     mounted::{Time, format},
     volume::Ext4Volume,
 };

@@ -18,7 +18,7 @@ use tessera_crash::{
     recorded::{account, image, later, parse, told},
     workload::{contents, mount},
 };
-use tessera_ext4::disk::SECTOR;
+use tessera_disk::SECTOR;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -8,10 +8,8 @@ use crate::{
 };
 use libipc::interfaces::{FileError, FileKind};
 use std::collections::{BTreeMap, BTreeSet};
-use tessera_ext4::{
-    disk::{Disk, SECTOR},
-    volume::Ext4Volume,
-};
+use tessera_disk::{Disk, SECTOR};
+use tessera_ext4::volume::Ext4Volume;
 use tessera_files::volume::{NodeId, Volume};
 
 /// Nodes that are visited of one image: damage can make many.

@@ -2,7 +2,7 @@
 
 use crate::fault::{self, Fault};
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, rc::Rc};
-use tessera_ext4::disk::{Disk, DiskError, SECTOR};
+use tessera_disk::{Disk, DiskError, SECTOR};
 
 /// The bytes of a sector.
 pub type Sector = [u8; SECTOR];

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use tessera_ext4::disk::SECTOR;
+use tessera_disk::SECTOR;
 
 /// Asks `e2fsck` about images, by a file that is changed as little as can be.
 pub struct Judge {

@@ -7,10 +7,8 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow, ensure};
 use std::{collections::BTreeMap, fs, path::Path, process::Command, rc::Rc};
-use tessera_ext4::{
-    disk::SECTOR,
-    mounted::{Time, format},
-};
+use tessera_disk::SECTOR;
+use tessera_ext4::mounted::{Time, format};
 use tessera_files::volume::Volume;
 
 use crate::history::Found;

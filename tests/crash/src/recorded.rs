@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use std::rc::Rc;
-use tessera_ext4::disk::SECTOR;
+use tessera_disk::SECTOR;
 use tessera_test_cases::script::{Operation, Progress, Script, pattern};
 
 const MAGIC: u64 = 0x006a_7366_7773_6872;

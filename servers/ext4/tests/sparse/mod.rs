@@ -1,7 +1,7 @@
 //! A disk in memory that keeps only what is not zero.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
-use tessera_ext4::disk::{Disk, DiskError, SECTOR};
+use tessera_disk::{Disk, DiskError, SECTOR};
 
 type Sector = [u8; SECTOR];
 

@@ -1,4 +1,14 @@
-//! What the file system stands on: sectors, and a flush that orders them.
+//! What a file system stands on: sectors, and a flush that orders them.
+//!
+//! [`Disk`] is what a file system asks for; [`BlockDisk`] is the disk of a block server.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod block;
+
+pub use block::BlockDisk;
+
+use libipc::interfaces::FileError;
 
 /// Bytes in a sector, which is written whole or not at all.
 pub const SECTOR: usize = 512;
@@ -14,6 +24,17 @@ pub enum DiskError {
     ReadOnly,
     /// What was read has not the checksum that it was written with.
     Damaged,
+}
+
+impl From<DiskError> for FileError {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::Failed => FileError::DeviceFailed,
+            DiskError::ReadOnly => FileError::ReadOnly,
+            // The file system names sectors that there are not, or is not what was written.
+            DiskError::OutOfRange | DiskError::Damaged => FileError::Corrupt,
+        }
+    }
 }
 
 /// Sector-addressed storage with a volatile cache.

@@ -1,6 +1,6 @@
 //! The disk of a block server.
 
-use crate::disk::{Disk, DiskError, SECTOR};
+use crate::{Disk, DiskError, SECTOR};
 use core::ops::Range;
 use libipc::{
     CallError,
