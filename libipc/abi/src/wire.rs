@@ -6,6 +6,10 @@
 //! front of a [`Source`]; positions of fixed-size arguments are constants, so
 //! that a compiler turns both into plain moves.
 
+mod text;
+
+pub use text::{Bytes, Text};
+
 use crate::{buffer::LeaseDescriptor, handle::Handle, status::Cause};
 
 /// The message is not what the operation expects.
@@ -180,6 +184,24 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
     }
 }
 
+/// Whether there is a value, then the value.
+impl<T: Wire> Wire for Option<T> {
+    const WORDS: usize = 1 + T::WORDS;
+    const CAPABILITIES: usize = T::CAPABILITIES;
+    #[inline(always)]
+    fn put(self, sink: &mut impl Sink) {
+        self.is_some().put(sink);
+        if let Some(value) = self {
+            value.put(sink);
+        }
+    }
+    #[inline(always)]
+    fn take(source: &mut impl Source) -> Result<Self, Malformed> {
+        let is_some = bool::take(source)?;
+        is_some.then(|| T::take(source)).transpose()
+    }
+}
+
 macro_rules! tuples {
     ($(($($name:ident),+)),*) => {$(
         impl<$($name: Wire),+> Wire for ($($name,)+) {
@@ -198,120 +220,6 @@ macro_rules! tuples {
 }
 
 tuples!((A, B), (A, B, C), (A, B, C, D));
-
-/// Up to `N` bytes: a length, then the bytes, eight to a word.
-#[derive(Clone, Copy, Debug)]
-pub struct Bytes<const N: usize> {
-    length: usize,
-    bytes: [u8; N],
-}
-
-impl<const N: usize> Bytes<N> {
-    /// Copies `bytes`; `None` if they are more than `N`.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let mut copy = [0; N];
-        copy.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Bytes {
-            length: bytes.len(),
-            bytes: copy,
-        })
-    }
-
-    /// The bytes.
-    pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    /// Takes them where they are, as they may be too many to be moved around.
-    #[inline(always)]
-    fn fill(&mut self, source: &mut impl Source) -> Result<(), Malformed> {
-        let length = usize::take(source)?;
-        let bytes = self.bytes.get_mut(..length).ok_or(Malformed)?;
-        let (words, rest) = bytes.as_chunks_mut();
-        for word in words {
-            *word = source.word()?.to_le_bytes();
-        }
-        if !rest.is_empty() {
-            let last = source.word()?.to_le_bytes();
-            rest.iter_mut()
-                .zip(last)
-                .for_each(|(byte, last)| *byte = last);
-        }
-        self.length = length;
-        Ok(())
-    }
-}
-
-impl<const N: usize> Default for Bytes<N> {
-    fn default() -> Self {
-        Bytes {
-            length: 0,
-            bytes: [0; N],
-        }
-    }
-}
-
-impl<const N: usize> PartialEq for Bytes<N> {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl<const N: usize> Eq for Bytes<N> {}
-
-impl<const N: usize> Wire for Bytes<N> {
-    const WORDS: usize = 1 + N.div_ceil(8);
-    fn put(self, sink: &mut impl Sink) {
-        sink.word(self.length as u64);
-        for chunk in self.as_slice().chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            sink.word(u64::from_le_bytes(word));
-        }
-    }
-    #[inline(always)]
-    fn take(source: &mut impl Source) -> Result<Self, Malformed> {
-        let mut taken = Bytes::default();
-        taken.fill(source)?;
-        Ok(taken)
-    }
-}
-
-/// Up to `N` bytes of UTF-8.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Text<const N: usize>(Bytes<N>);
-
-impl<const N: usize> Text<N> {
-    /// Copies `text`; `None` if it is longer than `N` bytes.
-    pub fn new(text: &str) -> Option<Self> {
-        Bytes::new(text.as_bytes()).map(Text)
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        // Checked when it was made; an empty text is the harmless fallback.
-        core::str::from_utf8(self.0.as_slice()).unwrap_or_default()
-    }
-}
-
-impl<const N: usize> core::fmt::Debug for Text<N> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        core::fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl<const N: usize> Wire for Text<N> {
-    const WORDS: usize = Bytes::<N>::WORDS;
-    fn put(self, sink: &mut impl Sink) {
-        self.0.put(sink);
-    }
-    fn take(source: &mut impl Source) -> Result<Self, Malformed> {
-        let mut taken = Text::default();
-        taken.0.fill(source)?;
-        core::str::from_utf8(taken.0.as_slice()).map_err(|_| Malformed)?;
-        Ok(taken)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -358,6 +266,7 @@ mod tests {
         round_trip(true);
         round_trip([1_u8, 2, 3]);
         round_trip((1_u8, -2_i64, false));
+        round_trip((Some(7_u16), None::<u64>));
         round_trip(Text::<20>::new("grüße, tessera").unwrap());
         round_trip(Bytes::<9>::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).unwrap());
         round_trip(Bytes::<9>::default());
@@ -374,6 +283,14 @@ mod tests {
         );
         assert_eq!(
             Text::<8>::take(&mut Queue([1, 0xff].into())),
+            Err(Malformed)
+        );
+        assert_eq!(
+            <Option<u64> as Wire>::take(&mut Queue([2, 0].into())),
+            Err(Malformed)
+        );
+        assert_eq!(
+            <Option<u64> as Wire>::take(&mut Queue([1].into())),
             Err(Malformed)
         );
         assert_eq!(<[u64; 2]>::take(&mut Queue([1].into())), Err(Malformed));

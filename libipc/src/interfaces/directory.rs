@@ -116,6 +116,17 @@ pub trait Directory {
     /// what is on the device needs no recovery. `DeviceFailed`.
     #[op(11, idempotent, since = 2)]
     fn sync(&mut self) -> Result<(), FileError>;
+
+    /// Fills `into` from the front of the file `name`, in one call with opening it, and
+    /// returns the number of bytes, as [`File::read_at`] does, and the file, open to
+    /// read, unless that was all of it: who has a small file whole has nothing to close.
+    /// `NotFound`, `IsDirectory`, `TooManyOpen`.
+    #[op(12, idempotent, since = 3)]
+    fn open_read(
+        &mut self,
+        name: Name,
+        into: LeaseMut,
+    ) -> Result<(u64, Option<FileClient>), FileError>;
 }
 
 /// One name in a listing.

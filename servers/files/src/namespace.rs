@@ -40,6 +40,9 @@ pub struct Namespace<'a> {
     volumes: Vec<Box<dyn Volume + 'a>>,
     /// What the nodes of a fixed root lead to; none if the first volume is all.
     mounts: Vec<Target>,
+    root: Place,
+    /// Volumes that outlast the server.
+    lasting: Vec<VolumeId>,
 }
 
 /// What a node of the fixed root leads to.
@@ -52,10 +55,7 @@ enum Target {
 impl<'a> Namespace<'a> {
     /// One volume, from its root on.
     pub fn of(volume: impl Volume + 'a) -> Self {
-        Namespace {
-            volumes: alloc::vec![Box::new(volume)],
-            mounts: Vec::new(),
-        }
+        Namespace::with(alloc::vec![Box::new(volume)], Vec::new())
     }
 
     /// A fixed root with these names. At most seven are volumes of this server.
@@ -73,9 +73,20 @@ impl<'a> Namespace<'a> {
             });
         }
         volumes.insert(0, Box::new(Root(names)));
+        Namespace::with(volumes, targets)
+    }
+
+    fn with(volumes: Vec<Box<dyn Volume + 'a>>, mounts: Vec<Target>) -> Self {
+        let numbered = (0..).map(VolumeId).zip(&volumes);
+        let lasting = numbered.filter(|(_, volume)| volume.is_lasting());
         Namespace {
+            root: Place {
+                volume: VolumeId(0),
+                node: volumes[0].root(),
+            },
+            lasting: lasting.map(|(id, _)| id).collect(),
             volumes,
-            mounts: targets,
+            mounts,
         }
     }
 
@@ -89,10 +100,7 @@ impl<'a> Namespace<'a> {
 
     /// The root directory.
     pub fn root(&self) -> Place {
-        Place {
-            volume: VolumeId(0),
-            node: self.volumes[0].root(),
-        }
+        self.root
     }
 
     /// The volume with this number.
@@ -105,9 +113,10 @@ impl<'a> Namespace<'a> {
         &mut *self.volumes[usize::from(id.0)]
     }
 
-    /// All volumes.
-    pub fn volumes(&self) -> impl Iterator<Item = &(dyn Volume + 'a)> {
-        self.volumes.iter().map(|volume| &**volume)
+    /// Whether nothing would be lost if the power failed now.
+    pub fn is_settled(&self) -> bool {
+        let mut lasting = self.lasting.iter();
+        lasting.all(|id| self.volume(*id).is_settled())
     }
 
     /// All volumes, to change them.

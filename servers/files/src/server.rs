@@ -171,12 +171,23 @@ impl Directory for Session<'_, '_> {
 
     fn open(&mut self, name: Name, access: FileAccess) -> Result<FileClient, FileError> {
         let name = name.as_str();
-        if self.elsewhere(name, access)?.is_some() {
-            return Err(FileError::IsDirectory);
-        }
         let service = &mut self.server.service;
-        let opened = service.open(self.badge, name, FileKind::File, access)?;
-        self.server.mint(opened)
+        let opened = service.open(self.badge, name, FileKind::File, access);
+        self.server.mint(opened.map_err(directory_elsewhere)?)
+    }
+
+    fn open_read(
+        &mut self,
+        name: Name,
+        into: LeaseMut,
+    ) -> Result<(u64, Option<FileClient>), FileError> {
+        let length = into.len() as u64;
+        let service = &mut self.server.service;
+        let read = service.open_read(self.badge, name.as_str(), length, &mut outlet(&into));
+        match read.map_err(directory_elsewhere)? {
+            (bytes, None) => Ok((bytes, None)),
+            (bytes, Some(opened)) => Ok((bytes, Some(self.server.mint(opened)?))),
+        }
     }
 
     fn open_directory(
@@ -253,12 +264,8 @@ impl Directory for Session<'_, '_> {
 impl File for Session<'_, '_> {
     fn read_at(&mut self, position: u64, into: LeaseMut) -> Result<u64, FileError> {
         let length = into.len() as u64;
-        let mut outlet = |offset: u64, bytes: &[u8]| {
-            let copied = into.write_at(offset as usize, bytes);
-            copied.map_err(bad_memory)
-        };
         let service = &self.server.service;
-        service.read_at(self.badge, position, length, &mut outlet)
+        service.read_at(self.badge, position, length, &mut outlet(&into))
     }
 
     fn write_at(&mut self, position: u64, from: Lease) -> Result<u64, FileError> {
@@ -351,6 +358,22 @@ fn told(error: CallError<FileError>) -> FileError {
         CallError::Server(error) => error,
         CallError::Transport(error) if error.is_closed() => FileError::NoDevice,
         CallError::Transport(_) => FileError::DeviceFailed,
+    }
+}
+
+/// What a name of another server is to who wants a file.
+fn directory_elsewhere(error: FileError) -> FileError {
+    match error {
+        FileError::OtherFileSystem => FileError::IsDirectory,
+        error => error,
+    }
+}
+
+/// Where bytes go that are read.
+fn outlet(into: &LeaseMut<'_>) -> impl FnMut(u64, &[u8]) -> Result<(), FileError> {
+    |offset, bytes| {
+        let copied = into.write_at(offset as usize, bytes);
+        copied.map_err(bad_memory)
     }
 }
 

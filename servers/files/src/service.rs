@@ -147,6 +147,30 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         self.namespace.stat(self.namespace.lookup(directory, name)?)
     }
 
+    /// Reads up to `length` bytes from the front of a file, and opens it to read unless
+    /// that was all of it.
+    pub fn open_read(
+        &mut self,
+        badge: u64,
+        name: &str,
+        length: u64,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<(u64, Option<u64>), FileError> {
+        let (directory, _, payer) = self.directory(badge)?;
+        let file = self.namespace.lookup(directory, name)?;
+        let volume = self.namespace.volume(file.volume);
+        let Stat { kind, size, .. } = volume.stat(file.node)?;
+        if kind == FileKind::Directory {
+            return Err(FileError::IsDirectory);
+        }
+        let bytes = volume.read(file.node, 0, length.min(MAX_TRANSFER), outlet)?;
+        if bytes == size {
+            return Ok((bytes, None));
+        }
+        let opened = self.begin(payer, Opened::File(file, FileAccess::Read))?;
+        Ok((bytes, Some(opened)))
+    }
+
     /// Opens a file or a directory, whichever `kind` says.
     pub fn open(
         &mut self,
@@ -315,7 +339,7 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
 
     /// Whether nothing would be lost if the power failed now.
     pub fn is_settled(&self) -> bool {
-        self.namespace.volumes().all(|volume| volume.is_settled())
+        self.namespace.is_settled()
     }
 
     /// Makes it so. What cannot be made durable now is told to who syncs it.

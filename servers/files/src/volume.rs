@@ -145,7 +145,12 @@ pub trait Volume: core::fmt::Debug {
         Ok(())
     }
 
-    /// Whether everything is durable.
+    /// Whether anything here outlasts the server.
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
+    /// Whether everything is durable; always, where nothing lasts.
     fn is_settled(&self) -> bool {
         true
     }

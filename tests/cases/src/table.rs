@@ -445,6 +445,7 @@ pub const SUITES: &[Suite] = &[
         cases: &[
             "what_is_written_is_read",
             "a_file_is_larger_than_a_call",
+            "a_small_file_comes_whole_and_leaves_nothing_open",
             "names_are_checked",
             "directories_nest_and_must_be_empty_to_go",
             "renaming_replaces_a_file",

@@ -122,6 +122,13 @@ pub trait Directory: Sized {
     fn list(&mut self) -> Result<Vec<Entry>, IoError>;
     /// Opens what is there, for changes if `write`.
     fn open(&mut self, name: &str, write: bool) -> Result<Node<Self::File, Self>, IoError>;
+    /// Opens a file to read and fills `into` from its front: how many bytes that were,
+    /// and the file, unless that was all of it.
+    fn open_read(
+        &mut self,
+        name: &str,
+        into: &mut [u8],
+    ) -> Result<(usize, Option<Self::File>), IoError>;
     /// Opens a file for reading and writing, and makes it if it is not there.
     fn create(&mut self, name: &str) -> Result<Self::File, IoError>;
     /// Makes a directory, which must not be there.

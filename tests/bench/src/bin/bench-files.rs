@@ -33,10 +33,11 @@ const COLD: &str = "cold";
 /// A case: how often it was done, and what that cost.
 type Case = fn(&World) -> Result<(u64, Cost), AnyError>;
 
-const CASES: [(&str, Case); 6] = [
+const CASES: [(&str, Case); 7] = [
     ("file_seq_read_64k", seq_read),
     ("file_open_read_warm", |world| open_read(world, &world.data)),
     ("ram_open_read", |world| open_read(world, &world.ram)),
+    ("ram_open_part", open_part),
     ("file_overwrite_fsync", overwrite),
     ("file_create", create),
     ("file_seq_write_64k", seq_write),
@@ -92,17 +93,27 @@ fn file_of(
     Ok(file)
 }
 
-/// Opens a file, reads 4 KiB that the page cache has, and closes it.
+/// Opens a file and reads its 4 KiB, which the page cache has.
 fn open_read(world: &World, directory: &DirectoryClient) -> Result<(u64, Cost), AnyError> {
     drop(file_of(directory, "warm", PAGE)?);
     let warm = name("warm")?;
     let mut bytes = [0; PAGE];
-    let mut once = |_| {
-        let file = directory.open(warm, FileAccess::Read)?;
-        match file.read_at(0, &mut bytes)? {
-            4096 => Ok(()),
-            _ => Err(AnyError::new("less than there is was read")),
-        }
+    let mut once = |_| match directory.open_read(warm, &mut bytes)? {
+        (4096, None) => Ok(()),
+        _ => Err(AnyError::new("less than there is was read")),
+    };
+    (0..16).try_for_each(&mut once)?;
+    Ok((TIMES, world.meter.measure(TIMES, once)?))
+}
+
+/// Opens a longer file, reads its first 4 KiB, and closes it.
+fn open_part(world: &World) -> Result<(u64, Cost), AnyError> {
+    drop(file_of(&world.ram, "longer", 2 * PAGE)?);
+    let longer = name("longer")?;
+    let mut bytes = [0; PAGE];
+    let mut once = |_| match world.ram.open_read(longer, &mut bytes)? {
+        (4096, Some(_)) => Ok(()),
+        _ => Err(AnyError::new("it was not left open")),
     };
     (0..16).try_for_each(&mut once)?;
     Ok((TIMES, world.meter.measure(TIMES, once)?))

@@ -20,6 +20,7 @@ use libipc::{
 pub(crate) const CASES: &[Case] = cases![
     what_is_written_is_read,
     a_file_is_larger_than_a_call,
+    a_small_file_comes_whole_and_leaves_nothing_open,
     names_are_checked,
     directories_nest_and_must_be_empty_to_go,
     renaming_replaces_a_file,
@@ -94,6 +95,41 @@ fn a_file_is_larger_than_a_call(world: &mut World) -> Verdict {
     check_eq!(file.read_at(180_000, &mut hole)?, 64);
     check_eq!(hole, [0; 64]);
     Ok(root.remove(name("large"))?)
+}
+
+fn a_small_file_comes_whole_and_leaves_nothing_open(world: &mut World) -> Verdict {
+    let root = root(world)?;
+    root.create(name("small"))?.append(b"small")?;
+    let open = root.usage()?.client_open;
+    let mut bytes = [0; 16];
+    let (count, file) = root.open_read(name("small"), &mut bytes)?;
+    check_eq!(&bytes[..count as usize], b"small");
+    check!(file.is_none());
+    let (count, file) = root.open_read(name("small"), &mut bytes[..5])?;
+    check_eq!((count, file.is_none()), (5, true));
+    check_eq!(root.usage()?.client_open, open);
+
+    // Of one that is longer, the rest is read as of any.
+    let (count, file) = root.open_read(name("small"), &mut bytes[..2])?;
+    check_eq!(&bytes[..count as usize], b"sm");
+    let Some(file) = file else {
+        return Err(Failure::new("more is there"));
+    };
+    check_eq!(root.usage()?.client_open, open + 1);
+    check_eq!(file.read_at(count, &mut bytes)?, 3);
+    check_eq!(&bytes[..3], b"all");
+    check_eq!(file.append(b"x"), refused(FileError::NotPermitted));
+
+    let read = |name, bytes: &mut [u8]| root.open_read(name, bytes).map(|_| ());
+    check_eq!(read(name("none"), &mut bytes), refused(FileError::NotFound));
+    check_eq!(read(name("a/b"), &mut bytes), refused(FileError::BadName));
+    root.create_directory(name("inner"))?;
+    check_eq!(
+        read(name("inner"), &mut bytes),
+        refused(FileError::IsDirectory)
+    );
+    root.remove(name("inner"))?;
+    Ok(root.remove(name("small"))?)
 }
 
 fn names_are_checked(world: &mut World) -> Verdict {

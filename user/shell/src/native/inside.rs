@@ -203,6 +203,9 @@ impl Directory for NoFile {
     fn open(&mut self, _: &str, _: bool) -> Result<Node<NoFile, NoFile>, IoError> {
         match *self {}
     }
+    fn open_read(&mut self, _: &str, _: &mut [u8]) -> Result<(usize, Option<NoFile>), IoError> {
+        match *self {}
+    }
     fn create(&mut self, _: &str) -> Result<NoFile, IoError> {
         match *self {}
     }

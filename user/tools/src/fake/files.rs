@@ -115,6 +115,18 @@ impl Directory for FakeDirectory {
             })
         })
     }
+    fn open_read(
+        &mut self,
+        name: &str,
+        into: &mut [u8],
+    ) -> Result<(usize, Option<FakeFile>), IoError> {
+        let Node::File(mut file) = self.open(name, false)? else {
+            return Err(IoError::IsADirectory);
+        };
+        let count = file.read_at(0, into)?;
+        let is_all = file.stat()?.size == count as u64;
+        Ok((count, (!is_all).then_some(file)))
+    }
     fn create(&mut self, name: &str) -> Result<FakeFile, IoError> {
         self.stat()?;
         let (tree, path) = (self.tree.clone(), self.child(name));

@@ -140,6 +140,15 @@ impl io::Directory for NativeDirectory {
         }
     }
 
+    fn open_read(
+        &mut self,
+        text: &str,
+        into: &mut [u8],
+    ) -> Result<(usize, Option<NativeFile>), IoError> {
+        let opened = self.0.open_read(name(text)?, into).map_err(file_error)?;
+        Ok((opened.0 as usize, opened.1.map(NativeFile)))
+    }
+
     fn create(&mut self, text: &str) -> Result<NativeFile, IoError> {
         let file = match self.0.open(name(text)?, FileAccess::ReadWrite) {
             Err(CallError::Server(FileError::NotFound)) => self.0.create(name(text)?),

@@ -7,8 +7,8 @@ use libipc::note::{Operand, Rule, Use};
 
 use crate::about::About;
 use crate::arguments::Arguments;
-use crate::error::Error;
-use crate::input::{each_input, each_line};
+use crate::error::{Error, IoError};
+use crate::input::{Input, each_input, each_input_below, each_line};
 use crate::io::Io;
 
 /// What it says of itself.
@@ -17,13 +17,14 @@ pub const ABOUT: About = About {
         ('c', "count the lines only"),
         ('i', "upper and lower case of ASCII letters are the same"),
         ('n', "number the lines"),
+        ('r', "all files below directories"),
         ('v', "the lines that do not match"),
     ],
     operands: (1, usize::MAX),
     paths: &[Rule(Operand::From(1), Use::READ)],
     ..About::new(
         "grep",
-        "grep [-cinv] PATTERN [FILE]...",
+        "grep [-cinrv] PATTERN [FILE]...",
         "print lines that match: ^ and $ are the ends, . any character, * repeats",
     )
 };
@@ -33,39 +34,75 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let Some((pattern, files)) = arguments.operands.split_first() else {
         return Err(Error::Usage("something is missing".into()));
     };
-    let pattern = Pattern::new(pattern.text, arguments.option('i'));
-    let named = files.len() > 1;
-    let mut found = false;
-    let code = each_input(io, ABOUT.name, files, |io, name, input| {
+    let recursive = arguments.option('r');
+    if recursive && files.is_empty() {
+        return Err(Error::Usage("-r wants a directory".into()));
+    }
+    let mut search = Search {
+        pattern: Pattern::new(pattern.text, arguments.option('i')),
+        inverted: arguments.option('v'),
+        counted: arguments.option('c'),
+        numbered: arguments.option('n'),
+        named: recursive || files.len() > 1,
+        found: false,
+    };
+    let code = match recursive {
+        true => each_input_below(io, ABOUT.name, files, |io, name, input| {
+            search.input(io, name, input)
+        }),
+        false => each_input(io, ABOUT.name, files, |io, name, input| {
+            search.input(io, name, input)
+        }),
+    };
+    Ok(code?.max(i32::from(!search.found)))
+}
+
+/// What is looked for, and how it is shown.
+struct Search {
+    pattern: Pattern,
+    inverted: bool,
+    counted: bool,
+    numbered: bool,
+    /// Lines are shown with their file's name.
+    named: bool,
+    found: bool,
+}
+
+impl Search {
+    fn input<I: Io>(
+        &mut self,
+        io: &mut I,
+        name: &str,
+        input: &mut Input<I::File>,
+    ) -> Result<(), IoError> {
         let (mut number, mut count) = (0_u64, 0_u64);
         each_line(io, input, |io, line| {
             number += 1;
-            if pattern.found_in(line) == arguments.option('v') {
+            if self.pattern.found_in(line) == self.inverted {
                 return Ok(());
             }
             count += 1;
-            if arguments.option('c') {
+            if self.counted {
                 return Ok(());
             }
-            if named {
+            if self.named {
                 io.print(format_args!("{name}:"))?;
             }
-            if arguments.option('n') {
+            if self.numbered {
                 io.print(format_args!("{number}:"))?;
             }
             io.write(line)?;
             io.write(b"\n")
         })?;
-        found |= count > 0;
-        if !arguments.option('c') {
+        self.found |= count > 0;
+        if !self.counted {
             return Ok(());
         }
-        if named {
+        if self.named {
             io.print(format_args!("{name}:"))?;
         }
         io.print(format_args!("{count}\n"))
-    })?;
-    Ok(code.max(i32::from(!found)))
+    }
 }
 
 /// A pattern: characters, `.`, `*` behind one of these, `\` before a special
@@ -174,6 +211,24 @@ mod tests {
         assert!(found("*a", "x*a") && found("a$b", "a$b"));
         // Slow for a matcher that tries one way after another.
         assert!(!found("a*a*a*a*a*a*a*a*a*a*a*a*b$", &"a".repeat(2000)));
+    }
+
+    #[test]
+    fn below_directories() {
+        let mut fake = Fake::new();
+        fake.file("/tmp/d/a", b"one\ntwo");
+        // Longer than what comes with opening it.
+        let long = [&b"x\n"[..]; 4000].concat();
+        fake.file("/tmp/d/e/long", &[&long[..], b"one\n"].concat());
+        fake.file("/tmp/f", b"one");
+        assert_eq!(fake.run(&["grep", "-rn", "one", "/tmp/d/", "/tmp/f"]), 0);
+        let shown = "/tmp/d/a:1:one\n/tmp/d/e/long:4001:one\n/tmp/f:1:one\n";
+        assert_eq!(fake.output(), shown);
+        assert_eq!(fake.run(&["grep", "-r", "one", "/tmp/d", "/tmp/none"]), 1);
+        assert_eq!(fake.output(), "/tmp/d/a:one\n/tmp/d/e/long:one\n");
+        assert_eq!(fake.errors(), "grep: /tmp/none: no such file or directory\n");
+        assert_eq!(fake.run(&["grep", "one", "/tmp/d"]), 1);
+        assert_eq!(fake.run(&["grep", "-r", "one"]), 2);
     }
 
     #[test]

@@ -243,7 +243,7 @@ pub const CASES: &[Case] = &[
         by: By::Files,
         ..case(
             "file_open_read_warm",
-            "a file on a disk is opened, 4 KiB that the page cache has are read, it is closed",
+            "a file on a disk is opened and read: 4 KiB that the page cache has",
             peer("Linux", 9900, 11_489),
             both(6000, 7000),
         )
@@ -255,6 +255,15 @@ pub const CASES: &[Case] = &[
             "the same of a file in memory",
             peer("Linux", 8244, 9654),
             both(4500, 5500),
+        )
+    },
+    Case {
+        by: By::Files,
+        ..case(
+            "ram_open_part",
+            "the same of a longer file, which is open then and closed",
+            None,
+            both(5500, 7000),
         )
     },
     Case {
