@@ -1,7 +1,7 @@
 //! Running other programs and telling what goes on.
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, stderr};
+use std::io::{BufRead, BufReader, IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -49,6 +49,29 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("`{}` failed ({status})", shown(command));
     }
     Ok(())
+}
+
+/// Runs the command with our input and output and returns the last line that it prints;
+/// an error if it fails.
+pub fn last_line(command: &mut Command) -> Result<String> {
+    let spawned = command.stdout(Stdio::piped()).spawn();
+    let mut child = spawned.with_context(|| format!("cannot run `{}`", shown(command)))?;
+    let mut last = String::new();
+    if let Some(lines) = child
+        .stdout
+        .take()
+        .map(|output| BufReader::new(output).lines())
+    {
+        for line in lines {
+            last = line?;
+            println!("{last}");
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(last)
 }
 
 /// Runs the command and returns what it prints; an error, with what it says, if it fails.

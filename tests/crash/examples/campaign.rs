@@ -29,7 +29,7 @@ fn main() -> Result<()> {
             println!("{}", campaign.counts);
         }
     }
-    println!("{}", campaign.counts);
     println!("no violation in {} s", started.elapsed().as_secs());
+    println!("{}", campaign.counts);
     Ok(())
 }

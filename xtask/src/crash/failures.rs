@@ -45,8 +45,8 @@ struct Sessions {
 }
 
 /// Holds the same session about `count` times, and lets another request fail in each:
-/// as many of each kind, all of them if that is enough.
-pub fn fail(arch: Arch, seed: u64, count: u64) -> Result<()> {
+/// as many of each kind, all of them if that is enough. Says what failed.
+pub fn fail(arch: Arch, seed: u64, count: u64) -> Result<String> {
     let system = System::build("crash", arch, 1)?;
     let arguments = ["play", &seed.to_string(), &OPERATIONS.to_string()];
     let image = system.pack("fail", "@session", &arguments)?;
@@ -58,6 +58,7 @@ pub fn fail(arch: Arch, seed: u64, count: u64) -> Result<()> {
     };
     let runs = count.div_ceil(KINDS.len() as u64);
     let totals = sessions.requests()?;
+    let mut counts = Vec::new();
     for (kind, total) in KINDS.iter().zip(totals) {
         let runs = runs.min(total);
         let (mut failed, mut told) = (0, 0);
@@ -68,14 +69,13 @@ pub fn fail(arch: Arch, seed: u64, count: u64) -> Result<()> {
             told += u64::from(console.contains(" error: "));
         }
         let name = kind.name;
-        step(
-            "Failed",
-            format!("{failed} of {total} requests to {name}, {told} told to the session"),
-        );
+        let count = format!("{failed} of {total} requests to {name}, {told} told to the session");
+        step("Failed", &count);
+        counts.push(count);
         // QEMU may make one request of two, so that the last ones are never made.
         ensure!(failed > 0, "no request to {name} failed");
     }
-    Ok(())
+    Ok(format!("failed {}", counts.join("; ")))
 }
 
 impl Sessions {

@@ -11,7 +11,7 @@ use super::{PATIENCE, System, quoted};
 use crate::arch::Arch;
 use crate::disk::DiskImage;
 use crate::guest::{Event, Guest};
-use crate::process::{find, run, step};
+use crate::process::{find, run};
 
 /// Whom to kill, by turns: the file server and the block driver, which has less to do.
 const VICTIMS: [&str; 3] = ["data", "disk", "data"];
@@ -23,7 +23,7 @@ const PAUSE: u64 = 10;
 const PROMPT: &str = "$ ";
 
 /// Kills so many times, and says what was hit.
-pub fn kill(arch: Arch, smp: u32, seed: u64, count: u64) -> Result<()> {
+pub fn kill(arch: Arch, smp: u32, seed: u64, count: u64) -> Result<String> {
     let system = System::build("kills", arch, smp)?;
     let disk = system.disk("disk.img")?;
     let (number, seed) = (count.to_string(), seed.to_string());
@@ -70,11 +70,8 @@ pub fn kill(arch: Arch, smp: u32, seed: u64, count: u64) -> Result<()> {
         guest.tail()
     );
     let done = tell(&console, count)?;
-    step(
-        "Killed",
-        format!("{done}; the shell answered {talks} times"),
-    );
-    check(&disk)
+    check(&disk)?;
+    Ok(format!("killed {done}; the shell answered {talks} times"))
 }
 
 /// Prints what was hit how often, and returns the sum.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{System, hold, judge, quoted};
 use crate::arch::Arch;
-use crate::process::{output, step};
+use crate::process::output;
 
 /// Operations of a session.
 const OPERATIONS: u64 = 100;
@@ -17,8 +17,8 @@ const OPERATIONS: u64 = 100;
 const SPREAD: u64 = 1;
 
 /// Holds sessions until their logs have so many writes and flushes; `remounts` of the
-/// images are mounted by a guest as well.
-pub fn cut(arch: Arch, seed: u64, cuts: u64, remounts: u64) -> Result<()> {
+/// images are mounted by a guest as well. Says how many there were.
+pub fn cut(arch: Arch, seed: u64, cuts: u64, remounts: u64) -> Result<String> {
     let (system, judge) = (System::build("crash", arch, 1)?, judge()?);
     let share = (cuts * (1 + SPREAD) / remounts.max(1)).max(1);
     let (mut done, mut mounted, mut next) = (0, 0, seed);
@@ -63,14 +63,10 @@ pub fn cut(arch: Arch, seed: u64, cuts: u64, remounts: u64) -> Result<()> {
         }
         next += 1;
     }
-    step(
-        "Cut",
-        format!(
-            "{done} times in {} sessions, {mounted} images mounted by the guest",
-            next - seed
-        ),
-    );
-    Ok(())
+    Ok(format!(
+        "cut {done} times in {} sessions, {mounted} images mounted by the guest",
+        next - seed
+    ))
 }
 
 /// Lets the guest show the images that were kept: it must see what we see.
