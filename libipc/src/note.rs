@@ -10,6 +10,9 @@
 //! Arguments that begin with `-` are options, up to an argument `--`; the
 //! others are operands, counted from 0. The operand `-` is a standard stream
 //! and never a path.
+//!
+//! A path that begins with `@` may be a disk, or a partition of one, such as `@disk/2`:
+//! where the note says so the program gets that, to read or to write it.
 
 use crate::wire::Text;
 
@@ -28,8 +31,10 @@ bitflags::bitflags! {
         const PARENT = 1 << 3;
         /// Without such an operand, the current directory takes its place.
         const CURRENT = 1 << 4;
-        /// Without such an operand, the root directory takes its place.
+        /// Without such an operand, the root directory takes its place, or all disks.
         const ROOT = 1 << 5;
+        /// A path that begins with `@` is a disk, or a partition of one.
+        const DISK = 1 << 6;
     }
 }
 
@@ -40,8 +45,12 @@ const STANDS_IN: Use = Use::CURRENT.union(Use::ROOT);
 pub enum Operand {
     /// The one with this number, below 128.
     Nth(u8),
-    /// The one with this number, below 126, and all after it.
+    /// The one with this number, below 125, and all after it.
     From(u8),
+    /// Any of the form `if=PATH`.
+    Input,
+    /// Any of the form `of=PATH`.
+    Output,
     /// The last one. Stands before `From`, for the first rule that fits counts.
     Last,
 }
@@ -60,6 +69,8 @@ const VERSION: u8 = 1;
 const FIXED: usize = 4;
 const LENGTH: usize = FIXED + 2 * RULES + LETTERS;
 const LAST: u8 = 255;
+const OUTPUT: u8 = 254;
+const INPUT: u8 = 253;
 const FROM: u8 = 128;
 
 /// Owner and type of the ELF note.
@@ -96,9 +107,11 @@ impl Image {
                     number
                 }
                 Operand::From(number) => {
-                    assert!(number < LAST - FROM, "an operand's number is too large");
+                    assert!(number < INPUT - FROM, "an operand's number is too large");
                     FROM + number
                 }
+                Operand::Input => INPUT,
+                Operand::Output => OUTPUT,
                 Operand::Last => LAST,
             };
             text[FIXED + 2 * index + 1] = used.bits();
@@ -177,10 +190,14 @@ impl<'a> Note<'a> {
         note.rules.chunks_exact(2).all(known).then_some(note)
     }
 
-    /// What to open: for each path the number of the argument and what the
-    /// program does there. Argument numbers count from 1, as a program sees
-    /// them, whose own name is number 0; 0 stands for the current directory.
-    pub fn files<'t, T: AsRef<str>>(&self, arguments: &'t [T]) -> impl Iterator<Item = (usize, Use)>
+    /// What to open: for each path the number of the argument, what the program
+    /// does there, and the path. Argument numbers count from 1, as a program sees
+    /// them, whose own name is number 0; 0 stands for a directory that takes the
+    /// place of a missing operand, or for all disks.
+    pub fn files<'t, T: AsRef<str>>(
+        &self,
+        arguments: &'t [T],
+    ) -> impl Iterator<Item = (usize, Use, &'t str)>
     where
         'a: 't,
     {
@@ -189,8 +206,12 @@ impl<'a> Note<'a> {
         note.operands(arguments)
             .enumerate()
             .filter(|&(_, argument)| arguments[argument - 1].as_ref() != "-")
-            .filter_map(move |(operand, argument)| Some((argument, note.rule(operand, count)?)))
-            .chain(note.missing(count).map(|used| (0, used)))
+            .filter_map(move |(operand, argument)| {
+                let text = arguments[argument - 1].as_ref();
+                let (used, path) = note.rule(operand, count, text)?;
+                Some((argument, used, path))
+            })
+            .chain(note.missing(count).map(stand_in))
     }
 
     /// Numbers of the arguments that are operands.
@@ -217,21 +238,24 @@ impl<'a> Note<'a> {
             })
     }
 
-    /// The rule for an operand of `count`.
-    fn rule(self, operand: usize, count: usize) -> Option<Use> {
-        let fits = |position: u8| match position {
-            LAST => operand + 1 == count,
-            FROM.. => operand >= (position - FROM) as usize,
-            _ => operand == position as usize,
+    /// The rule for an operand of `count`, and the path that it is.
+    fn rule(self, operand: usize, count: usize, text: &str) -> Option<(Use, &str)> {
+        let path = |position: u8| match position {
+            LAST => (operand + 1 == count).then_some(text),
+            OUTPUT => text.strip_prefix(TO),
+            INPUT => text.strip_prefix(IN),
+            FROM.. => (operand >= (position - FROM) as usize).then_some(text),
+            _ => (operand == position as usize).then_some(text),
         };
-        let rule = self.rules.chunks_exact(2).find(|rule| fits(rule[0]))?;
-        Some(Use::from_bits_retain(rule[1]))
+        let mut rules = self.rules.chunks_exact(2);
+        rules.find_map(|rule| Some((Use::from_bits_retain(rule[1]), path(rule[0])?)))
     }
 
     /// The rule by which a directory stands for a missing operand.
     fn missing(self, count: usize) -> Option<Use> {
         let missing = |position: u8| match position {
             LAST => count == 0,
+            INPUT | OUTPUT => false,
             FROM.. => count <= (position - FROM) as usize,
             _ => count <= position as usize,
         };
@@ -242,6 +266,25 @@ impl<'a> Note<'a> {
             .map(|(_, used)| used)
     }
 }
+
+/// What operands that are [`Operand::Input`] or [`Operand::Output`] begin with.
+pub const IN: &str = "if=";
+/// See [`IN`].
+pub const TO: &str = "of=";
+
+/// What stands for a missing operand.
+fn stand_in<'t>(used: Use) -> (usize, Use, &'t str) {
+    let path = if used.contains(Use::ROOT) { "/" } else { "." };
+    (0, used, path)
+}
+
+/// Whether a path is that of a disk or a partition, for a program that may have one.
+pub fn is_disk(path: &str, used: Use) -> bool {
+    used.contains(Use::DISK) && path.starts_with(DISK)
+}
+
+/// What the names of disks begin with.
+pub const DISK: char = '@';
 
 /// Name of the capability for what argument `number` led to: `path.3`.
 pub fn capability_name(number: usize) -> Text<24> {
@@ -280,9 +323,9 @@ mod tests {
     use std::{vec, vec::Vec};
 
     fn files(image: &Image, arguments: &[&str]) -> Vec<(usize, Use)> {
-        Note::parse(image.text())
-            .unwrap()
-            .files(arguments)
+        let note = Note::parse(image.text()).unwrap();
+        note.files(arguments)
+            .map(|(argument, used, _)| (argument, used))
             .collect()
     }
 
@@ -315,6 +358,23 @@ mod tests {
         let used = Use::READ | Use::ROOT;
         let sync = Image::new(&[Rule(Operand::From(0), used)], "");
         assert_eq!(files(&sync, &[]), [(0, used)]);
+    }
+
+    #[test]
+    fn a_path_may_have_a_key() {
+        let rules = [
+            Rule(Operand::Input, Use::READ | Use::DISK),
+            Rule(Operand::Output, Use::WRITE | Use::DISK),
+        ];
+        let dd = Image::new(&rules, "");
+        let dd = Note::parse(dd.text()).unwrap();
+        let arguments = ["bs=4K", "of=/tmp/x", "if=@disk/2", "if"];
+        let found: Vec<_> = dd.files(&arguments).collect();
+        let (input, output) = (rules[0].1, rules[1].1);
+        assert_eq!(found, [(2, output, "/tmp/x"), (3, input, "@disk/2")]);
+        assert_eq!(dd.files(&["bs=1"]).count(), 0);
+        assert!(is_disk("@disk/2", input) && !is_disk("/tmp/@x", input));
+        assert!(!is_disk("@disk/2", Use::READ));
     }
 
     #[test]

@@ -209,9 +209,10 @@ pub struct Run {
     /// What may be installed.
     #[command(flatten)]
     pub setup: SetupOptions,
-    /// Image of the data disk, made if it is not there [default: data.img at the root]
+    /// Image of the data disk, made if it is not there [default: data.img at the root];
+    /// a second one, for the shell to mount, must be there
     #[arg(long, value_name = "IMAGE")]
-    pub disk: Option<PathBuf>,
+    pub disk: Vec<PathBuf>,
     /// No data disk
     #[arg(long, conflicts_with = "disk")]
     pub no_disk: bool,

@@ -12,7 +12,7 @@
 //! and writes it, so what it holds while a request is under way is not defined.
 
 use super::*;
-use crate::{objects::MemoryClient, wire::ErrorCode as _};
+use crate::{objects::MemoryClient, wire::ErrorCode as _, wire::Text};
 
 /// Bytes of a sector, the unit of all addresses, whatever the device's own blocks are.
 pub const SECTOR: usize = 512;
@@ -50,9 +50,13 @@ pub enum BlockError {
     NoResources = 10,
     /// `submit` before `notify`: nobody would be told.
     NotNotified = 11,
-    /// The page gives this client a partition that the disk does not have, or whose
-    /// table is damaged.
+    /// There is no such partition: what the page or an earlier capability names is not
+    /// on the disk (any more), or the number asked for is past the last.
     NoSuchPartition = 12,
+    /// The disk's partition table is damaged.
+    DamagedTable = 13,
+    /// Somebody else has these sectors to themselves: see [`BlockAccess::Exclusive`].
+    InUse = 14,
 }
 
 describe!(BlockError {
@@ -67,7 +71,9 @@ describe!(BlockError {
     TooManyMemories => "too much memory is registered",
     NoResources => "the driver has no resources left",
     NotNotified => "nobody is named to be told of completions",
-    NoSuchPartition => "the disk has no such partition, or a damaged table",
+    NoSuchPartition => "there is no such partition",
+    DamagedTable => "the partition table is damaged",
+    InUse => "somebody else has it in use",
 });
 
 /// What a device is like. Clients may keep it: it does not change while the device
@@ -81,6 +87,8 @@ pub struct Geometry {
     pub block: u64,
     /// It cannot be written.
     pub read_only: bool,
+    /// Nobody else can write it while this capability is there.
+    pub exclusive: bool,
     /// It keeps writes in a cache that loses them with the power, until a flush.
     pub volatile_cache: bool,
     /// Most sectors of a request in place.
@@ -89,6 +97,58 @@ pub struct Geometry {
     pub max_requests: u64,
     /// Most memories that one client may register.
     pub max_memories: u64,
+}
+
+/// What a capability for a partition allows. The numbers are ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
+#[repr(u64)]
+pub enum BlockAccess {
+    /// Reading.
+    Read = 0,
+    /// Reading, and writing what nobody has to himself.
+    ReadWrite = 1,
+    /// The same, and while the capability is there nobody else can write: who keeps a
+    /// file system there.
+    Exclusive = 2,
+}
+
+/// What a partition's table says that it is for. The numbers are ABI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
+#[repr(u64)]
+pub enum PartitionKind {
+    /// No partition, but all that the client sees.
+    #[default]
+    Whole = 0,
+    /// Something that has no number here.
+    Other = 1,
+    /// A file system of Linux.
+    Linux = 2,
+    /// A file system for exchange: FAT, exFAT or NTFS.
+    Exchange = 3,
+    /// What firmware boots from: FAT.
+    System = 4,
+    /// Memory that was swapped out.
+    Swap = 5,
+}
+
+/// A partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
+pub struct Partition {
+    /// Its place in the table, from 1 on; 0 is all that the client sees.
+    pub number: u64,
+    /// Its first sector.
+    pub first: u64,
+    /// Its sectors.
+    pub sectors: u64,
+    /// What it is for.
+    pub kind: PartitionKind,
+    /// Nobody can write it: the device does not let anybody.
+    pub read_only: bool,
+    /// Its name, which only a GPT has.
+    pub name: Text<108>,
+    /// The task of the page that has some of it to itself, directly or for a program
+    /// that it started; empty if there is none.
+    pub user: Text<32>,
 }
 
 /// What a request does. The numbers are ABI.
@@ -180,7 +240,8 @@ impl Completions {
 ///
 /// A client may have been given a partition of the device, and then it is all that
 /// there is for it: sectors count from where it begins to where it ends. Any call may
-/// fail with `NoSuchPartition` if it is not there.
+/// fail with `NoSuchPartition` if it is not there. Writing fails with `InUse` where
+/// somebody else is [`BlockAccess::Exclusive`].
 ///
 /// Requests of one client and of several run at the same time and end in any order;
 /// only a flush orders them. What is written is durable when a flush that was asked
@@ -271,4 +332,17 @@ pub trait Block {
     /// not all if the answer is full. `NotNotified`.
     #[op(10)]
     fn collect(&mut self) -> Result<Completions, BlockError>;
+
+    /// The partition with this number or, if there is none, with the next one; 0 is all
+    /// that the client sees. `NoSuchPartition` past the last; `DamagedTable`. The table
+    /// is that which the disk had when its server started.
+    #[op(11, idempotent)]
+    fn partition(&mut self, number: u64) -> Result<Partition, BlockError>;
+
+    /// A capability for a partition, or for all that this one sees if the number is 0,
+    /// with no more access than this one has. It outlives the server: one that was
+    /// restarted knows it. `NoSuchPartition`, `DamagedTable`, `ReadOnly`, `NoResources`;
+    /// `InUse` if it would be written and somebody has some of it to himself.
+    #[op(12)]
+    fn open(&mut self, number: u64, access: BlockAccess) -> Result<BlockClient, BlockError>;
 }

@@ -5,7 +5,6 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::ops::Range;
 use libipc::{
     interfaces::block::{BlockError, Completions},
     objects::EndpointClient,
@@ -134,40 +133,6 @@ impl<M> Memories<M> {
         all.filter(|(_, one)| one.as_ref().is_some_and(|one| one.badge == badge))
             .map(|(place, _)| place)
             .collect()
-    }
-}
-
-/// What a client sees of the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
-    /// Where it begins.
-    pub first: u64,
-    /// Its sectors.
-    pub sectors: u64,
-}
-
-/// What those see who do not see all, by badge: nothing, if what was meant for one is
-/// not there.
-#[derive(Debug, Default)]
-pub struct Views(Vec<(u64, Option<View>)>);
-
-impl Views {
-    /// A client sees these sectors, or none.
-    pub fn add(&mut self, badge: u64, sectors: Option<Range<u64>>) {
-        let view = sectors.map(|sectors| View {
-            first: sectors.start,
-            sectors: sectors.end - sectors.start,
-        });
-        self.0.push((badge, view));
-    }
-
-    /// What a client sees of a disk whose whole is this.
-    #[inline]
-    pub fn of(&self, badge: u64, whole: View) -> Result<View, BlockError> {
-        let found = self.0.iter().find(|(known, _)| *known == badge);
-        found
-            .map_or(Some(whole), |(_, view)| *view)
-            .ok_or(BlockError::NoSuchPartition)
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! server    the interface: who asks, and who is answered or told
 //! queue     which request begins when: the barrier, and what is under way
-//! clients   their memory, their completions, which part of the disk is theirs
+//! clients   their memory, their completions
+//! views     which part of the disk is theirs, and theirs alone
 //! bounce    where bytes of leases pass through
 //! disk      what the server asks of a disk
 //! partitions  what parts a disk has
@@ -24,4 +25,5 @@ pub mod partitions;
 pub mod queue;
 pub mod ram;
 pub mod server;
+pub mod views;
 pub mod virtio;

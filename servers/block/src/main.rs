@@ -9,14 +9,14 @@ use libipc::{
     handle::Rights,
     interfaces::{
         LogClient, LogLevel,
-        clients::{PartitionArgument, SERVER_BADGES},
+        clients::{ClientArgument, PartitionArgument, SERVER_BADGES},
         virtio::VirtioClient,
     },
     objects::EndpointClient,
     start::AnyError,
     time::Instant,
 };
-use tessera_block::{server::Server, virtio::VirtioDisk};
+use tessera_block::{partitions::TableError, server::Server, virtio::VirtioDisk};
 
 libipc::program!(run);
 
@@ -44,9 +44,17 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let disk = VirtioDisk::new(proxy, told, SIGNAL)?;
     let mut server = Server::new(disk)?;
     let arguments = start.arguments().iter();
-    let partitions = arguments.filter_map(|argument| PartitionArgument::parse(argument));
-    let partitions: Vec<_> = partitions.map(|one| (one.badge, one.partition)).collect();
-    if let Err(error) = server.restrict(&partitions)? {
+    let clients: Vec<_> = arguments
+        .clone()
+        .filter_map(|a| ClientArgument::parse(a))
+        .collect();
+    let restricted: Vec<_> = arguments
+        .filter_map(|a| PartitionArgument::parse(a))
+        .collect();
+    let table = server.prepare(&endpoint, &clients, &restricted)?;
+    if let Err(error) = table
+        && (*error != TableError::None || !restricted.is_empty())
+    {
         // Who else has the disk goes on, and may be who mends the table.
         let text = Text::new(&format!("no partitions: {error}")).unwrap_or_default();
         // Without a log there is nobody to tell.

@@ -13,9 +13,9 @@ use bytemuck::pod_read_unaligned;
 use core::ops::Range;
 use gpt_disk_types::{
     BlockSize, GptHeader, GptHeaderRevision, GptPartitionEntry, GptPartitionEntryArray,
-    MasterBootRecord,
+    GptPartitionType, MasterBootRecord, guid,
 };
-use libipc::interfaces::block::{BlockError, Geometry, MAX_COPY, SECTOR};
+use libipc::interfaces::block::{BlockError, Geometry, MAX_COPY, PartitionKind, SECTOR};
 
 /// A partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Partition {
     pub number: u32,
     /// Its name, which only a GPT has.
     pub name: String,
+    /// What the table says that it is for.
+    pub kind: PartitionKind,
     /// Its sectors.
     pub sectors: Range<u64>,
 }
@@ -44,6 +46,37 @@ pub enum TableError {
 const UNUSED: u8 = 0;
 const PROTECTIVE: u8 = 0xee;
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
+
+/// What is known of the other types of an MBR's partitions.
+fn kind_of_record(kind: u8) -> PartitionKind {
+    match kind {
+        0x01 | 0x04 | 0x06 | 0x07 | 0x0b | 0x0c | 0x0e => PartitionKind::Exchange,
+        0x82 => PartitionKind::Swap,
+        0x83 => PartitionKind::Linux,
+        0xef => PartitionKind::System,
+        _ => PartitionKind::Other,
+    }
+}
+
+/// Types of a GPT's partitions that are known here: those of the specification, and
+/// Linux's, from systemd's "Discoverable Partitions Specification".
+const KINDS: [(GptPartitionType, PartitionKind); 4] = [
+    (GptPartitionType::EFI_SYSTEM, PartitionKind::System),
+    (GptPartitionType::BASIC_DATA, PartitionKind::Exchange),
+    (
+        GptPartitionType(guid!("0fc63daf-8483-4772-8e79-3d69d8477de4")),
+        PartitionKind::Linux,
+    ),
+    (
+        GptPartitionType(guid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f")),
+        PartitionKind::Swap,
+    ),
+];
+
+fn kind_of_gpt(kind: GptPartitionType) -> PartitionKind {
+    let known = KINDS.iter().find(|(known, _)| *known == kind);
+    known.map_or(PartitionKind::Other, |(_, kind)| *kind)
+}
 
 /// The end of a sector with an MBR.
 const SIGNATURE: [u8; 2] = [0x55, 0xaa];
@@ -93,7 +126,9 @@ fn of_record(disk: &Disk, record: &MasterBootRecord) -> Result<Vec<Partition>, T
     used.map(|(number, one)| {
         let first = u64::from(one.starting_lba.to_u32());
         let blocks = first..first + u64::from(one.size_in_lba.to_u32());
-        disk.partition(number, String::new(), blocks, &(1..disk.blocks))
+        let kind = kind_of_record(one.os_indicator);
+        let name = String::new();
+        disk.partition((number, name, kind), blocks, &(1..disk.blocks))
     })
     .collect()
 }
@@ -179,14 +214,15 @@ impl Disk {
         let blocks = entry.lba_range().ok_or(TableError::Damaged)?;
         let end = blocks.end().to_u64().checked_add(1);
         let blocks = blocks.start().to_u64()..end.ok_or(TableError::Damaged)?;
-        self.partition(number, { entry.name }.chars().collect(), blocks, usable)
+        let kind = kind_of_gpt(entry.partition_type_guid);
+        let name = { entry.name }.chars().collect();
+        self.partition((number, name, kind), blocks, usable)
     }
 
     /// A partition of these blocks, which must be there and may be used.
     fn partition(
         &self,
-        number: u32,
-        name: String,
+        (number, name, kind): (u32, String, PartitionKind),
         blocks: Range<u64>,
         usable: &Range<u64>,
     ) -> Result<Partition, TableError> {
@@ -197,6 +233,7 @@ impl Disk {
             true => Ok(Partition {
                 number,
                 name,
+                kind,
                 sectors: blocks.start * self.sectors..blocks.end * self.sectors,
             }),
             false => Err(TableError::Damaged),

@@ -42,6 +42,7 @@ impl Disk for Ram {
             sectors: (self.bytes.len() / SECTOR) as u64,
             block: SECTOR as u64,
             read_only: self.read_only,
+            exclusive: false,
             volatile_cache: false,
             max_sectors: 256,
             max_requests: 32,

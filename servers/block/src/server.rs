@@ -4,16 +4,20 @@ mod client;
 
 use crate::{
     bounce::Bounce,
-    clients::{Leaving, Memories, Submitters, View, Views},
+    clients::{Leaving, Memories, Submitters},
     disk::{Disk, Transfer},
     partitions::{self, Partition, TableError},
     queue::Queue,
+    views::{View, Views},
 };
 use alloc::{boxed::Box, vec::Vec};
 use client::Client;
 use core::time::Duration;
 use libipc::{
-    interfaces::block::{Block, BlockAction, BlockError, Geometry, SECTOR},
+    interfaces::{
+        block::{Block, BlockAccess, BlockAction, BlockError, Geometry, SECTOR},
+        clients::{ClientArgument, PartitionArgument, sessions},
+    },
     objects::EndpointClient,
     server::{Event, LeaseId, Receiver, Reply},
     start::AnyError,
@@ -52,6 +56,8 @@ pub struct Server<D: Disk> {
     memories: Memories<D::Memory>,
     submitters: Submitters,
     views: Views,
+    /// The partitions that the disk had in the beginning.
+    table: Result<Vec<Partition>, TableError>,
     queue: Queue<Owner>,
     /// The disk has taken requests and not begun them.
     taken: bool,
@@ -70,6 +76,7 @@ impl<D: Disk> Server<D> {
             memories: Memories::new(Instant::now().ticks()),
             submitters: Submitters::default(),
             views: Views::default(),
+            table: Err(TableError::None),
             queue: Queue::new(),
             taken: false,
             more: false,
@@ -81,19 +88,19 @@ impl<D: Disk> Server<D> {
         &mut self.disk
     }
 
-    /// Lets clients see no more than a partition each: badge, and name or number.
-    /// Nothing is under way yet. An error if the disk itself fails; if the table does,
-    /// or has no such partition, these clients see nothing.
-    pub fn restrict(
+    /// Reads the partition table and learns who the clients are: names, and partitions
+    /// of those that see no more, by name or number. Nothing is under way yet. An error
+    /// if the disk itself fails; if the table does, or has no such partition, these
+    /// clients see nothing.
+    pub fn prepare(
         &mut self,
-        clients: &[(u64, &str)],
-    ) -> Result<Result<(), TableError>, AnyError> {
-        if clients.is_empty() {
-            return Ok(Ok(()));
-        }
+        endpoint: &EndpointClient,
+        clients: &[ClientArgument<'_>],
+        restricted: &[PartitionArgument<'_>],
+    ) -> Result<&Result<Vec<Partition>, TableError>, AnyError> {
         let mut failed = None;
         let geometry = self.geometry;
-        let table = partitions::read(&geometry, |sector, into| {
+        self.table = partitions::read(&geometry, |sector, into| {
             self.read_first(sector, into).unwrap_or_else(|error| {
                 failed = Some(error);
                 Err(BlockError::Io)
@@ -102,16 +109,24 @@ impl<D: Disk> Server<D> {
         if let Some(error) = failed {
             return Err(error);
         }
-        let (partitions, told) = match table {
-            Ok(partitions) => (partitions, Ok(())),
-            Err(error) => (Vec::new(), Err(error)),
-        };
-        for (badge, wanted) in clients {
-            let found = partitions::find(&partitions, wanted);
-            let sectors = found.map(|Partition { sectors, .. }| sectors.clone());
-            self.views.add(*badge, sectors);
+        let partitions = self.table.as_deref().unwrap_or_default();
+        for client in clients {
+            self.views.name(client.badge, client.name);
         }
-        Ok(told)
+        for one in restricted {
+            let found = partitions::find(partitions, one.partition);
+            self.views.restrict(one.badge, found.map(View::of));
+        }
+        let badges = sessions(endpoint).map(|session| session.badge);
+        let whole = View::whole(geometry.sectors);
+        self.views.recover(badges, |number| match number {
+            0 => Some(whole),
+            number => partitions
+                .iter()
+                .find(|one| u64::from(one.number) == number)
+                .map(View::of),
+        });
+        Ok(&self.table)
     }
 
     /// Reads sectors before anybody is served, and so waits for nothing but the disk.
@@ -161,6 +176,7 @@ impl<D: Disk> Server<D> {
                     let mut client = Client {
                         server: self,
                         badge,
+                        endpoint,
                     };
                     message.dispatch::<dyn Block>(&mut client);
                 }
@@ -277,6 +293,7 @@ impl<D: Disk> Server<D> {
     /// A client is gone. What it began goes on to its end.
     fn closed(&mut self, badge: u64) {
         self.submitters.closed(badge);
+        self.views.closed(badge);
         for place in self.memories.of(badge) {
             let gone = self.memories.leave(place, None);
             self.forget(gone);
@@ -292,32 +309,33 @@ impl<D: Disk> Server<D> {
         sector: u64,
         count: u64,
     ) -> Result<u64, BlockError> {
-        let View { first, sectors } = self.view(badge)?;
+        let view = self.view(badge)?;
         if !self.queue.has_room() {
             return Err(BlockError::QueueFull);
         }
         if action == BlockAction::Flush {
             return Ok(0);
         }
-        if action == BlockAction::Write && self.geometry.read_only {
+        let is_written = action == BlockAction::Write;
+        if is_written && (self.geometry.read_only || view.access == BlockAccess::Read) {
             return Err(BlockError::ReadOnly);
         }
         let end = sector.checked_add(count);
-        if end.is_none_or(|end| end > sectors) {
+        if end.is_none_or(|end| end > view.sectors) {
             return Err(BlockError::OutOfRange);
+        }
+        let first = view.first + sector;
+        if is_written && !self.views.may_write(badge, first, count) {
+            return Err(BlockError::InUse);
         }
         match count {
             0 => Err(BlockError::BadLength),
-            _ => Ok(first + sector),
+            _ => Ok(first),
         }
     }
 
     /// What a client sees of the disk.
     fn view(&self, badge: u64) -> Result<View, BlockError> {
-        let whole = View {
-            first: 0,
-            sectors: self.geometry.sectors,
-        };
-        self.views.of(badge, whole)
+        self.views.of(badge, View::whole(self.geometry.sectors))
     }
 }

@@ -120,6 +120,7 @@ fn geometry(device: &Proxied, features: u64) -> Result<Geometry, AnyError> {
             .map_err(AnyError::new)?,
         block: u64::from(block).max(SECTOR as u64),
         read_only: features & feature::READ_ONLY != 0,
+        exclusive: false,
         volatile_cache: features & feature::FLUSH != 0,
         max_sectors: sectors.clamp(1, MOST_SECTORS),
         max_requests: 32,

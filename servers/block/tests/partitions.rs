@@ -6,9 +6,15 @@ use gpt_disk_types::{
     MbrPartitionRecord, U32Le, guid,
 };
 use libipc::{
-    CallError, Capability,
+    CallError, Capability, Text,
     fake::{self, Task},
-    interfaces::block::{BlockAction, BlockClient, BlockError, BlockRequest, Geometry, SECTOR},
+    interfaces::{
+        block::{
+            BlockAccess, BlockAction, BlockClient, BlockError, BlockRequest, Geometry,
+            PartitionKind, SECTOR,
+        },
+        clients::{ClientArgument, PartitionArgument},
+    },
     objects::EndpointClient,
 };
 use tessera_block::{
@@ -119,6 +125,7 @@ fn partition(number: u32, name: &str, first: u64, end: u64) -> Partition {
     Partition {
         number,
         name: name.into(),
+        kind: PartitionKind::Linux,
         sectors: first..end,
     }
 }
@@ -219,7 +226,11 @@ fn four_entries_are_a_table_too() {
     assert_eq!(image.read(), Err(TableError::None));
     // What holds another table is no partition.
     image.record([(0x83, 20, 30), none, (0x0c, 60, 140), (0x05, 50, 10)]);
-    let found = vec![partition(1, "", 20, 50), partition(3, "", 60, 200)];
+    let exchange = Partition {
+        kind: PartitionKind::Exchange,
+        ..partition(3, "", 60, 200)
+    };
+    let found = vec![partition(1, "", 20, 50), exchange];
     assert_eq!(image.read(), Ok(found));
     for bad in [
         (0x83, 0, 10),
@@ -278,32 +289,136 @@ fn no_disk_makes_the_reader_fail() {
     assert_eq!(read, Err(TableError::Disk(BlockError::Io)));
 }
 
-fn serve(image: Image, clients: &'static [(u64, &str)]) -> EndpointClient {
+fn serve(image: Image, restricted: &'static [(u64, &str)]) -> EndpointClient {
     let endpoint = Capability::from(fake::endpoint());
     let handed = endpoint.copy().unwrap();
     Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
         let mut server = Server::new(Ram::with(image.bytes, false)).unwrap();
-        let told = server.restrict(clients).unwrap();
-        assert!(told.is_ok() || clients[0].1 == "damaged");
+        let clients = [(3, "data"), (4, "shell")];
+        let clients = clients.map(|(badge, name)| ClientArgument { badge, name });
+        let restricted: Vec<_> = restricted
+            .iter()
+            .map(|&(badge, partition)| PartitionArgument { badge, partition })
+            .collect();
+        server
+            .prepare(&endpoint, &clients, &restricted)
+            .unwrap()
+            .as_ref()
+            .ok();
         server.run(&endpoint, None)
     });
     endpoint.into()
 }
 
-#[test]
-fn a_client_sees_its_partition_and_nothing_else() {
+/// Two partitions, with sectors that hold their own numbers.
+fn two() -> Image {
     let mut image = Image::new(512);
     image.gpt(&[("system", 10, 19), ("data", 20, 150)], |_| ());
     for sector in [19, 20, 150, 151] {
         image.put(sector, &[sector as u8; SECTOR]);
     }
-    let endpoint = serve(image, &[(3, "data"), (4, "1"), (5, "home")]);
+    image
+}
+
+fn server<T>(error: BlockError) -> Result<T, CallError<BlockError>> {
+    Err(CallError::Server(error))
+}
+
+#[test]
+fn partitions_are_listed() {
+    let endpoint = serve(two(), &[(3, "data")]);
+    let client = |badge| -> BlockClient { endpoint.mint_client(badge).unwrap() };
+    let (data, shell) = (client(3), client(4));
+    let entry = |number, first, sectors, kind, name| libipc::interfaces::block::Partition {
+        number,
+        first,
+        sectors,
+        kind,
+        read_only: false,
+        name: Text::new(name).unwrap(),
+        user: Text::default(),
+    };
+    let first = entry(1, 10, 10, PartitionKind::Linux, "system");
+    let second = entry(2, 20, 131, PartitionKind::Linux, "data");
+    let whole = entry(0, 0, SECTORS, PartitionKind::Whole, "");
+    assert_eq!(shell.partition(0), Ok(whole));
+    assert_eq!(shell.partition(1), Ok(first));
+    assert_eq!(shell.partition(2), Ok(second));
+    assert_eq!(shell.partition(3), server(BlockError::NoSuchPartition));
+    // Who sees one partition sees no others.
+    let own = entry(0, 0, 131, PartitionKind::Whole, "");
+    assert_eq!(data.partition(0), Ok(own));
+    assert_eq!(data.partition(1), server(BlockError::NoSuchPartition));
+    // Who has some of it to himself is told, for the partition and for the disk.
+    let held = data.open(0, BlockAccess::Exclusive).unwrap();
+    let user = |number| shell.partition(number).unwrap().user.as_str().to_string();
+    assert_eq!([user(0), user(1), user(2)], ["data", "", "data"]);
+    drop(held);
+    assert_eq!([user(0), user(2)], ["", ""]);
+}
+
+#[test]
+fn a_capability_for_a_partition_allows_what_it_was_made_for() {
+    let endpoint = serve(two(), &[]);
+    let shell: BlockClient = endpoint.mint_client(4).unwrap();
+    let read = shell.open(2, BlockAccess::Read).unwrap();
+    let mut bytes = [0; SECTOR];
+    read.read(0, &mut bytes).unwrap();
+    assert_eq!(bytes, [20; SECTOR]);
+    assert!(read.geometry().unwrap().read_only);
+    assert_eq!(read.write(0, &bytes), server(BlockError::ReadOnly));
+    let more = read.open(0, BlockAccess::ReadWrite);
+    assert_eq!(more.err(), Some(CallError::Server(BlockError::ReadOnly)));
+    let own = read.open(0, BlockAccess::Read).unwrap();
+    assert_eq!(own.geometry().unwrap().sectors, 131);
+    let none = shell.open(3, BlockAccess::Read);
+    assert_eq!(
+        none.err(),
+        Some(CallError::Server(BlockError::NoSuchPartition))
+    );
+
+    let held = shell.open(2, BlockAccess::Exclusive).unwrap();
+    assert!(held.geometry().unwrap().exclusive);
+    held.write(0, &[1; SECTOR]).unwrap();
+    // By whatever way, nobody else writes there; reading is free.
+    assert_eq!(shell.write(20, &bytes), server(BlockError::InUse));
+    assert_eq!(shell.write(19, &[0; 2 * SECTOR]), server(BlockError::InUse));
+    shell.write(19, &bytes).unwrap();
+    shell.read(20, &mut bytes).unwrap();
+    assert_eq!(bytes, [1; SECTOR]);
+    for (number, access) in [
+        (0, BlockAccess::ReadWrite),
+        (2, BlockAccess::ReadWrite),
+        (0, BlockAccess::Exclusive),
+    ] {
+        let refused = shell.open(number, access).err();
+        assert_eq!(refused, Some(CallError::Server(BlockError::InUse)));
+    }
+    shell.open(1, BlockAccess::ReadWrite).unwrap();
+    drop(held);
+    shell.write(20, &bytes).unwrap();
+}
+
+#[test]
+fn of_a_damaged_table_no_partition_is_opened() {
+    let mut image = Image::new(512);
+    image.gpt(&[("one", 20, 40), ("damaged", 40, 60)], |_| ());
+    let endpoint = serve(image, &[]);
+    let shell: BlockClient = endpoint.mint_client(4).unwrap();
+    assert_eq!(shell.partition(0).unwrap().sectors, SECTORS);
+    assert_eq!(shell.partition(1), server(BlockError::DamagedTable));
+    let opened = shell.open(1, BlockAccess::Read).err();
+    assert_eq!(opened, Some(CallError::Server(BlockError::DamagedTable)));
+}
+
+#[test]
+fn a_client_sees_its_partition_and_nothing_else() {
+    let endpoint = serve(two(), &[(3, "data"), (4, "1"), (5, "home")]);
     let client = |badge| -> BlockClient { endpoint.mint_client(badge).unwrap() };
     let (data, system, none, whole) = (client(3), client(4), client(5), client(6));
     assert_eq!(data.geometry().unwrap().sectors, 131);
     assert_eq!(system.geometry().unwrap().sectors, 10);
     assert_eq!(whole.geometry().unwrap().sectors, SECTORS);
-    let server = |error| Err(CallError::Server(error));
     let mut bytes = [0; SECTOR];
     data.read(0, &mut bytes).unwrap();
     assert_eq!(bytes, [20; SECTOR]);

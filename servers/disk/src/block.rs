@@ -1,16 +1,22 @@
 //! The disk of a block server.
 
 use crate::{Disk, DiskError, SECTOR};
-use core::ops::Range;
+use core::{ops::Range, time::Duration};
 use libipc::{
     CallError,
-    interfaces::block::{BlockClient, BlockError, Geometry, MAX_COPY},
+    interfaces::block::{BlockAccess, BlockClient, BlockError, Geometry, MAX_COPY},
     memory::Share,
+    time,
 };
 
 /// How often a request is made before its server is taken to be gone: it is
 /// restarted meanwhile, and writing the same again does no harm.
 const ATTEMPTS: usize = 4;
+
+/// How long a file system waits for a disk that somebody else has to himself, such as
+/// its predecessor, whose last request is still under way.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A request for sectors, their number, a memory and a place in it.
 type InPlace = fn(&BlockClient, u64, u64, u64, u64) -> Result<(), CallError<BlockError>>;
@@ -28,8 +34,10 @@ pub struct BlockDisk {
 }
 
 impl BlockDisk {
-    /// Asks what the disk is like; waits for its server.
+    /// Asks what the disk is like; waits for its server. Nobody else writes there from
+    /// then on.
     pub fn new(client: BlockClient, share: Option<Share>) -> Result<Self, DiskError> {
+        let client = to_oneself(client)?;
         let geometry = again(|| client.geometry())?;
         Ok(BlockDisk {
             client,
@@ -114,6 +122,26 @@ impl Disk for BlockDisk {
 
     fn flush(&mut self) -> Result<(), DiskError> {
         again(|| self.client.flush())
+    }
+}
+
+/// A capability for the same sectors, which nobody else can write while it is there.
+fn to_oneself(client: BlockClient) -> Result<BlockClient, DiskError> {
+    let geometry = again(|| client.geometry())?;
+    if geometry.read_only || geometry.exclusive {
+        return Ok(client);
+    }
+    let deadline = time::Instant::after(PATIENCE);
+    loop {
+        match client.open(0, BlockAccess::Exclusive) {
+            Ok(exclusive) => return Ok(exclusive),
+            Err(CallError::Server(BlockError::InUse)) if !deadline.passed() => {}
+            Err(CallError::Server(_)) => return Err(DiskError::Failed),
+            // Of a server that died meanwhile the next one is asked.
+            Err(CallError::Transport(_)) if deadline.passed() => return Err(DiskError::Failed),
+            Err(CallError::Transport(_)) => {}
+        }
+        time::sleep(PAUSE);
     }
 }
 

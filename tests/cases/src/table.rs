@@ -469,6 +469,7 @@ pub const SUITES: &[Suite] = &[
             "errors_are_told",
             "many_requests_are_under_way_at_once",
             "a_partition_is_all_that_its_client_sees",
+            "who_has_a_disk_to_himself_keeps_it_when_its_driver_is_killed",
             "clients_go_on_when_a_driver_is_killed",
             "clients_go_on_when_a_proxy_is_killed",
         ],

@@ -15,6 +15,8 @@ use xtask::image::Parts;
 use xtask::machine::{Device, Machine};
 use xtask::workspace::target;
 
+use crate::parted;
+
 /// The virtio devices that a page names, in the order in which they count. Their disks
 /// are fresh, beside the image.
 fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
@@ -27,7 +29,10 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
         Virtio::Block => {
             let path = image.with_extension(format!("disk{index}"));
             if page.tasks.iter().any(|task| task.program == "ext4") {
-                return ext4(path);
+                return match index {
+                    0 => ext4(path),
+                    _ => parted::disk(path),
+                };
             }
             std::fs::write(&path, disk::contents(index))?;
             Ok(Device::Disk {

@@ -12,7 +12,7 @@
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
 //! 4. [`session`]: a scripted session at the shell, told as a transcript;
 //!    [`stranger`]: the same with a server and an app that are not ours;
-//!    [`persistent`]: two boots on one disk.
+//!    [`persistent`]: two boots on one disk; [`parted`]: a disk with partitions.
 //! 5. [`determinism`]: two runs are the same.
 //! 6. [`images`]: builds each system once.
 
@@ -20,6 +20,7 @@
 
 pub mod determinism;
 pub mod images;
+pub mod parted;
 pub mod persistent;
 pub mod plan;
 pub mod pool;

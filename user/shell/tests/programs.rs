@@ -57,8 +57,8 @@ impl World {
         let image = Image::new(tool.about.paths, "");
         let note = Note::parse(image.text()).unwrap();
         let mut given: Vec<(String, Capability)> = Vec::new();
-        for (number, used) in note.files(&words[1..]) {
-            let written = if number == 0 { "/tmp" } else { words[number] };
+        for (number, used, path) in note.files(&words[1..]) {
+            let written = if number == 0 { "/tmp" } else { path };
             match self.files.open_for(&absolute("/tmp", written), used) {
                 Ok(capability) => given.push((capability_name(number).as_str().into(), capability)),
                 Err(error) => assert_eq!(error, IoError::NotFound, "{written}"),

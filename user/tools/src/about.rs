@@ -15,6 +15,8 @@ pub struct About {
     pub summary: &'static str,
     /// Its options, each a letter, and what they do.
     pub options: &'static [(char, &'static str)],
+    /// Operands of the form `KEY=VALUE`, and what they say.
+    pub words: &'static [(&'static str, &'static str)],
     /// Least and most operands.
     pub operands: (usize, usize),
     /// Which operands are paths, and what is done there: the rules of its note.
@@ -31,6 +33,7 @@ impl About {
             usage,
             summary,
             options: &[],
+            words: &[],
             operands: (0, 0),
             paths: &[],
             needs: &[],
@@ -42,6 +45,11 @@ impl About {
         let mut text = format!("usage: {}\n{}\n", self.usage, self.summary);
         for (letter, meaning) in self.options {
             text += &format!("  -{letter}  {meaning}\n");
+        }
+        let width = self.words.iter().map(|(word, _)| word.len()).max();
+        for (word, meaning) in self.words {
+            let width = width.unwrap_or_default();
+            text += &format!("  {word:width$}  {meaning}\n");
         }
         for name in self.needs {
             text += &format!(

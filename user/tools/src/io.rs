@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::arguments::Operand;
+use crate::disk::Disk;
 use crate::error::IoError;
 
 /// Everything that a tool can reach.
@@ -14,6 +15,8 @@ pub trait Io {
     type File: File;
     /// An open directory.
     type Directory: Directory<File = Self::File>;
+    /// An open disk or partition.
+    type Disk: Disk;
     /// The system's numbers and powers.
     type System: System;
 
@@ -37,6 +40,11 @@ pub trait Io {
     /// What was opened where no operand names a path: the working directory, or
     /// the root.
     fn working_directory(&mut self) -> Result<Self::Directory, IoError>;
+
+    /// The disk or partition that was opened for this operand.
+    fn disk(&mut self, operand: &Operand<'_>) -> Result<Self::Disk, IoError>;
+    /// All disks with their names, if no operand names one.
+    fn disks(&mut self) -> Result<Vec<(String, Self::Disk)>, IoError>;
 
     /// Waits.
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError>;

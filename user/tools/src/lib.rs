@@ -5,6 +5,7 @@
 //! the host with a fake. In reading order:
 //!
 //! 1. [`io`]: what a tool may use, its streams, paths and the system's numbers.
+//!    [`mod@disk`]: disks.
 //! 2. [`about`]: what a tool says of itself, which arguments are paths included.
 //! 3. [`arguments`]: options and operands.
 //! 4. [`tools`]: the tools, a file each, and the table of them.
@@ -19,6 +20,7 @@ extern crate alloc;
 
 pub mod about;
 pub mod arguments;
+pub mod disk;
 mod error;
 #[cfg(test)]
 mod fake;

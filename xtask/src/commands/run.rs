@@ -21,18 +21,21 @@ pub fn run(options: Run) -> Result<ExitCode> {
     let parts = build_system(&options.system.system, options.machine.arch)?;
     let mut machine = Machine::new(&options.machine, parts.page().ram);
     if !options.no_disk && parts.page().names(Virtio::Block) {
-        let image = match &options.disk {
-            Some(path) => path.clone(),
-            None => disk::usual(),
-        };
-        if !image.exists() {
-            step("Making", format!("the data disk {}", image.display()));
-            disk::create(&image, disk::USUAL)?;
+        let mut images = options.disk.clone();
+        if images.is_empty() {
+            images.push(disk::usual());
         }
-        machine.devices.push(Device::Disk {
-            image,
-            read_only: false,
-        });
+        for (index, image) in images.into_iter().enumerate() {
+            if !image.exists() {
+                ensure!(index == 0, "there is no disk image {}", image.display());
+                step("Making", format!("the data disk {}", image.display()));
+                disk::create(&image, disk::USUAL)?;
+            }
+            machine.devices.push(Device::Disk {
+                image,
+                read_only: false,
+            });
+        }
     }
     if parts.page().names(Virtio::Entropy) {
         machine.devices.push(Device::Entropy);

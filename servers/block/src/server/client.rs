@@ -2,14 +2,17 @@
 
 use super::{Lender, Owner, Server};
 use crate::{
-    clients::View,
     disk::{Disk, Transfer},
+    partitions::{self, TableError},
     queue::Request,
+    views::View,
 };
 use alloc::boxed::Box;
 use libipc::{
+    Text,
     interfaces::block::{
-        Block, BlockAction, BlockError, BlockRequest, Completions, Geometry, MAX_COPY, SECTOR,
+        Block, BlockAccess, BlockAction, BlockClient, BlockError, BlockRequest, Completions,
+        Geometry, MAX_COPY, Partition, PartitionKind, SECTOR,
     },
     objects::{EndpointClient, MemoryClient},
     server::{LeaseId, Reply},
@@ -28,6 +31,7 @@ struct InPlace {
 pub(super) struct Client<'s, D: Disk> {
     pub(super) server: &'s mut Server<D>,
     pub(super) badge: u64,
+    pub(super) endpoint: &'s EndpointClient,
 }
 
 impl<D: Disk> Client<'_, D> {
@@ -59,6 +63,17 @@ impl<D: Disk> Client<'_, D> {
             offset,
         };
         Ok((transfer, Some(place)))
+    }
+
+    /// The partitions that a client with this view sees: all, if it sees the whole disk.
+    fn partitions(&self, view: View) -> Result<&[partitions::Partition], BlockError> {
+        match &self.server.table {
+            _ if view.number != 0 => Ok(&[]),
+            Ok(partitions) => Ok(partitions),
+            Err(TableError::None) => Ok(&[]),
+            Err(TableError::Damaged) => Err(BlockError::DamagedTable),
+            Err(TableError::Disk(error)) => Err(*error),
+        }
     }
 
     fn add(&mut self, (transfer, memory): (Transfer, Option<usize>), owner: Owner) {
@@ -128,9 +143,11 @@ fn flush() -> Transfer {
 
 impl<D: Disk> Block for Client<'_, D> {
     fn geometry(&mut self) -> Result<Geometry, BlockError> {
-        let View { sectors, .. } = self.server.view(self.badge)?;
+        let view = self.server.view(self.badge)?;
         Ok(Geometry {
-            sectors,
+            sectors: view.sectors,
+            read_only: self.server.geometry.read_only || view.access == BlockAccess::Read,
+            exclusive: view.access == BlockAccess::Exclusive,
             ..self.server.geometry
         })
     }
@@ -228,5 +245,55 @@ impl<D: Disk> Block for Client<'_, D> {
 
     fn collect(&mut self) -> Result<Completions, BlockError> {
         self.server.submitters.collect(self.badge)
+    }
+
+    fn partition(&mut self, number: u64) -> Result<Partition, BlockError> {
+        let view = self.server.view(self.badge)?;
+        let (view, kind, name) = match number {
+            0 => (view, PartitionKind::Whole, ""),
+            _ => {
+                let mut partitions = self.partitions(view)?.iter();
+                let found = partitions.find(|one| u64::from(one.number) >= number);
+                let found = found.ok_or(BlockError::NoSuchPartition)?;
+                (View::of(found), found.kind, found.name.as_str())
+            }
+        };
+        let user = self.server.views.user(view.first, view.sectors);
+        let (number, first) = match kind {
+            PartitionKind::Whole => (0, 0),
+            _ => (view.number, view.first),
+        };
+        Ok(Partition {
+            number,
+            first,
+            sectors: view.sectors,
+            kind,
+            read_only: self.server.geometry.read_only,
+            // A name has 36 characters of at most three bytes.
+            name: Text::new(name).unwrap_or_default(),
+            user: Text::new(user.unwrap_or_default()).unwrap_or_default(),
+        })
+    }
+
+    fn open(&mut self, number: u64, access: BlockAccess) -> Result<BlockClient, BlockError> {
+        let own = self.server.view(self.badge)?;
+        let view = match number {
+            0 => own,
+            _ => {
+                let mut partitions = self.partitions(own)?.iter();
+                let found = partitions.find(|one| u64::from(one.number) == number);
+                found.map(View::of).ok_or(BlockError::NoSuchPartition)?
+            }
+        };
+        let is_read_only = self.server.geometry.read_only || own.access == BlockAccess::Read;
+        if access != BlockAccess::Read && is_read_only {
+            return Err(BlockError::ReadOnly);
+        }
+        let views = &mut self.server.views;
+        let badge = views.open(self.badge, View { access, ..view })?;
+        self.endpoint.mint_client(badge).map_err(|_| {
+            self.server.views.closed(badge);
+            BlockError::NoResources
+        })
     }
 }

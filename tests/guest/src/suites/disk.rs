@@ -15,7 +15,10 @@ use libipc::{
     CallError, Text,
     handle::Rights,
     interfaces::{
-        block::{BlockAction, BlockClient, BlockError, BlockRequest, Geometry, MAX_COPY, SECTOR},
+        block::{
+            BlockAccess, BlockAction, BlockClient, BlockError, BlockRequest, Geometry, MAX_COPY,
+            SECTOR,
+        },
         supervisor::KillAnyClient,
     },
     objects::MemoryClient,
@@ -31,11 +34,12 @@ pub(crate) const CASES: &[Case] = cases![
     errors_are_told,
     many_requests_are_under_way_at_once,
     a_partition_is_all_that_its_client_sees,
+    who_has_a_disk_to_himself_keeps_it_when_its_driver_is_killed,
     clients_go_on_when_a_driver_is_killed,
     clients_go_on_when_a_proxy_is_killed,
 ];
 
-fn server(error: BlockError) -> Result<(), CallError<BlockError>> {
+fn server<T>(error: BlockError) -> Result<T, CallError<BlockError>> {
     Err(CallError::Server(error))
 }
 
@@ -197,6 +201,30 @@ fn a_partition_is_all_that_its_client_sees(world: &mut World) -> Verdict {
     let outside = block.write_at(sectors - 1, 2, number, 0);
     check_eq!(outside, server(BlockError::OutOfRange));
     Ok(block.unregister(number)?)
+}
+
+fn who_has_a_disk_to_himself_keeps_it_when_its_driver_is_killed(world: &mut World) -> Verdict {
+    let (kill, block): (KillAnyClient, BlockClient) =
+        (world.power("kill-any")?, world.power("disk")?);
+    let whole = block.partition(0)?;
+    check_eq!(whole.sectors, disk::sectors(0));
+    check_eq!(whole.user.as_str(), "");
+    check_eq!(block.partition(1), server(BlockError::NoSuchPartition));
+    let bytes = disk::sector(0, 5000);
+    let held = block.open(0, BlockAccess::Exclusive)?;
+    let reading = block.open(0, BlockAccess::Read)?;
+    for _ in 0..2 {
+        check_eq!(block.write(5000, &bytes), server(BlockError::InUse));
+        check_eq!(reading.write(5000, &bytes), server(BlockError::ReadOnly));
+        held.write(5000, &bytes)?;
+        check_eq!(block.partition(0)?.user.as_str(), "suite");
+        kill.kill(Text::new("disk").ok_or_else(|| Failure::new("a long name"))?)?;
+        // Calls that were on their way end with the driver.
+        crate::wait::until(|| Ok(block.geometry().is_ok()))?;
+    }
+    drop(held);
+    crate::wait::until(|| Ok(block.write(5000, &bytes) != server(BlockError::InUse)))?;
+    Ok(block.write(5000, &bytes)?)
 }
 
 /// A client that goes on, whatever happens to the server.

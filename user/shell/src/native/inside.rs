@@ -8,8 +8,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use libipc::interfaces::ConsoleMode;
+use libipc::interfaces::block::Partition;
 use libipc::time::Instant;
 use tessera_tools::arguments::Operand;
+use tessera_tools::disk::Disk;
 use tessera_tools::format::bytes;
 use tessera_tools::io::{Directory, Entry, File, Io, Node, Space, Stat, System};
 use tessera_tools::native::NativeSystem;
@@ -107,6 +109,7 @@ impl InsideIo<'_> {
 impl Io for InsideIo<'_> {
     type File = NoFile;
     type Directory = NoFile;
+    type Disk = NoFile;
     type System = NativeSystem;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
@@ -162,6 +165,14 @@ impl Io for InsideIo<'_> {
         Err(IoError::NoFiles)
     }
 
+    fn disk(&mut self, _: &Operand<'_>) -> Result<NoFile, IoError> {
+        Err(IoError::NoFiles)
+    }
+
+    fn disks(&mut self) -> Result<Vec<(String, NoFile)>, IoError> {
+        Err(IoError::NoFiles)
+    }
+
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError> {
         let end = Instant::after(Duration::from_millis(milliseconds));
         while !end.passed() {
@@ -176,7 +187,7 @@ impl Io for InsideIo<'_> {
     }
 }
 
-/// A file or directory where there are none.
+/// A file, directory or disk where there are none.
 pub enum NoFile {}
 
 impl File for NoFile {
@@ -225,6 +236,24 @@ impl Directory for NoFile {
         match *self {}
     }
     fn stat(&mut self) -> Result<Stat, IoError> {
+        match *self {}
+    }
+}
+
+impl Disk for NoFile {
+    fn sectors(&mut self) -> Result<u64, IoError> {
+        match *self {}
+    }
+    fn partition(&mut self, _: u64) -> Result<Option<Partition>, IoError> {
+        match *self {}
+    }
+    fn read(&mut self, _: u64, _: &mut [u8]) -> Result<(), IoError> {
+        match *self {}
+    }
+    fn write(&mut self, _: u64, _: &[u8]) -> Result<(), IoError> {
+        match *self {}
+    }
+    fn flush(&mut self) -> Result<(), IoError> {
         match *self {}
     }
 }

@@ -1,10 +1,11 @@
 //! The world of a running system, behind its servers' interfaces.
 //!
 //! [`World`] is the shell's [`Host`]: [`seat`] is its place at the terminal,
-//! [`files`] walks paths, [`programs`] starts programs through the supervisor
+//! [`files`] walks paths, [`disks`] opens disks, [`programs`] starts programs through the supervisor
 //! with exactly what their notes ask for, [`streams`] are what leads where, and
 //! [`inside`] runs tools that are linked into a small system's shell.
 
+pub mod disks;
 mod events;
 pub mod files;
 pub mod inside;
@@ -24,6 +25,7 @@ use tessera_tools::{IoError, tools};
 
 use crate::execute::{Ended, Host, Launch, Shell, StartError};
 use crate::session::{self, Terminal};
+use disks::Disks;
 use events::Events;
 use files::Files;
 use inside::Inside;
@@ -38,6 +40,7 @@ pub struct World {
     start: Option<StartClient>,
     loader: Option<LoaderClient>,
     files: Option<Files>,
+    disks: Disks,
     inside: Option<Inside>,
 }
 
@@ -54,6 +57,7 @@ pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, Io
         start: start.take("start").ok(),
         loader: start.take("loader").ok(),
         files: start.take("files").ok().map(Files::new),
+        disks: Disks::new(&mut start),
         inside: inside.map(|run| Inside::new(run, own, NativeSystem::new(&mut start))),
         events,
     };

@@ -9,7 +9,7 @@ use libipc::interfaces::loader::{ElfError, NOTE, Plan};
 use libipc::interfaces::supervisor::{
     CapabilityName, Ended as How, Limits, ProgramClient, ProgramName, StartClient, SupervisorError,
 };
-use libipc::note::{Note, Use, capability_name};
+use libipc::note::{Note, Use, capability_name, is_disk};
 use libipc::time::Instant;
 use libipc::{Bytes, CallError, Capability, output};
 use tessera_tools::IoError;
@@ -137,9 +137,8 @@ impl World {
             .flat_map(|text| [text, "\0"])
             .collect();
         program.arguments(text.as_bytes()).map_err(refused)?;
-        for (argument, capability) in paths {
-            let name = capability_name(argument);
-            program.give(name, capability).map_err(refused)?;
+        for (name, capability) in paths {
+            program.give(short(&name), capability).map_err(refused)?;
         }
         give_streams(&program, &launch, terminal).map_err(|error| match error {
             StreamsError::Refused(error) => refused(error),
@@ -224,24 +223,26 @@ impl World {
         &mut self,
         note: &Bytes<NOTE>,
         launch: &Launch<'_, Self>,
-    ) -> Result<Vec<(usize, Capability)>, StartError> {
+    ) -> Result<Vec<(String, Capability)>, StartError> {
         let mut opened = Vec::new();
         let arguments = &launch.arguments[1..];
         let Some(note) = Note::parse(note.as_slice()) else {
             return Ok(opened);
         };
-        for (number, used) in note.files(arguments) {
-            let written = match number {
-                0 if used.contains(Use::ROOT) => "/",
-                0 => ".",
-                number => arguments[number - 1].as_str(),
-            };
-            match self.open_path(launch.directory, written, used) {
-                Ok(capability) => opened.push((number, capability)),
+        for (number, used, path) in note.files(arguments) {
+            if number == 0 && used.contains(Use::DISK) {
+                opened.extend(self.disks.open_all());
+                continue;
+            }
+            match self.open_path(launch.directory, path, used) {
+                Ok(capability) => {
+                    let name = capability_name(number);
+                    opened.push((name.as_str().into(), capability));
+                }
                 // The program finds nothing under this name and says so, or
                 // does not mind, as `rm -f`.
                 Err(IoError::NotFound) => {}
-                Err(error) => return Err(StartError::Path(written.into(), error)),
+                Err(error) => return Err(StartError::Path(path.into(), error)),
             }
         }
         Ok(opened)
@@ -253,6 +254,9 @@ impl World {
         written: &str,
         used: Use,
     ) -> Result<Capability, IoError> {
+        if is_disk(written, used) {
+            return self.disks.open_for(written, used);
+        }
         let path = absolute(directory, written);
         self.files()?.open_for(&path, used)
     }

@@ -3,6 +3,7 @@
 
 extern crate std;
 
+mod disks;
 mod files;
 
 use alloc::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::about::About;
 use crate::arguments::Operand;
 use crate::error::IoError;
 use crate::io::*;
+pub(crate) use disks::{Drive, FakeDisk};
 pub(crate) use files::{FakeDirectory, FakeFile};
 
 /// Contents of each file, `None` for directories, by path.
@@ -25,6 +27,7 @@ type Tree = Rc<RefCell<BTreeMap<String, Option<Vec<u8>>>>>;
 
 pub(crate) struct Fake {
     tree: Tree,
+    drives: BTreeMap<String, Rc<RefCell<Drive>>>,
     input: Vec<u8>,
     output: Vec<u8>,
     errors: Vec<u8>,
@@ -49,6 +52,7 @@ impl Fake {
                 ("".into(), None),
                 ("/tmp".into(), None),
             ]))),
+            drives: BTreeMap::new(),
             input: Vec::new(),
             output: Vec::new(),
             errors: Vec::new(),
@@ -121,7 +125,7 @@ impl Fake {
         let image = Image::new(self.about.unwrap().paths, "");
         let note = Note::parse(image.text()).unwrap();
         let mut files = note.files(&self.arguments[1..]);
-        let found = files.find(|(place, _)| *place == operand.argument);
+        let found = files.find(|(place, ..)| *place == operand.argument);
         Ok(found.expect("the note says that this is a path").1)
     }
 
@@ -142,6 +146,7 @@ impl Fake {
 impl Io for Fake {
     type File = FakeFile;
     type Directory = FakeDirectory;
+    type Disk = FakeDisk;
     type System = Fake;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
@@ -193,6 +198,19 @@ impl Io for Fake {
     }
     fn working_directory(&mut self) -> Result<FakeDirectory, IoError> {
         Ok(self.at(""))
+    }
+    fn disk(&mut self, operand: &Operand<'_>) -> Result<FakeDisk, IoError> {
+        let used = self.used(operand)?;
+        assert!(
+            used.contains(Use::DISK),
+            "the note says that this is a disk"
+        );
+        self.drive(operand.text, used.contains(Use::WRITE))
+    }
+    fn disks(&mut self) -> Result<Vec<(String, FakeDisk)>, IoError> {
+        let names: Vec<String> = self.drives.keys().map(|n| alloc::format!("@{n}")).collect();
+        let open = |name: String| Ok((name.clone(), self.drive(&name, false)?));
+        names.into_iter().map(open).collect()
     }
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError> {
         self.slept += milliseconds;

@@ -1,6 +1,7 @@
 //! The tools as programs: streams, files and the system behind the interfaces
 //! of its servers.
 
+mod disk;
 mod errors;
 mod files;
 mod system;
@@ -11,7 +12,7 @@ use core::time::Duration;
 
 use libipc::client::Borrowed;
 use libipc::interfaces::{ConsoleClient, ConsoleMode, StreamClient, StreamKind};
-use libipc::note::capability_name;
+use libipc::note::{DISK, capability_name};
 use libipc::{Capability, ExitCode, Start, output, time};
 
 use crate::arguments::Operand;
@@ -19,6 +20,7 @@ use crate::error::IoError;
 use crate::input::last_name;
 use crate::io::{Io, NodeOf};
 use crate::tools::Tool;
+pub use disk::{NativeDisk, block_error};
 pub use errors::file_error;
 use errors::stream_error;
 pub use files::{NativeDirectory, NativeFile, open_any};
@@ -105,6 +107,7 @@ pub fn write_all(stream: &StreamClient, mut bytes: &[u8]) -> Result<(), IoError>
 impl Io for Native {
     type File = NativeFile;
     type Directory = NativeDirectory;
+    type Disk = NativeDisk;
     type System = NativeSystem;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
@@ -171,6 +174,19 @@ impl Io for Native {
     fn working_directory(&mut self) -> Result<NativeDirectory, IoError> {
         self.path(0)
             .map(|capability| NativeDirectory(capability.into()))
+    }
+
+    fn disk(&mut self, operand: &Operand<'_>) -> Result<NativeDisk, IoError> {
+        self.path(operand.argument).map(NativeDisk::from)
+    }
+
+    fn disks(&mut self) -> Result<Vec<(String, NativeDisk)>, IoError> {
+        let names: Vec<&str> = self.start.names().filter(|n| n.starts_with(DISK)).collect();
+        let take = |name: &str| {
+            let disk = self.start.take::<Capability>(name).ok()?;
+            Some((name.to_string(), NativeDisk::from(disk)))
+        };
+        Ok(names.into_iter().filter_map(take).collect())
     }
 
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError> {

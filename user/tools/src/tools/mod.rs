@@ -31,8 +31,8 @@ macro_rules! tools {
 }
 
 tools! {
-    caps, cat, cp, date, df, du, edit, find, grep, hexdump, kill, log, ls, mem, mkdir, mv,
-    poweroff, ps, random, reboot, rm, sleep, stat, sync, top, uname, uptime, wc, why,
+    caps, cat, cp, date, dd, df, du, edit, find, grep, hexdump, kill, log, ls, lsblk, mem, mkdir,
+    mv, poweroff, ps, random, reboot, rm, sleep, stat, sync, top, uname, uptime, wc, why,
 }
 
 #[cfg(test)]
