@@ -93,6 +93,8 @@ pub struct Use {
     pub rights: Vec<Right>,
     /// Name or number of the partition that is all that the task sees there.
     pub partition: Option<String>,
+    /// The task starts without it where whoever serves it stays down.
+    pub optional: bool,
 }
 
 named! {

@@ -36,6 +36,7 @@ fn sample() -> Page {
                 endpoint: "log".into(),
                 rights: vec![Right::Call, Right::Grant],
                 partition: Some("data".into()),
+                optional: true,
             }],
             powers: vec![Power::Start],
             system: vec![SystemObject::Counters],

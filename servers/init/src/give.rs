@@ -62,9 +62,10 @@ impl<'s> Giver<'s> {
                 };
                 launch::give(running, name, found.endpoint.as_ref(), SERVER)
             }
-            What::Client(endpoint, rights) => {
-                launch::give(running, name, self.client(endpoint)?, rights)
-            }
+            What::Client(endpoint, rights) => match self.client(endpoint) {
+                Err(error) if holding.optional && error.is_server_gone() => Ok(()),
+                client => launch::give(running, name, client?, rights),
+            },
             What::Power(power) => {
                 let minted = supervisor.mint_own(Badge::Power(power, self.number))?;
                 launch::give(running, name, &minted, Rights::CALL)

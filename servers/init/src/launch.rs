@@ -36,6 +36,13 @@ pub enum LaunchError {
     Device(NoDevice),
 }
 
+impl LaunchError {
+    /// Whoever serves what the task was to use stays down.
+    pub fn is_server_gone(&self) -> bool {
+        matches!(self, LaunchError::Kernel(CallError::Transport(error)) if error.is_closed())
+    }
+}
+
 impl From<NoDevice> for LaunchError {
     fn from(error: NoDevice) -> Self {
         LaunchError::Device(error)

@@ -14,6 +14,8 @@ pub struct Holding<'p> {
     pub name: &'p str,
     /// What it is.
     pub what: What<'p>,
+    /// Without it the task starts nevertheless.
+    pub optional: bool,
 }
 
 /// What a holding is.
@@ -36,22 +38,27 @@ pub fn holdings(task: &Task) -> impl Iterator<Item = Holding<'_>> {
     let provided = task.provides.iter().map(|name| Holding {
         name,
         what: What::Server(name),
+        optional: false,
     });
     let used = task.uses.iter().map(|used| Holding {
         name: &used.name,
         what: What::Client(&used.endpoint, rights(&used.rights)),
+        optional: used.optional,
     });
     let powers = task.powers.iter().map(|power| Holding {
         name: power.name(),
         what: What::Power(*power),
+        optional: false,
     });
     let system = task.system.iter().map(|object| Holding {
         name: object.name(),
         what: What::System(*object),
+        optional: false,
     });
     let devices = task.devices.iter().map(|device| Holding {
         name: &device.name,
         what: What::Device(device),
+        optional: false,
     });
     provided
         .chain(used)
@@ -71,6 +78,7 @@ pub fn grant<'p>(shell: &'p Task, name: &str) -> Option<Holding<'p>> {
     Some(Holding {
         name: grant.name(),
         what,
+        optional: false,
     })
 }
 
@@ -161,6 +169,7 @@ mod tests {
                 endpoint: "files".into(),
                 rights: vec![Right::Call, Right::Grant],
                 partition: None,
+                optional: false,
             }],
             powers: vec![Power::Start],
             system: vec![SystemObject::Shutdown],

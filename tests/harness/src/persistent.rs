@@ -60,6 +60,8 @@ $ run --grant shutdown poweroff -f
 const THIRD: &str = "\
 $ ls /data
 ls: /data: no disk that can be used is there
+$ lsblk
+NAME  SIZE  ACCESS  TYPE  CONTENT  USED BY  LABEL
 $ echo hi > /tmp/x
 $ cat /tmp/x
 hi

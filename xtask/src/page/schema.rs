@@ -103,6 +103,7 @@ pub struct RawUse {
     pub(crate) endpoint: Option<Name>,
     pub(crate) rights: Vec<Name>,
     pub(crate) partition: Option<Name>,
+    pub(crate) optional: bool,
 }
 
 impl<'de> Deserialize<'de> for RawUse {
@@ -113,6 +114,8 @@ impl<'de> Deserialize<'de> for RawUse {
             endpoint: Name,
             rights: Vec<Name>,
             partition: Option<Name>,
+            #[serde(default)]
+            optional: bool,
         }
         struct Either;
         impl<'de> Visitor<'de> for Either {
@@ -129,6 +132,7 @@ impl<'de> Deserialize<'de> for RawUse {
                     endpoint: None,
                     rights,
                     partition: None,
+                    optional: false,
                 })
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawUse, A::Error> {
@@ -136,11 +140,13 @@ impl<'de> Deserialize<'de> for RawUse {
                     endpoint,
                     rights,
                     partition,
+                    optional,
                 } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(RawUse {
                     endpoint: Some(endpoint),
                     rights,
                     partition,
+                    optional,
                 })
             }
         }

@@ -257,6 +257,7 @@ impl<'c> Checker<'c, '_> {
             endpoint: endpoint.get_ref().clone(),
             rights,
             partition: raw.partition.as_ref().map(|name| name.get_ref().clone()),
+            optional: raw.optional,
         }
     }
 
