@@ -22,6 +22,12 @@ pub(crate) fn frequency() -> u64 {
     1_000_000_000
 }
 
+/// The name under which a program that serves a file system finds the endpoint to serve.
+pub const SERVED: &str = "data";
+
+/// The name under which it finds its disk.
+pub const DISK: &str = "block";
+
 /// Makes `fn main` of a program: its function takes a [`Start`] and returns
 /// anything that is [`Termination`].
 ///

@@ -77,6 +77,35 @@ impl core::fmt::Display for PartitionArgument<'_> {
     }
 }
 
+/// Where a shell shows what a server serves: an argument of the form `mounted:PATH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountArgument<'a> {
+    /// The directory in whose place it is seen.
+    pub path: &'a str,
+}
+
+impl<'a> MountArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::MountArgument;
+    /// let mounted = MountArgument::parse("mounted:/tmp/usb").unwrap();
+    /// assert_eq!(mounted.path, "/tmp/usb");
+    /// assert_eq!(mounted.to_string(), "mounted:/tmp/usb");
+    /// assert_eq!(MountArgument::parse("client:3=data"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let path = argument.strip_prefix("mounted:")?;
+        Some(MountArgument { path })
+    }
+}
+
+impl core::fmt::Display for MountArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "mounted:{}", self.path)
+    }
+}
+
 /// A device that the system page gave a driver, as it was found in the device
 /// tree: an argument of the form `device:NAME=COMPATIBLE@OFFSET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

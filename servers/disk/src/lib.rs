@@ -1,12 +1,17 @@
 //! What a file system stands on: sectors, and a flush that orders them.
 //!
-//! [`Disk`] is what a file system asks for; [`BlockDisk`] is the disk of a block server.
+//! [`Disk`] is what a file system asks for; [`BlockDisk`] is the disk of a block server;
+//! [`serve`] is what the programs that serve file systems have in common.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod block;
+mod server;
 
 pub use block::BlockDisk;
+pub use server::serve;
 
 use libipc::interfaces::FileError;
 

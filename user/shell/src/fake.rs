@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use tessera_tools::IoError;
 
-use crate::execute::{Ended, Host, Launch, StartError};
+use crate::execute::{Ended, Host, Launch, Mount, Mounted, StartError};
 use crate::session::Terminal;
 
 pub(crate) type Bytes = Rc<RefCell<Vec<u8>>>;
@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) errors: Bytes,
     pub(crate) started: Vec<String>,
     pub(crate) killed: Vec<String>,
+    mounts: Vec<Mounted>,
     clock: u64,
     /// What is typed.
     pub(crate) typed: VecDeque<u8>,
@@ -191,6 +192,32 @@ impl Host for World {
     fn kill(&mut self, process: &mut Process) {
         process.killed = true;
         self.killed.push(process.arguments.join(" "));
+    }
+    fn mount(&mut self, asked: &Mount) -> Result<(), IoError> {
+        if asked.disk != "@disk" {
+            return Err(IoError::NotFound);
+        }
+        self.mounts.push(Mounted {
+            disk: asked.disk.clone(),
+            directory: asked.directory.clone(),
+            kind: asked.kind.clone().unwrap_or("ext4".into()),
+            read_only: asked.read_only,
+            ended: asked.directory == "/tmp/gone",
+        });
+        Ok(())
+    }
+    fn unmount(&mut self, directory: &str, force: bool) -> Result<(), IoError> {
+        let mounted = |one: &Mounted| one.directory == directory;
+        let place = self.mounts.iter().position(mounted);
+        let place = place.ok_or(IoError::NotFound)?;
+        if self.mounts[place].ended && !force {
+            return Err(IoError::Failed("2 files are open".into()));
+        }
+        self.mounts.remove(place);
+        Ok(())
+    }
+    fn mounted(&mut self) -> Vec<Mounted> {
+        self.mounts.clone()
     }
     fn interrupted(&mut self) -> bool {
         false

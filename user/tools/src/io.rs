@@ -41,6 +41,8 @@ pub trait Io {
     /// the root.
     fn working_directory(&mut self) -> Result<Self::Directory, IoError>;
 
+    /// What is mounted below the root, by path, for a tool that got the root.
+    fn mounts(&mut self) -> Result<Vec<(String, Self::Directory)>, IoError>;
     /// The disk or partition that was opened for this operand.
     fn disk(&mut self, operand: &Operand<'_>) -> Result<Self::Disk, IoError>;
     /// All disks with their names, if no operand names one.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use tessera_tools::about::About;
 use tessera_tools::{IoError, tools};
 
-use super::{Flow, Host, Shell, absolute, code};
+use super::{Flow, Host, Shell, absolute, code, mounts};
 use crate::language::{Variables, quoted};
 
 /// A command of the shell itself.
@@ -64,6 +64,12 @@ pub const BUILTINS: &[Builtin] = &[
     builtin("history", "history", "show the lines entered", (0, 0)),
     builtin("jobs", "jobs", "show what runs in the background", (0, 0)),
     builtin("kill", "kill %JOB...", "end a job of this shell", (1, MANY)),
+    builtin(
+        "mount",
+        "mount [-r] [@DISK DIRECTORY [TYPE]]",
+        "show a disk's files in the place of a directory, -r only to read",
+        (0, 3),
+    ),
     builtin("pwd", "pwd", "show the working directory", (0, 0)),
     builtin(
         "run",
@@ -80,6 +86,12 @@ pub const BUILTINS: &[Builtin] = &[
         (0, 0),
     ),
     builtin("true", "true", "do nothing, well", (0, MANY)),
+    builtin(
+        "umount",
+        "umount [-f] DIRECTORY...",
+        "end that when everything is durable, -f whatever is open there",
+        (0, MANY),
+    ),
     builtin("unset", "unset NAME...", "forget variables", (1, MANY)),
     builtin(
         "wait",
@@ -117,12 +129,14 @@ impl Builtin {
                 say(shell, &lines)
             },
             "kill" => kill,
+            "mount" => mounts::mount,
             "pwd" => |shell, _| {
                 let line = format!("{}\n", shell.directory);
                 say(shell, &line)
             },
             "set" => set,
             "sh" => sh,
+            "umount" => mounts::umount,
             "unset" => unset,
             "wait" => |shell, _| match shell.wait_for_jobs() {
                 true => (Flow::Abandon, code::INTERRUPTED),
@@ -134,7 +148,7 @@ impl Builtin {
 }
 
 /// Writes to standard output.
-fn say<H: Host>(shell: &mut Shell<H>, text: &str) -> (Flow, i32) {
+pub(super) fn say<H: Host>(shell: &mut Shell<H>, text: &str) -> (Flow, i32) {
     let output = shell.streams.output.clone();
     match shell.host.write(output.as_ref(), text) {
         Ok(()) => (Flow::Next, 0),
@@ -147,7 +161,7 @@ fn say<H: Host>(shell: &mut Shell<H>, text: &str) -> (Flow, i32) {
     }
 }
 
-fn fail<H: Host>(shell: &mut Shell<H>, text: &str) -> (Flow, i32) {
+pub(super) fn fail<H: Host>(shell: &mut Shell<H>, text: &str) -> (Flow, i32) {
     shell.complain(text);
     (Flow::Next, 1)
 }

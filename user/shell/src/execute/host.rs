@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use tessera_tools::IoError;
 
+use super::{Mount, Mounted};
+
 /// The world, as a shell uses it. Paths are absolute.
 pub trait Host: Sized {
     /// A stream to read from.
@@ -43,6 +45,13 @@ pub trait Host: Sized {
     fn poll(&mut self, process: &mut Self::Process) -> Option<Ended>;
     /// Ends a program.
     fn kill(&mut self, process: &mut Self::Process);
+
+    /// Starts the server of a disk and shows it in the place of a directory.
+    fn mount(&mut self, asked: &Mount) -> Result<(), IoError>;
+    /// Ends that, if nothing is open there or by force. `NotFound` if nothing is mounted.
+    fn unmount(&mut self, directory: &str, force: bool) -> Result<(), IoError>;
+    /// What is mounted.
+    fn mounted(&mut self) -> Vec<Mounted>;
 
     /// Whether Ctrl-C was pressed since this was last asked.
     fn interrupted(&mut self) -> bool;

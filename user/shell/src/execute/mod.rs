@@ -9,6 +9,7 @@
 mod builtins;
 mod host;
 mod jobs;
+mod mounts;
 mod path;
 mod pipeline;
 
@@ -21,6 +22,7 @@ use crate::language::{self, Names, Script, SyntaxError, Variables, When};
 pub use builtins::{BUILTINS, Builtin};
 pub use host::{Ended, Host, Launch, StartError, Streams};
 pub use jobs::Job;
+pub use mounts::{Mount, Mounted};
 pub use path::absolute;
 
 /// Exit codes that the shell itself gives.

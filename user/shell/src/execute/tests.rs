@@ -298,3 +298,50 @@ fn time_and_history() {
     assert_eq!(session.0.run_line("exit 7; echo no"), Ok(Flow::Exit(7)));
     assert_eq!(session.0.run_line("exit"), Ok(Flow::Exit(7)));
 }
+
+#[test]
+fn disks_are_mounted_and_unmounted() {
+    let mut shell = Shell::new(World::new());
+    let mut run = |text: &str| {
+        shell.run_line(text).unwrap();
+        let said = shell.host.terminal.take();
+        let errors = shell.host.errors.take();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (shell.status, text(said), text(errors))
+    };
+    let fine = |said: &str| (0, said.into(), String::new());
+    let wrong = |code, told: &str| (code, String::new(), told.into());
+    assert_eq!(run("mount"), fine("DISK  DIRECTORY  TYPE  ACCESS\n"));
+    assert_eq!(run("cd /tmp; mount @disk a"), fine(""));
+    assert_eq!(run("mount -r @disk /b fat"), fine(""));
+    assert_eq!(
+        run("mount"),
+        fine(
+            "DISK   DIRECTORY  TYPE  ACCESS\n\
+             @disk  /tmp/a     ext4  write\n\
+             @disk  /b         fat   read\n"
+        )
+    );
+    let none = wrong(1, "mount: @none: no such file or directory\n");
+    assert_eq!(run("mount @none /b"), none);
+    for bad in [
+        "mount @disk",
+        "mount -r",
+        "mount -x @disk /b",
+        "mount -r a b c d",
+    ] {
+        assert_eq!(run(bad).0, 2, "{bad}");
+    }
+    assert_eq!(run("umount a"), fine(""));
+    let gone = wrong(1, "umount: a: nothing is mounted there\n");
+    assert_eq!(run("umount a"), gone);
+    assert_eq!(run("mount @disk gone"), fine(""));
+    let open = wrong(1, "umount: gone: 2 files are open\n");
+    assert_eq!(run("umount gone /b"), open);
+    assert_eq!(
+        run("umount -f gone /b; mount"),
+        fine("DISK  DIRECTORY  TYPE  ACCESS\n")
+    );
+    assert_eq!(run("umount -x /b").0, 2);
+    assert_eq!(run("umount").0, 2);
+}

@@ -3,9 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use libipc::interfaces::block::{BlockAccess, BlockClient, Partition};
+use libipc::interfaces::block::{BlockAccess, BlockClient, BlockError, Partition};
 use libipc::note::{DISK, Use};
-use libipc::{Capability, Start};
+use libipc::{CallError, Capability, Start};
 use tessera_tools::IoError;
 use tessera_tools::disk::{Disk, split};
 use tessera_tools::native::{NativeDisk, block_error};
@@ -78,6 +78,11 @@ fn find(disk: &mut NativeDisk, wanted: &str) -> Result<Partition, IoError> {
         number = partition.number + 1;
     }
     found.ok_or_else(no_disk)
+}
+
+/// Why a disk is not opened that somebody has to himself.
+pub(super) fn in_use() -> IoError {
+    block_error(CallError::Server(BlockError::InUse))
 }
 
 fn no_disk() -> IoError {

@@ -1,5 +1,6 @@
 //! Paths, as walks from the root that the page gave the shell.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,6 +9,7 @@ use libipc::interfaces::{
     DirectoryClient, FileAccess, FileClient, FileError, Name, PipesClient, StreamClient, StreamMode,
 };
 use libipc::note::Use;
+use libipc::start::NAME;
 use libipc::{CallError, Capability};
 use tessera_tools::IoError;
 use tessera_tools::input::read_all;
@@ -15,9 +17,13 @@ use tessera_tools::io::{Directory, Kind};
 use tessera_tools::native::{NativeDirectory, NativeFile, file_error};
 
 use super::events::failed;
+use super::mounts::Volume;
 
-/// The root of all paths. The server behind it makes pipes too.
-pub struct Files(DirectoryClient);
+/// All paths: below a root, whose server makes pipes too, or below what is mounted.
+pub struct Files {
+    root: DirectoryClient,
+    pub(super) mounts: Vec<Volume>,
+}
 
 /// A file or a directory.
 enum Found {
@@ -28,12 +34,15 @@ enum Found {
 impl Files {
     /// Paths below `root`.
     pub fn new(root: DirectoryClient) -> Self {
-        Files(root)
+        Files {
+            root,
+            mounts: Vec::new(),
+        }
     }
 
     /// Makes a pipe: its reading and its writing end.
     pub fn pipe(&mut self) -> Result<(StreamClient, StreamClient), IoError> {
-        let root: &Capability = self.0.as_ref();
+        let root: &Capability = self.root.as_ref();
         let pipes = Borrowed::<PipesClient>::new(root.handle());
         pipes.pipe().map_err(failed)
     }
@@ -72,6 +81,7 @@ impl Files {
     /// What a program's note asks for at a path.
     pub fn open_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
         if used.contains(Use::PARENT) {
+            self.may_change(path)?;
             let (parent, _) = split(path);
             return self
                 .directory(parent, FileAccess::ReadWrite)
@@ -96,12 +106,13 @@ impl Files {
         } else {
             FileAccess::Read
         };
-        let (parent, last) = split(path);
+        let (start, rest) = self.start(path);
+        let (parent, last) = split(rest);
         if last.is_empty() {
             return self.directory(path, access).map(Found::Directory);
         }
-        let walked = self.walk(parent, access)?;
-        let parent = walked.as_ref().unwrap_or(&self.0);
+        let walked = walk(start, parent, access)?;
+        let parent = walked.as_ref().unwrap_or(start);
         match parent.open(name(last)?, access) {
             Ok(file) => Ok(Found::File(file)),
             Err(CallError::Server(FileError::IsDirectory)) => {
@@ -118,22 +129,77 @@ impl Files {
 
     /// A capability of its own for a directory.
     fn directory(&mut self, path: &str, access: FileAccess) -> Result<DirectoryClient, IoError> {
-        match self.walk(path, access)? {
+        let (start, rest) = self.start(path);
+        match walk(start, rest, access)? {
             Some(directory) => Ok(directory),
-            None => self.0.attenuate(access).map_err(file_error),
+            None => start.attenuate(access).map_err(file_error),
         }
     }
 
-    /// Walks to a directory, a capability a step; `None` is the root.
-    fn walk(&self, path: &str, access: FileAccess) -> Result<Option<DirectoryClient>, IoError> {
-        let mut walked: Option<DirectoryClient> = None;
-        for step in path.split('/').filter(|step| !step.is_empty()) {
-            let from = walked.as_ref().unwrap_or(&self.0);
-            let next = from.open_directory(name(step)?, access);
-            walked = Some(next.map_err(file_error)?);
-        }
-        Ok(walked)
+    /// Where the way to a path begins, the last that was mounted on it or the root, and
+    /// the rest of the way.
+    fn start<'p>(&self, path: &'p str) -> (&DirectoryClient, &'p str) {
+        let mounts = self.mounts.iter();
+        let on_the_way = mounts.filter_map(|one| Some((&one.root, below(path, one.directory())?)));
+        let nearest = on_the_way.min_by_key(|(_, rest)| rest.len());
+        nearest.unwrap_or((&self.root, path))
     }
+
+    /// Capabilities for what is mounted, by the directories in whose places it is seen, for
+    /// a program that gets the root.
+    pub(super) fn open_mounts(&self) -> Vec<(String, Capability)> {
+        let open = |one: &Volume| {
+            // What is gone is left out.
+            let directory = one.root.attenuate(FileAccess::Read).ok()?;
+            Some((String::from(one.directory()), directory.into()))
+        };
+        self.mounts.iter().filter_map(open).collect()
+    }
+
+    /// Whether something can be mounted there: in the place of a directory, by a name that
+    /// programs can be told, once.
+    pub(super) fn may_mount(&mut self, path: &str) -> Result<(), IoError> {
+        let is_root = path.trim_matches('/').is_empty();
+        if is_root || path.len() > NAME {
+            let text = format!("a mount point is below / and has at most {NAME} bytes");
+            return Err(IoError::Failed(text));
+        }
+        if self.mounts.iter().any(|one| one.directory() == path) {
+            return Err(IoError::Failed(format!("something is mounted at {path}")));
+        }
+        self.directory(path, FileAccess::Read).map(|_| ())
+    }
+
+    /// A name that leads to what is mounted is not to be removed or moved.
+    fn may_change(&self, path: &str) -> Result<(), IoError> {
+        let mut mounts = self.mounts.iter();
+        let found = mounts.find(|one| below(one.directory(), path).is_some());
+        found.map_or(Ok(()), |one| {
+            let text = format!("something is mounted at {}", one.directory());
+            Err(IoError::Failed(text))
+        })
+    }
+}
+
+/// Walks to a directory, a capability a step; `None` is where the way begins.
+fn walk(
+    start: &DirectoryClient,
+    path: &str,
+    access: FileAccess,
+) -> Result<Option<DirectoryClient>, IoError> {
+    let mut walked: Option<DirectoryClient> = None;
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        let from = walked.as_ref().unwrap_or(start);
+        let next = from.open_directory(name(step)?, access);
+        walked = Some(next.map_err(file_error)?);
+    }
+    Ok(walked)
+}
+
+/// The rest of a path below a directory, empty for the directory itself.
+fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(directory)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 fn name(text: &str) -> Result<Name, IoError> {

@@ -165,6 +165,10 @@ impl Io for InsideIo<'_> {
         Err(IoError::NoFiles)
     }
 
+    fn mounts(&mut self) -> Result<Vec<(String, NoFile)>, IoError> {
+        Err(IoError::NoFiles)
+    }
+
     fn disk(&mut self, _: &Operand<'_>) -> Result<NoFile, IoError> {
         Err(IoError::NoFiles)
     }

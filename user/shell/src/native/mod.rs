@@ -1,7 +1,8 @@
 //! The world of a running system, behind its servers' interfaces.
 //!
 //! [`World`] is the shell's [`Host`]: [`seat`] is its place at the terminal,
-//! [`files`] walks paths, [`disks`] opens disks, [`programs`] starts programs through the supervisor
+//! [`files`] walks paths, [`disks`] opens disks, `mounts` has file
+//! systems served, [`programs`] starts programs through the supervisor
 //! with exactly what their notes ask for, [`streams`] are what leads where, and
 //! [`inside`] runs tools that are linked into a small system's shell.
 
@@ -9,6 +10,7 @@ pub mod disks;
 mod events;
 pub mod files;
 pub mod inside;
+mod mounts;
 mod programs;
 mod seat;
 mod streams;
@@ -23,7 +25,7 @@ use libipc::{ExitCode, Start, time};
 use tessera_tools::native::NativeSystem;
 use tessera_tools::{IoError, tools};
 
-use crate::execute::{Ended, Host, Launch, Shell, StartError};
+use crate::execute::{Ended, Host, Launch, Mount, Mounted, Shell, StartError};
 use crate::session::{self, Terminal};
 use disks::Disks;
 use events::Events;
@@ -72,10 +74,13 @@ pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, Io
         let text = String::from_utf8(bytes);
         let text = text.map_err(|_| IoError::Failed("the script is no UTF-8 text".into()))?;
         shell.run_script(&text, script);
+        shell.host.unmount_all();
         return Ok(exit_code(shell.status));
     }
     greet(&mut shell);
-    Ok(exit_code(session::run(&mut shell)))
+    let code = session::run(&mut shell);
+    shell.host.unmount_all();
+    Ok(exit_code(code))
 }
 
 fn exit_code(code: i32) -> ExitCode {
@@ -211,6 +216,19 @@ impl Host for World {
 
     fn kill(&mut self, process: &mut Process) {
         process.kill();
+    }
+
+    fn mount(&mut self, asked: &Mount) -> Result<(), IoError> {
+        self.mount_disk(asked)
+    }
+
+    fn unmount(&mut self, directory: &str, force: bool) -> Result<(), IoError> {
+        self.unmount_disk(directory, force)
+    }
+
+    fn mounted(&mut self) -> Vec<Mounted> {
+        let mounts = self.files.iter().flat_map(|files| &files.mounts);
+        mounts.map(mounts::Volume::about).collect()
     }
 
     fn interrupted(&mut self) -> bool {

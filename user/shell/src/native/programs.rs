@@ -18,6 +18,7 @@ use tessera_tools::native::IN;
 
 use super::World;
 use super::events::{Events, INTERRUPT, failed};
+use super::files::Files;
 use super::streams::{copy, is_last};
 use crate::execute::{Ended, Host, Launch, StartError, absolute};
 
@@ -233,6 +234,9 @@ impl World {
             if number == 0 && used.contains(Use::DISK) {
                 opened.extend(self.disks.open_all());
                 continue;
+            }
+            if number == 0 && used.contains(Use::ROOT) {
+                opened.extend(self.files.iter().flat_map(Files::open_mounts));
             }
             match self.open_path(launch.directory, path, used) {
                 Ok(capability) => {

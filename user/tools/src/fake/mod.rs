@@ -34,6 +34,8 @@ pub(crate) struct Fake {
     about: Option<&'static About>,
     arguments: Vec<String>,
     grants: Vec<&'static str>,
+    /// Directories in whose places something is mounted.
+    pub(crate) mounts: Vec<&'static str>,
     /// How often the tasks were asked for: their times grow with it.
     looks: u64,
     pub(crate) slept: u64,
@@ -59,6 +61,7 @@ impl Fake {
             about: None,
             arguments: Vec::new(),
             grants: Vec::new(),
+            mounts: Vec::new(),
             looks: 0,
             slept: 0,
             raw: false,
@@ -198,6 +201,10 @@ impl Io for Fake {
     }
     fn working_directory(&mut self) -> Result<FakeDirectory, IoError> {
         Ok(self.at(""))
+    }
+    fn mounts(&mut self) -> Result<Vec<(String, FakeDirectory)>, IoError> {
+        let mounts = self.mounts.iter();
+        Ok(mounts.map(|path| ((*path).into(), self.at(path))).collect())
     }
     fn disk(&mut self, operand: &Operand<'_>) -> Result<FakeDisk, IoError> {
         let used = self.used(operand)?;

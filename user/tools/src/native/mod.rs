@@ -92,6 +92,19 @@ impl Native {
     }
 }
 
+impl Native {
+    /// Takes all whose names begin so.
+    fn all(&mut self, first: char) -> Vec<(String, Capability)> {
+        let names: Vec<&str> = self
+            .start
+            .names()
+            .filter(|n| n.starts_with(first))
+            .collect();
+        let take = |name: &str| Some((name.to_string(), self.start.take(name).ok()?));
+        names.into_iter().filter_map(take).collect()
+    }
+}
+
 /// Writes all of `bytes` to a stream.
 pub fn write_all(stream: &StreamClient, mut bytes: &[u8]) -> Result<(), IoError> {
     while !bytes.is_empty() {
@@ -181,12 +194,16 @@ impl Io for Native {
     }
 
     fn disks(&mut self) -> Result<Vec<(String, NativeDisk)>, IoError> {
-        let names: Vec<&str> = self.start.names().filter(|n| n.starts_with(DISK)).collect();
-        let take = |name: &str| {
-            let disk = self.start.take::<Capability>(name).ok()?;
-            Some((name.to_string(), NativeDisk::from(disk)))
-        };
-        Ok(names.into_iter().filter_map(take).collect())
+        let disks = self.all(DISK).into_iter();
+        Ok(disks.map(|(name, disk)| (name, disk.into())).collect())
+    }
+
+    fn mounts(&mut self) -> Result<Vec<(String, NativeDirectory)>, IoError> {
+        let mounts = self.all('/').into_iter();
+        let directory = |mounted: Capability| NativeDirectory(mounted.into());
+        Ok(mounts
+            .map(|(path, mounted)| (path, directory(mounted)))
+            .collect())
     }
 
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError> {

@@ -31,6 +31,9 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
                 code |= show(io, &path, root.open(&entry.name, false))?;
             }
         }
+        for (path, mounted) in io.mounts()? {
+            code |= show(io, &path, Ok(Node::Directory(mounted)))?;
+        }
     }
     for operand in &arguments.operands {
         let opened = io.open(operand);
@@ -72,6 +75,9 @@ mod tests {
         fake.file("/tmp/a", b"12345");
         assert_eq!(fake.run(&["df"]), 0);
         assert_eq!(fake.output(), "  USED   SIZE  DIRECTORY\n     5     1K  /tmp\n");
+        fake.mounts.push("/tmp");
+        assert_eq!(fake.run(&["df"]), 0);
+        assert!(fake.output().ends_with("     5     1K  /tmp\n     5     1K  /tmp\n"));
         assert_eq!(fake.run(&["df", "/tmp/a"]), 1);
         assert_eq!(fake.errors(), "df: /tmp/a: is not a directory\n");
     }

@@ -21,7 +21,7 @@ pub const ABOUT: About = About {
 /// Does it.
 pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     if arguments.operands.is_empty() {
-        io.working_directory()?.sync()?;
+        everything(io)?;
     }
     for operand in &arguments.operands {
         let synced = match io.open(operand) {
@@ -41,9 +41,24 @@ pub(crate) const FORCE: (char, &str) = ('f', "even if not everything can be made
 /// there is nothing to lose.
 pub(crate) fn rest<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<(), Error> {
     match io.working_directory() {
-        Ok(mut root) if !arguments.option(FORCE.0) => Ok(root.sync()?),
+        Ok(root) if !arguments.option(FORCE.0) => everything_of(io, root),
         _ => Ok(()),
     }
+}
+
+fn everything<I: Io>(io: &mut I) -> Result<(), Error> {
+    let root = io.working_directory()?;
+    everything_of(io, root)
+}
+
+/// What is mounted is asked whatever the root says.
+fn everything_of<I: Io>(io: &mut I, mut root: I::Directory) -> Result<(), Error> {
+    let mut result = root.sync().map_err(Error::from);
+    for (path, mut mounted) in io.mounts()? {
+        let synced = mounted.sync().map_err(Error::at(&path));
+        result = result.and(synced);
+    }
+    result
 }
 
 #[cfg(test)]
@@ -56,6 +71,9 @@ mod tests {
         fake.file("/tmp/a", b"12345");
         assert_eq!(fake.run(&["sync"]), 0);
         assert_eq!(fake.synced.take(), [""]);
+        fake.mounts.push("/tmp");
+        assert_eq!(fake.run(&["sync"]), 0);
+        assert_eq!(fake.synced.take(), ["", "/tmp"]);
         assert_eq!(fake.run(&["sync", "/tmp"]), 0);
         assert_eq!(fake.synced.take(), ["/tmp"]);
         assert_eq!(fake.run(&["sync", "/tmp/a"]), 1);
