@@ -75,7 +75,7 @@ impl World {
         let kind = match &asked.kind {
             Some(kind) => kind.clone(),
             None => {
-                let found = content(&mut disk, 0)?.ok_or_else(|| unknown_content())?;
+                let found = content(&mut disk, 0)?.ok_or_else(unknown_content)?;
                 found.program().to_string()
             }
         };
@@ -202,7 +202,7 @@ fn is_gone(error: &CallError<FileError>) -> bool {
 /// Why a server did not begin.
 fn why(server: &ProgramClient) -> IoError {
     let code = server.wait().map(|outcome| outcome.code);
-    let error = code.ok().and_then(|code| FileError::from_code(code));
+    let error = code.ok().and_then(FileError::from_code);
     match error {
         Some(error) => file_error(CallError::Server(error)),
         None => IoError::Failed("its server has ended".into()),
