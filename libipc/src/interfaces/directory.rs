@@ -85,14 +85,15 @@ pub trait Directory {
     #[op(5)]
     fn create_directory(&mut self, name: Name) -> Result<DirectoryClient, FileError>;
 
-    /// Removes `name`, a file or an empty directory. What is open stays usable.
-    /// `NotFound`, `NotEmpty`.
+    /// Removes `name`, a file or an empty directory. What is open stays usable, or is
+    /// not removed: `InUse`. `NotFound`, `NotEmpty`.
     #[op(6)]
     fn remove(&mut self, name: Name) -> Result<(), FileError>;
 
     /// Renames `from` to `to` in the directory `into`, which may be this one. A
     /// file replaces a file, a directory an empty directory. `NotFound`,
-    /// `NotEmpty`, `IsDirectory`, `NotDirectory`, `Loop`, `OtherFileSystem`.
+    /// `NotEmpty`, `IsDirectory`, `NotDirectory`, `Loop`, `OtherFileSystem`; `InUse`, if
+    /// what is replaced is open and cannot go on without a name.
     #[op(7)]
     fn rename(&mut self, from: Name, into: &DirectoryClient, to: Name) -> Result<(), FileError>;
 

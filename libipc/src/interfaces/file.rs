@@ -49,6 +49,8 @@ pub enum FileError {
     Corrupt = 20,
     /// The machine has no device for this file system, or its server stays down.
     NoDevice = 21,
+    /// It is open, and this file system can neither remove nor replace what is.
+    InUse = 22,
 }
 
 describe!(FileError {
@@ -73,6 +75,7 @@ describe!(FileError {
     DeviceFailed => "the device failed",
     Corrupt => "the file system is damaged",
     NoDevice => "no disk that can be used is there",
+    InUse => "it is open",
 });
 
 /// What a name leads to. The numbers are ABI.

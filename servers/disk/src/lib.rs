@@ -31,6 +31,19 @@ pub enum DiskError {
     Damaged,
 }
 
+impl core::fmt::Display for DiskError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            DiskError::Failed => "the disk failed",
+            DiskError::OutOfRange => "sectors that there are not",
+            DiskError::ReadOnly => "the disk cannot be written",
+            DiskError::Damaged => "not what was written",
+        })
+    }
+}
+
+impl core::error::Error for DiskError {}
+
 impl From<DiskError> for FileError {
     fn from(error: DiskError) -> Self {
         match error {
