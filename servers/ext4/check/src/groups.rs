@@ -121,18 +121,34 @@ impl<D: Disk> Check<'_, D> {
         };
         let start = geometry.start(number);
         let group = &self.groups[number as usize];
+        let copy = copy.min(geometry.blocks_in(number));
         let structures = [
-            (start, copy.min(geometry.blocks_in(number))),
-            (group.block_bitmap, 1),
-            (group.inode_bitmap, 1),
-            (group.inode_table, table),
+            (
+                start,
+                copy,
+                "its copy of the superblock is not where it can be",
+            ),
+            (
+                group.block_bitmap,
+                1,
+                "its bitmap of blocks is not where it can be",
+            ),
+            (
+                group.inode_bitmap,
+                1,
+                "its bitmap of inodes is not where it can be",
+            ),
+            (
+                group.inode_table,
+                table,
+                "its inodes are not where they can be",
+            ),
         ];
-        for (first, count) in structures {
+        for (first, count, what) in structures {
             let last = first.saturating_add(count);
             let is_there = last <= self.geometry.blocks && first >= self.geometry.first_block;
             let is_free = is_there && (first..last).all(|block| self.claims.claim(block));
             if !is_free {
-                let what = "its structures are not where they can be";
                 self.problem(Place::Group(number), what);
             }
         }

@@ -97,7 +97,7 @@ impl fmt::Display for Unchecked {
             Unchecked::NoFileSystem => f.write_str("there is no ext4 file system"),
             Unchecked::Features(bits) => write!(f, "features {bits:#x} are not known here"),
             Unchecked::Journal => f.write_str(
-                "its journal is not empty: mount and unmount it first, which replays that",
+                "its journal is not empty: it is mounted, or was not unmounted; do so first",
             ),
             Unchecked::Memory => f.write_str("it is too large for the memory that there is"),
             Unchecked::Disk(error) => write!(f, "the disk cannot be read ({error:?})"),
@@ -108,7 +108,8 @@ impl fmt::Display for Unchecked {
 /// What a file system holds, as far as it could be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Files, directories and whatever else has a name.
+    /// Files, directories and whatever else has an inode, those that are reserved
+    /// included.
     pub files: u32,
     /// Files that there can be.
     pub most_files: u32,
@@ -141,9 +142,10 @@ pub fn check(disk: &mut impl Disk, tell: &mut dyn FnMut(Problem)) -> Result<Summ
     check.look_at_inodes()?;
     check.walk_directories()?;
     check.compare_bitmaps()?;
-    let used = check.inodes.iter().filter(|inode| inode.is_used());
+    let reserved = check.geometry.first_inode - 1;
+    let others = check.inodes[reserved as usize..].iter();
     let mut summary = Summary {
-        files: used.count() as u32,
+        files: reserved + others.filter(|inode| inode.is_used()).count() as u32,
         most_files: check.geometry.inodes,
         blocks: check.claims.count(),
         most_blocks: check.geometry.blocks,
