@@ -130,6 +130,8 @@ pub trait Directory: Sized {
 
     /// Its entries, by name.
     fn list(&mut self) -> Result<Vec<Entry>, IoError>;
+    /// What is known of what is there.
+    fn stat_of(&mut self, name: &str) -> Result<Stat, IoError>;
     /// Opens what is there, for changes if `write`.
     fn open(&mut self, name: &str, write: bool) -> Result<Node<Self::File, Self>, IoError>;
     /// Opens a file to read and fills `into` from its front: how many bytes that were,

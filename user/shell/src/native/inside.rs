@@ -215,6 +215,9 @@ impl Directory for NoFile {
     fn list(&mut self) -> Result<Vec<Entry>, IoError> {
         match *self {}
     }
+    fn stat_of(&mut self, _: &str) -> Result<Stat, IoError> {
+        match *self {}
+    }
     fn open(&mut self, _: &str, _: bool) -> Result<Node<NoFile, NoFile>, IoError> {
         match *self {}
     }

@@ -98,6 +98,12 @@ impl Directory for FakeDirectory {
         });
         Ok(inside.collect())
     }
+    fn stat_of(&mut self, name: &str) -> Result<Stat, IoError> {
+        match self.open(name, false)? {
+            Node::File(mut file) => file.stat(),
+            Node::Directory(mut directory) => directory.stat(),
+        }
+    }
     fn open(&mut self, name: &str, write: bool) -> Result<Node<FakeFile, Self>, IoError> {
         let (tree, path) = (self.tree.clone(), self.child(name));
         let is_file = tree.borrow().get(&path).ok_or(IoError::NotFound)?.is_some();

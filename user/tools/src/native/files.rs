@@ -121,6 +121,10 @@ impl io::Directory for NativeDirectory {
         Ok(found)
     }
 
+    fn stat_of(&mut self, text: &str) -> Result<io::Stat, IoError> {
+        self.0.stat_name(name(text)?).map(stat).map_err(file_error)
+    }
+
     fn open(&mut self, text: &str, write: bool) -> Result<io::Node<NativeFile, Self>, IoError> {
         let access = if write {
             FileAccess::ReadWrite

@@ -11,12 +11,13 @@ use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::format;
 use crate::io::{Directory, Entry, File, Io, Kind, Node};
+use crate::tools::stat::date;
 
 /// What it says of itself.
 pub const ABOUT: About = About {
     options: &[
         ('1', "a name a line, as for another program"),
-        ('l', "size and kind of each"),
+        ('l', "kind, size and time of each"),
     ],
     operands: (0, usize::MAX),
     paths: &[Rule(Operand::From(0), Use::READ.union(Use::CURRENT))],
@@ -25,16 +26,20 @@ pub const ABOUT: About = About {
 
 const WIDTH: usize = 80;
 
+/// An entry, and when it changed, if that is asked for.
+type Shown = (Entry, u64);
+
 /// Does it.
 pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     if arguments.operands.is_empty() {
-        let entries = io.working_directory()?.list()?;
+        let mut directory = io.working_directory()?;
+        let entries = list(&mut directory, arguments)?;
         show(io, arguments, &entries)?;
         return Ok(0);
     }
     let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
     for operand in &arguments.operands {
-        match entries_of(io, operand) {
+        match entries_of(io, operand, arguments) {
             Ok((Kind::File, entries)) => files.extend(entries),
             Ok((Kind::Directory, entries)) => directories.push((operand.text, entries)),
             Err(IoError::NoFiles) => return Err(IoError::NoFiles.into()),
@@ -59,9 +64,12 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
 fn entries_of<I: Io>(
     io: &mut I,
     operand: &crate::arguments::Operand<'_>,
-) -> Result<(Kind, Vec<Entry>), IoError> {
+    arguments: &Arguments<'_>,
+) -> Result<(Kind, Vec<Shown>), IoError> {
     match io.open(operand)? {
-        Node::Directory(mut directory) => Ok((Kind::Directory, directory.list()?)),
+        Node::Directory(mut directory) => {
+            Ok((Kind::Directory, list(&mut directory, arguments)?))
+        }
         Node::File(mut file) => {
             let stat = file.stat()?;
             let entry = Entry {
@@ -69,20 +77,39 @@ fn entries_of<I: Io>(
                 kind: stat.kind,
                 size: stat.size,
             };
-            Ok((Kind::File, vec![entry]))
+            Ok((Kind::File, vec![(entry, stat.modified)]))
         }
     }
 }
 
-fn show<I: Io>(io: &mut I, arguments: &Arguments<'_>, entries: &[Entry]) -> Result<(), IoError> {
-    let names: Vec<String> = entries.iter().map(shown_name).collect();
+/// All entries of a directory. What goes meanwhile has no time any more.
+fn list(
+    directory: &mut impl Directory,
+    arguments: &Arguments<'_>,
+) -> Result<Vec<Shown>, IoError> {
+    let entries = directory.list()?.into_iter();
+    let with_time = |entry: Entry| {
+        let stat = match arguments.option('l') {
+            true => directory.stat_of(&entry.name).ok(),
+            false => None,
+        };
+        (entry, stat.map_or(0, |stat| stat.modified))
+    };
+    Ok(entries.map(with_time).collect())
+}
+
+fn show<I: Io>(io: &mut I, arguments: &Arguments<'_>, entries: &[Shown]) -> Result<(), IoError> {
+    let names: Vec<String> = entries.iter().map(|(entry, _)| shown_name(entry)).collect();
     let text = if arguments.option('l') {
         let rows: Vec<Vec<String>> = entries
             .iter()
             .zip(names)
-            .map(|(entry, name)| match entry.kind {
-                Kind::File => vec!["file".into(), alloc::format!("{}", entry.size), name],
-                Kind::Directory => vec!["directory".into(), String::new(), name],
+            .map(|((entry, modified), name)| {
+                let (kind, size) = match entry.kind {
+                    Kind::File => ("file", alloc::format!("{}", entry.size)),
+                    Kind::Directory => ("directory", String::new()),
+                };
+                vec![kind.into(), size, date(*modified).unwrap_or_default(), name]
             })
             .collect();
         format::table(&rows, &[1])
@@ -131,7 +158,13 @@ mod tests {
     fn long_and_single_forms() {
         let mut fake = fake();
         fake.run(&["ls", "-l", "/tmp"]);
-        assert_eq!(fake.output(), "file       0  a?\nfile       5  b\ndirectory     sub/\n");
+        let date = "2023-11-14 22:13:20 UTC";
+        // Nobody knows when the directory changed.
+        let none = " ".repeat(date.len());
+        let expected = alloc::format!(
+            "file       0  {date}  a?\nfile       5  {date}  b\ndirectory     {none}  sub/\n"
+        );
+        assert_eq!(fake.output(), expected);
         fake.run(&["ls", "-1", "/tmp/b", "/tmp/sub"]);
         assert_eq!(fake.output(), "/tmp/b\n\n/tmp/sub:\ndeep\n");
     }

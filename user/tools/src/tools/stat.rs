@@ -38,10 +38,8 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
                     (Kind::Directory, 1) => "directory with 1 entry".into(),
                     (Kind::Directory, size) => format!("directory with {size} entries"),
                 };
-                let changed = match stat.modified {
-                    SINCE_BOOT.. => format!(", changed {}", in_words(stat.modified)),
-                    _ => String::new(),
-                };
+                let changed = date(stat.modified);
+                let changed = changed.map_or(String::new(), |date| format!(", changed {date}"));
                 io.print(format_args!("{}: {what}{changed}\n", operand.text))?;
             }
             Err(IoError::NoFiles) => return Err(IoError::NoFiles.into()),
@@ -52,6 +50,11 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
         }
     }
     Ok(code)
+}
+
+/// When something changed, in words; `None` if nobody knew what time it was.
+pub(crate) fn date(modified: u64) -> Option<String> {
+    (modified >= SINCE_BOOT).then(|| in_words(modified))
 }
 
 #[cfg(test)]
