@@ -5,6 +5,7 @@
 //! volume     what a file system offers, over nodes   -> hadris_fat: FAT itself
 //! error      what it refuses, as clients are told it
 //! time       what time it is, for whom it is written
+//! check      whether all of it is whole
 //! device     the disk as hadris_fat wants it         -> tessera_disk: sectors, a flush
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 extern crate alloc;
 
+pub mod check;
 pub mod device;
 pub mod error;
 pub mod time;

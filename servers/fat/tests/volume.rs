@@ -5,6 +5,7 @@ mod support;
 use hadris_fat::FatKind;
 use std::{fs, path::Path, process::Command};
 use support::{Memory, NOW};
+use tessera_fat::check::check;
 use tessera_files::volume::{FileError, FileKind, Volume};
 
 const KINDS: [(FatKind, usize); 3] = [
@@ -210,6 +211,36 @@ fn a_disk_that_fails_is_told() {
         assert_eq!(disk.findings(), [""; 0], "after {patience} requests");
     }
     assert!(failures > 20, "{failures}");
+}
+
+#[test]
+fn what_is_damaged_is_found() {
+    let disk = Memory::formatted(FatKind::Fat16, 16 << 20);
+    let mut client = disk.mount().unwrap();
+    client.put("/file", &bytes(50_000, 5)).unwrap();
+    client.volume.rest().unwrap();
+    let checked = || {
+        let mut told = Vec::new();
+        let count = check(disk.clone(), &mut |problem| told.push(problem.to_string()));
+        assert_eq!(count, Ok(told.len() as u64));
+        told
+    };
+    assert_eq!(checked(), [""; 0]);
+    // A cluster that no file has, in both tables.
+    let (first, length) = {
+        let bytes = disk.bytes.borrow();
+        let number = |place| usize::from(u16::from_le_bytes([bytes[place], bytes[place + 1]]));
+        (number(14), number(22))
+    };
+    for table in [first, first + length] {
+        disk.bytes.borrow_mut()[table * 512 + 4000..][..2].fill(0xff);
+    }
+    assert_eq!(checked().len(), 1);
+    // The tables differ.
+    disk.bytes.borrow_mut()[(first + length) * 512 + 4100] = 1;
+    assert_eq!(checked().len(), 2);
+    let none = Memory::with(vec![0; 1 << 20]);
+    assert_eq!(check(none, &mut |_| ()), Err(FileError::Corrupt));
 }
 
 /// Runs a program of another system; `None` if this machine does not have it.

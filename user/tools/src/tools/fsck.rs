@@ -1,5 +1,7 @@
 //! `fsck`: whether a file system is whole.
 
+use alloc::string::{String, ToString};
+
 use libipc::note::{Operand, Rule, Use};
 use tessera_disk::{Disk as Sectors, DiskError, SECTOR};
 use tessera_ext4_check::{Summary, Unchecked, check};
@@ -17,7 +19,7 @@ pub const ABOUT: About = About {
     ..About::new(
         "fsck",
         "fsck @DISK[/PARTITION]",
-        "say what is wrong with an ext4 file system that is not mounted; it is only read",
+        "say what is wrong with a file system that is not mounted; it is only read",
     )
 };
 
@@ -37,16 +39,22 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
         4.. => content(&mut disk, 0).map_err(at())?,
         _ => None,
     };
-    match found {
-        Some(Content::Ext4) => {}
-        Some(other) => return refuse(io, operand.text, other.program()),
-        None => return refuse(io, operand.text, "nothing"),
-    }
-    let mut disk = Reader {
+    let disk = Reader {
         disk,
         sectors,
         error: None,
     };
+    match found {
+        Some(Content::Ext4) => ext4(io, operand.text, disk),
+        Some(Content::Fat) => fat(io, operand.text, disk),
+        None => {
+            let text = "holds no file system that is known here";
+            Err(at()(IoError::Failed(text.into())))
+        }
+    }
+}
+
+fn ext4<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32, Error> {
     let (mut told, mut written) = (0, Ok(()));
     let checked = check(&mut disk, &mut |problem| {
         told += 1;
@@ -59,29 +67,49 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
         io.print(format_args!("and {} more\n", told - SHOWN))?;
     }
     match (checked, disk.error) {
-        (Ok(summary), _) => Ok(conclude(io, operand.text, &summary)?),
-        (Err(Unchecked::Disk(_)), Some(error)) => Err(at()(error)),
+        (Ok(summary), _) => Ok(conclude(io, name, &summary)?),
+        (Err(Unchecked::Disk(_)), Some(error)) => Err(Error::at(name)(error)),
         (Err(why), _) => {
             io.flush()?;
-            let text = alloc::format!("fsck: {}: {why}\n", operand.text);
+            let text = alloc::format!("fsck: {name}: {why}\n");
             io.write_error(text.as_bytes())?;
             Ok(1)
         }
     }
 }
 
-fn refuse<I: Io>(io: &mut I, disk: &str, found: &str) -> Result<i32, Error> {
-    let text = alloc::format!("fsck: {disk}: only ext4 can be checked, and there is {found}\n");
-    io.write_error(text.as_bytes())?;
-    Ok(1)
+fn fat<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32, Error> {
+    let (mut told, mut written) = (0, Ok(()));
+    let checked = tessera_fat::check::check(&mut disk, &mut |problem| {
+        told += 1;
+        if written.is_ok() && told <= SHOWN {
+            written = io.print(format_args!("{problem}\n"));
+        }
+    });
+    written?;
+    if told > SHOWN {
+        io.print(format_args!("and {} more\n", told - SHOWN))?;
+    }
+    match (checked, disk.error) {
+        (Ok(problems), _) => {
+            io.print(format_args!("{name}: {}\n", verdict(problems)))?;
+            Ok(i32::from(problems > 0))
+        }
+        (Err(_), Some(error)) => Err(Error::at(name)(error)),
+        (Err(error), None) => Err(Error::at(name)(IoError::Failed(error.to_string()))),
+    }
 }
 
-fn conclude<I: Io>(io: &mut I, disk: &str, summary: &Summary) -> Result<i32, IoError> {
-    let verdict = match summary.problems {
+fn verdict(problems: u64) -> String {
+    match problems {
         0 => "clean".into(),
         1 => "1 problem".into(),
         count => alloc::format!("{count} problems"),
-    };
+    }
+}
+
+fn conclude<I: Io>(io: &mut I, disk: &str, summary: &Summary) -> Result<i32, IoError> {
+    let verdict = verdict(summary.problems);
     io.print(format_args!(
         "{disk}: {verdict}, {}/{} files, {}/{} blocks\n",
         summary.files, summary.most_files, summary.blocks, summary.most_blocks
@@ -134,12 +162,20 @@ mod tests {
         let mut fake = Fake::new();
         fake.disk("disk", 64);
         assert_eq!(fake.run(&["fsck", "@disk"]), 1);
-        let said = "fsck: @disk: only ext4 can be checked, and there is nothing\n";
+        let said = "fsck: @disk: holds no file system that is known here\n";
         assert_eq!(fake.errors(), said);
         // A superblock's number and nothing behind it.
         fake.put("disk", 1024 + 56, &[0x53, 0xef]);
         assert_eq!(fake.run(&["fsck", "@disk"]), 1);
         assert_eq!(fake.errors(), "fsck: @disk: there is no ext4 file system\n");
+        // What says that it is FAT, and nothing behind it.
+        fake.disk("other", 64);
+        fake.put("other", 0, &[0xeb]);
+        fake.put("other", 54, b"FAT16");
+        fake.put("other", 510, &[0x55, 0xaa]);
+        fake.errors();
+        assert_eq!(fake.run(&["fsck", "@other"]), 1);
+        assert!(fake.errors().starts_with("fsck: @other: "));
         assert_eq!(fake.run(&["fsck", "@none"]), 1);
         assert_eq!(fake.run(&["fsck"]), 2);
     }
