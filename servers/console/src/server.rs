@@ -86,6 +86,8 @@ impl<'e, U: Uart> Server<'e, U> {
         if self.interrupt.bind(self.endpoint, DEVICE).is_err() {
             return TransportError::refused(Cause::Denied);
         }
+        // What came meanwhile has interrupted nobody.
+        self.signals(DEVICE);
         self.read_log();
         let mut receiver = Receiver::new(self.endpoint);
         loop {
@@ -119,21 +121,26 @@ impl<'e, U: Uart> Server<'e, U> {
         }
     }
 
-    /// Takes what was typed, a bounded part of it.
-    fn receive(&mut self) {
+    /// Takes what was typed, a bounded part of it; whether that was all.
+    fn receive(&mut self) -> bool {
         for _ in 0..BURST {
             match self.uart.receive() {
                 Some(byte) => self.terminal.typed(byte),
-                None => break,
+                None => return true,
             }
         }
+        false
     }
 
     fn signals(&mut self, signals: u64) {
         if signals & DEVICE != 0 {
-            self.receive();
+            // What comes from here on interrupts again, also what comes when all else was
+            // taken: a device that has bytes may interrupt for the first of them only.
             self.uart.clear_interrupt();
-            // Unmasked, the line interrupts again if anything is left to do.
+            if !self.receive() {
+                // The rest is taken when clients have had their turn.
+                let _ = self.endpoint.signal(DEVICE);
+            }
             let _ = self.interrupt.acknowledge();
         }
         if signals & LOG != 0 {

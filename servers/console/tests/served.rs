@@ -34,6 +34,10 @@ use tessera_console::{
 #[derive(Default)]
 struct Wire {
     to_console: VecDeque<u8>,
+    /// What comes when the driver has just found that nothing is there.
+    late: Vec<u8>,
+    /// What has come since the interrupt was cleared interrupts.
+    interrupts: bool,
     from_console: Vec<u8>,
     /// Bytes that the device takes at once; it interrupts when it has room.
     fifo: usize,
@@ -50,7 +54,14 @@ impl Uart for FakeUart {
         wire.room = wire.fifo;
     }
     fn receive(&mut self) -> Option<u8> {
-        self.0.lock().unwrap().to_console.pop_front()
+        let mut wire = self.0.lock().unwrap();
+        let byte = wire.to_console.pop_front();
+        if byte.is_none() && !wire.late.is_empty() {
+            let late = std::mem::take(&mut wire.late);
+            wire.to_console.extend(late);
+            wire.interrupts = true;
+        }
+        byte
     }
     fn send(&mut self, bytes: &[u8]) -> usize {
         let mut wire = self.0.lock().unwrap();
@@ -62,7 +73,9 @@ impl Uart for FakeUart {
     fn announce_room(&mut self, on: bool) {
         self.0.lock().unwrap().announce = on;
     }
-    fn clear_interrupt(&mut self) {}
+    fn clear_interrupt(&mut self) {
+        self.0.lock().unwrap().interrupts = false;
+    }
 }
 
 /// The kernel's interrupt object: every operation succeeds.
@@ -226,6 +239,23 @@ fn ctrl_c_reaches_the_shells_endpoint_while_a_job_is_in_front() {
     });
     assert!(back && console.put_in_front(seat).is_err());
     console.set_mode(ConsoleMode::Raw).unwrap();
+}
+
+#[test]
+fn what_comes_while_the_driver_is_done_is_not_lost() {
+    let served = start(1000, None);
+    let (_, stream) = served.shell();
+    assert_eq!(stream.kind(), Ok(StreamKind::Terminal));
+    served.uart.0.lock().unwrap().late = b"lo\r".to_vec();
+    served.type_keys("hel");
+    // The line is up as long as the device interrupts.
+    let seen = eventually(|| {
+        if served.uart.0.lock().unwrap().interrupts {
+            served.endpoint.signal(DEVICE).unwrap();
+        }
+        served.shown().contains("hello\r\n")
+    });
+    assert!(seen, "{:?}", served.shown());
 }
 
 #[test]
