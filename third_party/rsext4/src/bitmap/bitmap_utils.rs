@@ -28,6 +28,33 @@ pub fn count_set_bits_in_bitmap(data: &[u8], max_bits: u32) -> u32 {
     count
 }
 
+/// The first bit from `from` on and before `end` that is clear, or that is set.
+///
+/// `None` also where the bitmap ends.
+pub fn find_bit(data: &[u8], from: u32, end: u32, is_set: bool) -> Option<u32> {
+    let flip = if is_set { 0 } else { u64::MAX };
+    let mut at = from;
+    while at < end {
+        let byte = (at / 8) as usize;
+        let word = data
+            .get(byte..byte + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        let (bits, width) = match word.map(u64::from_le_bytes) {
+            Some(word) if at.is_multiple_of(8) => (word ^ flip, 64),
+            _ => {
+                let bits = (*data.get(byte)? ^ flip as u8) >> (at % 8);
+                (u64::from(bits), 8 - at % 8)
+            }
+        };
+        if bits != 0 {
+            at += bits.trailing_zeros();
+            return (at < end).then_some(at);
+        }
+        at += width;
+    }
+    None
+}
+
 /// Sets a bit in-place. Returns `false` if the bit is out of range.
 pub fn set_bit(data: &mut [u8], bit_idx: u32) -> bool {
     let byte_idx = (bit_idx / 8) as usize;

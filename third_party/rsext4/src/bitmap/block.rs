@@ -1,4 +1,5 @@
 //! Block bitmap wrappers.
+use super::bitmap_utils::find_bit;
 use crate::bitmap::BitmapError;
 
 /// Block bitmap view with allocation helpers.
@@ -40,44 +41,21 @@ impl<'a> BlockBitmap<'a> {
 
     /// Returns the first free block index in the group.
     pub fn find_first_free(&self) -> Option<u32> {
-        for (byte_idx, &byte) in self.data.iter().enumerate() {
-            if byte != 0xFF {
-                for bit_idx in 0..8 {
-                    if (byte & (1 << bit_idx)) == 0 {
-                        let block_idx = (byte_idx * 8 + bit_idx) as u32;
-                        if block_idx < self.blocks_per_group {
-                            return Some(block_idx);
-                        }
-                    }
-                }
-            }
-        }
-        None
+        find_bit(self.data, 0, self.blocks_per_group, false)
     }
 
     /// Returns the first contiguous free range of `count` blocks.
     pub fn find_contiguous_free(&self, count: u32) -> Option<u32> {
-        if count == 0 {
-            return None;
-        }
-
-        let mut consecutive = 0u32;
-        let mut start_idx = 0u32;
-
-        for block_idx in 0..self.blocks_per_group {
-            if self.is_free(block_idx) == Some(true) {
-                if consecutive == 0 {
-                    start_idx = block_idx;
-                }
-                consecutive += 1;
-                if consecutive == count {
-                    return Some(start_idx);
-                }
-            } else {
-                consecutive = 0;
+        let limit = self.blocks_per_group.min((self.data.len() * 8) as u32);
+        let mut from = 0;
+        while count > 0 {
+            let start = find_bit(self.data, from, limit, false)?;
+            let end = start.checked_add(count).filter(|end| *end <= limit)?;
+            match find_bit(self.data, start, end, true) {
+                Some(used) => from = used,
+                None => return Some(start),
             }
         }
-
         None
     }
 

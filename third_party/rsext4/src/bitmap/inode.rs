@@ -1,4 +1,5 @@
 //! Inode bitmap wrappers.
+use super::bitmap_utils::find_bit;
 use crate::bitmap::BitmapError;
 
 /// Inode bitmap view with allocation helpers.
@@ -43,21 +44,9 @@ impl<'a> InodeBitmap<'a> {
         self.is_allocated(inode_idx).map(|allocated| !allocated)
     }
 
-    /// Returns the first free inode index.
-    pub fn find_first_free(&self) -> Option<u32> {
-        for (byte_idx, &byte) in self.data.iter().enumerate() {
-            if byte != 0xFF {
-                for bit_idx in 0..8 {
-                    if (byte & (1 << bit_idx)) == 0 {
-                        let inode_idx = (byte_idx * 8 + bit_idx) as u32;
-                        if inode_idx < self.inodes_per_group {
-                            return Some(inode_idx);
-                        }
-                    }
-                }
-            }
-        }
-        None
+    /// Returns the first free inode index from `start` on.
+    pub fn find_free_from(&self, start: u32) -> Option<u32> {
+        find_bit(self.data, start, self.inodes_per_group, false)
     }
 
     /// Counts free inodes in the group.

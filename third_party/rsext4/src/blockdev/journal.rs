@@ -285,11 +285,13 @@ impl<B: BlockIo> Jbd2Dev<B> {
         Ok(())
     }
 
-    fn clone_updates(queue: &[Jbd2Update]) -> Vec<Jbd2Update> {
-        queue
+    /// The newest image of a block that the journal has.
+    fn visible_update(system: &JBD2DEVSYSTEM, block_id: AbsoluteBN) -> Option<&Jbd2Update> {
+        let running = &system.running_transaction.updates;
+        running
             .iter()
-            .map(|update| Jbd2Update(update.0, update.1.to_vec().into_boxed_slice()))
-            .collect()
+            .find(|queued| queued.0 == block_id)
+            .or_else(|| Self::visible_committed_update(system, block_id))
     }
 
     fn visible_committed_update(
@@ -1012,7 +1014,7 @@ impl<B: BlockIo> Jbd2Dev<B> {
             let system = self.system.as_ref().ok_or_else(|| {
                 Ext4Error::journal_aborted().with_operation("jbd2:nested_handle_without_state")
             })?;
-            Self::clone_updates(&system.running_transaction.updates)
+            system.running_transaction.updates.clone()
         };
         let revoke_snapshot = self
             .system
@@ -1062,7 +1064,7 @@ impl<B: BlockIo> Jbd2Dev<B> {
             let system = self.system.as_ref().ok_or_else(|| {
                 Ext4Error::journal_aborted().with_operation("jbd2:handle_without_state")
             })?;
-            Self::clone_updates(&system.running_transaction.updates)
+            system.running_transaction.updates.clone()
         };
         let revoke_snapshot = self
             .system
@@ -1447,7 +1449,7 @@ impl<B: BlockIo> Jbd2Dev<B> {
             .as_mut()
             .ok_or_else(|| Ext4Error::corrupted().with_operation("jbd2:missing_direct_handle"))?
             .before_images
-            .push(Jbd2Update(block_id, before.into_boxed_slice()));
+            .push(Jbd2Update(block_id, before.into()));
         Ok(())
     }
 
@@ -1476,11 +1478,7 @@ impl<B: BlockIo> Jbd2Dev<B> {
             return self.inner.write_block(block_id);
         }
 
-        let new_buf = self
-            .inner
-            .buffer_for_block(block_id)?
-            .to_vec()
-            .into_boxed_slice();
+        let new_buf = self.inner.buffer_for_block(block_id)?.into();
         let updates = Jbd2Update(block_id, new_buf);
         let transaction_capacity = match self.journal_transaction_capacity() {
             Ok(capacity) => capacity,
@@ -1658,20 +1656,17 @@ impl<B: BlockIo> Jbd2Dev<B> {
             return Err(Ext4Error::buffer_too_small(buf.len(), required));
         }
 
-        self.inner.read_blocks(buf, block_id, count)?;
-
         let Some(system) = self.system.as_ref() else {
-            return Ok(());
+            return self.inner.read_blocks(buf, block_id, count);
         };
+        // One block that the journal has needs no device.
+        let queued = |block| Self::visible_update(system, block);
+        if count > 1 || queued(block_id).is_none() {
+            self.inner.read_blocks(buf, block_id, count)?;
+        }
         for i in 0..count {
             let bid = block_id.checked_add(i)?;
-            let update = system
-                .running_transaction
-                .updates
-                .iter()
-                .find(|queued| queued.0 == bid)
-                .or_else(|| Self::visible_committed_update(system, bid));
-            if let Some(update) = update {
+            if let Some(update) = queued(bid) {
                 if update.1.len() != block_size {
                     return Err(Ext4Error::corrupted().with_operation("jbd2:update_block_size"));
                 }
@@ -1715,8 +1710,8 @@ impl<B: BlockIo> Jbd2Dev<B> {
 
         for i in 0..count {
             let off = (i as usize) * block_size;
-            let boxbuf = buf[off..off + block_size].to_vec().into_boxed_slice();
-            let updates = Jbd2Update(block_id.checked_add(i)?, boxbuf);
+            let block = buf[off..off + block_size].into();
+            let updates = Jbd2Update(block_id.checked_add(i)?, block);
 
             self.enqueue_journal_update(updates, transaction_capacity)?;
         }

@@ -1,7 +1,8 @@
 //! Bitmap cache helpers.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
+use super::undo::UndoMap;
 use crate::{
     BITMAP_CACHE_MAX,
     blockdev::*,
@@ -49,6 +50,11 @@ pub struct CachedBitmap {
     pub data: Arc<Vec<u8>>,
     /// Whether the cache entry is dirty.
     pub dirty: bool,
+    /// Whether the descriptor's checksum need not be looked at: it was, or the
+    /// bitmap was changed since.
+    pub(crate) verified: bool,
+    /// Whether the descriptor has not the checksum of this bitmap yet.
+    pub(crate) unsealed: bool,
     /// Physical block storing the bitmap.
     pub block_num: AbsoluteBN,
     /// Access timestamp for LRU eviction.
@@ -62,6 +68,8 @@ impl CachedBitmap {
         Self {
             data: Arc::new(data),
             dirty: false,
+            verified: false,
+            unsealed: false,
             block_num,
             last_access: 0,
             generation: 0,
@@ -81,7 +89,7 @@ impl CachedBitmap {
 /// its own sleepable lock around that owner.
 #[derive(Clone)]
 pub struct BitmapCache {
-    cache: BTreeMap<CacheKey, CachedBitmap>,
+    cache: UndoMap<CacheKey, CachedBitmap>,
     max_entries: usize,
     access_counter: u64,
 }
@@ -90,7 +98,7 @@ impl BitmapCache {
     /// Creates a bitmap cache.
     pub fn new(max_entries: usize) -> Self {
         Self {
-            cache: BTreeMap::new(),
+            cache: UndoMap::new(),
             max_entries,
             access_counter: 0,
         }
@@ -128,7 +136,7 @@ impl BitmapCache {
         block_dev.read_blocks(&mut data, block_num, 1)?;
 
         if self.cache.len() >= self.max_entries
-            && let Some(victim_key) = self.lru_key()
+            && let Some(victim_key) = self.lru_sealed_key()
         {
             let victim = self
                 .cache
@@ -145,19 +153,71 @@ impl BitmapCache {
         Ok(())
     }
 
+    /// See [`UndoMap`].
+    pub(crate) fn set_savepoint(&mut self) {
+        self.cache.set_savepoint();
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.cache.keep();
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.cache.roll_back();
+    }
+
     fn touch(&mut self, key: CacheKey) {
         self.access_counter = self.access_counter.saturating_add(1);
-        if let Some(bitmap) = self.cache.get_mut(&key) {
+        if let Some(bitmap) = self.cache.get_mut_unnoted(&key) {
             bitmap.last_access = self.access_counter;
             bitmap.generation = bitmap.generation.saturating_add(1);
         }
     }
 
-    fn lru_key(&self) -> Option<CacheKey> {
+    /// Only where the checksum is known elsewhere may a bitmap leave the cache.
+    fn lru_sealed_key(&self) -> Option<CacheKey> {
         self.cache
             .iter()
+            .filter(|(_, bitmap)| !bitmap.unsealed)
             .min_by_key(|(_, bitmap)| bitmap.last_access)
             .map(|(key, _)| *key)
+    }
+
+    /// Whether the bitmap's checksum has yet to be compared with the descriptor's,
+    /// and the bitmap.
+    pub(crate) fn to_verify<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        key: CacheKey,
+        block_num: AbsoluteBN,
+    ) -> Ext4Result<Option<&[u8]>> {
+        self.ensure_loaded(block_dev, key, block_num)?;
+        let bitmap = self.cache.get(&key).ok_or(Ext4Error::corrupted())?;
+        Ok((!bitmap.verified).then_some(&bitmap.data))
+    }
+
+    /// The bitmap was found to have its descriptor's checksum.
+    pub(crate) fn set_verified(&mut self, key: CacheKey) {
+        if let Some(bitmap) = self.cache.get_mut_unnoted(&key) {
+            bitmap.verified = true;
+        }
+    }
+
+    /// The bitmap, if the descriptor has not its checksum yet.
+    pub(crate) fn unsealed(&self, key: &CacheKey) -> Option<&[u8]> {
+        let bitmap = self.cache.get(key)?;
+        bitmap.unsealed.then_some(&bitmap.data)
+    }
+
+    /// The descriptor of this group has the checksums of its bitmaps.
+    pub(crate) fn seal(&mut self, group: BGIndex) {
+        for key in [CacheKey::new_block(group), CacheKey::new_inode(group)] {
+            if self.cache.get(&key).is_some_and(|bitmap| bitmap.unsealed)
+                && let Some(bitmap) = self.cache.get_mut(&key)
+            {
+                bitmap.unsealed = false;
+            }
+        }
     }
 
     /// Returns a cached bitmap without loading from disk.
@@ -179,7 +239,8 @@ impl BitmapCache {
         }
     }
 
-    /// Modifies one cached bitmap and marks it dirty.
+    /// Modifies one cached bitmap and marks it dirty, if the closure says that it
+    /// changed anything.
     pub fn modify<B, F>(
         &mut self,
         block_dev: &mut Jbd2Dev<B>,
@@ -189,14 +250,18 @@ impl BitmapCache {
     ) -> Ext4Result<()>
     where
         B: BlockIo,
-        F: FnOnce(&mut [u8]),
+        F: FnOnce(&mut [u8]) -> bool,
     {
         self.ensure_loaded(block_dev, key, block_num)?;
         self.touch(key);
 
         let bitmap = self.cache.get_mut(&key).ok_or(Ext4Error::corrupted())?;
-        f(Arc::make_mut(&mut bitmap.data).as_mut_slice());
+        if !f(Arc::make_mut(&mut bitmap.data).as_mut_slice()) {
+            return Ok(());
+        }
         bitmap.mark_dirty();
+        bitmap.verified = true;
+        bitmap.unsealed = true;
         bitmap.generation = bitmap.generation.saturating_add(1);
 
         if !USE_MULTILEVEL_CACHE {

@@ -1,7 +1,8 @@
 //! Data block cache helpers.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
+use super::undo::UndoMap;
 use crate::{blockdev::*, bmalloc::AbsoluteBN, config::USE_MULTILEVEL_CACHE, error::*};
 
 /// Cache key for one physical data block.
@@ -58,9 +59,11 @@ impl CachedBlock {
 /// through an exclusive borrow.
 #[derive(Clone)]
 pub struct DataBlockCache {
-    cache: BTreeMap<BlockCacheKey, CachedBlock>,
+    cache: UndoMap<BlockCacheKey, CachedBlock>,
     /// Unique block numbers ordered from least to most recently used.
     lru_order: Vec<AbsoluteBN>,
+    /// That order at each savepoint.
+    saved_orders: Vec<Vec<AbsoluteBN>>,
     max_entries: usize,
     access_counter: u64,
     block_size: usize,
@@ -70,8 +73,9 @@ impl DataBlockCache {
     /// Creates a data block cache.
     pub fn new(max_entries: usize, block_size: usize) -> Self {
         Self {
-            cache: BTreeMap::new(),
+            cache: UndoMap::new(),
             lru_order: Vec::with_capacity(max_entries),
+            saved_orders: Vec::new(),
             max_entries,
             access_counter: 0,
             block_size,
@@ -152,9 +156,27 @@ impl DataBlockCache {
         Ok(())
     }
 
+    /// See [`UndoMap`].
+    pub(crate) fn set_savepoint(&mut self) {
+        self.cache.set_savepoint();
+        self.saved_orders.push(self.lru_order.clone());
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.cache.keep();
+        self.saved_orders.pop();
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.cache.roll_back();
+        if let Some(order) = self.saved_orders.pop() {
+            self.lru_order = order;
+        }
+    }
+
     fn touch(&mut self, block_num: AbsoluteBN) {
         self.access_counter = self.access_counter.saturating_add(1);
-        if let Some(cached) = self.cache.get_mut(&block_num) {
+        if let Some(cached) = self.cache.get_mut_unnoted(&block_num) {
             cached.last_access = self.access_counter;
             cached.generation = cached.generation.saturating_add(1);
             self.record_mru(block_num);

@@ -1,7 +1,8 @@
 //! Inode table cache helpers.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
+use super::undo::UndoMap;
 use crate::{
     blockdev::*,
     bmalloc::{AbsoluteBN, BGIndex, InodeNumber},
@@ -70,7 +71,7 @@ pub struct InodeHandle {
 /// Inode cache owned exclusively by one mounted filesystem.
 #[derive(Clone)]
 pub struct InodeCache {
-    cache: BTreeMap<InodeCacheKey, CachedInode>,
+    cache: UndoMap<InodeCacheKey, CachedInode>,
     max_entries: usize,
     access_counter: u64,
     inode_size: usize,
@@ -79,7 +80,7 @@ pub struct InodeCache {
 impl InodeCache {
     pub fn new(max_entries: usize, inode_size: usize) -> Self {
         Self {
-            cache: BTreeMap::new(),
+            cache: UndoMap::new(),
             max_entries,
             access_counter: 0,
             inode_size,
@@ -230,9 +231,22 @@ impl InodeCache {
             .map(|(inode_num, _)| *inode_num)
     }
 
+    /// See [`UndoMap`].
+    pub(crate) fn set_savepoint(&mut self) {
+        self.cache.set_savepoint();
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.cache.keep();
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.cache.roll_back();
+    }
+
     fn touch(&mut self, inode_num: InodeNumber) {
         self.access_counter = self.access_counter.saturating_add(1);
-        if let Some(cached) = self.cache.get_mut(&inode_num) {
+        if let Some(cached) = self.cache.get_mut_unnoted(&inode_num) {
             cached.last_access = self.access_counter;
             cached.generation = cached.generation.saturating_add(1);
         }

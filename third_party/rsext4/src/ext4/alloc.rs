@@ -1,6 +1,58 @@
 use super::*;
 
 impl Ext4FileSystem {
+    /// Compares a block bitmap with its checksum, once while it is in the cache.
+    pub(super) fn verify_block_bitmap<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        group: BGIndex,
+        operation: &'static str,
+    ) -> Ext4Result<()> {
+        let desc = self.get_group_desc(group).ok_or(Ext4Error::corrupted())?;
+        let (desc, key) = (*desc, CacheKey::new_block(group));
+        let block = AbsoluteBN::new(desc.block_bitmap());
+        let bitmap = self.bitmap_cache.to_verify(block_dev, key, block)?;
+        let Some(bitmap) = bitmap else {
+            return Ok(());
+        };
+        if ext4_superblock_has_metadata_csum(&self.superblock)
+            && !desc.block_bitmap_csum_matches(
+                &self.superblock,
+                ext4_block_bitmap_csum32(&self.superblock, bitmap),
+            )
+        {
+            return Err(Ext4Error::checksum().with_operation(operation));
+        }
+        self.bitmap_cache.set_verified(key);
+        Ok(())
+    }
+
+    /// Compares an inode bitmap with its checksum, once while it is in the cache.
+    pub(super) fn verify_inode_bitmap<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        group: BGIndex,
+        operation: &'static str,
+    ) -> Ext4Result<()> {
+        let desc = self.get_group_desc(group).ok_or(Ext4Error::corrupted())?;
+        let (desc, key) = (*desc, CacheKey::new_inode(group));
+        let block = AbsoluteBN::new(desc.inode_bitmap());
+        let bitmap = self.bitmap_cache.to_verify(block_dev, key, block)?;
+        let Some(bitmap) = bitmap else {
+            return Ok(());
+        };
+        if ext4_superblock_has_metadata_csum(&self.superblock)
+            && !desc.inode_bitmap_csum_matches(
+                &self.superblock,
+                ext4_inode_bitmap_csum32(&self.superblock, bitmap),
+            )
+        {
+            return Err(Ext4Error::checksum().with_operation(operation));
+        }
+        self.bitmap_cache.set_verified(key);
+        Ok(())
+    }
+
     /// Allocates a contiguous run of data blocks anywhere in the filesystem.
     pub fn alloc_blocks<B: BlockIo>(
         &mut self,
@@ -11,13 +63,14 @@ impl Ext4FileSystem {
             return Ok(Vec::new());
         }
 
-        for (idx, desc) in self.group_descs.iter().enumerate() {
+        for idx in 0..self.group_descs.len() {
+            let desc = self.group_descs[idx];
             let group_idx = BGIndex::new(u32::try_from(idx).map_err(|_| Ext4Error::overflow())?);
             let bitmap_block = AbsoluteBN::new(desc.block_bitmap());
             let cache_key = CacheKey::new_block(group_idx);
             let mut alloc_res: Result<BlockAlloc, Ext4Error> = Err(Ext4Error::no_space());
             let block_uninit = desc.is_block_bitmap_uninit();
-            let initialized_bitmap = if block_uninit {
+            let mut initialized_bitmap = if block_uninit {
                 let mut bitmap = vec![0; self.block_size()];
                 let fallback_zones;
                 let system_zones = if self.system_zones.is_empty() {
@@ -52,32 +105,23 @@ impl Ext4FileSystem {
                 continue;
             }
 
-            if ext4_superblock_has_metadata_csum(&self.superblock) && !desc.is_block_bitmap_uninit()
-            {
-                // Validate the current bitmap contents before mutating them so
-                // checksum-protected filesystems fail fast on corruption.
-                let bm = self
-                    .bitmap_cache
-                    .get_or_load(block_dev, cache_key, bitmap_block)?;
-                let expected = ext4_block_bitmap_csum32(&self.superblock, &bm.data);
-                if !desc.block_bitmap_csum_matches(&self.superblock, expected) {
-                    return Err(Ext4Error::checksum().with_operation("alloc_blocks:block_bitmap"));
-                }
+            if !block_uninit {
+                self.verify_block_bitmap(block_dev, group_idx, "alloc_blocks:block_bitmap")?;
             }
 
             // The actual allocation happens under the bitmap-cache mutation so
             // the updated bitmap bytes remain coherent with cache state.
             self.bitmap_cache
                 .modify(block_dev, cache_key, bitmap_block, |data| {
-                    let mut candidate = initialized_bitmap.as_deref().unwrap_or(data).to_vec();
-                    alloc_res = self.block_allocator.alloc_contiguous_blocks(
-                        &mut candidate,
-                        group_idx,
-                        count,
-                    );
-                    if alloc_res.is_ok() {
-                        data.copy_from_slice(&candidate);
+                    // A search that finds nothing changes nothing.
+                    let bitmap = initialized_bitmap.as_deref_mut().unwrap_or(&mut *data);
+                    alloc_res = self
+                        .block_allocator
+                        .alloc_contiguous_blocks(bitmap, group_idx, count);
+                    if let (Ok(_), Some(initialized)) = (&alloc_res, &initialized_bitmap) {
+                        data.copy_from_slice(initialized);
                     }
+                    alloc_res.is_ok()
                 })?;
 
             // Check the allocation result *before* doing any mutable descriptor
@@ -92,20 +136,6 @@ impl Ext4FileSystem {
                 }
                 Err(e) => return Err(e),
             };
-
-            if ext4_superblock_has_metadata_csum(&self.superblock) {
-                let sb = self.superblock;
-                let updated_data = self
-                    .bitmap_cache
-                    .get(&cache_key)
-                    .ok_or(Ext4Error::corrupted())?
-                    .data
-                    .clone();
-                let desc_mut = self
-                    .get_group_desc_mut(group_idx)
-                    .ok_or(Ext4Error::corrupted())?;
-                desc_mut.update_bitmap_checksums(&sb, Some(&updated_data), None);
-            }
 
             if let Some(desc_mut) = self.get_group_desc_mut(group_idx) {
                 let new_count = available_blocks.saturating_sub(count);
@@ -173,14 +203,8 @@ impl Ext4FileSystem {
             let mut inodes: Vec<InodeNumber> = Vec::with_capacity(count as usize);
             let mut alloc_error: Option<Ext4Error> = None;
 
-            if ext4_superblock_has_metadata_csum(&self.superblock) && !inode_uninit {
-                let bm = self
-                    .bitmap_cache
-                    .get_or_load(block_dev, cache_key, bitmap_block)?;
-                let expected = ext4_inode_bitmap_csum32(&self.superblock, &bm.data);
-                if !desc.inode_bitmap_csum_matches(&self.superblock, expected) {
-                    return Err(Ext4Error::checksum().with_operation("alloc_inode:inode_bitmap"));
-                }
+            if !inode_uninit {
+                self.verify_inode_bitmap(block_dev, group_idx, "alloc_inode:inode_bitmap")?;
             }
 
             // Build the candidate allocation on a temporary bitmap first. If
@@ -208,9 +232,11 @@ impl Ext4FileSystem {
                             }
                         }
                     }
-                    if inodes.len() as u32 == count {
+                    let is_complete = inodes.len() as u32 == count;
+                    if is_complete {
                         data.copy_from_slice(&candidate);
                     }
+                    is_complete
                 })?;
 
             if let Some(err) = alloc_error {
@@ -221,20 +247,6 @@ impl Ext4FileSystem {
                 // This group couldn't satisfy the full request; try the
                 // next group instead of failing immediately.
                 continue;
-            }
-
-            if ext4_superblock_has_metadata_csum(&self.superblock) {
-                let sb = self.superblock;
-                let updated_data = self
-                    .bitmap_cache
-                    .get(&cache_key)
-                    .ok_or(Ext4Error::corrupted())?
-                    .data
-                    .clone();
-                let desc_mut = self
-                    .get_group_desc_mut(group_idx)
-                    .ok_or(Ext4Error::corrupted())?;
-                desc_mut.update_bitmap_checksums(&sb, None, Some(&updated_data));
             }
 
             let ipg = self.superblock.s_inodes_per_group;
@@ -328,23 +340,7 @@ impl Ext4FileSystem {
         let mut free_ok = Ok(());
         let mut did_free = true;
 
-        if ext4_superblock_has_metadata_csum(&self.superblock) {
-            let (uninit, desc) = {
-                let gdesc = self
-                    .get_group_desc(group_idx)
-                    .ok_or(Ext4Error::corrupted())?;
-                (gdesc.is_block_bitmap_uninit(), *gdesc)
-            };
-            if !uninit {
-                let bm = self
-                    .bitmap_cache
-                    .get_or_load(block_dev, cache_key, bitmap_block)?;
-                let expected = ext4_block_bitmap_csum32(&self.superblock, &bm.data);
-                if !desc.block_bitmap_csum_matches(&self.superblock, expected) {
-                    return Err(Ext4Error::checksum());
-                }
-            }
-        }
+        self.verify_block_bitmap(block_dev, group_idx, "free_block:block_bitmap")?;
         self.bitmap_cache
             .modify(block_dev, cache_key, bitmap_block, |data| {
                 free_ok = match self.block_allocator.free_block(data, block_in_group) {
@@ -355,21 +351,9 @@ impl Ext4FileSystem {
                     }
                     Err(err) => Err(err),
                 };
+                free_ok.is_ok() && did_free
             })?;
 
-        if ext4_superblock_has_metadata_csum(&self.superblock) {
-            let sb = self.superblock;
-            let updated_data = self
-                .bitmap_cache
-                .get(&cache_key)
-                .ok_or(Ext4Error::corrupted())?
-                .data
-                .clone();
-            let desc_mut = self
-                .get_group_desc_mut(group_idx)
-                .ok_or(Ext4Error::corrupted())?;
-            desc_mut.update_bitmap_checksums(&sb, Some(&updated_data), None);
-        }
         free_ok?;
 
         if !did_free {
@@ -413,22 +397,12 @@ impl Ext4FileSystem {
         let mut free_ok = Ok(());
         let mut did_free = true;
 
-        if ext4_superblock_has_metadata_csum(&self.superblock) {
-            let (uninit, desc) = {
-                let gdesc = self
-                    .get_group_desc(group_idx)
-                    .ok_or(Ext4Error::corrupted())?;
-                (gdesc.is_inode_bitmap_uninit(), *gdesc)
-            };
-            if !uninit {
-                let bm = self
-                    .bitmap_cache
-                    .get_or_load(block_dev, cache_key, bitmap_block)?;
-                let expected = ext4_inode_bitmap_csum32(&self.superblock, &bm.data);
-                if !desc.inode_bitmap_csum_matches(&self.superblock, expected) {
-                    return Err(Ext4Error::checksum());
-                }
-            }
+        if !self
+            .get_group_desc(group_idx)
+            .ok_or(Ext4Error::corrupted())?
+            .is_inode_bitmap_uninit()
+        {
+            self.verify_inode_bitmap(block_dev, group_idx, "free_inode:inode_bitmap")?;
         }
         self.bitmap_cache
             .modify(block_dev, cache_key, bitmap_block, |data| {
@@ -440,21 +414,9 @@ impl Ext4FileSystem {
                     }
                     Err(err) => Err(err),
                 };
+                free_ok.is_ok() && did_free
             })?;
 
-        if ext4_superblock_has_metadata_csum(&self.superblock) {
-            let sb = self.superblock;
-            let updated_data = self
-                .bitmap_cache
-                .get(&cache_key)
-                .ok_or(Ext4Error::corrupted())?
-                .data
-                .clone();
-            let desc_mut = self
-                .get_group_desc_mut(group_idx)
-                .ok_or(Ext4Error::corrupted())?;
-            desc_mut.update_bitmap_checksums(&sb, None, Some(&updated_data));
-        }
         free_ok?;
 
         if !did_free {

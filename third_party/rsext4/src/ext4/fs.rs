@@ -49,32 +49,36 @@ struct MetadataTransactionSnapshot {
     superblock_dirty: bool,
     group_descs: Vec<Ext4GroupDesc>,
     dirty_group_descs: Vec<bool>,
-    bitmap_cache: BitmapCache,
-    inodetable_cache: InodeCache,
-    datablock_cache: DataBlockCache,
 }
 
 impl MetadataTransactionSnapshot {
-    fn capture(filesystem: &Ext4FileSystem) -> Self {
+    fn capture(filesystem: &mut Ext4FileSystem) -> Self {
+        filesystem.bitmap_cache.set_savepoint();
+        filesystem.inodetable_cache.set_savepoint();
+        filesystem.datablock_cache.set_savepoint();
         Self {
             superblock: filesystem.superblock,
             superblock_dirty: filesystem.superblock_dirty,
             group_descs: filesystem.group_descs.clone(),
             dirty_group_descs: filesystem.dirty_group_descs.clone(),
-            bitmap_cache: filesystem.bitmap_cache.clone(),
-            inodetable_cache: filesystem.inodetable_cache.clone(),
-            datablock_cache: filesystem.datablock_cache.clone(),
         }
     }
 
-    fn restore(self, filesystem: &mut Ext4FileSystem) {
+    /// Ends the transition: it holds, or nothing of it happened.
+    fn end(self, filesystem: &mut Ext4FileSystem, is_kept: bool) {
+        if is_kept {
+            filesystem.bitmap_cache.keep();
+            filesystem.inodetable_cache.keep();
+            filesystem.datablock_cache.keep();
+            return;
+        }
+        filesystem.bitmap_cache.roll_back();
+        filesystem.inodetable_cache.roll_back();
+        filesystem.datablock_cache.roll_back();
         filesystem.superblock = self.superblock;
         filesystem.superblock_dirty = self.superblock_dirty;
         filesystem.group_descs = self.group_descs;
         filesystem.dirty_group_descs = self.dirty_group_descs;
-        filesystem.bitmap_cache = self.bitmap_cache;
-        filesystem.inodetable_cache = self.inodetable_cache;
-        filesystem.datablock_cache = self.datablock_cache;
     }
 }
 
@@ -103,9 +107,7 @@ impl Ext4FileSystem {
         let snapshot = MetadataTransactionSnapshot::capture(self);
         let result = block_dev
             .with_transaction_credits(credits.into(), |block_dev| operation(self, block_dev));
-        if result.is_err() {
-            snapshot.restore(self);
-        }
+        snapshot.end(self, result.is_ok());
         result
     }
 
@@ -125,9 +127,7 @@ impl Ext4FileSystem {
         let snapshot = MetadataTransactionSnapshot::capture(self);
         let result =
             block_dev.restart_transaction(credits.into(), |block_dev| operation(self, block_dev));
-        if result.is_err() {
-            snapshot.restore(self);
-        }
+        snapshot.end(self, result.is_ok());
         result
     }
 
@@ -248,10 +248,11 @@ impl Ext4FileSystem {
                 &self.superblock,
                 group_id.raw(),
                 &mut buffer[in_block..end],
-                None,
-                None,
+                self.bitmap_cache.unsealed(&CacheKey::new_block(group_id)),
+                self.bitmap_cache.unsealed(&CacheKey::new_inode(group_id)),
             )
         })?;
+        self.bitmap_cache.seal(group_id);
         self.group_descs[idx] = desc;
         *self
             .dirty_group_descs

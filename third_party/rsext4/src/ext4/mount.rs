@@ -747,50 +747,22 @@ impl Ext4FileSystem {
             // group 0 when metadata checksums are enabled.
             {
                 let g0 = match fs.group_descs.first() {
-                    Some(desc) => desc,
+                    Some(desc) => *desc,
                     None => return Err(Ext4Error::bad_superblock()),
                 };
-                let inode_bitmap_blk = g0.inode_bitmap();
-                let data_bitmap_blk = g0.block_bitmap();
-                let inode_cache_key = CacheKey::new_inode(BGIndex::new(0));
-                let data_cache_key = CacheKey::new_block(BGIndex::new(0));
-
-                let inode_bitmap_data = fs
-                    .bitmap_cache
-                    .get_or_load(
-                        block_dev,
-                        inode_cache_key,
-                        AbsoluteBN::new(inode_bitmap_blk),
-                    )?
-                    .clone();
-                let blockbitmap_data = fs.bitmap_cache.get_or_load(
-                    block_dev,
-                    data_cache_key,
-                    AbsoluteBN::new(data_bitmap_blk),
-                )?;
-
-                if ext4_superblock_has_metadata_csum(&fs.superblock) {
-                    if !g0.is_inode_bitmap_uninit() {
-                        let computed_inode =
-                            ext4_inode_bitmap_csum32(&fs.superblock, &inode_bitmap_data.data);
-                        let expected_inode = computed_inode;
-                        if !g0.inode_bitmap_csum_matches(&fs.superblock, expected_inode) {
-                            observer.event(Event::Integrity(IntegrityEvent::ChecksumMismatch));
-
-                            return Err(Ext4Error::checksum());
-                        }
+                let group = BGIndex::new(0);
+                let mut verified = Ok(());
+                if !g0.is_inode_bitmap_uninit() {
+                    verified = fs.verify_inode_bitmap(block_dev, group, "mount:inode_bitmap");
+                }
+                if verified.is_ok() && !g0.is_block_bitmap_uninit() {
+                    verified = fs.verify_block_bitmap(block_dev, group, "mount:block_bitmap");
+                }
+                if let Err(error) = verified {
+                    if error.kind() == Ext4ErrorKind::ChecksumMismatch {
+                        observer.event(Event::Integrity(IntegrityEvent::ChecksumMismatch));
                     }
-
-                    if !g0.is_block_bitmap_uninit() {
-                        let computed_block =
-                            ext4_block_bitmap_csum32(&fs.superblock, &blockbitmap_data.data);
-                        let expected_block = computed_block;
-                        if !g0.block_bitmap_csum_matches(&fs.superblock, expected_block) {
-                            observer.event(Event::Integrity(IntegrityEvent::ChecksumMismatch));
-
-                            return Err(Ext4Error::checksum());
-                        }
-                    }
+                    return Err(error);
                 }
             }
 

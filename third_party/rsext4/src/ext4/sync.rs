@@ -161,16 +161,21 @@ impl Ext4FileSystem {
                         &self.superblock,
                         idx as u32,
                         destination,
-                        None,
-                        None,
+                        self.bitmap_cache
+                            .unsealed(&CacheKey::new_block(BGIndex::new(idx as u32))),
+                        self.bitmap_cache
+                            .unsealed(&CacheKey::new_inode(BGIndex::new(idx as u32))),
                     )?;
                     self.group_descs[idx] = desc;
                 }
                 Ok(())
             })?;
 
-            for dirty in &mut self.dirty_group_descs[first_dirty..end_group] {
-                *dirty = false;
+            for idx in first_dirty..end_group {
+                if self.dirty_group_descs[idx] {
+                    self.bitmap_cache.seal(BGIndex::new(idx as u32));
+                    self.dirty_group_descs[idx] = false;
+                }
             }
             search_from = end_group;
         }
