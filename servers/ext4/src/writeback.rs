@@ -17,7 +17,7 @@ use rsext4::{Ext4Timestamp, FileExtentTarget, InodeMetadataUpdate, InodeNumber};
 use tessera_disk::Disk;
 
 /// Changes in one transaction: each copies the blocks that it has so far.
-const CHANGES: u64 = 32;
+const CHANGES: u64 = 256;
 
 impl<D: Disk> Store<D> {
     /// Where a page is, and up to where the pages behind it are so too.

@@ -134,6 +134,12 @@ pub struct Jbd2Dev<B: BlockIo> {
     next_reserved_handle_id: u64,
     abort_state: Option<JournalAbortState>,
     clock: ClockCallback<B>,
+    /// Whether changed metadata stays in the file system's caches until it has all
+    /// of it published, once for many operations, before a commit.
+    defers_metadata: bool,
+    /// Whether there were operations since, so that the queue alone would be half of
+    /// them.
+    has_unpublished: bool,
 }
 
 impl<B: BlockIo> Jbd2Dev<B> {
@@ -429,6 +435,8 @@ impl<B: BlockIo> Jbd2Dev<B> {
             next_reserved_handle_id: 1,
             abort_state: None,
             clock,
+            defers_metadata: false,
+            has_unpublished: false,
         }
     }
 
@@ -542,6 +550,38 @@ impl<B: BlockIo> Jbd2Dev<B> {
         }
     }
 
+    /// From now on the file system publishes its metadata before each commit.
+    pub(crate) fn defer_metadata(&mut self) {
+        self.defers_metadata = self.journal_use && self.system.is_some();
+    }
+
+    /// Whether changed metadata may stay in its cache for now.
+    pub(crate) fn defers_metadata(&self) -> bool {
+        self.defers_metadata
+    }
+
+    /// All changed metadata is in the queue.
+    pub(crate) fn set_published(&mut self) {
+        self.has_unpublished = false;
+    }
+
+    /// How many blocks more the running transaction takes; `None` if no operation is
+    /// about to begin or nothing is deferred.
+    pub(crate) fn transaction_room(&self) -> Ext4Result<Option<usize>> {
+        let (true, None, Some(system)) = (self.defers_metadata, &self.active_handle, &self.system)
+        else {
+            return Ok(None);
+        };
+        let records_per_block = self.journal_revoke_records_per_block()?;
+        let running = Self::running_transaction_credits(system, records_per_block)?;
+        let taken = running
+            .checked_add(self.reserved_buffer_credits()?)
+            .ok_or_else(Ext4Error::overflow)?;
+        Ok(Some(
+            self.journal_transaction_capacity()?.saturating_sub(taken),
+        ))
+    }
+
     fn abort_journal(&mut self, cause: Ext4Error) {
         if self.journal_abort_cause().is_some() {
             return;
@@ -570,6 +610,9 @@ impl<B: BlockIo> Jbd2Dev<B> {
         }
         if self.inner.has_unpublished_edit() {
             return Err(Ext4Error::busy().with_operation("jbd2:commit_with_unfinished_block_edit"));
+        }
+        if self.has_unpublished {
+            return Err(Ext4Error::busy().with_operation("jbd2:commit_with_unpublished_metadata"));
         }
         let system = self.system.as_mut().ok_or_else(|| {
             Ext4Error::journal_aborted().with_operation("jbd2:commit_without_state")
@@ -1075,6 +1118,7 @@ impl<B: BlockIo> Jbd2Dev<B> {
             .running_transaction
             .revoked_blocks
             .clone();
+        self.has_unpublished |= self.defers_metadata;
         self.active_handle = Some(ActiveJournalHandle {
             metadata_credits: 0,
             revoke_credits_requested: 0,

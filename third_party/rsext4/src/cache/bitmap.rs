@@ -153,6 +153,12 @@ impl BitmapCache {
         Ok(())
     }
 
+    /// How many bitmaps are to be written, and whether that is still few.
+    pub(crate) fn dirty_blocks(&self) -> (usize, bool) {
+        let dirty = self.cache.values().filter(|bitmap| bitmap.dirty).count();
+        (dirty, dirty * 2 <= self.max_entries)
+    }
+
     /// See [`UndoMap`].
     pub(crate) fn set_savepoint(&mut self) {
         self.cache.set_savepoint();
@@ -319,6 +325,9 @@ impl BitmapCache {
         block_dev: &mut Jbd2Dev<B>,
         key: &CacheKey,
     ) -> Ext4Result<()> {
+        if block_dev.defers_metadata() {
+            return Ok(());
+        }
         let Some(bitmap) = self.cache.get(key).cloned() else {
             return Ok(());
         };

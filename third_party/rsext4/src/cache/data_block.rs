@@ -27,6 +27,8 @@ pub struct CachedBlock {
     pub data: Arc<Vec<u8>>,
     /// Whether the cache entry is dirty.
     pub dirty: bool,
+    /// Whether it is written by way of the journal.
+    pub(crate) is_metadata: bool,
     /// Physical block number.
     pub block_num: AbsoluteBN,
     /// Access timestamp used for LRU eviction.
@@ -40,6 +42,7 @@ impl CachedBlock {
         Self {
             data: Arc::new(data),
             dirty: false,
+            is_metadata: false,
             block_num,
             last_access: 0,
             generation: 0,
@@ -143,7 +146,14 @@ impl DataBlockCache {
         victims
             .try_reserve_exact(victim_count)
             .map_err(|_| Ext4Error::no_memory())?;
-        victims.extend_from_slice(&self.lru_order[..victim_count]);
+        // What is clean costs nothing, and nothing of what its operation may write.
+        let is_dirty = |block: &AbsoluteBN| self.cache.get(block).is_some_and(|one| one.dirty);
+        let (dirty, clean): (Vec<AbsoluteBN>, Vec<AbsoluteBN>) =
+            self.lru_order.iter().copied().partition(is_dirty);
+        match clean.is_empty() {
+            true => victims.extend(dirty.into_iter().take(victim_count)),
+            false => victims.extend(clean.into_iter().take(victim_count)),
+        }
         let dirty_blocks = self.dirty_blocks_for_keys(&victims)?;
 
         // Keep every selected entry dirty and resident unless all writeback
@@ -152,8 +162,16 @@ impl DataBlockCache {
         for block_num in &victims {
             self.cache.remove(block_num);
         }
-        self.lru_order.drain(..victim_count);
+        self.lru_order.retain(|block| !victims.contains(block));
         Ok(())
+    }
+
+    /// How many blocks of metadata are to be written, and whether there is still room
+    /// for those of some operation.
+    pub(crate) fn dirty_blocks(&self) -> (usize, bool) {
+        let is_dirty = |cached: &&CachedBlock| cached.dirty && cached.is_metadata;
+        let dirty = self.cache.values().filter(is_dirty).count();
+        (dirty, dirty * 2 <= self.max_entries)
     }
 
     /// See [`UndoMap`].
@@ -213,7 +231,8 @@ impl DataBlockCache {
             return Ok(());
         };
         if cached.dirty {
-            Self::write_block_static(block_dev, block_num, &cached.data, self.block_size, false)?;
+            let (data, is_metadata) = (&cached.data, cached.is_metadata);
+            Self::write_block_static(block_dev, block_num, data, self.block_size, is_metadata)?;
         }
         Ok(())
     }
@@ -313,6 +332,7 @@ impl DataBlockCache {
             .ok_or(Ext4Error::corrupted())?;
         f(Arc::make_mut(&mut cached.data).as_mut_slice());
         cached.mark_dirty();
+        cached.is_metadata = is_metadata;
         cached.generation = cached.generation.saturating_add(1);
 
         if !USE_MULTILEVEL_CACHE {
@@ -393,6 +413,7 @@ impl DataBlockCache {
                 Arc::make_mut(&mut cached.data)
                     .copy_from_slice(&data[start..start + self.block_size]);
                 cached.dirty = false;
+                cached.is_metadata = false;
                 cached.last_access = self.access_counter;
                 cached.generation = cached.generation.saturating_add(1);
             }
@@ -472,6 +493,9 @@ impl DataBlockCache {
             return Ok(());
         }
 
+        if cached.is_metadata {
+            return self.flush_metadata(block_dev, block_num);
+        }
         let generation = cached.generation;
         let data = cached.data.clone();
         Self::write_block_static(block_dev, block_num, &data, self.block_size, false)?;
@@ -490,6 +514,9 @@ impl DataBlockCache {
         block_dev: &mut Jbd2Dev<B>,
         block_num: AbsoluteBN,
     ) -> Ext4Result<()> {
+        if block_dev.defers_metadata() {
+            return Ok(());
+        }
         let Some(cached) = self.cache.get(&block_num) else {
             return Ok(());
         };
@@ -530,6 +557,12 @@ impl DataBlockCache {
             max_entries: self.max_entries,
             total_size_bytes: self.cache.len() * self.block_size,
         }
+    }
+
+    fn is_metadata(&self, block_num: AbsoluteBN) -> bool {
+        self.cache
+            .get(&block_num)
+            .is_some_and(|cached| cached.is_metadata)
     }
 
     fn dirty_blocks_for_flush(&self) -> Ext4Result<Vec<DirtyBlock>> {
@@ -602,11 +635,14 @@ impl DataBlockCache {
         let mut idx = 0usize;
         while idx < dirty_blocks.len() {
             let start_block = dirty_blocks[idx].block_num;
+            let is_metadata = self.is_metadata(start_block);
             let mut run_len = 1usize;
 
             while idx + run_len < dirty_blocks.len() && run_len < MAX_BUFFERED_WRITE_BLOCKS {
                 let expected = start_block.checked_add_usize(run_len)?;
-                if dirty_blocks[idx + run_len].block_num != expected {
+                if dirty_blocks[idx + run_len].block_num != expected
+                    || self.is_metadata(expected) != is_metadata
+                {
                     break;
                 }
                 run_len += 1;
@@ -629,7 +665,7 @@ impl DataBlockCache {
             }
 
             let run_len_u32 = u32::try_from(run_len).map_err(|_| Ext4Error::overflow())?;
-            block_dev.write_blocks(&buffer, start_block, run_len_u32, false)?;
+            block_dev.write_blocks(&buffer, start_block, run_len_u32, is_metadata)?;
             if completion == WritebackCompletion::MarkClean {
                 for dirty in &dirty_blocks[idx..idx + run_len] {
                     let cached = self.cache.get_mut(&dirty.block_num).ok_or_else(|| {

@@ -14,6 +14,9 @@ use crate::{
 /// Cache key for one global inode number.
 pub type InodeCacheKey = InodeNumber;
 
+/// Entries that no operation needs more of at once.
+const ROOM_FOR_OPERATION: usize = 16;
+
 /// Cached inode payload.
 #[derive(Debug, Clone)]
 pub struct CachedInode {
@@ -227,8 +230,22 @@ impl InodeCache {
     fn lru_inode(&self) -> Option<InodeNumber> {
         self.cache
             .iter()
-            .min_by_key(|(_, cached)| cached.last_access)
+            .min_by_key(|(_, cached)| (cached.dirty, cached.last_access))
             .map(|(inode_num, _)| *inode_num)
+    }
+
+    /// How many blocks hold the inodes that are to be written, and whether there is
+    /// still room for those of some operation.
+    pub(crate) fn dirty_blocks(&self) -> (usize, bool) {
+        let mut blocks = 0;
+        let mut inodes = 0;
+        let mut last = None;
+        for cached in self.cache.values().filter(|cached| cached.dirty) {
+            inodes += 1;
+            blocks += usize::from(last != Some(cached.block_num));
+            last = Some(cached.block_num);
+        }
+        (blocks, inodes + ROOM_FOR_OPERATION <= self.max_entries)
     }
 
     /// See [`UndoMap`].
@@ -381,6 +398,9 @@ impl InodeCache {
         block_dev: &mut Jbd2Dev<B>,
         inode_num: InodeNumber,
     ) -> Ext4Result<()> {
+        if block_dev.defers_metadata() {
+            return Ok(());
+        }
         let Some(cached) = self.cache.get(&inode_num).cloned() else {
             return Ok(());
         };

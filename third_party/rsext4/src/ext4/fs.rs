@@ -104,9 +104,11 @@ impl Ext4FileSystem {
         credits: impl Into<TransactionCredits>,
         operation: impl FnOnce(&mut Self, &mut Jbd2Dev<B>) -> Ext4Result<T>,
     ) -> Ext4Result<T> {
+        let credits = credits.into();
+        self.make_room(block_dev, credits)?;
         let snapshot = MetadataTransactionSnapshot::capture(self);
-        let result = block_dev
-            .with_transaction_credits(credits.into(), |block_dev| operation(self, block_dev));
+        let result =
+            block_dev.with_transaction_credits(credits, |block_dev| operation(self, block_dev));
         snapshot.end(self, result.is_ok());
         result
     }
@@ -124,6 +126,9 @@ impl Ext4FileSystem {
         credits: impl Into<TransactionCredits>,
         operation: impl FnOnce(&mut Self, &mut Jbd2Dev<B>) -> Ext4Result<T>,
     ) -> Ext4Result<T> {
+        if block_dev.defers_metadata() {
+            self.publish(block_dev)?;
+        }
         let snapshot = MetadataTransactionSnapshot::capture(self);
         let result =
             block_dev.restart_transaction(credits.into(), |block_dev| operation(self, block_dev));
@@ -229,6 +234,12 @@ impl Ext4FileSystem {
         let idx = group_id.as_usize()?;
         if idx >= self.group_descs.len() {
             return Err(Ext4Error::corrupted());
+        }
+
+        if block_dev.defers_metadata() {
+            self.dirty_group_descs[idx] = true;
+            self.superblock_dirty = true;
+            return Ok(());
         }
 
         let desc_size = self.superblock.get_desc_size() as usize;

@@ -446,6 +446,9 @@ where
             &mut mmp_delay,
             mmp_identity,
         )?;
+        if !options.readonly {
+            device.defer_metadata();
+        }
 
         Ok(Self {
             filesystem,

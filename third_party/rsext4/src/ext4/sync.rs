@@ -1,4 +1,5 @@
 use super::{mkfs::write_superblock, *};
+use crate::blockdev::TransactionCredits;
 
 impl Ext4FileSystem {
     fn clean_state(superblock: &Ext4Superblock) -> u16 {
@@ -16,12 +17,54 @@ impl Ext4FileSystem {
         block_dev: &mut Jbd2Dev<B>,
         _observer: &mut O,
     ) -> Ext4Result<()> {
+        self.publish(block_dev)?;
+        block_dev.commit_for_filesystem_sync()
+    }
+
+    /// Puts all that the caches hold changed into the running transaction.
+    pub(crate) fn publish<B: BlockIo>(&mut self, block_dev: &mut Jbd2Dev<B>) -> Ext4Result<()> {
         self.datablock_cache.flush_all(block_dev)?;
         self.inodetable_cache.flush_all(block_dev)?;
         self.bitmap_cache.flush_all(block_dev)?;
         self.sync_group_descriptors(block_dev)?;
         self.sync_superblock_if_dirty(block_dev)?;
-        block_dev.commit_for_filesystem_sync()?;
+        block_dev.set_published();
+        Ok(())
+    }
+
+    /// Before an operation that may change so many blocks: makes sure that they and
+    /// what the caches hold changed fit into the running transaction, which is ended
+    /// if not, and that the operation throws nothing out of a cache that is changed.
+    pub(crate) fn make_room<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        credits: TransactionCredits,
+    ) -> Ext4Result<()> {
+        let Some(room) = block_dev.transaction_room()? else {
+            return Ok(());
+        };
+        let caches = [
+            self.inodetable_cache.dirty_blocks(),
+            self.bitmap_cache.dirty_blocks(),
+            self.datablock_cache.dirty_blocks(),
+        ];
+        let descriptors = self
+            .dirty_group_descs
+            .iter()
+            .filter(|dirty| **dirty)
+            .count();
+        // The superblock is one more.
+        let changed = caches.iter().map(|(blocks, _)| blocks).sum::<usize>() + descriptors + 1;
+        let needed = changed
+            .checked_add(block_dev.transaction_credit_cost(credits)?)
+            .ok_or_else(Ext4Error::overflow)?;
+        if needed > room {
+            self.publish(block_dev)?;
+            return block_dev.commit();
+        }
+        if caches.iter().any(|(_, has_room)| !has_room) {
+            self.publish(block_dev)?;
+        }
         Ok(())
     }
 
@@ -184,6 +227,14 @@ impl Ext4FileSystem {
     }
 
     pub fn sync_superblock<B: BlockIo>(&mut self, block_dev: &mut Jbd2Dev<B>) -> Ext4Result<()> {
+        if block_dev.defers_metadata() {
+            self.superblock_dirty = true;
+            return Ok(());
+        }
+        self.publish_superblock(block_dev)
+    }
+
+    fn publish_superblock<B: BlockIo>(&mut self, block_dev: &mut Jbd2Dev<B>) -> Ext4Result<()> {
         // Recompute free-space counters from group descriptors before writing
         // the superblock so the persisted totals match the flushed metadata.
         let mut real_free_blocks: u64 = 0;
@@ -207,7 +258,7 @@ impl Ext4FileSystem {
         block_dev: &mut Jbd2Dev<B>,
     ) -> Ext4Result<()> {
         if self.superblock_dirty {
-            self.sync_superblock(block_dev)?;
+            self.publish_superblock(block_dev)?;
         }
         Ok(())
     }

@@ -1508,6 +1508,7 @@ fn convert_initialized_range_to_unwritten<B: BlockIo>(
                 .checked_mul(2)
                 .and_then(|value| value.checked_add(8))
                 .ok_or_else(Ext4Error::overflow)?;
+            fs.make_room(device, TransactionCredits::metadata(credits))?;
             device.with_transaction_handle(credits, |device| {
                 ExtentTree::with_filesystem(inode, fs, inode_num).prepare_initialized_zero(
                     fs,
@@ -2801,6 +2802,10 @@ fn write_inode_data_through_unwritten<B: BlockIo>(
                         .checked_add(reserved_finish_credits)
                         .is_some_and(|total| total <= limit)
             });
+        fs.make_room(
+            device,
+            TransactionCredits::metadata(prepare_credits.saturating_add(reserved_finish_credits)),
+        )?;
         let prepare = |device: &mut Jbd2Dev<B>| {
             {
                 let mut tree = ExtentTree::with_filesystem(&mut inode, fs, inode_num);
@@ -2906,11 +2911,15 @@ fn write_inode_data_through_unwritten<B: BlockIo>(
                 device, fs, inode_num, &mut inode, &prepared, old_size, write.end,
             )
         }),
-        None => device.with_transaction_handle(finish_credits, |device| {
-            finish_prepared_unwritten(
-                device, fs, inode_num, &mut inode, &prepared, old_size, write.end,
-            )
-        }),
+        None => fs
+            .make_room(device, TransactionCredits::metadata(finish_credits))
+            .and_then(|()| {
+                device.with_transaction_handle(finish_credits, |device| {
+                    finish_prepared_unwritten(
+                        device, fs, inode_num, &mut inode, &prepared, old_size, write.end,
+                    )
+                })
+            }),
     };
     match finish {
         Ok(()) => Ok(()),
