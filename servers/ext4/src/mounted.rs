@@ -117,10 +117,15 @@ impl<D: Disk> Mounted<D> {
             // Bytes of files may have been written since it was unmounted.
             None => self.device.guard().flush().map_err(FileError::from)?,
         }
-        if self.device.guard().small_writes() > JOURNALED {
+        if self.is_full() {
             self.rest()?;
         }
         Ok(())
+    }
+
+    /// Whether the journal holds as much as it may: a sync empties it.
+    pub fn is_full(&self) -> bool {
+        self.device.guard().small_writes() > JOURNALED
     }
 
     /// Everything is durable and in its place, the journal empty and the file

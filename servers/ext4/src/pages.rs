@@ -119,9 +119,13 @@ impl Pages {
     /// The slot that has been unused for longest, one with nothing to write if
     /// there is one, and the piece in it that has to be written first.
     pub fn oldest(&self) -> (SlotId, Option<Key>) {
-        let order = |slot: &Slot| (slot.dirty != 0, slot.used);
-        let oldest = (0..self.slots.len()).min_by_key(|index| order(&self.slots[*index]));
-        let index = oldest.unwrap_or(0);
+        let order = |slot: &Slot| (u64::from(slot.dirty != 0) << 63) | slot.used;
+        let mut slots = self.slots.iter().map(order).zip(0..);
+        let first = slots.next().unwrap_or_default();
+        let (_, index) = slots.fold(first, |oldest, slot| match slot.0 < oldest.0 {
+            true => slot,
+            false => oldest,
+        });
         let slot = &self.slots[index];
         (SlotId(index), slot.key.filter(|_| slot.dirty != 0))
     }

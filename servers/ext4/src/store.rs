@@ -45,8 +45,6 @@ pub struct Store<D: Disk> {
     /// cut brings their file back, and `rsext4` does not keep them from being
     /// written by another.
     pub(crate) has_freed: bool,
-    /// Changes in the running transaction.
-    pub(crate) changes: u64,
     /// Something was written since the last sync.
     pub(crate) is_changed: bool,
     /// A sync failed. What was written before it may be gone, and no later one may say
@@ -65,7 +63,6 @@ impl<D: Disk> Store<D> {
             time,
             handles: BTreeMap::new(),
             has_freed: false,
-            changes: 0,
             is_changed: false,
             has_failed: false,
         }

@@ -16,9 +16,6 @@ use libipc::interfaces::FileError;
 use rsext4::{Ext4Timestamp, FileExtentTarget, InodeMetadataUpdate, InodeNumber};
 use tessera_disk::Disk;
 
-/// Changes in one transaction: each copies the blocks that it has so far.
-const CHANGES: u64 = 256;
-
 impl<D: Disk> Store<D> {
     /// Where a page is, and up to where the pages behind it are so too.
     pub(crate) fn place(
@@ -235,21 +232,19 @@ impl<D: Disk> Store<D> {
         }
         self.has_freed = false;
         self.is_changed = false;
-        self.changes = 0;
         if !self.mounted.is_mounted() {
             self.held.clear();
         }
         Ok(())
     }
 
-    /// The file system was changed: ends the transaction if it is long enough.
+    /// The file system was changed: empties the journal if it holds enough.
     pub fn changed(&mut self) -> Result<(), FileError> {
         self.is_changed = true;
-        self.changes += 1;
-        if self.changes < CHANGES {
-            return Ok(());
+        match self.mounted.is_full() {
+            true => self.sync_metadata(),
+            false => Ok(()),
         }
-        self.sync_metadata()
     }
 
     /// Whether nothing waits to be made durable.

@@ -45,7 +45,7 @@ pub const GOOD_OLD_INODE_SIZE: u16 = 128;
 /// and group descriptors.
 pub const USE_MULTILEVEL_CACHE: bool = cfg!(feature = "USE_MULTILEVEL_CACHE");
 /// Maximum number of inode-table cache entries.
-pub const INODE_CACHE_MAX: usize = 128;
+pub const INODE_CACHE_MAX: usize = 256;
 /// Maximum number of data-block cache entries.
 ///
 /// Kept small for read-modify-write hot blocks and truncate-generation

@@ -32,25 +32,23 @@ pub fn count_set_bits_in_bitmap(data: &[u8], max_bits: u32) -> u32 {
 ///
 /// `None` also where the bitmap ends.
 pub fn find_bit(data: &[u8], from: u32, end: u32, is_set: bool) -> Option<u32> {
-    let flip = if is_set { 0 } else { u64::MAX };
+    let none = if is_set { 0 } else { u64::MAX };
     let mut at = from;
     while at < end {
-        let byte = (at / 8) as usize;
-        let word = data
-            .get(byte..byte + 8)
-            .and_then(|bytes| bytes.try_into().ok());
-        let (bits, width) = match word.map(u64::from_le_bytes) {
-            Some(word) if at.is_multiple_of(8) => (word ^ flip, 64),
-            _ => {
-                let bits = (*data.get(byte)? ^ flip as u8) >> (at % 8);
-                (u64::from(bits), 8 - at % 8)
+        if at.is_multiple_of(8) {
+            let words = data.get((at / 8) as usize..)?.chunks_exact(8);
+            let is_none = |word: &&[u8]| **word == none.to_ne_bytes();
+            at += words.take_while(is_none).count() as u32 * 64;
+            if at >= end {
+                break;
             }
-        };
+        }
+        let bits = (*data.get((at / 8) as usize)? ^ none as u8) >> (at % 8);
         if bits != 0 {
             at += bits.trailing_zeros();
             return (at < end).then_some(at);
         }
-        at += width;
+        at += 8 - at % 8;
     }
     None
 }

@@ -39,15 +39,14 @@ impl<'a> BlockBitmap<'a> {
         self.is_allocated(block_idx).map(|allocated| !allocated)
     }
 
-    /// Returns the first free block index in the group.
-    pub fn find_first_free(&self) -> Option<u32> {
-        find_bit(self.data, 0, self.blocks_per_group, false)
+    /// Returns the first free block index in the group from `from` on.
+    pub fn find_free_from(&self, from: u32) -> Option<u32> {
+        find_bit(self.data, from, self.blocks_per_group, false)
     }
 
-    /// Returns the first contiguous free range of `count` blocks.
-    pub fn find_contiguous_free(&self, count: u32) -> Option<u32> {
+    /// Returns the first contiguous free range of `count` blocks from `from` on.
+    pub fn find_contiguous_free(&self, mut from: u32, count: u32) -> Option<u32> {
         let limit = self.blocks_per_group.min((self.data.len() * 8) as u32);
-        let mut from = 0;
         while count > 0 {
             let start = find_bit(self.data, from, limit, false)?;
             let end = start.checked_add(count).filter(|end| *end <= limit)?;

@@ -22,6 +22,10 @@ use crate::{
     runtime::{Clock, JournalReplayPhase},
 };
 
+/// Blocks after which a transaction of deferred metadata is ended, for they are in
+/// memory.
+const DEFERRED_BLOCKS: usize = 128;
+
 /// Runtime state of the journal proxy.
 pub enum Jbd2RunState {
     Commit,
@@ -578,7 +582,9 @@ impl<B: BlockIo> Jbd2Dev<B> {
             .checked_add(self.reserved_buffer_credits()?)
             .ok_or_else(Ext4Error::overflow)?;
         Ok(Some(
-            self.journal_transaction_capacity()?.saturating_sub(taken),
+            self.journal_transaction_capacity()?
+                .min(DEFERRED_BLOCKS)
+                .saturating_sub(taken),
         ))
     }
 
@@ -1639,6 +1645,22 @@ impl<B: BlockIo> Jbd2Dev<B> {
         }
 
         self.inner.read_block(block_id)
+    }
+
+    /// Shows the newest image of a block where it is.
+    pub(crate) fn look_at_block<T>(
+        &mut self,
+        block_id: AbsoluteBN,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Ext4Result<T> {
+        if self.journal_use
+            && let Some(system) = self.system.as_ref()
+            && let Some(update) = Self::visible_update(system, block_id)
+        {
+            return Ok(look(&update.1));
+        }
+        self.inner.read_block(block_id)?;
+        Ok(look(self.inner.buffer()))
     }
 
     /// Returns the cached block buffer.

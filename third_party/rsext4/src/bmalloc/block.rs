@@ -42,7 +42,7 @@ impl BlockAllocator {
         let mut bitmap = BlockBitmap::new(bitmap_data, self.blocks_per_group);
 
         // Scan the group bitmap for the first free slot.
-        let block_in_group = bitmap.find_first_free().ok_or(Ext4Error::no_space())?;
+        let block_in_group = bitmap.find_free_from(0).ok_or(Ext4Error::no_space())?;
 
         // Mark the chosen block as allocated in the bitmap.
         bitmap
@@ -60,12 +60,14 @@ impl BlockAllocator {
         })
     }
 
-    /// Allocate a contiguous range of blocks from the given block group.
+    /// Allocate a contiguous range of blocks from the given block group, no block of
+    /// which is free before `free_from`.
     pub fn alloc_contiguous_blocks(
         &self,
         bitmap_data: &mut [u8],
         group_idx: BGIndex,
         count: u32,
+        free_from: &mut u32,
     ) -> Ext4Result<BlockAlloc> {
         if count == 0 {
             return Err(Ext4Error::invalid_input());
@@ -74,14 +76,20 @@ impl BlockAllocator {
         let mut bitmap = BlockBitmap::new(bitmap_data, self.blocks_per_group);
 
         // Look for the first contiguous free range with the requested length.
+        *free_from = bitmap
+            .find_free_from(*free_from)
+            .ok_or(Ext4Error::no_space())?;
         let block_in_group = bitmap
-            .find_contiguous_free(count)
+            .find_contiguous_free(*free_from, count)
             .ok_or(Ext4Error::no_space())?;
 
         // Mark the full range as allocated in one pass.
         bitmap
             .allocate_range(block_in_group, count)
             .map_err(super::map_bitmap_error)?;
+        if block_in_group == *free_from {
+            *free_from += count;
+        }
 
         let block_in_group = RelativeBN::new(block_in_group);
         let global_block = self.block_to_global(group_idx, block_in_group);

@@ -27,12 +27,14 @@ impl InodeAllocator {
         }
     }
 
-    /// Allocate one inode from the given block group.
+    /// Allocate one inode from the given block group, none of which that may be
+    /// allocated is free before `free_from`.
     pub fn alloc_inode_in_group(
         &self,
         bitmap_data: &mut [u8],
         group_idx: BGIndex,
         group_desc: &Ext4GroupDesc,
+        free_from: &mut u32,
     ) -> Ext4Result<InodeAlloc> {
         // Refuse the request early when the group has no free inodes left.
         if group_desc.free_inodes_count() == 0 {
@@ -43,13 +45,15 @@ impl InodeAllocator {
 
         // Find the first free inode slot that is eligible for allocation.
         let inode_in_group = self
-            .find_free_inode(&bitmap, group_idx)?
+            .find_free_inode(&bitmap, group_idx, *free_from)?
             .ok_or(Ext4Error::no_space())?;
 
         // Mark the inode as allocated in the bitmap.
         bitmap
             .allocate(inode_in_group)
             .map_err(super::map_bitmap_error)?;
+
+        *free_from = inode_in_group + 1;
 
         // Convert the zero-based index into the one-based global inode number.
         let inode_in_group = RelativeInodeIndex::new(inode_in_group);
@@ -89,14 +93,19 @@ impl InodeAllocator {
     }
 
     /// Find the first free inode in a bitmap.
-    fn find_free_inode(&self, bitmap: &InodeBitmap, group_idx: BGIndex) -> Ext4Result<Option<u32>> {
+    fn find_free_inode(
+        &self,
+        bitmap: &InodeBitmap,
+        group_idx: BGIndex,
+        free_from: u32,
+    ) -> Ext4Result<Option<u32>> {
         let start_idx = if group_idx == BGIndex::new(0) && self.first_inode > 0 {
             self.first_inode - 1 // Example: first_ino = 11 starts the scan from index 10.
         } else {
             0
         };
 
-        Ok(bitmap.find_free_from(start_idx))
+        Ok(bitmap.find_free_from(start_idx.max(free_from)))
     }
 
     /// Convert a group-local inode index into an absolute inode number.

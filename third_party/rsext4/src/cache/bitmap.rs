@@ -55,6 +55,8 @@ pub struct CachedBitmap {
     pub(crate) verified: bool,
     /// Whether the descriptor has not the checksum of this bitmap yet.
     pub(crate) unsealed: bool,
+    /// No bit before this one is clear.
+    clear_from: u32,
     /// Physical block storing the bitmap.
     pub block_num: AbsoluteBN,
     /// Access timestamp for LRU eviction.
@@ -70,6 +72,7 @@ impl CachedBitmap {
             dirty: false,
             verified: false,
             unsealed: false,
+            clear_from: 0,
             block_num,
             last_access: 0,
             generation: 0,
@@ -246,7 +249,8 @@ impl BitmapCache {
     }
 
     /// Modifies one cached bitmap and marks it dirty, if the closure says that it
-    /// changed anything.
+    /// changed anything. The closure is also given a bit before which none is clear,
+    /// and keeps it so.
     pub fn modify<B, F>(
         &mut self,
         block_dev: &mut Jbd2Dev<B>,
@@ -256,13 +260,14 @@ impl BitmapCache {
     ) -> Ext4Result<()>
     where
         B: BlockIo,
-        F: FnOnce(&mut [u8]) -> bool,
+        F: FnOnce(&mut [u8], &mut u32) -> bool,
     {
         self.ensure_loaded(block_dev, key, block_num)?;
         self.touch(key);
 
         let bitmap = self.cache.get_mut(&key).ok_or(Ext4Error::corrupted())?;
-        if !f(Arc::make_mut(&mut bitmap.data).as_mut_slice()) {
+        let bits = Arc::make_mut(&mut bitmap.data).as_mut_slice();
+        if !f(bits, &mut bitmap.clear_from) {
             return Ok(());
         }
         bitmap.mark_dirty();

@@ -3,7 +3,13 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::undo::UndoMap;
-use crate::{blockdev::*, bmalloc::AbsoluteBN, config::USE_MULTILEVEL_CACHE, error::*};
+use crate::{
+    blockdev::*,
+    bmalloc::AbsoluteBN,
+    checksum::{ext4_seal_dirblock, is_ext4_dirblock_whole},
+    config::USE_MULTILEVEL_CACHE,
+    error::*,
+};
 
 /// Cache key for one physical data block.
 pub type BlockCacheKey = AbsoluteBN;
@@ -29,6 +35,10 @@ pub struct CachedBlock {
     pub dirty: bool,
     /// Whether it is written by way of the journal.
     pub(crate) is_metadata: bool,
+    /// Inode and generation of the directory that it was found to be a good block of.
+    directory: Option<(u32, u32)>,
+    /// Whether it was changed since without its checksum.
+    unsealed: bool,
     /// Physical block number.
     pub block_num: AbsoluteBN,
     /// Access timestamp used for LRU eviction.
@@ -43,6 +53,8 @@ impl CachedBlock {
             data: Arc::new(data),
             dirty: false,
             is_metadata: false,
+            directory: None,
+            unsealed: false,
             block_num,
             last_access: 0,
             generation: 0,
@@ -70,6 +82,8 @@ pub struct DataBlockCache {
     max_entries: usize,
     access_counter: u64,
     block_size: usize,
+    /// What checksums of metadata begin with, if there are any.
+    checksum_seed: Option<u32>,
 }
 
 impl DataBlockCache {
@@ -82,7 +96,98 @@ impl DataBlockCache {
             max_entries,
             access_counter: 0,
             block_size,
+            checksum_seed: None,
         }
+    }
+
+    /// Directories have checksums that begin with this.
+    pub(crate) fn with_checksums(mut self, seed: Option<u32>) -> Self {
+        self.checksum_seed = seed;
+        self
+    }
+
+    /// What checksums of metadata begin with, if there are any.
+    pub(crate) fn checksum_seed(&self) -> Option<u32> {
+        self.checksum_seed
+    }
+
+    /// A block of a directory, by its inode and generation, whose checksum is looked at
+    /// once while the block is here and unchanged by others. Its checksum may be old.
+    pub(crate) fn directory_block<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        block_num: AbsoluteBN,
+        directory: (u32, u32),
+    ) -> Ext4Result<Arc<Vec<u8>>> {
+        self.ensure_loaded(block_dev, block_num)?;
+        self.touch(block_num);
+        let cached = self.cache.get(&block_num).ok_or(Ext4Error::corrupted())?;
+        if cached.directory == Some(directory) {
+            return Ok(cached.data.clone());
+        }
+        self.seal(block_num)?;
+        let seed = self.checksum_seed;
+        let cached = self.cache.get_mut_unnoted(&block_num);
+        let cached = cached.ok_or(Ext4Error::corrupted())?;
+        let (inode, generation) = directory;
+        if let Some(seed) = seed
+            && !is_ext4_dirblock_whole(seed, inode, generation, &cached.data)
+        {
+            return Err(Ext4Error::checksum().with_operation("directory:block"));
+        }
+        cached.directory = Some(directory);
+        Ok(cached.data.clone())
+    }
+
+    /// Changes a block that was got by [`Self::directory_block`], if the closure says so.
+    pub(crate) fn modify_directory_block<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        block_num: AbsoluteBN,
+        directory: (u32, u32),
+        f: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Ext4Result<()> {
+        self.directory_block(block_dev, block_num, directory)?;
+        let has_checksums = self.checksum_seed.is_some();
+        let cached = self
+            .cache
+            .get_mut(&block_num)
+            .ok_or(Ext4Error::corrupted())?;
+        if !f(Arc::make_mut(&mut cached.data).as_mut_slice()) {
+            return Ok(());
+        }
+        cached.unsealed = has_checksums;
+        cached.mark_dirty();
+        cached.is_metadata = true;
+        cached.generation = cached.generation.saturating_add(1);
+        if !block_dev.defers_metadata() {
+            self.seal(block_num)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the checksum that a block of a directory was changed without.
+    fn seal(&mut self, block_num: AbsoluteBN) -> Ext4Result<()> {
+        let Some(cached) = self.cache.get(&block_num) else {
+            return Ok(());
+        };
+        let (true, Some((inode, generation)), Some(seed)) =
+            (cached.unsealed, cached.directory, self.checksum_seed)
+        else {
+            return Ok(());
+        };
+        let cached = self
+            .cache
+            .get_mut(&block_num)
+            .ok_or(Ext4Error::corrupted())?;
+        ext4_seal_dirblock(
+            seed,
+            inode,
+            generation,
+            Arc::make_mut(&mut cached.data).as_mut_slice(),
+        );
+        cached.unsealed = false;
+        Ok(())
     }
 
     /// Loads one block from disk using a caller-provided buffer.
@@ -103,6 +208,7 @@ impl DataBlockCache {
         block_num: AbsoluteBN,
     ) -> Ext4Result<CachedBlock> {
         self.ensure_loaded(block_dev, block_num)?;
+        self.seal(block_num)?;
         self.touch(block_num);
         self.cache
             .get(&block_num)
@@ -223,10 +329,11 @@ impl DataBlockCache {
     }
 
     fn write_back_if_dirty<B: BlockIo>(
-        &self,
+        &mut self,
         block_dev: &mut Jbd2Dev<B>,
         block_num: AbsoluteBN,
     ) -> Ext4Result<()> {
+        self.seal(block_num)?;
         let Some(cached) = self.cache.get(&block_num) else {
             return Ok(());
         };
@@ -324,6 +431,7 @@ impl DataBlockCache {
         F: FnOnce(&mut [u8]),
     {
         self.ensure_loaded(block_dev, block_num)?;
+        self.seal(block_num)?;
         self.touch(block_num);
 
         let cached = self
@@ -333,6 +441,7 @@ impl DataBlockCache {
         f(Arc::make_mut(&mut cached.data).as_mut_slice());
         cached.mark_dirty();
         cached.is_metadata = is_metadata;
+        cached.directory = None;
         cached.generation = cached.generation.saturating_add(1);
 
         if !USE_MULTILEVEL_CACHE {
@@ -414,6 +523,8 @@ impl DataBlockCache {
                     .copy_from_slice(&data[start..start + self.block_size]);
                 cached.dirty = false;
                 cached.is_metadata = false;
+                cached.directory = None;
+                cached.unsealed = false;
                 cached.last_access = self.access_counter;
                 cached.generation = cached.generation.saturating_add(1);
             }
@@ -517,6 +628,7 @@ impl DataBlockCache {
         if block_dev.defers_metadata() {
             return Ok(());
         }
+        self.seal(block_num)?;
         let Some(cached) = self.cache.get(&block_num) else {
             return Ok(());
         };
@@ -650,6 +762,7 @@ impl DataBlockCache {
 
             buffer.clear();
             for dirty in &dirty_blocks[idx..idx + run_len] {
+                self.seal(dirty.block_num)?;
                 let cached = self.cache.get(&dirty.block_num).ok_or_else(|| {
                     Ext4Error::corrupted().with_operation("data_cache:missing_dirty_block")
                 })?;

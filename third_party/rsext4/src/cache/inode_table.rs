@@ -6,8 +6,10 @@ use super::undo::UndoMap;
 use crate::{
     blockdev::*,
     bmalloc::{AbsoluteBN, BGIndex, InodeNumber},
+    checksum::ext4_seal_raw_inode,
     config::*,
     disknode::*,
+    endian::DiskFormat,
     error::*,
 };
 
@@ -23,6 +25,8 @@ pub struct CachedInode {
     pub inode: Ext4Inode,
     raw_inode: Arc<Vec<u8>>,
     pub dirty: bool,
+    /// Whether the raw record is behind the fields.
+    unsealed: bool,
     pub block_num: AbsoluteBN,
     pub offset_in_block: usize,
     pub inode_num: InodeNumber,
@@ -42,6 +46,7 @@ impl CachedInode {
             inode,
             raw_inode: Arc::new(raw_inode),
             dirty: false,
+            unsealed: false,
             block_num,
             offset_in_block,
             inode_num,
@@ -65,6 +70,25 @@ impl CachedInode {
     }
 }
 
+/// What became dirty since all was written: at least what is dirty now.
+#[derive(Clone, Copy, Default)]
+struct Dirtied {
+    inodes: usize,
+    blocks: usize,
+    last: Option<AbsoluteBN>,
+}
+
+impl Dirtied {
+    /// An inode is about to become dirty, if it is not yet.
+    fn note(&mut self, cached: &CachedInode) {
+        if !cached.dirty {
+            self.inodes += 1;
+            self.blocks += usize::from(self.last != Some(cached.block_num));
+            self.last = Some(cached.block_num);
+        }
+    }
+}
+
 /// Lightweight cached inode handle.
 #[derive(Debug, Clone, Copy)]
 pub struct InodeHandle {
@@ -78,6 +102,9 @@ pub struct InodeCache {
     max_entries: usize,
     access_counter: u64,
     inode_size: usize,
+    /// What checksums of inodes begin with, if they have any.
+    checksum_seed: Option<u32>,
+    dirtied: Dirtied,
 }
 
 impl InodeCache {
@@ -87,7 +114,38 @@ impl InodeCache {
             max_entries,
             access_counter: 0,
             inode_size,
+            checksum_seed: None,
+            dirtied: Dirtied::default(),
         }
+    }
+
+    /// Inodes have checksums that begin with this.
+    pub(crate) fn with_checksums(mut self, seed: Option<u32>) -> Self {
+        self.checksum_seed = seed;
+        self
+    }
+
+    /// Brings the raw record of an inode up to its fields, with its checksum.
+    fn seal(&mut self, inode_num: InodeNumber) -> Ext4Result<()> {
+        if !self
+            .cache
+            .get(&inode_num)
+            .is_some_and(|cached| cached.unsealed)
+        {
+            return Ok(());
+        }
+        let seed = self.checksum_seed;
+        let cached = self
+            .cache
+            .get_mut(&inode_num)
+            .ok_or(Ext4Error::corrupted())?;
+        let raw = Arc::make_mut(&mut cached.raw_inode).as_mut_slice();
+        cached.inode.to_disk_bytes(raw);
+        if let Some(seed) = seed {
+            ext4_seal_raw_inode(seed, inode_num, &mut cached.inode, raw)?;
+        }
+        cached.unsealed = false;
+        Ok(())
     }
 
     pub fn default(inode_size: u16) -> Self {
@@ -118,13 +176,13 @@ impl InodeCache {
         block_num: AbsoluteBN,
         offset: usize,
     ) -> Ext4Result<(Ext4Inode, Vec<u8>)> {
-        let mut buffer = alloc::vec![0u8; block_dev.block_size() as usize];
-        block_dev.read_blocks(&mut buffer, block_num, 1)?;
         let end = offset
             .checked_add(self.inode_size)
             .ok_or(Ext4Error::corrupted())?;
-        let bytes = buffer.get(offset..end).ok_or(Ext4Error::corrupted())?;
-        let raw_inode = bytes.to_vec();
+        let raw_inode = block_dev.look_at_block(block_num, |block| {
+            block.get(offset..end).map(<[u8]>::to_vec)
+        })?;
+        let raw_inode = raw_inode.ok_or(Ext4Error::corrupted())?;
         Ok((Ext4Inode::decode_checked(&raw_inode)?, raw_inode))
     }
 
@@ -136,10 +194,27 @@ impl InodeCache {
         offset: usize,
     ) -> Ext4Result<CachedInode> {
         self.ensure_loaded(block_dev, inode_num, block_num, offset)?;
+        self.seal(inode_num)?;
         self.touch(inode_num);
         self.cache
             .get(&inode_num)
             .cloned()
+            .ok_or(Ext4Error::corrupted())
+    }
+
+    /// The same without the record's other bytes.
+    pub(crate) fn get_inode<B: BlockIo>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        inode_num: InodeNumber,
+        block_num: AbsoluteBN,
+        offset: usize,
+    ) -> Ext4Result<Ext4Inode> {
+        self.ensure_loaded(block_dev, inode_num, block_num, offset)?;
+        self.touch(inode_num);
+        let cached = self.cache.get(&inode_num);
+        cached
+            .map(|cached| cached.inode)
             .ok_or(Ext4Error::corrupted())
     }
 
@@ -166,26 +241,27 @@ impl InodeCache {
         Ok(())
     }
 
+    /// Makes room for one more, by the half of the clean ones that was not used for
+    /// longest, or else by a dirty one.
     fn make_room<B: BlockIo>(&mut self, block_dev: &mut Jbd2Dev<B>) -> Ext4Result<()> {
-        if self.cache.len() >= self.max_entries
-            && let Some(victim_num) = self.lru_inode()
-        {
-            let victim = self
-                .cache
-                .get(&victim_num)
-                .cloned()
-                .ok_or(Ext4Error::corrupted())?;
-            if victim.dirty {
-                Self::write_inode_bytes_static(
-                    block_dev,
-                    victim.block_num,
-                    victim.offset_in_block,
-                    &victim.raw_inode,
-                )?;
-            }
-            self.cache.remove(&victim_num);
+        if self.cache.len() < self.max_entries {
+            return Ok(());
         }
-
+        let clean = self.cache.iter().filter(|(_, cached)| !cached.dirty);
+        let mut clean: Vec<_> = clean
+            .map(|(num, cached)| (cached.last_access, *num))
+            .collect();
+        if clean.is_empty() {
+            return match self.lru_inode() {
+                Some(victim) => self.evict(block_dev, victim),
+                None => Ok(()),
+            };
+        }
+        clean.sort_unstable();
+        clean.truncate(clean.len().div_ceil(2));
+        for (_, victim) in clean {
+            self.cache.remove(&victim);
+        }
         Ok(())
     }
 
@@ -230,21 +306,14 @@ impl InodeCache {
     fn lru_inode(&self) -> Option<InodeNumber> {
         self.cache
             .iter()
-            .min_by_key(|(_, cached)| (cached.dirty, cached.last_access))
+            .min_by_key(|(_, cached)| cached.last_access)
             .map(|(inode_num, _)| *inode_num)
     }
 
-    /// How many blocks hold the inodes that are to be written, and whether there is
-    /// still room for those of some operation.
+    /// How many blocks at most hold inodes that are to be written, and whether there
+    /// is still room for those of some operation.
     pub(crate) fn dirty_blocks(&self) -> (usize, bool) {
-        let mut blocks = 0;
-        let mut inodes = 0;
-        let mut last = None;
-        for cached in self.cache.values().filter(|cached| cached.dirty) {
-            inodes += 1;
-            blocks += usize::from(last != Some(cached.block_num));
-            last = Some(cached.block_num);
-        }
+        let Dirtied { inodes, blocks, .. } = self.dirtied;
         (blocks, inodes + ROOM_FOR_OPERATION <= self.max_entries)
     }
 
@@ -298,6 +367,7 @@ impl InodeCache {
         F: FnOnce(&mut Ext4Inode, &mut [u8]) -> Ext4Result<()>,
     {
         self.ensure_loaded(block_dev, inode_num, block_num, offset)?;
+        self.seal(inode_num)?;
         self.touch(inode_num);
 
         let cached = self
@@ -314,12 +384,16 @@ impl InodeCache {
             cached.raw_inode = previous_raw_inode;
             return Err(error);
         }
+        cached.unsealed = true;
+        self.dirtied.note(cached);
         cached.mark_dirty();
         cached.generation = cached.generation.saturating_add(1);
 
         if !USE_MULTILEVEL_CACHE {
             let block_num = cached.block_num;
             let offset = cached.offset_in_block;
+            self.seal(inode_num)?;
+            let cached = self.cache.get(&inode_num).ok_or(Ext4Error::corrupted())?;
             let data = cached.raw_inode.clone();
             Self::write_inode_bytes_static(block_dev, block_num, offset, &data)?;
             let cached = self
@@ -329,6 +403,40 @@ impl InodeCache {
             cached.dirty = false;
             cached.generation = cached.generation.saturating_add(1);
         }
+        Ok(())
+    }
+
+    /// Changes the modeled fields of an inode, which cannot fail.
+    pub(crate) fn update<B, F>(
+        &mut self,
+        block_dev: &mut Jbd2Dev<B>,
+        inode_num: InodeNumber,
+        block_num: AbsoluteBN,
+        offset: usize,
+        f: F,
+    ) -> Ext4Result<()>
+    where
+        B: BlockIo,
+        F: FnOnce(&mut Ext4Inode),
+    {
+        if !USE_MULTILEVEL_CACHE {
+            let change = |inode: &mut Ext4Inode, _: &mut [u8]| {
+                f(inode);
+                Ok(())
+            };
+            return self.modify(block_dev, inode_num, block_num, offset, change);
+        }
+        self.ensure_loaded(block_dev, inode_num, block_num, offset)?;
+        self.touch(inode_num);
+        let cached = self
+            .cache
+            .get_mut(&inode_num)
+            .ok_or(Ext4Error::corrupted())?;
+        f(&mut cached.inode);
+        cached.unsealed = true;
+        self.dirtied.note(cached);
+        cached.mark_dirty();
+        cached.generation = cached.generation.saturating_add(1);
         Ok(())
     }
 
@@ -352,6 +460,7 @@ impl InodeCache {
         block_dev: &mut Jbd2Dev<B>,
         inode_num: InodeNumber,
     ) -> Ext4Result<()> {
+        self.seal(inode_num)?;
         let Some(cached) = self.cache.get(&inode_num).cloned() else {
             return Ok(());
         };
@@ -368,6 +477,11 @@ impl InodeCache {
     }
 
     pub fn flush_all<B: BlockIo>(&mut self, block_dev: &mut Jbd2Dev<B>) -> Ext4Result<()> {
+        let unsealed = self.cache.iter().filter(|(_, cached)| cached.unsealed);
+        let unsealed: Vec<_> = unsealed.map(|(inode_num, _)| *inode_num).collect();
+        for inode_num in unsealed {
+            self.seal(inode_num)?;
+        }
         let mut dirty = self
             .cache
             .iter()
@@ -390,6 +504,7 @@ impl InodeCache {
                 cached.generation = cached.generation.saturating_add(1);
             }
         }
+        self.dirtied = Dirtied::default();
         Ok(())
     }
 
@@ -401,6 +516,7 @@ impl InodeCache {
         if block_dev.defers_metadata() {
             return Ok(());
         }
+        self.seal(inode_num)?;
         let Some(cached) = self.cache.get(&inode_num).cloned() else {
             return Ok(());
         };

@@ -21,9 +21,22 @@ pub fn verify_ext4_dirblock_checksum(
     generation: u32,
     block_bytes: &[u8],
 ) -> bool {
-    if !ext4_superblock_has_metadata_csum(sb) {
-        return true;
-    }
+    !ext4_superblock_has_metadata_csum(sb)
+        || is_ext4_dirblock_whole(
+            ext4_crc32c_seed_from_superblock(sb),
+            ino,
+            generation,
+            block_bytes,
+        )
+}
+
+/// Whether a directory block has a checksum, and the right one.
+pub(crate) fn is_ext4_dirblock_whole(
+    seed: u32,
+    ino: u32,
+    generation: u32,
+    block_bytes: &[u8],
+) -> bool {
     let block_size = block_bytes.len();
     if block_size < Ext4DirEntryTail::TAIL_LEN as usize {
         return false;
@@ -45,8 +58,7 @@ pub fn verify_ext4_dirblock_checksum(
         block_bytes[block_size - 2],
         block_bytes[block_size - 1],
     ]);
-    let computed = ext4_dirblock_csum32(sb, ino, generation, &block_bytes[..tail_offset]);
-    computed == stored
+    dirblock_csum32(seed, ino, generation, &block_bytes[..tail_offset]) == stored
 }
 
 /// Updates the tail checksum stored in a directory data block.
@@ -57,15 +69,27 @@ pub fn update_ext4_dirblock_csum32(
     block_bytes: &mut [u8],
 ) {
     if ext4_superblock_has_metadata_csum(sb) {
-        let block_size = block_bytes.len();
-        if block_size < Ext4DirEntryTail::TAIL_LEN as usize {
-            return;
-        }
-        let data_len = block_size - Ext4DirEntryTail::TAIL_LEN as usize;
-        let checksum =
-            ext4_dirblock_csum32(sb, parent_dir_ino, generation, &block_bytes[..data_len]);
-        block_bytes[block_size - 4..].copy_from_slice(&checksum.to_le_bytes());
+        let seed = ext4_crc32c_seed_from_superblock(sb);
+        ext4_seal_dirblock(seed, parent_dir_ino, generation, block_bytes);
     }
+}
+
+/// Stores the checksum of a directory block in its tail.
+pub(crate) fn ext4_seal_dirblock(seed: u32, ino: u32, generation: u32, block_bytes: &mut [u8]) {
+    let block_size = block_bytes.len();
+    if block_size < Ext4DirEntryTail::TAIL_LEN as usize {
+        return;
+    }
+    let data_len = block_size - Ext4DirEntryTail::TAIL_LEN as usize;
+    let checksum = dirblock_csum32(seed, ino, generation, &block_bytes[..data_len]);
+    block_bytes[block_size - 4..].copy_from_slice(&checksum.to_le_bytes());
+}
+
+fn dirblock_csum32(seed: u32, ino: u32, generation: u32, block_bytes: &[u8]) -> u32 {
+    ext4_metadata_csum32(
+        seed,
+        &[&ino.to_le_bytes(), &generation.to_le_bytes(), block_bytes],
+    )
 }
 
 /// Computes the CRC32C bound to a specific directory inode and generation.
@@ -76,9 +100,7 @@ pub fn ext4_dirblock_csum32(
     block_bytes: &[u8],
 ) -> u32 {
     let seed = ext4_crc32c_seed_from_superblock(sb);
-    let ino_le = ino.to_le_bytes();
-    let generation_le = generation.to_le_bytes();
-    ext4_metadata_csum32(seed, &[&ino_le, &generation_le, block_bytes])
+    dirblock_csum32(seed, ino, generation, block_bytes)
 }
 
 /// Updates the checksum field inside a directory entry tail.

@@ -56,26 +56,38 @@ pub fn ext4_inode_csum32(
     inode_csum_from_raw(sb, inode_num, generation, inode, &inode_bytes)
 }
 
-/// Serializes an inode into its preserved raw record and refreshes its checksum.
-pub(crate) fn ext4_update_raw_inode_checksum(
-    sb: &Ext4Superblock,
+/// Stores the checksum of an inode in its raw record, which has all else.
+pub(crate) fn ext4_seal_raw_inode(
+    seed: u32,
     inode_num: InodeNumber,
     inode: &mut Ext4Inode,
     raw_inode: &mut [u8],
 ) -> Ext4Result<()> {
-    inode.to_disk_bytes(raw_inode);
-    let checksum = inode_csum_from_raw(sb, inode_num, inode.i_generation, inode, raw_inode)?;
-    inode.l_i_checksum_lo = (checksum & 0xFFFF) as u16;
-    raw_inode[INODE_CHECKSUM_LO_OFFSET..INODE_CHECKSUM_LO_OFFSET + 2]
-        .copy_from_slice(&inode.l_i_checksum_lo.to_le_bytes());
-
+    const LOW: usize = INODE_CHECKSUM_LO_OFFSET;
+    const HIGH: usize = INODE_CHECKSUM_HI_OFFSET;
+    if raw_inode.len() < Ext4Inode::GOOD_OLD_INODE_SIZE as usize {
+        return Err(Ext4Error::corrupted().with_operation("inode:checksum"));
+    }
     let inode_size = u16::try_from(raw_inode.len()).unwrap_or(u16::MAX);
-    if inode.field_fits(inode_size, Ext4Inode::FIELD_END_I_CHECKSUM_HI) {
-        inode.i_checksum_hi = ((checksum >> 16) & 0xFFFF) as u16;
-        raw_inode[INODE_CHECKSUM_HI_OFFSET..INODE_CHECKSUM_HI_OFFSET + 2]
-            .copy_from_slice(&inode.i_checksum_hi.to_le_bytes());
-    } else {
-        inode.i_checksum_hi = 0;
+    let has_high = inode.field_fits(inode_size, Ext4Inode::FIELD_END_I_CHECKSUM_HI);
+    raw_inode[LOW..LOW + 2].fill(0);
+    if has_high {
+        raw_inode[HIGH..HIGH + 2].fill(0);
+    }
+    let checksum = ext4_metadata_csum32(
+        seed,
+        &[
+            &inode_num.raw().to_le_bytes(),
+            &inode.i_generation.to_le_bytes(),
+            raw_inode,
+        ],
+    );
+    inode.l_i_checksum_lo = checksum as u16;
+    raw_inode[LOW..LOW + 2].copy_from_slice(&inode.l_i_checksum_lo.to_le_bytes());
+    inode.i_checksum_hi = 0;
+    if has_high {
+        inode.i_checksum_hi = (checksum >> 16) as u16;
+        raw_inode[HIGH..HIGH + 2].copy_from_slice(&inode.i_checksum_hi.to_le_bytes());
     }
     Ok(())
 }

@@ -10,12 +10,12 @@ mod superblock;
 pub use core::ext4_metadata_csum32;
 
 pub use bitmap::{ext4_block_bitmap_csum32, ext4_inode_bitmap_csum32};
-pub(crate) use dirblock::update_ext4_dx_checksum;
 pub use dirblock::{
     ext4_dirblock_csum32, ext4_metadata_block_csum32, ext4_update_dirblock_tail_checksum,
     update_ext4_dirblock_csum32, verify_ext4_dirblock_checksum, verify_ext4_dx_checksum,
 };
-pub(crate) use inode::ext4_update_raw_inode_checksum;
+pub(crate) use dirblock::{ext4_seal_dirblock, is_ext4_dirblock_whole, update_ext4_dx_checksum};
+pub(crate) use inode::ext4_seal_raw_inode;
 pub use inode::{ext4_inode_csum32, ext4_update_inode_checksum};
 pub(crate) use journal::{
     jbd2_commit_block_csum32, jbd2_compat_checksum_append, jbd2_descriptor_block_csum32,

@@ -49,19 +49,12 @@ pub fn ext4_superblock_has_metadata_csum(sb: &Ext4Superblock) -> bool {
 }
 
 #[inline]
-fn crc32c_update(mut crc: u32, data: &[u8]) -> u32 {
-    let mut remaining = data;
-    while remaining.len() >= 8 {
-        let word = u64::from_le_bytes([
-            remaining[0],
-            remaining[1],
-            remaining[2],
-            remaining[3],
-            remaining[4],
-            remaining[5],
-            remaining[6],
-            remaining[7],
-        ]) ^ u64::from(crc);
+fn crc32c_update(crc: u32, data: &[u8]) -> u32 {
+    // SAFETY: any eight bytes are a `u64`.
+    let (head, words, tail) = unsafe { data.align_to::<u64>() };
+    let mut crc = crc32c_bytes(crc, head);
+    for word in words {
+        let word = u64::from_le(*word) ^ u64::from(crc);
         crc = CRC32C_TABLES[7][(word & 0xff) as usize]
             ^ CRC32C_TABLES[6][((word >> 8) & 0xff) as usize]
             ^ CRC32C_TABLES[5][((word >> 16) & 0xff) as usize]
@@ -70,13 +63,17 @@ fn crc32c_update(mut crc: u32, data: &[u8]) -> u32 {
             ^ CRC32C_TABLES[2][((word >> 40) & 0xff) as usize]
             ^ CRC32C_TABLES[1][((word >> 48) & 0xff) as usize]
             ^ CRC32C_TABLES[0][(word >> 56) as usize];
-        remaining = &remaining[8..];
     }
-    for &byte in remaining {
+    crc32c_bytes(crc, tail)
+}
+
+fn crc32c_bytes(mut crc: u32, data: &[u8]) -> u32 {
+    for &byte in data {
         crc = CRC32C_TABLES[0][((crc ^ u32::from(byte)) & 0xff) as usize] ^ (crc >> 8);
     }
     crc
 }
+
 /// Returns the standard CRC32C initial accumulator.
 #[inline]
 pub fn crc32c_init() -> u32 {

@@ -51,6 +51,30 @@ pub(crate) fn insert_dir_entry_raw<B: BlockIo>(
     child_name: FileName<'_>,
     file_type: u8,
 ) -> Ext4Result<()> {
+    insert_dir_entry_at(
+        fs,
+        device,
+        parent_ino_num,
+        parent_inode,
+        child_ino,
+        child_name,
+        file_type,
+        None,
+    )
+}
+
+/// The same, first where a lookup found room for the name, if it did.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn insert_dir_entry_at<B: BlockIo>(
+    fs: &mut Ext4FileSystem,
+    device: &mut Jbd2Dev<B>,
+    parent_ino_num: InodeNumber,
+    parent_inode: &mut Ext4Inode,
+    child_ino: InodeNumber,
+    child_name: FileName<'_>,
+    file_type: u8,
+    place: Option<(AbsoluteBN, usize)>,
+) -> Ext4Result<()> {
     if parent_inode.i_flags & Ext4Inode::EXT4_INDEX_FL != 0 {
         return insert_indexed_directory_entry(
             fs,
@@ -83,11 +107,23 @@ pub(crate) fn insert_dir_entry_raw<B: BlockIo>(
         total_size.div_ceil(block_bytes)
     };
 
-    let mut inserted = false;
     let mut modified_phys: Option<AbsoluteBN> = None;
+    let directory = (parent_ino_num.raw(), parent_inode.i_generation);
+
+    if let Some((phys, offset)) = place {
+        fs.datablock_cache
+            .modify_directory_block(device, phys, directory, |data| {
+                let inserted = insert_into_block(data, offset, &new_entry, new_rec_len);
+                modified_phys = inserted.then_some(phys);
+                inserted
+            })?;
+    }
 
     // Try to satisfy the insertion inside already mapped directory blocks first.
-    let blocks = resolve_inode_blocks(fs, device, parent_ino_num, parent_inode)?;
+    let blocks = match modified_phys {
+        Some(_) => Default::default(),
+        None => resolve_inode_blocks(fs, device, parent_ino_num, parent_inode)?,
+    };
 
     for lbn in 0..total_blocks {
         if modified_phys.is_some() {
@@ -101,91 +137,12 @@ pub(crate) fn insert_dir_entry_raw<B: BlockIo>(
             }
         };
 
-        fs.datablock_cache.modify_metadata(device, phys, |data| {
-            if inserted {
-                return;
-            }
-
-            let block_bytes = data.len();
-
-            // Walk the block linearly and either reuse a free record or split an
-            // oversized live record to create room for the new entry.
-            let mut offset = 0usize;
-            while offset + 8 <= block_bytes {
-                let inode = u32::from_le_bytes([
-                    data[offset],
-                    data[offset + 1],
-                    data[offset + 2],
-                    data[offset + 3],
-                ]);
-                let rec_len = u16::from_le_bytes([data[offset + 4], data[offset + 5]]) as usize;
-                let rec_type = data[offset + 7];
-                if rec_len < 8 {
-                    return;
-                }
-                let entry_end = offset + rec_len;
-                if entry_end > block_bytes {
-                    return;
-                }
-                if rec_type == Ext4DirEntryTail::RESERVED_FT {
-                    return;
-                }
-
-                if inode == 0 {
-                    if rec_len >= new_rec_len {
-                        let mut full_entry = new_entry;
-                        full_entry.rec_len = rec_len as u16;
-                        full_entry.to_disk_bytes(&mut data[offset..offset + 8]);
-                        let nlen = full_entry.name_len as usize;
-                        data[offset + 8..offset + 8 + nlen]
-                            .copy_from_slice(&full_entry.name[..nlen]);
-                        inserted = true;
-                        modified_phys = Some(phys);
-                        update_ext4_dirblock_csum32(
-                            &fs.superblock,
-                            parent_ino_num.raw(),
-                            parent_inode.i_generation,
-                            data,
-                        );
-                    }
-                    return;
-                }
-
-                let cur_name_len = data[offset + 6] as usize;
-                let mut ideal = 8 + cur_name_len;
-                ideal = (ideal + 3) & !3;
-                if ideal <= rec_len {
-                    let tail = rec_len - ideal;
-                    if tail >= new_rec_len {
-                        let ideal_bytes = (ideal as u16).to_le_bytes();
-                        data[offset + 4] = ideal_bytes[0];
-                        data[offset + 5] = ideal_bytes[1];
-
-                        let new_off = offset + ideal;
-                        let mut full_entry = new_entry;
-                        full_entry.rec_len = tail as u16;
-                        full_entry.to_disk_bytes(&mut data[new_off..new_off + 8]);
-                        let nlen = full_entry.name_len as usize;
-                        data[new_off + 8..new_off + 8 + nlen]
-                            .copy_from_slice(&full_entry.name[..nlen]);
-                        inserted = true;
-                        modified_phys = Some(phys);
-                        update_ext4_dirblock_csum32(
-                            &fs.superblock,
-                            parent_ino_num.raw(),
-                            parent_inode.i_generation,
-                            data,
-                        );
-                        return;
-                    }
-                }
-
-                if entry_end == block_bytes {
-                    return;
-                }
-                offset = entry_end;
-            }
-        })?;
+        fs.datablock_cache
+            .modify_directory_block(device, phys, directory, |data| {
+                let inserted = insert_into_block(data, 0, &new_entry, new_rec_len);
+                modified_phys = inserted.then_some(phys);
+                inserted
+            })?;
     }
 
     if let Some(modified_block) = modified_phys {
@@ -291,4 +248,54 @@ pub(crate) fn insert_dir_entry_raw<B: BlockIo>(
     )?;
 
     Ok(())
+}
+
+/// Walks a block from a record on and either reuses a free record or splits an
+/// oversized live record to make room for the new entry; whether it did.
+fn insert_into_block(
+    data: &mut [u8],
+    start: usize,
+    new_entry: &Ext4DirEntry2,
+    new_rec_len: usize,
+) -> bool {
+    let block_bytes = data.len();
+    let mut offset = start;
+    while let Some(header) = data.get(offset..offset + 8) {
+        let inode = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        let rec_len = u16::from_le_bytes([header[4], header[5]]) as usize;
+        let (name_len, rec_type) = (header[6] as usize, header[7]);
+        let entry_end = offset + rec_len;
+        if rec_len < 8 || entry_end > block_bytes || rec_type == Ext4DirEntryTail::RESERVED_FT {
+            return false;
+        }
+
+        if inode == 0 {
+            if rec_len < new_rec_len {
+                return false;
+            }
+            write_entry(data, offset, rec_len, new_entry);
+            return true;
+        }
+
+        let ideal = (8 + name_len + 3) & !3;
+        if ideal <= rec_len && rec_len - ideal >= new_rec_len {
+            data[offset + 4..offset + 6].copy_from_slice(&(ideal as u16).to_le_bytes());
+            write_entry(data, offset + ideal, rec_len - ideal, new_entry);
+            return true;
+        }
+
+        if entry_end == block_bytes {
+            return false;
+        }
+        offset = entry_end;
+    }
+    false
+}
+
+fn write_entry(data: &mut [u8], offset: usize, rec_len: usize, entry: &Ext4DirEntry2) {
+    let mut entry = *entry;
+    entry.rec_len = rec_len as u16;
+    entry.to_disk_bytes(&mut data[offset..offset + 8]);
+    let name_len = entry.name_len as usize;
+    data[offset + 8..offset + 8 + name_len].copy_from_slice(&entry.name[..name_len]);
 }

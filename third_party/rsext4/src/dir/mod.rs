@@ -10,7 +10,7 @@ mod request;
 
 pub use bootstrap::{create_lost_found_directory, create_root_directory_entry};
 pub use insert::insert_dir_entry;
-pub(crate) use insert::insert_dir_entry_raw;
+pub(crate) use insert::{insert_dir_entry_at, insert_dir_entry_raw};
 pub use lookup::get_inode_with_num;
 pub(crate) use mkdir::{create_directory_at, ensure_directory};
 pub use mkdir::{mkdir, mkdir_with_owner};

@@ -5,7 +5,8 @@ use crate::error::{Ext4Error, Ext4Result};
 ///
 /// This is the packed metadata record stored in the inode table. Every file,
 /// directory, and symlink is described by one inode entry.
-#[repr(C)]
+/// Aligned so that copies are made by words.
+#[repr(C, align(8))]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ext4Inode {
     // 0x00: core POSIX metadata and 32-bit time fields.

@@ -14,7 +14,9 @@ pub struct Ext4DirEntry {
 }
 
 /// Extended ext4 directory entry layout.
-#[repr(C)]
+///
+/// Aligned so that copies are made by words.
+#[repr(C, align(8))]
 #[derive(Debug, Clone, Copy)]
 pub struct Ext4DirEntry2 {
     pub inode: u32,

@@ -112,12 +112,15 @@ impl Ext4FileSystem {
             // The actual allocation happens under the bitmap-cache mutation so
             // the updated bitmap bytes remain coherent with cache state.
             self.bitmap_cache
-                .modify(block_dev, cache_key, bitmap_block, |data| {
+                .modify(block_dev, cache_key, bitmap_block, |data, free_from| {
+                    if initialized_bitmap.is_some() {
+                        *free_from = 0;
+                    }
                     // A search that finds nothing changes nothing.
                     let bitmap = initialized_bitmap.as_deref_mut().unwrap_or(&mut *data);
                     alloc_res = self
                         .block_allocator
-                        .alloc_contiguous_blocks(bitmap, group_idx, count);
+                        .alloc_contiguous_blocks(bitmap, group_idx, count, free_from);
                     if let (Ok(_), Some(initialized)) = (&alloc_res, &initialized_bitmap) {
                         data.copy_from_slice(initialized);
                     }
@@ -211,19 +214,22 @@ impl Ext4FileSystem {
             // this group cannot satisfy the complete request, leave the cached
             // bitmap and descriptor counters untouched and try the next group.
             self.bitmap_cache
-                .modify(block_dev, cache_key, bitmap_block, |data| {
-                    let mut candidate = data.to_vec();
+                .modify(block_dev, cache_key, bitmap_block, |data, free_from| {
+                    // One inode is found or nothing is changed.
+                    let mut candidate = (count > 1 || inode_uninit).then(|| data.to_vec());
                     // When EXT4_BG_INODE_UNINIT is set the on-disk bitmap is
                     // stale. Linux synthesizes an all-free bitmap in memory.
-                    if inode_uninit {
+                    if inode_uninit && let Some(candidate) = &mut candidate {
                         candidate.fill(0);
+                        *free_from = 0;
                     }
+                    let free_before = *free_from;
+                    let bitmap = candidate.as_deref_mut().unwrap_or(&mut *data);
                     for _ in 0..count {
-                        match self.inode_allocator.alloc_inode_in_group(
-                            &mut candidate,
-                            group_idx,
-                            &desc,
-                        ) {
+                        match self
+                            .inode_allocator
+                            .alloc_inode_in_group(bitmap, group_idx, &desc, free_from)
+                        {
                             Ok(InodeAlloc { global_inode, .. }) => inodes.push(global_inode),
                             Err(err) if err.kind() == Ext4ErrorKind::NoSpace => break,
                             Err(err) => {
@@ -233,8 +239,10 @@ impl Ext4FileSystem {
                         }
                     }
                     let is_complete = inodes.len() as u32 == count;
-                    if is_complete {
-                        data.copy_from_slice(&candidate);
+                    match candidate {
+                        Some(candidate) if is_complete => data.copy_from_slice(&candidate),
+                        _ if is_complete => {}
+                        _ => *free_from = free_before,
                     }
                     is_complete
                 })?;
@@ -342,7 +350,8 @@ impl Ext4FileSystem {
 
         self.verify_block_bitmap(block_dev, group_idx, "free_block:block_bitmap")?;
         self.bitmap_cache
-            .modify(block_dev, cache_key, bitmap_block, |data| {
+            .modify(block_dev, cache_key, bitmap_block, |data, free_from| {
+                *free_from = (*free_from).min(block_in_group.raw());
                 free_ok = match self.block_allocator.free_block(data, block_in_group) {
                     Ok(()) => Ok(()),
                     Err(err) if err.kind() == Ext4ErrorKind::NotFound => {
@@ -405,7 +414,8 @@ impl Ext4FileSystem {
             self.verify_inode_bitmap(block_dev, group_idx, "free_inode:inode_bitmap")?;
         }
         self.bitmap_cache
-            .modify(block_dev, cache_key, bitmap_block, |data| {
+            .modify(block_dev, cache_key, bitmap_block, |data, free_from| {
+                *free_from = (*free_from).min(inode_in_group.raw());
                 free_ok = match self.inode_allocator.free_inode(data, inode_in_group) {
                     Ok(()) => Ok(()),
                     Err(err) if err.kind() == Ext4ErrorKind::NotFound => {

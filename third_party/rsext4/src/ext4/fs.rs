@@ -344,10 +344,26 @@ impl Ext4FileSystem {
         B: BlockIo,
         F: FnOnce(&mut Ext4Inode),
     {
-        self.modify_inode_record(block_dev, inode_num, |inode, _raw_inode| {
-            f(inode);
-            Ok(())
-        })
+        let (block_num, offset) = self.locate_inode(inode_num)?;
+        self.inodetable_cache
+            .update(block_dev, inode_num, block_num, offset, f)
+    }
+
+    /// The block of an inode and where in it the inode is.
+    fn locate_inode(&self, inode_num: InodeNumber) -> Ext4Result<(AbsoluteBN, usize)> {
+        let (group_idx, _idx_in_group) = self.inode_allocator.global_to_group(inode_num)?;
+        let inode_table_start = self
+            .group_descs
+            .get(group_idx.as_usize()?)
+            .ok_or(Ext4Error::corrupted())?
+            .inode_table();
+        let (block_num, offset, _group) = self.inodetable_cache.calc_inode_location(
+            inode_num,
+            self.superblock.s_inodes_per_group,
+            AbsoluteBN::new(inode_table_start),
+            self.block_size(),
+        )?;
+        Ok((block_num, offset))
     }
 
     /// Mutates modeled fields and unmodeled bytes in one raw inode record.
@@ -361,38 +377,9 @@ impl Ext4FileSystem {
         B: BlockIo,
         F: FnOnce(&mut Ext4Inode, &mut [u8]) -> Ext4Result<()>,
     {
-        // Resolve the owning group first so the inode-table start block can be
-        // derived from the matching group descriptor.
-        let (group_idx, _idx_in_group) = self.inode_allocator.global_to_group(inode_num)?;
-
-        let inode_table_start = self
-            .group_descs
-            .get(group_idx.as_usize()?)
-            .ok_or(Ext4Error::corrupted())?
-            .inode_table();
-
-        let (block_num, offset, _g) = self.inodetable_cache.calc_inode_location(
-            inode_num,
-            self.superblock.s_inodes_per_group,
-            AbsoluteBN::new(inode_table_start),
-            self.block_size(),
-        )?;
-
-        let sb = self.superblock;
-        let has_csum = ext4_superblock_has_metadata_csum(&sb);
-
-        let wrapped_f = move |inode: &mut Ext4Inode, raw_inode: &mut [u8]| {
-            f(inode, raw_inode)?;
-            if has_csum {
-                ext4_update_raw_inode_checksum(&sb, inode_num, inode, raw_inode)?;
-            } else {
-                inode.to_disk_bytes(raw_inode);
-            }
-            Ok(())
-        };
-
+        let (block_num, offset) = self.locate_inode(inode_num)?;
         self.inodetable_cache
-            .modify(block_dev, inode_num, block_num, offset, wrapped_f)
+            .modify(block_dev, inode_num, block_num, offset, f)
     }
 
     /// Prepares a newly allocated inode from a logically uninitialized table.
@@ -401,18 +388,7 @@ impl Ext4FileSystem {
         block_dev: &mut Jbd2Dev<B>,
         inode_num: InodeNumber,
     ) -> Ext4Result<()> {
-        let (group_idx, _idx_in_group) = self.inode_allocator.global_to_group(inode_num)?;
-        let inode_table_start = self
-            .group_descs
-            .get(group_idx.as_usize()?)
-            .ok_or_else(Ext4Error::corrupted)?
-            .inode_table();
-        let (block_num, offset, _group) = self.inodetable_cache.calc_inode_location(
-            inode_num,
-            self.superblock.s_inodes_per_group,
-            AbsoluteBN::new(inode_table_start),
-            self.block_size(),
-        )?;
+        let (block_num, offset) = self.locate_inode(inode_num)?;
         self.inodetable_cache
             .initialize_zeroed(block_dev, inode_num, block_num, offset)
     }
@@ -423,8 +399,9 @@ impl Ext4FileSystem {
         block_dev: &mut Jbd2Dev<B>,
         inode_num: InodeNumber,
     ) -> Ext4Result<Ext4Inode> {
-        self.get_inode_record(block_dev, inode_num)
-            .map(|(inode, _)| inode)
+        let (block_num, offset) = self.locate_inode(inode_num)?;
+        self.inodetable_cache
+            .get_inode(block_dev, inode_num, block_num, offset)
     }
 
     /// Loads one inode and its complete raw record through the inode-table cache.
@@ -433,21 +410,7 @@ impl Ext4FileSystem {
         block_dev: &mut Jbd2Dev<B>,
         inode_num: InodeNumber,
     ) -> Ext4Result<(Ext4Inode, Vec<u8>)> {
-        let (group_idx, _idx_in_group) = self.inode_allocator.global_to_group(inode_num)?;
-
-        let inode_table_start = self
-            .group_descs
-            .get(group_idx.as_usize()?)
-            .ok_or(Ext4Error::corrupted())?
-            .inode_table();
-
-        let (block_num, offset, _g) = self.inodetable_cache.calc_inode_location(
-            inode_num,
-            self.superblock.s_inodes_per_group,
-            AbsoluteBN::new(inode_table_start),
-            self.block_size(),
-        )?;
-
+        let (block_num, offset) = self.locate_inode(inode_num)?;
         let cached = self
             .inodetable_cache
             .get_or_load(block_dev, inode_num, block_num, offset)?;

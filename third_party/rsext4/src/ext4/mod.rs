@@ -10,7 +10,7 @@ use crate::{
     cache::{bitmap::CacheKey, *},
     checksum::*,
     config::*,
-    crc32c::ext4_superblock_has_metadata_csum,
+    crc32c::{ext4_crc32c_seed_from_superblock, ext4_superblock_has_metadata_csum},
     dir::*,
     disknode::*,
     endian::*,

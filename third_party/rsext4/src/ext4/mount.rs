@@ -49,6 +49,12 @@ enum JournalBootstrap {
 }
 
 impl Ext4FileSystem {
+    /// What checksums of metadata begin with, if there are any.
+    fn checksum_seed(superblock: &Ext4Superblock) -> Option<u32> {
+        ext4_superblock_has_metadata_csum(superblock)
+            .then(|| ext4_crc32c_seed_from_superblock(superblock))
+    }
+
     pub fn device_has_error_state<B: BlockIo>(block_dev: &mut Jbd2Dev<B>) -> Ext4Result<bool> {
         let superblock = read_superblock(block_dev).map_err(|_| Ext4Error::io())?;
         if superblock.s_magic != EXT4_SUPER_MAGIC {
@@ -110,8 +116,10 @@ impl Ext4FileSystem {
         self.inode_allocator = InodeAllocator::new(&self.superblock);
         self.bitmap_cache = BitmapCache::create_default();
         self.inodetable_cache =
-            InodeCache::new(INODE_CACHE_MAX, Self::inode_cache_size(&self.superblock));
-        self.datablock_cache = DataBlockCache::new(DATABLOCK_CACHE_MAX, self.block_size());
+            InodeCache::new(INODE_CACHE_MAX, Self::inode_cache_size(&self.superblock))
+                .with_checksums(Self::checksum_seed(&self.superblock));
+        self.datablock_cache = DataBlockCache::new(DATABLOCK_CACHE_MAX, self.block_size())
+            .with_checksums(Self::checksum_seed(&self.superblock));
         Ok(())
     }
 
@@ -518,10 +526,12 @@ impl Ext4FileSystem {
         // NOTE: inode size is a filesystem property (superblock.s_inode_size), not a fixed constant.
         // Using a wrong inode size will make inode table offsets incorrect and may read zeroed inodes
         // (e.g. /dev becomes mode=0, then VFS mount fails with ENOTDIR).
-        let inode_cache = InodeCache::new(INODE_CACHE_MAX, Self::inode_cache_size(&superblock));
+        let inode_cache = InodeCache::new(INODE_CACHE_MAX, Self::inode_cache_size(&superblock))
+            .with_checksums(Self::checksum_seed(&superblock));
 
         let filesystem_block_size = superblock.checked_block_size()? as usize;
-        let datablock_cache = DataBlockCache::new(DATABLOCK_CACHE_MAX, filesystem_block_size);
+        let datablock_cache = DataBlockCache::new(DATABLOCK_CACHE_MAX, filesystem_block_size)
+            .with_checksums(Self::checksum_seed(&superblock));
 
         let mut fs = Self {
             superblock,

@@ -1002,7 +1002,7 @@ where
         permissions: FilePermissions,
     ) -> Ext4Result<InodeInfo> {
         self.ensure_writable("inode:create")?;
-        create_inode_at(
+        let (number, inode) = create_inode_at(
             &mut self.device,
             &mut self.filesystem,
             CreateEntryRequest {
@@ -1015,9 +1015,7 @@ where
             CreateInodePayload::Empty,
             Ext4DirEntry2::EXT4_FT_REG_FILE,
         )?;
-        self.lookup_child(parent, name)?.ok_or_else(|| {
-            Ext4Error::corrupted().with_operation("inode:create_missing_directory_entry")
-        })
+        self.inspect_inode(number, inode)
     }
 
     /// Creates a character device, block device, FIFO, or socket inode.

@@ -43,6 +43,7 @@ impl Ext4FileSystem {
         let Some(room) = block_dev.transaction_room()? else {
             return Ok(());
         };
+        let credits = block_dev.transaction_credit_cost(credits)?;
         let caches = [
             self.inodetable_cache.dirty_blocks(),
             self.bitmap_cache.dirty_blocks(),
@@ -56,7 +57,7 @@ impl Ext4FileSystem {
         // The superblock is one more.
         let changed = caches.iter().map(|(blocks, _)| blocks).sum::<usize>() + descriptors + 1;
         let needed = changed
-            .checked_add(block_dev.transaction_credit_cost(credits)?)
+            .checked_add(credits)
             .ok_or_else(Ext4Error::overflow)?;
         if needed > room {
             self.publish(block_dev)?;

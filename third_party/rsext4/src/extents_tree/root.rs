@@ -1,7 +1,6 @@
 use super::*;
 use crate::{
     bmalloc::InodeNumber,
-    crc32c::{ext4_crc32c_seed_from_superblock, ext4_superblock_has_metadata_csum},
     ext4::{Ext4FileSystem, SystemZoneMap},
     superblock::Ext4Superblock,
 };
@@ -23,6 +22,7 @@ impl<'a> ExtentTree<'a> {
     fn with_checksum(
         inode: &'a mut Ext4Inode,
         superblock: &Ext4Superblock,
+        checksum_seed: Option<u32>,
         inode_num: InodeNumber,
     ) -> Self {
         let generation = inode.i_generation;
@@ -31,8 +31,7 @@ impl<'a> ExtentTree<'a> {
             block_size: superblock.block_size() as usize,
             inode_num: Some(inode_num),
             generation,
-            checksum_seed: ext4_superblock_has_metadata_csum(superblock)
-                .then(|| ext4_crc32c_seed_from_superblock(superblock)),
+            checksum_seed,
             first_data_block: u64::from(superblock.s_first_data_block),
             filesystem_blocks: superblock.blocks_count(),
             system_zones: SystemZoneMap::default(),
@@ -45,7 +44,8 @@ impl<'a> ExtentTree<'a> {
         filesystem: &Ext4FileSystem,
         inode_num: InodeNumber,
     ) -> Self {
-        let mut tree = Self::with_checksum(inode, &filesystem.superblock, inode_num);
+        let seed = filesystem.datablock_cache.checksum_seed();
+        let mut tree = Self::with_checksum(inode, &filesystem.superblock, seed, inode_num);
         tree.system_zones = filesystem.system_zones.clone();
         tree
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dir::{CreateEntryRequest, FileName, insert_dir_entry_raw};
+use crate::dir::{CreateEntryRequest, FileName, insert_dir_entry_at};
 
 // Linux ext4_create/ext4_mkdir/ext4_symlink reserve DATA_TRANS_BLOCKS,
 // INDEX_EXTRA_TRANS_BLOCKS, and three inode-allocation buffers. Writable quota
@@ -150,7 +150,7 @@ pub(crate) fn create_inode_at<B: BlockIo>(
     request: CreateEntryRequest<'_>,
     payload: CreateInodePayload<'_>,
     file_type: u8,
-) -> Ext4Result<Ext4Inode> {
+) -> Ext4Result<(InodeNumber, Ext4Inode)> {
     let counters_before = fs.group_counter_snapshot();
     fs.with_metadata_transaction(device, CREATE_TRANSACTION_CREDITS, |fs, device| {
         let created = create_inode_at_inner(device, fs, request, payload, file_type)?;
@@ -164,7 +164,7 @@ pub(crate) fn create_inode_at<B: BlockIo>(
         fs.inodetable_cache.flush(device, request.parent)?;
         fs.flush_changed_group_metadata(device, &counters_before)?;
         fs.sync_superblock(device)?;
-        Ok(created.inode)
+        Ok((created.number, created.inode))
     })
 }
 
@@ -202,12 +202,14 @@ fn create_inode_at_inner<B: BlockIo>(
     if !parent_inode.is_dir() {
         return Err(Ext4Error::not_dir());
     }
-    match find_named_entry_in_parent(
+    let mut place = None;
+    match find_entry_or_place(
         fs,
         device,
         request.parent,
         &parent_inode,
         request.name.as_bytes(),
+        &mut place,
     ) {
         Ok(_) => return Err(Ext4Error::already_exists()),
         Err(error) if error.kind() == Ext4ErrorKind::NotFound => {}
@@ -383,7 +385,7 @@ fn create_inode_at_inner<B: BlockIo>(
     }
 
     let mut parent_inode_copy = parent_inode;
-    if let Err(error) = insert_dir_entry_raw(
+    if let Err(error) = insert_dir_entry_at(
         fs,
         device,
         request.parent,
@@ -391,6 +393,7 @@ fn create_inode_at_inner<B: BlockIo>(
         new_file_ino,
         request.name,
         file_type,
+        place,
     ) {
         let entry_absent = matches!(
             find_named_entry_in_parent(
@@ -481,4 +484,5 @@ pub fn mkfile_with_owner<B: BlockIo>(
         payload,
         file_type,
     )
+    .map(|(_, inode)| inode)
 }

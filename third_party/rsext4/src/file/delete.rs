@@ -440,34 +440,46 @@ pub fn unlink<B: BlockIo>(
     )
 }
 
-fn find_dentry_in_dir_block(data: &[u8], name_bytes: &[u8]) -> Option<(u32, u8, usize)> {
+/// What a name leads to in a block, or else the first record of it that has room for
+/// the name as well.
+fn find_dentry_in_dir_block(
+    data: &[u8],
+    name_bytes: &[u8],
+) -> (Option<(u32, u8, usize)>, Option<usize>) {
     let block_bytes = data.len();
+    let needed = 8 + name_bytes.len().next_multiple_of(4);
+    let mut place = None;
+    if name_bytes.is_empty() {
+        return (None, None);
+    }
     let mut offset: usize = 0;
-    while offset + 8 <= block_bytes {
-        let inode = u32::from_le_bytes([
-            data[offset],
-            data[offset + 1],
-            data[offset + 2],
-            data[offset + 3],
-        ]);
-        let rec_len = decode_directory_record_length(
-            u16::from_le_bytes([data[offset + 4], data[offset + 5]]),
-            block_bytes,
-        );
-        if rec_len < 8 || !rec_len.is_multiple_of(4) {
+    while let Some(header) = data.get(offset..offset + 8) {
+        // Only what is looked at is loaded: there are many records.
+        let encoded = u16::from_le_bytes([header[4], header[5]]);
+        let rec_len = decode_directory_record_length(encoded, block_bytes);
+        let name_len = usize::from(header[6]);
+        let entry_end = offset + rec_len;
+        if rec_len < 8 || !rec_len.is_multiple_of(4) || entry_end > block_bytes {
             break;
         }
-        let name_len = data[offset + 6] as usize;
-        let Some(entry_end) = offset.checked_add(rec_len) else {
-            break;
-        };
-        if entry_end > block_bytes {
-            break;
+        let inode = || u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        let name_end = offset + 8 + name_len;
+        if name_len == name_bytes.len()
+            && name_end <= entry_end
+            // Names often begin alike.
+            && data[name_end - 1] == name_bytes[name_len - 1]
+            && data[offset + 8..name_end] == *name_bytes
+            && inode() != 0
+        {
+            return (Some((inode(), header[7], offset)), None);
         }
-        if name_len > 0 && offset + 8 + name_len <= entry_end {
-            let name = &data[offset + 8..offset + 8 + name_len];
-            if inode != 0 && name == name_bytes {
-                return Some((inode, data[offset + 7], offset));
+        if rec_len > needed && place.is_none() {
+            let used = match inode() {
+                0 => 0,
+                _ => 8 + name_len.next_multiple_of(4),
+            };
+            if rec_len >= used + needed && header[7] != Ext4DirEntryTail::RESERVED_FT {
+                place = Some(offset);
             }
         }
         if entry_end >= block_bytes {
@@ -475,7 +487,7 @@ fn find_dentry_in_dir_block(data: &[u8], name_bytes: &[u8]) -> Option<(u32, u8, 
         }
         offset = entry_end;
     }
-    None
+    (None, place)
 }
 
 fn remove_dentry_in_dir_block(
@@ -633,6 +645,27 @@ pub(crate) fn find_named_entry_in_parent<B: BlockIo>(
     parent_inode: &Ext4Inode,
     name_bytes: &[u8],
 ) -> Ext4Result<ParentDirEntry> {
+    let mut place = None;
+    find_entry_or_place(
+        fs,
+        block_dev,
+        parent_ino,
+        parent_inode,
+        name_bytes,
+        &mut place,
+    )
+}
+
+/// The same, and the first record that has room for a name that is not there: its
+/// block, and where it is there.
+pub(crate) fn find_entry_or_place<B: BlockIo>(
+    fs: &mut Ext4FileSystem,
+    block_dev: &mut Jbd2Dev<B>,
+    parent_ino: InodeNumber,
+    parent_inode: &Ext4Inode,
+    name_bytes: &[u8],
+    place: &mut Option<(AbsoluteBN, usize)>,
+) -> Ext4Result<ParentDirEntry> {
     use crate::hashtree::{Ext4InodeHashTreeExt, HashTreeError, lookup_directory_entry};
 
     if !parent_inode.is_dir() {
@@ -656,35 +689,13 @@ pub(crate) fn find_named_entry_in_parent<B: BlockIo>(
 
     let mut parent_inode = *parent_inode;
     for phys in parent_dir_data_blocks(fs, block_dev, parent_ino, &mut parent_inode)? {
-        let cached = fs.datablock_cache.get_or_load(block_dev, phys)?;
-        let data = &cached.data;
-        let checksum_ok = if parent_inode.is_htree_indexed() {
-            crate::checksum::verify_ext4_dx_checksum(
-                &fs.superblock,
-                parent_ino.raw(),
-                parent_inode.i_generation,
-                data,
-            )
-            .unwrap_or_else(|| {
-                crate::checksum::verify_ext4_dirblock_checksum(
-                    &fs.superblock,
-                    parent_ino.raw(),
-                    parent_inode.i_generation,
-                    data,
-                )
-            })
-        } else {
-            crate::checksum::verify_ext4_dirblock_checksum(
-                &fs.superblock,
-                parent_ino.raw(),
-                parent_inode.i_generation,
-                data,
-            )
-        };
-        if !checksum_ok {
-            return Err(Ext4Error::checksum().with_operation("directory:lookup_block"));
-        }
-        if let Some((inode, file_type, offset)) = find_dentry_in_dir_block(data, name_bytes) {
+        let directory = (parent_ino.raw(), parent_inode.i_generation);
+        let data = fs
+            .datablock_cache
+            .directory_block(block_dev, phys, directory)?;
+        let (found, free) = find_dentry_in_dir_block(&data, name_bytes);
+        *place = place.or(free.map(|offset| (phys, offset)));
+        if let Some((inode, file_type, offset)) = found {
             let ino = InodeNumber::new(inode).map_err(|_| Ext4Error::corrupted())?;
             return Ok(ParentDirEntry {
                 ino,

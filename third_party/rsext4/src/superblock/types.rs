@@ -4,7 +4,9 @@
 pub struct UUID(pub [u32; 4]);
 
 /// On-disk ext4 superblock structure.
-#[repr(C)]
+///
+/// Aligned so that copies are made by words.
+#[repr(C, align(8))]
 #[derive(Debug, Clone, Copy)]
 pub struct Ext4Superblock {
     pub s_inodes_count: u32,
