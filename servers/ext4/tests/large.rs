@@ -111,6 +111,30 @@ fn a_directory_has_very_many_entries() {
 }
 
 #[test]
+fn new_files_ask_the_disk_for_little_more_than_their_bytes() {
+    const FILES: u64 = 200;
+    let disk = disk(64 << 20);
+    let mut accounts = accounts();
+    let mut volume = mount(&disk);
+    let before = disk.requests();
+    for number in 0..FILES {
+        let (name, change) = (format!("file-{number}"), change(&mut accounts));
+        let made = volume.create_file(volume.root(), &name, change);
+        let mut fill = |_: u64, into: &mut [u8]| {
+            into.fill(7);
+            Ok(())
+        };
+        let change = self::change(&mut accounts);
+        let written = volume.write(made.unwrap(), 0, 4096, &mut fill, change);
+        assert_eq!(written, Ok(4096));
+    }
+    volume.settle().unwrap();
+    let more = disk.requests() - before - FILES;
+    // Blocks of inodes and what else is changed go there once, by the journal.
+    assert!(more < FILES / 2, "{more} requests more");
+}
+
+#[test]
 fn a_file_goes_past_four_gibibytes() {
     const FOUR: u64 = 4 << 30;
     let disk = disk(64 << 20);

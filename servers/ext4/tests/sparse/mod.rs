@@ -1,6 +1,10 @@
 //! A disk in memory that keeps only what is not zero.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
 use tessera_disk::{Disk, DiskError, SECTOR};
 
 type Sector = [u8; SECTOR];
@@ -10,6 +14,7 @@ type Sector = [u8; SECTOR];
 pub(crate) struct Sparse {
     sectors: u64,
     written: Rc<RefCell<HashMap<u64, Box<Sector>>>>,
+    requests: Rc<Cell<u64>>,
 }
 
 impl Sparse {
@@ -18,10 +23,18 @@ impl Sparse {
         Sparse {
             sectors,
             written: Rc::default(),
+            requests: Rc::default(),
         }
     }
 
+    /// How often it was read or written.
+    #[allow(dead_code)]
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.get()
+    }
+
     fn check(&self, sector: u64, length: usize) -> Result<(), DiskError> {
+        self.requests.set(self.requests.get() + 1);
         let end = sector.checked_add((length / SECTOR) as u64);
         match end.is_some_and(|end| end <= self.sectors) && length.is_multiple_of(SECTOR) {
             true => Ok(()),
