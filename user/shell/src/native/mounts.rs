@@ -66,7 +66,8 @@ impl Volume {
 impl World {
     pub(super) fn mount_disk(&mut self, asked: &Mount) -> Result<(), IoError> {
         let directory = asked.directory.as_str();
-        self.files()?.may_mount(directory)?;
+        let may_mount = self.files()?.may_mount(directory);
+        may_mount.map_err(|error| IoError::Failed(format!("{directory}: {error}")))?;
         let access = match asked.read_only {
             true => BlockAccess::Read,
             false => BlockAccess::Exclusive,
