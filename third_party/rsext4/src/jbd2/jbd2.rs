@@ -925,6 +925,18 @@ impl JBD2DEVSYSTEM {
             payload_offset = payload_end;
         }
 
+        // Of a commit block that a power cut leaves half written, all but the first
+        // sector is what was there: zeros, as its checksum has it, and not an older
+        // record of the ring, which would make the whole journal look corrupt.
+        let mut commit_buffer = if desc_buffer.is_empty() {
+            vec![0_u8; block_size]
+        } else {
+            desc_buffer
+        };
+        commit_buffer.fill(0);
+        let commit_block_id = self.set_next_log_block_with_mapping(block_dev, journal_blocks)?;
+        block_dev.write(&commit_buffer, commit_block_id, 1)?;
+
         self.transition_committing_transaction(
             Jbd2CommitPhase::Commit,
             Jbd2CommitPhase::DataFlush,
@@ -938,13 +950,6 @@ impl JBD2DEVSYSTEM {
         // Write the commit block BEFORE checkpointing so that a crash during
         // checkpoint still leaves a valid committed transaction in the journal
         // for replay on the next mount.
-        let mut commit_buffer = if desc_buffer.is_empty() {
-            vec![0_u8; block_size]
-        } else {
-            desc_buffer
-        };
-        commit_buffer.fill(0);
-
         let mut commit_block = CommitHeader {
             h_header: JournalHeaderS {
                 h_magic: JBD2_MAGIC,
@@ -978,8 +983,6 @@ impl JBD2DEVSYSTEM {
             }
             Jbd2ChecksumMode::None => {}
         }
-        let commit_block_id = self.set_next_log_block_with_mapping(block_dev, journal_blocks)?;
-
         block_dev.write_with_flags(
             &commit_buffer,
             commit_block_id,
