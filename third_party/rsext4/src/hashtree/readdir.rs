@@ -70,7 +70,7 @@ pub(crate) fn read_indexed_directory_range<B: BlockIo>(
     ];
     let mut seen_leaves = BTreeSet::new();
     let mut range = Vec::new();
-    range.extend(specials);
+    let lower = path.lower_bound();
     read_current_leaf_records(
         fs,
         block_dev,
@@ -101,6 +101,14 @@ pub(crate) fn read_indexed_directory_range<B: BlockIo>(
             None => break None,
         }
     };
+
+    // A block of the same directory in the place of another has its checksum: what it does
+    // not have are names whose hashes belong there.
+    let upper = next_start.map_or(u32::MAX, |(hash, ..)| hash);
+    if range.iter().any(|record| !(lower..upper).contains(&record.major)) {
+        return Err(Ext4Error::corrupted().with_operation("htree:readdir_range"));
+    }
+    range.extend(specials);
 
     Ok(IndexedDirectoryRange {
         start,
