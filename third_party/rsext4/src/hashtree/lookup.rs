@@ -472,7 +472,10 @@ impl HashTreePath {
     /// The smallest hash that a name in the current leaf can have. The first entry of a
     /// node below the root does not tell it, but the one that leads there does.
     pub(super) fn lower_bound(&self) -> u32 {
-        let selected = self.frames.iter().filter_map(|frame| frame.entries.get(frame.selected));
+        let selected = self
+            .frames
+            .iter()
+            .filter_map(|frame| frame.entries.get(frame.selected));
         selected.map(|entry| entry.hash & !1).max().unwrap_or(0)
     }
 }

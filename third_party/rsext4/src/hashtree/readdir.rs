@@ -105,7 +105,10 @@ pub(crate) fn read_indexed_directory_range<B: BlockIo>(
     // A block of the same directory in the place of another has its checksum: what it does
     // not have are names whose hashes belong there.
     let upper = next_start.map_or(u32::MAX, |(hash, ..)| hash);
-    if range.iter().any(|record| !(lower..upper).contains(&record.major)) {
+    if range
+        .iter()
+        .any(|record| !(lower..upper).contains(&record.major))
+    {
         return Err(Ext4Error::corrupted().with_operation("htree:readdir_range"));
     }
     range.extend(specials);
