@@ -96,6 +96,19 @@ impl Disk for ImageFile {
     }
 }
 
+/// The first sector of a disk with at most four partitions: an MBR (UEFI Specification
+/// 2.10, 5.2.1) of first sector, sectors and type of each.
+pub fn mbr(partitions: &[(u64, u64, u8)]) -> [u8; SECTOR] {
+    let mut bytes = [0; SECTOR];
+    for (place, (first, sectors, kind)) in (446..510).step_by(16).zip(partitions) {
+        bytes[place + 4] = *kind;
+        bytes[place + 8..place + 12].copy_from_slice(&(*first as u32).to_le_bytes());
+        bytes[place + 12..place + 16].copy_from_slice(&(*sectors as u32).to_le_bytes());
+    }
+    bytes[510..].copy_from_slice(&[0x55, 0xaa]);
+    bytes
+}
+
 /// Makes an image with an empty file system, where no file is yet.
 pub fn create(path: &Path, size: u64) -> Result<()> {
     if size < SMALLEST {

@@ -15,7 +15,7 @@ use tessera_crash::{
     campaign::Campaign,
     client::{Shown, shown},
     disk::{Image, SimulatedDisk},
-    recorded::{account, image, later, parse, told},
+    recorded::{FIRST, account, image, inside, later, parse, partition, told},
     workload::{contents, mount},
 };
 use tessera_disk::SECTOR;
@@ -26,8 +26,9 @@ fn main() -> Result<()> {
     let scratch = std::env::temp_dir().join(format!("tessera-recorded-{}", std::process::id()));
     match arguments[..] {
         ["cut", base, log, seed, spread, folder, share] => {
-            let base = image(&fs::read(base)?)?;
-            let steps = parse(&fs::read(log)?)?;
+            let disk = fs::read(base)?;
+            let base = image(partition(&disk)?)?;
+            let steps = inside(parse(&fs::read(log)?)?)?;
             let (seed, spread, share) = (seed.parse()?, spread.parse()?, share.parse::<u64>()?);
             let (history, steps) = account(steps, base.sectors() - 1, seed)?;
             let mut campaign = Campaign::on(base, &scratch, None)?;
@@ -45,15 +46,15 @@ fn main() -> Result<()> {
                 spread,
                 seed,
                 &mut |number, image| match number % share {
-                    0 => keep(Path::new(folder), number, image),
+                    0 => keep(Path::new(folder), number, &disk[..SECTOR], image),
                     _ => Ok(()),
                 },
             )?;
             println!("{}", campaign.counts);
         }
         ["left", base, disk, seed, console] => {
-            let base = image(&fs::read(base)?)?;
-            let disk = later(&base, &fs::read(disk)?)?;
+            let base = image(partition(&fs::read(base)?)?)?;
+            let disk = later(&base, partition(&fs::read(disk)?)?)?;
             let mut campaign = Campaign::on(base, &scratch, None)?;
             let history = told(&fs::read_to_string(console)?, seed.parse()?)?;
             campaign.left(&history, &disk)?;
@@ -63,13 +64,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Writes an image to a file, and what it shows to another.
-fn keep(folder: &Path, number: u64, image: &Image) -> Result<()> {
+/// Writes an image to a file, behind a table, and what it shows to another.
+fn keep(folder: &Path, number: u64, table: &[u8], image: &Image) -> Result<()> {
     let path = folder.join(format!("{number}.img"));
     let file = File::create(&path).with_context(|| path.display().to_string())?;
-    file.set_len(image.sectors() * SECTOR as u64)?;
+    file.set_len((FIRST + image.sectors()) * SECTOR as u64)?;
+    file.write_all_at(table, 0)?;
     for (number, sector) in image.all() {
-        file.write_all_at(sector, number * SECTOR as u64)?;
+        file.write_all_at(sector, (FIRST + number) * SECTOR as u64)?;
     }
     let volume = mount(&SimulatedDisk::new(image.clone())).map_err(|error| anyhow!("{error}"))?;
     let mut text = String::new();

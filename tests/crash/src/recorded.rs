@@ -56,6 +56,27 @@ pub fn parse(log: &[u8]) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// The first sector of the partition with the file system; before it is a table. All else
+/// counts sectors from there.
+pub const FIRST: u64 = 8;
+
+/// The partition of a disk, and what is behind it.
+pub fn partition(disk: &[u8]) -> Result<&[u8]> {
+    let bytes = disk.get(FIRST as usize * SECTOR..);
+    bytes.context("the disk is too small")
+}
+
+/// What is done to it of what is done to the disk.
+pub fn inside(mut steps: Vec<Step>) -> Result<Vec<Step>> {
+    for step in &mut steps {
+        if let Step::Write(sector, _) = step {
+            let inside = sector.checked_sub(FIRST);
+            *sector = inside.context("the table was written")?;
+        }
+    }
+    Ok(steps)
+}
+
 /// The contents of a disk.
 pub fn image(bytes: &[u8]) -> Result<Image> {
     let empty = Image::new((bytes.len() / SECTOR) as u64);

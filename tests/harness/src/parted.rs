@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use hadris_fat::{FatKind, FatOptions, sync::format};
 use hadris_storage::{BlockSize, MemDevice};
-use xtask::disk::{SMALLEST, create};
+use xtask::disk::{SMALLEST, create, mbr};
 use xtask::machine::Device;
 
 /// Bytes of a sector.
@@ -32,7 +32,7 @@ pub fn disk(image: PathBuf) -> Result<Device> {
     let disk = File::create_new(&image)?;
     let end = PARTITIONS.map(|(first, sectors, _)| first + sectors);
     disk.set_len(end.into_iter().max().unwrap_or_default() * SECTOR)?;
-    disk.write_all_at(&table(), 0)?;
+    disk.write_all_at(&mbr(&PARTITIONS), 0)?;
     fill(&disk, PARTITIONS[0], &std::fs::read(&inner)?)?;
     std::fs::remove_file(&inner)?;
     fill(&disk, PARTITIONS[2], &fat(PARTITIONS[2].1 * SECTOR)?)?;
@@ -58,16 +58,4 @@ fn fat(size: u64) -> Result<Vec<u8>> {
     let made = format(&mut disk, &FatOptions::new().with_kind(FatKind::Fat16));
     made.map_err(|error| anyhow!("cannot make a FAT file system: {error}"))?;
     Ok(disk.into_inner())
-}
-
-/// An MBR (UEFI Specification 2.10, 5.2.1).
-fn table() -> [u8; SECTOR as usize] {
-    let mut bytes = [0; SECTOR as usize];
-    for (place, (first, sectors, kind)) in (446..).step_by(16).zip(PARTITIONS) {
-        bytes[place + 4] = kind;
-        bytes[place + 8..place + 12].copy_from_slice(&(first as u32).to_le_bytes());
-        bytes[place + 12..place + 16].copy_from_slice(&(sectors as u32).to_le_bytes());
-    }
-    bytes[510..].copy_from_slice(&[0x55, 0xaa]);
-    bytes
 }

@@ -91,7 +91,7 @@ impl Sessions {
     /// A session in which that request fails; what it said. What a sync said to be
     /// durable is on the disk.
     fn hold(&self, fails: Option<(&Kind, u64)>) -> Result<String> {
-        let base = self.system.disk("base.img")?;
+        let base = self.system.parted("base.img")?;
         let (disk, rules) = (self.system.file("disk.img"), self.system.file("rules"));
         fs::copy(&base, &disk)?;
         let text = fails.map_or(String::new(), |(kind, number)| config(kind, number));

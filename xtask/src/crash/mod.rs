@@ -8,21 +8,30 @@ pub mod failures;
 pub mod kills;
 pub mod recorded;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use tessera_disk::SECTOR;
 
 use crate::arch::Arch;
 use crate::commands::build_system;
-use crate::disk::{SMALLEST, create};
+use crate::disk::{SMALLEST, create, mbr};
 use crate::guest::{Event, Guest};
 use crate::image::Parts;
 use crate::machine::Machine;
 use crate::process::{cargo, run};
 use crate::setup::qemu;
 use crate::workspace::{root, target};
+
+/// The first sector of the partition, which `tests/crash` knows too, and the type of its
+/// kind.
+const FIRST: u64 = 8;
+const LINUX: u8 = 0x83;
+/// Bytes of the page behind it.
+const PAGE: usize = 4096;
 
 /// A machine that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,7 +51,7 @@ impl System {
     fn build(name: &str, arch: Arch, smp: u32) -> Result<Self> {
         let page = root().join(format!("tests/systems/{name}.toml"));
         let folder = target().join(format!("tessera/crash/{name}-{arch}"));
-        std::fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&folder)?;
         Ok(System {
             arch,
             smp,
@@ -70,22 +79,34 @@ impl System {
         Ok(image)
     }
 
-    /// An empty file system, behind which the disk has a page for marks.
+    /// An empty file system.
     fn disk(&self, name: &str) -> Result<PathBuf> {
         let path = self.file(name);
         if path.exists() {
-            std::fs::remove_file(&path)?;
+            fs::remove_file(&path)?;
         }
         create(&path, SMALLEST)?;
-        let file = std::fs::File::options().write(true).open(&path)?;
-        file.set_len(SMALLEST + 4096)?;
+        Ok(path)
+    }
+
+    /// A disk with that in its only partition, and behind it a page for marks, which is
+    /// nobody's.
+    fn parted(&self, name: &str) -> Result<PathBuf> {
+        let inner = fs::read(self.disk("inner.img")?)?;
+        let path = self.file(name);
+        let sectors = SMALLEST / SECTOR as u64;
+        let mut bytes = mbr(&[(FIRST, sectors, LINUX)]).to_vec();
+        bytes.resize(FIRST as usize * SECTOR, 0);
+        bytes.extend(inner);
+        bytes.extend([0; PAGE]);
+        fs::write(&path, bytes)?;
         Ok(path)
     }
 
     /// QEMU with a disk that is this block device.
     fn machine(&self, image: &Path, device: &str) -> Result<Command> {
         let machine = Machine::plain(self.arch, self.smp, self.parts.page().ram);
-        machine.check_fit(std::fs::metadata(image)?.len())?;
+        machine.check_fit(fs::metadata(image)?.len())?;
         let mut command = machine.qemu(self.qemu.clone(), image);
         let bus = self.arch.virtio_bus(0).unwrap_or(0);
         command

@@ -23,7 +23,7 @@ pub fn cut(arch: Arch, seed: u64, cuts: u64, remounts: u64) -> Result<String> {
     let share = (cuts * (1 + SPREAD) / remounts.max(1)).max(1);
     let (mut done, mut mounted, mut next) = (0, 0, seed);
     while done < cuts {
-        let base = system.disk("base.img")?;
+        let base = system.parted("base.img")?;
         let (disk, log) = (system.file("disk.img"), system.file("log"));
         fs::copy(&base, &disk)?;
         fs::write(&log, [])?;
