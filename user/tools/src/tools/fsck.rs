@@ -1,5 +1,7 @@
 //! `fsck`: whether a file system is whole.
 
+use core::fmt::Display;
+
 use alloc::string::{String, ToString};
 
 use libipc::note::{Operand, Rule, Use};
@@ -54,9 +56,13 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     }
 }
 
-fn ext4<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32, Error> {
+/// Shows the problems that a check tells of.
+fn show<I: Io, P: Display, R>(
+    io: &mut I,
+    check: impl FnOnce(&mut dyn FnMut(P)) -> R,
+) -> Result<R, IoError> {
     let (mut told, mut written) = (0, Ok(()));
-    let checked = check(&mut disk, &mut |problem| {
+    let checked = check(&mut |problem| {
         told += 1;
         if written.is_ok() && told <= SHOWN {
             written = io.print(format_args!("{problem}\n"));
@@ -66,6 +72,11 @@ fn ext4<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32,
     if told > SHOWN {
         io.print(format_args!("and {} more\n", told - SHOWN))?;
     }
+    Ok(checked)
+}
+
+fn ext4<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32, Error> {
+    let checked = show(io, |tell| check(&mut disk, tell))?;
     match (checked, disk.error) {
         (Ok(summary), _) => Ok(conclude(io, name, &summary)?),
         (Err(Unchecked::Disk(_)), Some(error)) => Err(Error::at(name)(error)),
@@ -79,17 +90,9 @@ fn ext4<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32,
 }
 
 fn fat<I: Io>(io: &mut I, name: &str, mut disk: Reader<I::Disk>) -> Result<i32, Error> {
-    let (mut told, mut written) = (0, Ok(()));
-    let checked = tessera_fat::check::check(&mut disk, &mut |problem| {
-        told += 1;
-        if written.is_ok() && told <= SHOWN {
-            written = io.print(format_args!("{problem}\n"));
-        }
-    });
-    written?;
-    if told > SHOWN {
-        io.print(format_args!("and {} more\n", told - SHOWN))?;
-    }
+    let checked = show(io, |tell| {
+        tessera_fat::check::check(&mut disk, &mut |problem| tell(String::from(problem)))
+    })?;
     match (checked, disk.error) {
         (Ok(problems), _) => {
             io.print(format_args!("{name}: {}\n", verdict(problems)))?;
