@@ -24,6 +24,9 @@ use libipc::{
     time::{self, Instant},
 };
 
+/// How often a sector of the partition table is read before it counts as unreadable.
+const ATTEMPTS: usize = 3;
+
 /// How long a disk may take to read its own table, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_micros(100);
@@ -101,10 +104,14 @@ impl<D: Disk> Server<D> {
         let mut failed = None;
         let geometry = self.geometry;
         self.table = partitions::read(&geometry, |sector, into| {
-            self.read_first(sector, into).unwrap_or_else(|error| {
-                failed = Some(error);
-                Err(BlockError::Io)
-            })
+            // A read that fails once is no reason to have no partitions from now on.
+            let mut tried = (0..ATTEMPTS).map(|_| {
+                self.read_first(sector, into).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    Err(BlockError::Io)
+                })
+            });
+            tried.find(Result::is_ok).unwrap_or(Err(BlockError::Io))
         });
         if let Some(error) = failed {
             return Err(error);
