@@ -229,10 +229,6 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         self.store.get_mut().sync(number(node)?)
     }
 
-    fn is_lasting(&self) -> bool {
-        true
-    }
-
     fn is_settled(&self) -> bool {
         self.store.borrow().is_settled()
     }

@@ -73,6 +73,10 @@ impl<'a> BootVolume<'a> {
 }
 
 impl Volume for BootVolume<'_> {
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
     fn root(&self) -> NodeId {
         ROOT
     }

@@ -192,6 +192,10 @@ impl<'a> Namespace<'a> {
 struct Root(Vec<&'static str>);
 
 impl Volume for Root {
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
     fn root(&self) -> NodeId {
         NodeId(u64::MAX)
     }

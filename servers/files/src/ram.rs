@@ -240,6 +240,10 @@ impl RamVolume {
 }
 
 impl Volume for RamVolume {
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
     fn root(&self) -> NodeId {
         ROOT
     }

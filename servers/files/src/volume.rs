@@ -145,12 +145,13 @@ pub trait Volume: core::fmt::Debug {
         Ok(())
     }
 
-    /// Whether anything here outlasts the server.
+    /// Whether anything here outlasts the server, which otherwise never asks whether it
+    /// is durable.
     fn is_lasting(&self) -> bool {
-        false
+        true
     }
 
-    /// Whether everything is durable; always, where nothing lasts.
+    /// Whether everything is durable.
     fn is_settled(&self) -> bool {
         true
     }
