@@ -6,7 +6,10 @@ use hadris_fat::FatKind;
 use std::{fs, path::Path, process::Command};
 use support::{Memory, NOW};
 use tessera_fat::check::check;
-use tessera_files::volume::{FileError, FileKind, Volume};
+use tessera_files::{
+    namespace::Namespace,
+    volume::{FileError, FileKind, Volume},
+};
 
 const KINDS: [(FatKind, usize); 3] = [
     (FatKind::Fat12, 2 << 20),
@@ -64,6 +67,19 @@ fn files_and_directories_come_back() {
         );
         assert_eq!(disk.findings(), [""; 0]);
     }
+}
+
+#[test]
+fn its_server_learns_what_is_not_durable() {
+    let disk = Memory::formatted(FatKind::Fat16, 16 << 20);
+    let mut client = disk.mount().unwrap();
+    client.put("/written", b"x").unwrap();
+    let mut namespace = Namespace::of(client.volume);
+    assert!(!namespace.is_settled());
+    for volume in namespace.volumes_mut() {
+        volume.settle().unwrap();
+    }
+    assert!(namespace.is_settled());
 }
 
 #[test]
