@@ -10,6 +10,8 @@
 //! | [`Entropy`] | entropy | random bytes |
 //! | [`Log`] | log | lines with a level, kept in a bounded ring |
 //! | [`Block`] | block drivers | sectors of storage |
+//! | [`Net`] | net | sockets: datagrams, connections, names, echo |
+//! | [`Link`] | netdev | frames of a network device |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
 //! | [`Virtio`] | virtio | a device's queues, with descriptors that are looked at |
 //! | [`supervisor`] | init | starts, inspects and kills, each power by itself |
@@ -23,8 +25,10 @@ pub mod console;
 pub mod directory;
 pub mod entropy;
 pub mod file;
+pub mod link;
 pub mod loader;
 pub mod log;
+pub mod net;
 pub mod pipes;
 pub mod stream;
 pub mod supervisor;
@@ -36,8 +40,10 @@ pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize}
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
 pub use entropy::{Entropy, EntropyClient, EntropyError};
 pub use file::{File, FileClient, FileError, FileKind, Stat, StreamMode};
+pub use link::{Link, LinkClient, LinkError};
 pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
+pub use net::{Net, NetClient, NetConfig, NetConfigClient, NetError};
 pub use pipes::{Pipes, PipesClient};
 pub use stream::{Stream, StreamClient, StreamError, StreamKind};
 pub use virtio::{Virtio, VirtioClient, VirtioError, VirtioInfo, VirtioQueue};
