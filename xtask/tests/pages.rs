@@ -110,7 +110,7 @@ fn syntax_keys_and_kinds() {
         "priorty = 10",
         "page.toml:10: unknown field `priorty`, expected one of `name`, `program`, `args`, \
          `quota`, `heap`, `stack`, `priority`, `core`, `reservation`, `placement`, `cell-mates`, \
-         `restart`, `provides`, `uses`, `powers`, `system`, `devices`, `grants`",
+         `restart`, `provides`, `uses`, `powers`, `system`, `devices`, `grants`, `accounts`",
     );
     problem(
         "priority = 10\n",
@@ -231,6 +231,30 @@ fn partitions() {
         uses,
         &two("", ", partition = \"\""),
         "page.toml:27: a partition has a name, or a number from 1 on",
+    );
+}
+
+#[test]
+fn accounts() {
+    let provides = "provides = [\"log\"]";
+    let with = |accounts: &str| format!("{provides}\naccounts = [{accounts}]");
+    let own = "{ client = \"shell\", id = 1000, bytes = \"2M\" }";
+    let good = load(&GOOD.replace(provides, &with(own))).unwrap();
+    assert_eq!(good.page.tasks[0].args, ["account:1000=shell,2097152,-"]);
+    problem(
+        provides,
+        &with("{ client = \"shell\", through = \"console\", id = 1000 }"),
+        "page.toml:12: `console` uses nothing that `log` provides",
+    );
+    problem(
+        provides,
+        &with("{ client = \"nobody\", id = 1000 }"),
+        "page.toml:12: there is no task `nobody`",
+    );
+    problem(
+        provides,
+        &with(&format!("{own}, {{ client = \"shell\", id = 1000 }}")),
+        "page.toml:12: 1000 is the id of another account\npage.toml:12: `shell` has an account already",
     );
 }
 

@@ -44,6 +44,63 @@ impl core::fmt::Display for ClientArgument<'_> {
     }
 }
 
+/// Who pays for what a server of files keeps on a disk: an argument of the form
+/// `account:ID=CLIENT,BYTES,FILES`, where `-` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountArgument<'a> {
+    /// The owner that its files have on the disk.
+    pub id: u32,
+    /// The client's task in the page; after that of a server and `/`, a client that this
+    /// server speaks for.
+    pub client: &'a str,
+    /// Bytes that its files may take there.
+    pub bytes: Option<u64>,
+    /// Files and directories that it may have there.
+    pub files: Option<u64>,
+}
+
+impl<'a> AccountArgument<'a> {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::AccountArgument;
+    /// let text = "account:1000=files/shell,1048576,-";
+    /// let account = AccountArgument::parse(text).unwrap();
+    /// assert_eq!((account.id, account.client), (1000, "files/shell"));
+    /// assert_eq!((account.bytes, account.files), (Some(1 << 20), None));
+    /// assert_eq!(account.to_string(), text);
+    /// assert_eq!(AccountArgument::parse("account:1000=shell,1"), None);
+    /// ```
+    pub fn parse(argument: &'a str) -> Option<Self> {
+        let (id, rest) = argument.strip_prefix("account:")?.split_once('=')?;
+        let (client, limits) = rest.split_once(',')?;
+        let (bytes, files) = limits.split_once(',')?;
+        let limit = |text: &str| match text {
+            "-" => Some(None),
+            text => text.parse().ok().map(Some),
+        };
+        Some(AccountArgument {
+            id: id.parse().ok()?,
+            client,
+            bytes: limit(bytes)?,
+            files: limit(files)?,
+        })
+    }
+}
+
+impl core::fmt::Display for AccountArgument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "account:{}={}", self.id, self.client)?;
+        for limit in [self.bytes, self.files] {
+            match limit {
+                Some(limit) => write!(f, ",{limit}")?,
+                None => f.write_str(",-")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A part of a device that is all that a client may see of it: an argument of the form
 /// `partition:BADGE=NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -128,6 +128,17 @@ pub trait Directory {
         name: Name,
         into: LeaseMut,
     ) -> Result<(u64, Option<FileClient>), FileError>;
+
+    /// As `attenuate`, for one of the caller's own clients: what is opened and made
+    /// through it counts for that client, if the page names it here, and else for the
+    /// caller. So a server that shows this directory in its own tree says for whom it
+    /// opens it. `TooManyOpen`; `NotPermitted` unless the page gave this capability.
+    #[op(13, since = 4)]
+    fn attenuate_for(
+        &mut self,
+        client: Name,
+        access: FileAccess,
+    ) -> Result<DirectoryClient, FileError>;
 }
 
 /// One name in a listing.

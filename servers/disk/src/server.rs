@@ -7,25 +7,29 @@ use libipc::{
     interfaces::{
         FileError, LogClient, LogLevel,
         block::BlockClient,
-        clients::{ClientArgument, MountArgument, SERVER_BADGES, live_badges},
+        clients::{AccountArgument, ClientArgument, MountArgument, SERVER_BADGES, live_badges},
     },
     memory::Bytes,
     objects::EndpointClient,
     start::{AnyError, DISK, SERVED},
 };
 use tessera_files::{
-    namespace::Namespace, quota::Limits, server::Server, service::Service, volume::Volume,
+    namespace::Namespace,
+    quota::{Accounts, Limits},
+    server::Server,
+    service::Service,
+    volume::Volume,
 };
 
 /// Serves the file system on a disk that the program was given: `mount` makes a volume of
-/// it, with memory for a cache that the disk's driver knows.
+/// it, with memory for a cache that the disk's driver knows, where these own files.
 ///
 /// A program that a shell has started for a mount says by its exit code why it cannot
 /// serve, which is a [`FileError`]. One of the page says it in the log, and ends well
 /// where trying again would find the same.
 pub fn serve<V: Volume + 'static>(
     mut start: Start,
-    mount: impl FnOnce(BlockDisk, Bytes) -> Result<V, FileError>,
+    mount: impl FnOnce(BlockDisk, Bytes, &[AccountArgument<'_>]) -> Result<V, FileError>,
 ) -> Result<ExitCode, AnyError> {
     let endpoint: EndpointClient = start.take(SERVED)?;
     let block: BlockClient = start.take(DISK)?;
@@ -40,10 +44,14 @@ pub fn serve<V: Volume + 'static>(
     // The cache is as large as the heap, beside it.
     let cache = Bytes::new(heap / PAGE as u64)?;
     let disk = BlockDisk::new(block, Some(cache.share()));
+    let arguments = start.arguments().iter();
+    let owners: Vec<_> = arguments
+        .clone()
+        .filter_map(|argument| AccountArgument::parse(argument))
+        .collect();
     let volume = disk
         .map_err(|_| FileError::DeviceFailed)
-        .and_then(|disk| mount(disk, cache));
-    let arguments = start.arguments().iter();
+        .and_then(|disk| mount(disk, cache, &owners));
     let mounted = arguments.clone().find_map(|a| MountArgument::parse(a));
     let volume = match volume {
         Ok(volume) => volume,
@@ -62,7 +70,8 @@ pub fn serve<V: Volume + 'static>(
     let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
     let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
     let limits = Limits::of_heap(heap / 8);
-    let service = Service::new(Namespace::of(volume), limits, &clients, newest + 1);
+    let accounts = Accounts::of_clients(limits, &clients, &owners);
+    let service = Service::new(Namespace::of(volume), accounts, &clients, newest + 1);
     let mut server =
         Server::new(&endpoint, service, Vec::new()).with_clock(start.take("clock").ok());
     Err(AnyError::new(server.run()))

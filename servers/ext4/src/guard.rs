@@ -162,6 +162,13 @@ impl<D: Disk> Guard<D> {
         self.disk.write(sector, from)
     }
 
+    /// Shows whose each inode is, and its bytes, of a file system at rest.
+    pub fn owners(&mut self, show: &mut dyn FnMut(u32, u64)) -> Result<(), DiskError> {
+        let superblock = self.load(HOME)?;
+        let inodes = Inodes::find(&mut self.disk, &superblock)?;
+        inodes.owners(&mut self.disk, show)
+    }
+
     /// Flushes as the disk does.
     pub fn flush(&mut self) -> Result<(), DiskError> {
         self.disk.flush()?;

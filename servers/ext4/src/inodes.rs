@@ -4,7 +4,7 @@
 //! Offsets and how the sum is made: Linux, Documentation/filesystems/ext4,
 //! super.rst, group_descr.rst, inodes.rst and checksums.rst.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use rsext4::crc32c::crc32c_append;
 use tessera_disk::{Disk, DiskError, SECTOR};
 
@@ -12,11 +12,21 @@ const INCOMPAT_META_BG: u32 = 0x10;
 const INCOMPAT_64BIT: u32 = 0x80;
 const INCOMPAT_CSUM_SEED: u32 = 0x2000;
 const METADATA_CSUM: u32 = 0x400;
+const HUGE_FILE: u32 = 0x8;
 const GROUP_INODES_UNUSED: u16 = 1;
 const DIRECTORY: u16 = 0x4000;
 
 /// `mke2fs` makes no smaller groups.
 const LEAST_BLOCKS: u32 = 256;
+
+/// The flag of an inode whose blocks are counted in blocks, not in sectors.
+const COUNTS_BLOCKS: u32 = 0x4_0000;
+
+/// The inode of the root, the only one below the first of files that is anybody's.
+const ROOT: u32 = 2;
+
+/// Bytes of inodes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// Blocks of inodes that were found to be good and are not looked at again.
 const REMEMBERED: usize = 64;
@@ -38,6 +48,10 @@ pub struct Inodes {
     /// `None` if they have no checksums.
     seed: Option<u32>,
     size: usize,
+    /// The first inode of a file that has a name.
+    first: u32,
+    /// Sectors of a block, where inodes may count blocks in these.
+    huge: Option<u64>,
     /// By their first sectors.
     tables: Vec<Table>,
     good: [u64; REMEMBERED],
@@ -49,6 +63,8 @@ impl Inodes {
         Inodes {
             seed: None,
             size: 0,
+            first: 0,
+            huge: None,
             tables: Vec::new(),
             good: [0; REMEMBERED],
         }
@@ -86,6 +102,9 @@ impl Inodes {
             return Ok(inodes);
         }
         let sectors_per_block = 2_u64 << scale;
+        // Of the first version of ext2 it is always the eleventh.
+        inodes.first = number(0x54).max(11);
+        inodes.huge = (number(0x64) & HUGE_FILE != 0).then_some(sectors_per_block);
         let blocks_per_group = u64::from(number(0x20).max(LEAST_BLOCKS));
         let most = disk.sectors() / sectors_per_block / blocks_per_group + 1;
         let groups = u64::from(number(0) / per_group).min(most);
@@ -135,6 +154,61 @@ impl Inodes {
         self.good[slot] = sector;
         Ok(())
     }
+
+    /// Shows whose each file and directory is, and how many bytes its blocks have.
+    ///
+    /// `Damaged` if an inode is not what was written, or if none were found at all.
+    pub fn owners(
+        &self,
+        disk: &mut impl Disk,
+        show: &mut dyn FnMut(u32, u64),
+    ) -> Result<(), DiskError> {
+        if self.tables.is_empty() {
+            return Err(DiskError::Damaged);
+        }
+        let mut bytes = vec![0; PIECE];
+        for table in &self.tables {
+            let (mut number, end) = (table.number, table.number + table.used);
+            let mut sector = table.first;
+            while number < end {
+                let left = (end - number) as usize * self.size;
+                let piece = &mut bytes[..left.next_multiple_of(SECTOR).min(PIECE)];
+                disk.read(sector, piece)?;
+                sector += (piece.len() / SECTOR) as u64;
+                for inode in piece.chunks_exact(self.size).take((end - number) as usize) {
+                    if self.seed.is_some_and(|seed| !is_whole(seed, number, inode)) {
+                        return Err(DiskError::Damaged);
+                    }
+                    if (number == ROOT || number >= self.first) && u16_at(inode, LINKS) > 0 {
+                        show(owner(inode), self.bytes(inode));
+                    }
+                    number += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the blocks of an inode.
+    fn bytes(&self, inode: &[u8]) -> u64 {
+        let low = u64::from(u32_at(inode, 0x1c));
+        let Some(sectors) = self.huge else {
+            return low * SECTOR as u64;
+        };
+        let counted = u64::from(u16_at(inode, 0x74)) << 32 | low;
+        match u32_at(inode, 0x20) & COUNTS_BLOCKS {
+            0 => counted.saturating_mul(SECTOR as u64),
+            _ => counted.saturating_mul(sectors * SECTOR as u64),
+        }
+    }
+}
+
+/// Where an inode has the number of its names.
+const LINKS: usize = 0x1a;
+
+/// Whose an inode is.
+fn owner(inode: &[u8]) -> u32 {
+    u32::from(u16_at(inode, 0x78)) << 16 | u32::from(u16_at(inode, 2))
 }
 
 impl Table {

@@ -11,7 +11,8 @@
 //! mounted    mount, sync, rest           -> rsext4: ext4 and its journal
 //! device     the disk as rsext4 wants it
 //! guard      the superblock, true to the journal
-//! inodes     whether inodes are what was written
+//! inodes     whether inodes are what was written, and whose they are
+//! quotas     what each owner has, and may have
 //! ```
 //!
 //! What it stands on is `tessera_disk`: sectors, and a flush.
@@ -32,6 +33,7 @@ pub mod listing;
 pub mod mounted;
 pub mod nodes;
 pub mod pages;
+pub mod quotas;
 pub mod store;
 pub mod volume;
 mod writeback;

@@ -11,7 +11,8 @@ use tessera_ext4::{mounted::Time, volume::Ext4Volume};
 libipc::program!(run);
 
 fn run(start: Start) -> Result<ExitCode, AnyError> {
-    serve(start, |disk, cache| {
-        Ext4Volume::with_cache(disk, Box::new(cache), Time::default())
+    serve(start, |disk, cache, owners| {
+        let volume = Ext4Volume::with_cache(disk, Box::new(cache), Time::default());
+        volume.and_then(|volume| volume.with_owners(owners))
     })
 }

@@ -16,6 +16,8 @@ const MOST: usize = 1024;
 pub struct Node {
     /// Which it is.
     pub kind: FileKind,
+    /// Whose it is.
+    pub owner: u32,
     /// Bytes, of a file as its clients see it.
     pub size: u64,
     /// The same as the file system below knows it: less, as long as what was added is
@@ -50,6 +52,7 @@ impl Node {
         };
         Some(Node {
             kind,
+            owner: info.uid,
             size,
             size_on_disk: size,
             created: nanoseconds(info.btime),

@@ -11,6 +11,7 @@ use crate::{
     mounted::{FileSystem, Mounted, Time},
     nodes::{Node, Nodes},
     pages::{Key, Memory, PAGE, Pages, SLOT, SLOT_PAGES, SlotId},
+    quotas::Quotas,
 };
 use alloc::collections::BTreeMap;
 use core::ops::Range;
@@ -40,6 +41,7 @@ pub struct Store<D: Disk> {
     pub(crate) nodes: Nodes,
     pub(crate) held: Held,
     pub(crate) time: Time,
+    pub(crate) quotas: Quotas,
     handles: BTreeMap<u32, Handles>,
     /// Whether blocks were freed since the last sync. Until that is durable a
     /// cut brings their file back, and `rsext4` does not keep them from being
@@ -61,6 +63,7 @@ impl<D: Disk> Store<D> {
             nodes: Nodes::default(),
             held: Held::default(),
             time,
+            quotas: Quotas::default(),
             handles: BTreeMap::new(),
             has_freed: false,
             is_changed: false,
@@ -111,11 +114,12 @@ impl<D: Disk> Store<D> {
     }
 
     fn reap(&mut self, number: InodeNumber) -> Result<(), FileError> {
+        let owner = self.owner(number)?;
         self.pages.cut(number.raw(), 0);
         self.nodes.forget(number.raw());
         self.has_freed = true;
-        let reaped = self.file_system()?.reap_unlinked_inode(number);
-        reaped.map_err(refusal)?;
+        self.charge(owner, |file_system| file_system.reap_unlinked_inode(number))?;
+        self.quotas.remove_file(owner);
         self.held.cut(number.raw(), 0);
         self.changed()
     }
@@ -274,18 +278,19 @@ impl<D: Disk> Store<D> {
 
     /// Makes sure that bytes within one slot can be written back; how many of them.
     fn reserve(&mut self, number: InodeNumber, at: u64, length: u64) -> Result<u64, FileError> {
+        let owner = self.node(number)?.owner;
         let pages = page(at)..page(at + length - 1) + 1;
         let clean = self.pages.clean(key(number, at), pages.clone());
-        if self.has_room(clean)? {
+        if self.has_room(owner, clean)? {
             return Ok(length);
         }
         self.write_back_all()?;
-        if self.has_room(pages.end - pages.start)? {
+        if self.has_room(owner, pages.end - pages.start)? {
             return Ok(length);
         }
-        // The disk is full, but what has its block already can be written.
+        // There is no more, but what has its block already can be written.
         let one = length.min(PAGE - at % PAGE);
-        match self.has_room(1)? {
+        match self.has_room(owner, 1)? {
             true => Ok(one),
             false => match self.place(number, at - at % PAGE)? {
                 (Place::Disk(_) | Place::Held, _) => Ok(one),
@@ -294,14 +299,16 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Whether so many pages more can be written back.
-    fn has_room(&mut self, more: u64) -> Result<bool, FileError> {
+    /// Whether so many pages more can be written back, by the disk and by their owner's
+    /// limit, against which everybody's are counted that are still to be written.
+    fn has_room(&mut self, owner: u32, more: u64) -> Result<bool, FileError> {
         if more == 0 {
             return Ok(true);
         }
         let dirty = self.pages.dirty() + more;
+        let needed = dirty + dirty / 32;
         let free = self.file_system()?.statfs().free_blocks;
-        Ok(free >= dirty + dirty / 32 + MARGIN)
+        Ok(free >= needed + MARGIN && self.quotas.has_bytes(owner, needed * PAGE))
     }
 
     /// Cuts a file or lets it grow by zeros.
@@ -313,7 +320,7 @@ impl<D: Disk> Store<D> {
             return Err(FileError::OutOfRange);
         }
         let node = self.file(number)?;
-        let (old, on_disk) = (node.size, node.size_on_disk);
+        let (old, on_disk, owner) = (node.size, node.size_on_disk, node.owner);
         if size > old {
             self.settle_tail(number, old)?;
         }
@@ -324,8 +331,9 @@ impl<D: Disk> Store<D> {
             self.hold_tail(number, on_disk);
             self.hold_tail(number, size);
             self.node(number)?.window = None;
-            let cut = self.file_system()?.truncate_inode(number, size);
-            cut.map_err(refusal)?;
+            self.charge(owner, |file_system| {
+                file_system.truncate_inode(number, size)
+            })?;
             self.held.cut(number.raw(), size);
             self.changed()?;
         }

@@ -6,24 +6,22 @@ use crate::{
     listing,
     mounted::{Mounted, Time},
     nodes::Node,
-    pages::Memory,
+    pages::{Memory, PAGE},
     store::Store,
 };
 use alloc::{boxed::Box, vec};
 use core::cell::RefCell;
-use libipc::interfaces::{FileError, FileKind, Stat, directory::Entry};
+use libipc::interfaces::{FileError, FileKind, Stat, clients::AccountArgument, directory::Entry};
 use rsext4::{
-    Ext4ErrorKind, FileName, FilePermissions, InodeInfo, InodeNumber, MutationContext,
-    RenameOptions, UnlinkOutcome,
+    FileName, FilePermissions, InodeInfo, InodeNumber, MutationContext, RenameOptions,
+    UnlinkOutcome,
 };
 use tessera_disk::Disk;
 use tessera_files::{
     quota::Accounts,
-    volume::{Change, Inlet, NodeId, Outlet, Space, Volume, check_name},
+    volume::{Change, Inlet, NodeId, Outlet, Share, Space, Volume, check_name},
 };
 
-/// Who owns what is made here: nobody in particular, for capabilities say who may.
-const OWNER: MutationContext = MutationContext::new(0, 0, 0, 0);
 const FILE: u16 = 0o644;
 const DIRECTORY: u16 = 0o755;
 
@@ -57,6 +55,13 @@ impl<D: Disk> Ext4Volume<D> {
             store: RefCell::new(Store::new(mounted, cache, time.clone())),
             time,
         })
+    }
+
+    /// Counts what these own, and holds them to their limits. `Corrupt`,
+    /// `DeviceFailed`.
+    pub fn with_owners(mut self, owners: &[AccountArgument<'_>]) -> Result<Self, FileError> {
+        self.store.get_mut().count(owners)?;
+        Ok(self)
     }
 }
 
@@ -132,9 +137,14 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         let store = self.store.get_mut();
         let directory = store.directory(directory)?;
         let permissions = FilePermissions::new(FILE).map_err(refusal)?;
-        let file_system = store.file_system()?;
-        let made = file_system.create_regular_file(OWNER, directory, file_name(name)?, permissions);
-        enter(store, directory, name, &made.map_err(refusal)?)
+        let (owner, entry) = (change.owner(), file_name(name)?);
+        let above = store.admit(owner, directory, 0)?;
+        let context = MutationContext::new(owner, owner, 0, 0);
+        let made = store.charge(above, |file_system| {
+            file_system.create_regular_file(context, directory, entry, permissions)
+        })?;
+        store.give(above, &made);
+        enter(store, directory, name, &made)
     }
 
     fn create_directory(
@@ -147,9 +157,14 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         let store = self.store.get_mut();
         let directory = store.directory(directory)?;
         let permissions = FilePermissions::new(DIRECTORY).map_err(refusal)?;
-        let file_system = store.file_system()?;
-        let made = file_system.create_directory(OWNER, directory, file_name(name)?, permissions);
-        enter(store, directory, name, &made.map_err(refusal)?)
+        let (owner, entry) = (change.owner(), file_name(name)?);
+        let above = store.admit(owner, directory, PAGE)?;
+        let context = MutationContext::new(owner, owner, 0, 0);
+        let made = store.charge(above, |file_system| {
+            file_system.create_directory(context, directory, entry, permissions)
+        })?;
+        store.give(above, &made);
+        enter(store, directory, name, &made)
     }
 
     fn remove(
@@ -163,13 +178,14 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         let directory = store.directory(directory)?;
         let removed = find(store, directory, name)?;
         let kind = store.node(removed)?.kind;
+        let above = store.owner(directory)?;
         store.nodes.forget_name(directory.raw(), name);
-        let (file_system, name) = (store.file_system()?, file_name(name)?);
-        let outcome = match kind {
+        let name = file_name(name)?;
+        let outcome = store.charge(above, |file_system| match kind {
             FileKind::Directory => file_system.remove_empty_directory(directory, name),
             FileKind::File => file_system.unlink(directory, name),
-        };
-        detach(store, outcome.map_err(refusal)?)
+        })?;
+        detach(store, outcome)
     }
 
     fn rename(
@@ -189,17 +205,16 @@ impl<D: Disk> Volume for Ext4Volume<D> {
         }
         store.nodes.forget_name(source.raw(), from.1);
         store.nodes.forget_name(target.raw(), to.1);
-        let renamed = store.file_system()?.rename(
-            source,
-            file_name(from.1)?,
-            target,
-            file_name(to.1)?,
-            RenameOptions::REPLACE,
-        );
-        let outcome = renamed.map_err(|error| match error.kind() {
+        let above = store.owner(target)?;
+        let (source_name, target_name) = (file_name(from.1)?, file_name(to.1)?);
+        let renamed = store.charge(above, |file_system| {
+            let replace = RenameOptions::REPLACE;
+            file_system.rename(source, source_name, target, target_name, replace)
+        });
+        let outcome = renamed.map_err(|error| match error {
             // The names are good, so it is the direction that is not.
-            Ext4ErrorKind::InvalidInput => FileError::Loop,
-            _ => refusal(error),
+            FileError::BadName => FileError::Loop,
+            error => error,
         })?;
         match outcome.replaced {
             Some(replaced) => detach(store, replaced),
@@ -239,6 +254,10 @@ impl<D: Disk> Volume for Ext4Volume<D> {
 
     fn rest(&mut self) -> Result<(), FileError> {
         self.store.get_mut().rest()
+    }
+
+    fn share(&self, owner: u32) -> Option<Share> {
+        self.store.borrow().quotas.share(owner)
     }
 
     fn space(&self) -> Result<Option<Space>, FileError> {

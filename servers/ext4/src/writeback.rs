@@ -120,7 +120,8 @@ impl<D: Disk> Store<D> {
     /// Writes a run from a position on, up to the position that is returned.
     fn write_some(&mut self, number: InodeNumber, run: &Run, at: u64) -> Result<u64, FileError> {
         let node = self.node(number)?;
-        let (size, on_disk, has_extents) = (node.size, node.size_on_disk, node.has_extents);
+        let (size, on_disk, owner) = (node.size, node.size_on_disk, node.owner);
+        let has_extents = node.has_extents;
         if at >= size {
             // It was cut meanwhile.
             self.pages.set_run_clean(run, at..run.end);
@@ -149,10 +150,17 @@ impl<D: Disk> Store<D> {
             Place::Hole if size - at >= PAGE => end.min(size - size % PAGE),
             _ => at + PAGE,
         };
-        let bytes = self.pages.run(run, at..end.min(size));
         let now = self.time.now();
-        let file_system = self.mounted.get()?;
-        let written = file_system.write_inode(number, at, bytes);
+        let Store {
+            mounted,
+            pages,
+            quotas,
+            ..
+        } = self;
+        let bytes = pages.run(run, at..end.min(size));
+        let written = quotas.charge(mounted.get()?, owner, |file_system| {
+            file_system.write_inode(number, at, bytes)
+        });
         // Whatever came of it, it may have these now.
         if place != Place::Hole || !has_extents {
             for position in (at..end).step_by(PAGE as usize) {
@@ -163,7 +171,7 @@ impl<D: Disk> Store<D> {
         }
         let node = self.node(number)?;
         node.window = None;
-        written.map_err(refusal)?;
+        written?;
         node.size_on_disk = on_disk.max(end.min(size));
         (node.modified, node.is_touched) = (now, false);
         self.pages.set_run_clean(run, at..end);

@@ -3,6 +3,7 @@
 
 mod sparse;
 
+use libipc::interfaces::clients::AccountArgument;
 use proptest::prelude::*;
 use rsext4::MkfsOptions;
 use sparse::Sparse;
@@ -11,7 +12,7 @@ use tessera_ext4::{device::Device, mounted::Time, volume::Ext4Volume};
 use tessera_files::{
     quota::{Accounts, Limits},
     ram::RamVolume,
-    volume::{Change, FileError, FileKind, NodeId, Volume},
+    volume::{Change, FileError, FileKind, NodeId, Share, Volume},
 };
 
 /// Sectors of the disk.
@@ -93,7 +94,7 @@ impl<V: Volume> Side<V> {
     fn new(volume: V) -> Self {
         Side {
             volume,
-            accounts: Accounts::new(LIMITS, []),
+            accounts: Accounts::of_clients(LIMITS, &[], &owners()),
         }
     }
 
@@ -141,12 +142,12 @@ impl<V: Volume> Side<V> {
         match *operation {
             Operation::Create(path) => {
                 let (directory, name) = self.parent(PATHS[path])?;
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, name);
                 self.volume.create_file(directory, name, change)?;
             }
             Operation::CreateDirectory(path) => {
                 let (directory, name) = self.parent(PATHS[path])?;
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, name);
                 self.volume.create_directory(directory, name, change)?;
             }
             Operation::Write(path, at, length, byte) => {
@@ -159,7 +160,7 @@ impl<V: Volume> Side<V> {
                     Ok(())
                 };
                 self.volume.open(file);
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, PATHS[path]);
                 let written = self
                     .volume
                     .write(file, at, length as u64, &mut inlet, change);
@@ -168,18 +169,18 @@ impl<V: Volume> Side<V> {
             }
             Operation::SetSize(path, size) => {
                 let file = self.file(PATHS[path])?;
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, PATHS[path]);
                 self.volume.set_size(file, size, change)?;
             }
             Operation::Rename(from, to) => {
                 let (source, old) = self.parent(PATHS[from])?;
                 let (target, new) = self.parent(PATHS[to])?;
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, new);
                 self.volume.rename((source, old), (target, new), change)?;
             }
             Operation::Remove(path) => {
                 let (directory, name) = self.parent(PATHS[path])?;
-                let change = change(&mut self.accounts);
+                let change = change(&mut self.accounts, name);
                 self.volume.remove(directory, name, change)?;
             }
             Operation::Read(path, at, length) => {
@@ -248,16 +249,42 @@ impl<V: Volume> Side<V> {
     }
 }
 
-fn change(accounts: &mut Accounts) -> Change<'_> {
+/// Who makes files: nobody reaches a limit.
+fn owners() -> [AccountArgument<'static>; 3] {
+    let arguments = [
+        "account:0=guest,-,1000",
+        "account:70000=one,1099511627776,-",
+        "account:8=two,-,1000",
+    ];
+    arguments.map(|argument| AccountArgument::parse(argument).unwrap())
+}
+
+fn change<'a>(accounts: &'a mut Accounts, name: &str) -> Change<'a> {
+    // By the name, so that both sides have the same.
+    let payer = match name {
+        "a" | "d" => accounts.find("one"),
+        "b" | "e" => accounts.find("two"),
+        _ => Some(Accounts::GUEST),
+    };
     Change {
+        payer: payer.unwrap(),
         accounts,
-        payer: Accounts::GUEST,
         now: 1_000_000_000,
     }
 }
 
 fn mount(disk: &Sparse) -> Side<Ext4Volume<Sparse>> {
-    Side::new(Ext4Volume::new(disk.clone(), CACHE, Time::default()).unwrap())
+    let volume = Ext4Volume::new(disk.clone(), CACHE, Time::default());
+    Side::new(
+        volume
+            .and_then(|volume| volume.with_owners(&owners()))
+            .unwrap(),
+    )
+}
+
+/// What each owner has.
+fn shares(volume: &Ext4Volume<Sparse>) -> [Option<Share>; 3] {
+    owners().map(|owner| volume.share(owner.id))
 }
 
 proptest! {
@@ -284,6 +311,9 @@ proptest! {
         }
         prop_assert_eq!(ext4.tree(), memory.tree());
         ext4.volume.rest().unwrap();
-        prop_assert_eq!(mount(&disk).tree(), memory.tree());
+        let again = mount(&disk);
+        prop_assert_eq!(again.tree(), memory.tree());
+        // What was followed is what is counted.
+        prop_assert_eq!(shares(&ext4.volume), shares(&again.volume));
     }
 }

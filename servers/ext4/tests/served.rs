@@ -23,7 +23,7 @@ use tessera_ext4::{
 use tessera_files::{
     boot::BootVolume,
     namespace::{Mount, Namespace},
-    quota::Limits,
+    quota::{Accounts, Limits},
     server::Server,
     service::Service,
     volume::Volume,
@@ -89,7 +89,12 @@ fn serve(disk: &EndpointClient, endpoint: &EndpointClient) -> Task {
         let disk = BlockDisk::new(block, Some(cache.share())).unwrap();
         let volume = Ext4Volume::with_cache(disk, Box::new(cache), Time::default()).unwrap();
         let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
-        let service = Service::new(Namespace::of(volume), LIMITS, &[], newest + 1);
+        let service = Service::new(
+            Namespace::of(volume),
+            Accounts::new(LIMITS, []),
+            &[],
+            newest + 1,
+        );
         Server::new(&endpoint, service, Vec::new()).run()
     });
     task
@@ -176,7 +181,7 @@ fn one_tree_spans_two_servers() {
     task.spawn_with(handed, move |endpoint: EndpointClient| {
         let boot: Box<dyn Volume> = Box::new(BootVolume::default());
         let tree = Namespace::new([("boot", Mount::Here(boot)), ("data", Mount::Elsewhere(0))]);
-        let service = Service::new(tree, LIMITS, &[], SERVER_BADGES + 1);
+        let service = Service::new(tree, Accounts::new(LIMITS, []), &[], SERVER_BADGES + 1);
         let data = DirectoryClient::from(Capability::from_handle(data));
         Server::new(&endpoint, service, vec![data]).run()
     });

@@ -11,5 +11,8 @@ use tessera_fat::volume::FatVolume;
 libipc::program!(run);
 
 fn run(start: Start) -> Result<ExitCode, AnyError> {
-    serve(start, |disk, memory| FatVolume::new(disk, Box::new(memory)))
+    // Files there have no owners.
+    serve(start, |disk, memory, _| {
+        FatVolume::new(disk, Box::new(memory))
+    })
 }

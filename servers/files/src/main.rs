@@ -18,7 +18,7 @@ use tessera_files::{
     boot::BootVolume,
     image,
     namespace::{Mount, Namespace},
-    quota::Limits,
+    quota::{Accounts, Limits},
     ram::RamVolume,
     server::Server,
     service::Service,
@@ -59,7 +59,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         ("tmp", Mount::Here(Box::new(RamVolume::default()))),
     ]);
     mounts.extend(data.iter().map(|_| ("data", Mount::Elsewhere(0))));
-    let service = Service::new(Namespace::new(mounts), limits, &clients, newest + 1);
+    let accounts = Accounts::of_clients(limits, &clients, &[]);
+    let service = Service::new(Namespace::new(mounts), accounts, &clients, newest + 1);
     let mut server = Server::new(&endpoint, service, data).with_clock(start.take("clock").ok());
     Err(AnyError::new(server.run()))
 }

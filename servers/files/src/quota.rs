@@ -2,7 +2,10 @@
 //! system, so that no client can exhaust another.
 
 use alloc::{string::String, vec::Vec};
-use libipc::interfaces::{FileError, Usage};
+use libipc::interfaces::{
+    FileError, Usage,
+    clients::{AccountArgument, ClientArgument},
+};
 
 /// A client that pays. Numbers are small and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +76,8 @@ const OPEN: u64 = 1024;
 #[derive(Debug)]
 struct Client {
     name: String,
+    /// Whose its files are where they last: nobody's in particular if 0.
+    owner: u32,
     bytes: Meter,
     nodes: Meter,
     open: Meter,
@@ -107,12 +112,47 @@ impl Accounts {
             .iter()
             .map(|&name| Client {
                 name: name.into(),
+                owner: 0,
                 bytes: Meter::new(limits.bytes / shares),
                 nodes: Meter::new(limits.nodes / shares),
                 open: Meter::new(limits.open / shares),
             })
             .collect();
         Accounts { clients, limits }
+    }
+
+    /// Accounts for the clients of the page, and for those that own files here.
+    pub fn of_clients(
+        limits: Limits,
+        clients: &[ClientArgument<'_>],
+        owners: &[AccountArgument<'_>],
+    ) -> Self {
+        let named = clients.iter().map(|client| client.name);
+        let mut accounts = Accounts::new(limits, named.chain(owners.iter().map(|one| one.client)));
+        for client in &mut accounts.clients {
+            let owner = owners.iter().find(|owner| owner.client == client.name);
+            client.owner = owner.map_or(0, |owner| owner.id);
+        }
+        accounts
+    }
+
+    /// The name of a client.
+    pub fn name(&self, account: Account) -> &str {
+        let client = self.clients.get(usize::from(account.0));
+        client.map_or("", |client| &client.name)
+    }
+
+    /// Whose the files of a client are where they last.
+    pub fn owner(&self, account: Account) -> u32 {
+        let client = self.clients.get(usize::from(account.0));
+        client.map_or(0, |client| client.owner)
+    }
+
+    /// The account of a client that another client speaks for: that of the other, if it
+    /// has none of its own.
+    pub fn behind(&self, speaker: Account, client: &str) -> Account {
+        let name = alloc::format!("{}/{client}", self.name(speaker));
+        self.find(&name).unwrap_or(speaker)
     }
 
     /// The account of the client with this name.
@@ -250,5 +290,26 @@ mod tests {
         accounts.refund_open(net);
         assert_eq!(accounts.usage(net).client_open, 1);
         assert_eq!(accounts.find("nobody"), None);
+    }
+
+    #[test]
+    fn who_speaks_for_others_speaks_for_its_own() {
+        let arguments = ["account:7=files/shell,-,-", "account:8=net,10,-"];
+        let owners: Vec<_> = arguments
+            .iter()
+            .filter_map(|argument| AccountArgument::parse(argument))
+            .collect();
+        let clients = ["client:1=files", "client:2=net"];
+        let clients: Vec<_> = clients
+            .iter()
+            .filter_map(|argument| ClientArgument::parse(argument))
+            .collect();
+        let accounts = Accounts::of_clients(LIMITS, &clients, &owners);
+        let [files, net] = ["files", "net"].map(|name| accounts.find(name).unwrap());
+        let shell = accounts.behind(files, "shell");
+        assert_eq!(accounts.owner(shell), 7);
+        assert_eq!((accounts.owner(files), accounts.owner(net)), (0, 8));
+        assert_eq!(accounts.behind(files, "other"), files);
+        assert_eq!(accounts.behind(net, "shell"), net);
     }
 }

@@ -4,7 +4,7 @@ use crate::service::Service;
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use libipc::{
-    CallError, Capability, Lease, LeaseFault, LeaseMut,
+    CallError, Capability, Lease, LeaseFault, LeaseMut, Text,
     interfaces::{
         ClockClient, Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind,
         Listing, Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode,
@@ -197,7 +197,9 @@ impl Directory for Session<'_, '_> {
     ) -> Result<DirectoryClient, FileError> {
         let name = name.as_str();
         if let Some(other) = self.elsewhere(name, access)? {
-            return other.attenuate(access).map_err(told);
+            let client = Text::new(self.server.service.client(self.badge)?);
+            let client = client.ok_or(FileError::BadName)?;
+            return other.attenuate_for(client, access).map_err(told);
         }
         let service = &mut self.server.service;
         let opened = service.open(self.badge, name, FileKind::Directory, access)?;
@@ -241,6 +243,16 @@ impl Directory for Session<'_, '_> {
 
     fn attenuate(&mut self, access: FileAccess) -> Result<DirectoryClient, FileError> {
         let opened = self.server.service.attenuate(self.badge, access)?;
+        self.server.mint(opened)
+    }
+
+    fn attenuate_for(
+        &mut self,
+        client: Name,
+        access: FileAccess,
+    ) -> Result<DirectoryClient, FileError> {
+        let service = &mut self.server.service;
+        let opened = service.attenuate_for(self.badge, client.as_str(), access)?;
         self.server.mint(opened)
     }
 

@@ -7,9 +7,9 @@
 use crate::{
     namespace::{Namespace, Place},
     pipe::{CAPACITY, Pipe},
-    quota::{Account, Accounts, Limits},
+    quota::{Account, Accounts},
     session::{Opened, Session, Sessions},
-    volume::{Change, Inlet, Outlet},
+    volume::{Change, Inlet, Outlet, Share},
 };
 use alloc::collections::BTreeMap;
 use libipc::interfaces::{
@@ -31,15 +31,14 @@ pub struct Service<'a, R, W> {
 }
 
 impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
-    /// Serves a tree to `clients` and guests. `first_badge` is the first that no
-    /// client can hold.
+    /// Serves a tree to `clients`, who have accounts, and guests. `first_badge` is the
+    /// first that no client can hold.
     pub fn new(
         namespace: Namespace<'a>,
-        limits: Limits,
+        accounts: Accounts,
         clients: &[ClientArgument<'_>],
         first_badge: u64,
     ) -> Self {
-        let accounts = Accounts::new(limits, clients.iter().map(|client| client.name));
         let clients = clients
             .iter()
             .filter_map(|client| Some((client.badge, accounts.find(client.name)?)))
@@ -291,20 +290,53 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         self.begin(payer, Opened::Directory(directory, access))
     }
 
+    /// A session for a client that the caller speaks for.
+    pub fn attenuate_for(
+        &mut self,
+        badge: u64,
+        client: &str,
+        access: FileAccess,
+    ) -> Result<u64, FileError> {
+        if badge >= SERVER_BADGES {
+            return Err(FileError::NotPermitted);
+        }
+        let (directory, _, speaker) = self.directory(badge)?;
+        let payer = self.accounts.behind(speaker, client);
+        self.begin(payer, Opened::Directory(directory, access))
+    }
+
+    /// What who holds a badge is called.
+    pub fn client(&self, badge: u64) -> Result<&str, FileError> {
+        Ok(self.accounts.name(self.session(badge)?.payer))
+    }
+
     /// Limits and use.
     pub fn usage(&self, badge: u64) -> Result<Usage, FileError> {
         let (directory, _, payer) = self.directory(badge)?;
         let usage = self.accounts.usage(payer);
-        match self.namespace.volume(directory.volume).space()? {
-            None => Ok(usage),
-            Some(space) => Ok(Usage {
-                bytes: space.used,
-                bytes_limit: space.total,
-                client_bytes: space.used,
-                client_bytes_limit: space.total,
-                ..usage
-            }),
-        }
+        let owner = self.accounts.owner(payer);
+        let volume = self.namespace.volume(directory.volume);
+        let Some(space) = volume.space()? else {
+            return Ok(usage);
+        };
+        let share = volume.share(owner).unwrap_or(Share {
+            bytes: space.used,
+            files: usage.client_files,
+            bytes_limit: None,
+            files_limit: Some(usage.client_files_limit),
+        });
+        // Whatever it may have, there is no more than what is free.
+        let left = space.total.saturating_sub(space.used);
+        let most = share.bytes.saturating_add(left);
+        Ok(Usage {
+            bytes: space.used,
+            bytes_limit: space.total,
+            client_bytes: share.bytes,
+            client_bytes_limit: share.bytes_limit.map_or(most, |limit| limit.min(most)),
+            client_files: share.files,
+            client_files_limit: share.files_limit.unwrap_or(u64::MAX),
+            ..usage
+        })
     }
 
     /// The directory of another server that a name leads to, if it does and may

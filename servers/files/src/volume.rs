@@ -25,6 +25,13 @@ pub struct Change<'a> {
     pub now: u64,
 }
 
+impl Change<'_> {
+    /// Whose what is made now is to be.
+    pub fn owner(&self) -> u32 {
+        self.accounts.owner(self.payer)
+    }
+}
+
 /// How full a file system is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -32,6 +39,19 @@ pub struct Space {
     pub used: u64,
     /// Bytes that there are.
     pub total: u64,
+}
+
+/// What one owner has of a file system, and may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Bytes that its files take.
+    pub bytes: u64,
+    /// Files and directories.
+    pub files: u64,
+    /// Bytes that they may take.
+    pub bytes_limit: Option<u64>,
+    /// How many there may be.
+    pub files_limit: Option<u64>,
 }
 
 /// A file system. Whoever implements only the reading half is read-only.
@@ -169,6 +189,11 @@ pub trait Volume: core::fmt::Debug {
     /// How full it is, unless accounts say all that there is to say.
     fn space(&self) -> Result<Option<Space>, FileError> {
         Ok(None)
+    }
+
+    /// What an owner has of it, if that is counted here.
+    fn share(&self, _owner: u32) -> Option<Share> {
+        None
     }
 }
 

@@ -18,7 +18,7 @@ use libipc::{
 };
 use std::{thread, time::Duration};
 use support::ROOMY;
-use tessera_files::{namespace::Namespace, server::Server, service::Service};
+use tessera_files::{namespace::Namespace, quota::Accounts, server::Server, service::Service};
 
 /// A running file server.
 struct Served {
@@ -33,7 +33,8 @@ fn start(endpoint: EndpointClient) -> Served {
     task.spawn_with(handed, |endpoint: EndpointClient| {
         let shell = ClientArgument::parse("client:3=shell").unwrap();
         let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
-        let service = Service::new(Namespace::in_memory(), ROOMY, &[shell], newest + 1);
+        let accounts = Accounts::of_clients(ROOMY, &[shell], &[]);
+        let service = Service::new(Namespace::in_memory(), accounts, &[shell], newest + 1);
         Server::new(&endpoint, service, Vec::new()).run()
     });
     Served { endpoint, task }

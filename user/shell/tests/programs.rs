@@ -8,7 +8,12 @@ use libipc::note::{Image, Note, capability_name};
 use libipc::objects::EndpointClient;
 use libipc::start::{Header, StartInfo, write};
 use libipc::{Capability, Start, output};
-use tessera_files::{namespace::Namespace, quota::Limits, server::Server, service::Service};
+use tessera_files::{
+    namespace::Namespace,
+    quota::{Accounts, Limits},
+    server::Server,
+    service::Service,
+};
 use tessera_shell::execute::absolute;
 use tessera_shell::native::files::Files;
 use tessera_tools::native::{self, Native};
@@ -33,7 +38,13 @@ impl World {
                 nodes: 100,
                 open: 100,
             };
-            let service = Service::new(Namespace::in_memory(), limits, &[shell], SERVER_BADGES + 1);
+            let accounts = Accounts::of_clients(limits, &[shell], &[]);
+            let service = Service::new(
+                Namespace::in_memory(),
+                accounts,
+                &[shell],
+                SERVER_BADGES + 1,
+            );
             Server::new(&endpoint, service, Vec::new()).run()
         });
         World {

@@ -165,6 +165,10 @@ pub struct Space {
     pub used: u64,
     /// Bytes that there are.
     pub total: u64,
+    /// Bytes that count for who asks.
+    pub own: u64,
+    /// Bytes that may.
+    pub own_limit: u64,
 }
 
 /// A task, as `ps` shows it.

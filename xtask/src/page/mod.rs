@@ -2,10 +2,11 @@
 //!
 //! 1. [`schema`]: the keys, and what is wrong with one value alone.
 //! 2. [`check`]: what is wrong with the page as a whole, and its compiled form;
-//!    `task`: the same of one task.
+//!    `task`: the same of one task; `accounts`: who owns what it keeps.
 //! 3. [`cycles`]: calls that could wait for each other for ever.
 //! 4. [`problem`]: how a page's errors are told, with file and line.
 
+mod accounts;
 pub mod check;
 pub mod cycles;
 pub mod problem;

@@ -62,6 +62,19 @@ pub struct RawTask {
     pub(crate) devices: Vec<RawDevice>,
     #[serde(default)]
     pub(crate) grants: Vec<Name>,
+    #[serde(default)]
+    pub(crate) accounts: Vec<RawAccount>,
+}
+
+/// What a client owns at a file server, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAccount {
+    pub(crate) client: Name,
+    pub(crate) through: Option<Name>,
+    pub(crate) id: Spanned<u32>,
+    pub(crate) bytes: Option<Size>,
+    pub(crate) files: Option<u64>,
 }
 
 /// Processor time as written.

@@ -30,7 +30,12 @@ impl<'c> Checker<'c, '_> {
         let compiled = Task {
             name: task.name.get_ref().clone(),
             program: task.program.get_ref().clone(),
-            args: task.args.clone(),
+            args: task
+                .args
+                .iter()
+                .cloned()
+                .chain(self.accounts(task))
+                .collect(),
             quota: task.quota.get_ref().0,
             heap,
             stack,

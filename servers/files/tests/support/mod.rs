@@ -2,7 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use libipc::interfaces::{FileError, FileKind, Listing, clients::ClientArgument, directory};
-use tessera_files::{namespace::Namespace, quota::Limits, service::Service};
+use tessera_files::{
+    namespace::Namespace,
+    quota::{Accounts, Limits},
+    service::Service,
+};
 pub(crate) use tessera_stream::testing::Call;
 
 pub(crate) type TestService = Service<'static, Call, Call>;
@@ -15,7 +19,8 @@ pub(crate) const OTHER: u64 = 4;
 pub(crate) fn service(limits: Limits) -> TestService {
     let clients = ["client:3=shell", "client:4=other"];
     let clients = clients.map(|client| ClientArgument::parse(client).unwrap());
-    Service::new(Namespace::in_memory(), limits, &clients, 0)
+    let accounts = Accounts::of_clients(limits, &clients, &[]);
+    Service::new(Namespace::in_memory(), accounts, &clients, 0)
 }
 
 pub(crate) const ROOMY: Limits = Limits {

@@ -205,9 +205,12 @@ impl Directory for FakeDirectory {
     fn space(&mut self) -> Result<Space, IoError> {
         let tree = self.tree.borrow();
         let files = tree.values().flatten();
+        let used = files.map(|bytes| bytes.len() as u64).sum();
         Ok(Space {
-            used: files.map(|bytes| bytes.len() as u64).sum(),
+            used,
             total: 1024,
+            own: used,
+            own_limit: 512,
         })
     }
 }

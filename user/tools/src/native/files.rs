@@ -189,6 +189,8 @@ impl io::Directory for NativeDirectory {
         Ok(io::Space {
             used: usage.bytes,
             total: usage.bytes_limit,
+            own: usage.client_bytes,
+            own_limit: usage.client_bytes_limit,
         })
     }
 }

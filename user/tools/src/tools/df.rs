@@ -15,14 +15,18 @@ pub const ABOUT: About = About {
     ..About::new(
         "df",
         "df [DIRECTORY...]",
-        "show how full file systems are: all, or those of these directories",
+        "show how full file systems are: all, or those of these directories; YOURS is what \
+         counts for you of what is used, LIMIT how much of it may",
     )
 };
 
 /// Does it.
 pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
     let mut code = 0;
-    io.print(format_args!("{:>6} {:>6}  DIRECTORY\n", "USED", "SIZE"))?;
+    io.print(format_args!(
+        "{:>6} {:>6} {:>6} {:>6}  DIRECTORY\n",
+        "USED", "SIZE", "YOURS", "LIMIT"
+    ))?;
     if arguments.operands.is_empty() {
         let mut root = io.working_directory()?;
         for entry in root.list()? {
@@ -55,7 +59,10 @@ fn show<I: Io>(
     match space {
         Ok(space) => {
             let (used, total) = (bytes(space.used), bytes(space.total));
-            io.print(format_args!("{used:>6} {total:>6}  {path}\n"))?;
+            let (own, limit) = (bytes(space.own), bytes(space.own_limit));
+            io.print(format_args!(
+                "{used:>6} {total:>6} {own:>6} {limit:>6}  {path}\n"
+            ))?;
             Ok(0)
         }
         Err(error) => {
@@ -74,10 +81,10 @@ mod tests {
         let mut fake = Fake::new();
         fake.file("/tmp/a", b"12345");
         assert_eq!(fake.run(&["df"]), 0);
-        assert_eq!(fake.output(), "  USED   SIZE  DIRECTORY\n     5     1K  /tmp\n");
+        assert_eq!(fake.output(), "  USED   SIZE  YOURS  LIMIT  DIRECTORY\n     5     1K      5    512  /tmp\n");
         fake.mounts.push("/tmp");
         assert_eq!(fake.run(&["df"]), 0);
-        assert!(fake.output().ends_with("     5     1K  /tmp\n     5     1K  /tmp\n"));
+        assert!(fake.output().ends_with("  /tmp\n     5     1K      5    512  /tmp\n"));
         assert_eq!(fake.run(&["df", "/tmp/a"]), 1);
         assert_eq!(fake.errors(), "df: /tmp/a: is not a directory\n");
     }
