@@ -66,6 +66,7 @@ mod reply;
 
 pub mod child;
 pub mod fault;
+pub mod forward;
 pub mod interfaces;
 pub mod memory;
 pub mod near;

@@ -271,6 +271,19 @@ impl Attached {
         }
     }
 
+    /// Takes all that came with it.
+    pub(crate) fn take_all(
+        &mut self,
+    ) -> (
+        impl Iterator<Item = Handle> + '_,
+        impl Iterator<Item = LeaseDescriptor> + '_,
+    ) {
+        let first = usize::from(core::mem::replace(&mut self.next_handle, self.handle_count));
+        let handles = &self.handles[first..self.handle_count.into()];
+        let leases = &self.leases[..self.lease_count.into()];
+        (handles.iter().copied(), leases.iter().copied())
+    }
+
     /// The next handle that nobody took.
     #[inline(always)]
     fn handle(&mut self) -> Option<Handle> {

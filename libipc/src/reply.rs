@@ -11,6 +11,7 @@ use crate::{
     objects::ReplyClient,
     operation, server,
     status::Status,
+    time::Instant,
     wire::{ErrorCode, Wire},
 };
 use core::{fmt, marker::PhantomData};
@@ -69,6 +70,17 @@ impl<T, E> Reply<T, E> {
         kept.cancelled().unwrap_or(true)
     }
 
+    /// When the caller stops waiting; [`Instant::FOREVER`] if it never does, now if it has.
+    pub fn deadline(&self) -> Instant {
+        let kept = Borrowed::<ReplyClient>::new(self.kept.handle());
+        let ticks = kept.deadline();
+        ticks.map_or_else(|_| Instant::now(), Instant::from_ticks)
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.kept.handle()
+    }
+
     /// A lease of the request, to read.
     pub fn lease(&self, id: LeaseId) -> Lease<'_> {
         Lease::far(self.kept.handle(), id.index, id.length)
@@ -91,6 +103,13 @@ impl<T: Wire, E: ErrorCode> Reply<T, E> {
         let mut writer = Writer::new(Handle::NULL, Label(0));
         let result = operation::outcome(result, &mut writer);
         server::complete(&mut writer, result);
+        self.send(writer)
+    }
+}
+
+impl<T, E> Reply<T, E> {
+    /// Sends what is in the writer as the answer.
+    pub(crate) fn send(self, mut writer: Writer) -> bool {
         let kept = self.kept;
         writer.input.label = writer.input.label.with_flags(Flags::REPLY);
         writer.input.request = kept.handle();

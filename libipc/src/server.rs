@@ -47,6 +47,7 @@ pub use crate::reply::{LeaseId, Reply};
 use crate::{
     agreement, arch,
     client::Borrowed,
+    forward::Forwarded,
     handle::Handle,
     label::{Flags, Label},
     message::{self, Attached, Writer, failed, failure},
@@ -466,6 +467,12 @@ impl Message<'_, '_> {
         let incoming = Incoming::far(label, words, &mut receiver.attached);
         receiver.answer.0.clear();
         receiver.pending = run(server, label, incoming, &mut receiver.answer);
+    }
+
+    /// Keeps it as it is, whatever its interface, to be passed on. `QuotaExceeded` if the
+    /// table has no room, and then the request ends as `Dropped`.
+    pub fn keep(self) -> Result<Forwarded, Cause> {
+        Forwarded::keep(&self.receiver.message, &mut self.receiver.attached)
     }
 
     /// Answers that the operation or interface is not known here.

@@ -100,4 +100,12 @@ impl objects::Reply for On<'_, '_> {
         self.caller.need(Rights::ANSWER)?;
         Ok(!self.waits())
     }
+
+    fn deadline(&mut self) -> Result<u64, ObjectError> {
+        self.caller.need(Rights::ANSWER)?;
+        match self.waits() {
+            true => Ok(self.client.alarm.deadline()),
+            false => Err(ObjectError::WrongState),
+        }
+    }
 }

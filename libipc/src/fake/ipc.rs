@@ -109,7 +109,7 @@ fn call(caller: Caller, input: &CallIn) -> Outcome {
         return refused(Cause::Denied);
     };
     let parcel = read_parcel(&world, caller, input)?;
-    let id = enqueue(&mut world, caller, endpoint, badge, parcel)?;
+    let id = enqueue(&mut world, caller, endpoint, badge, parcel, input.deadline)?;
     let (mut world, result) = await_answer(world, id, input.deadline);
     if let Some(state) = world.endpoints.get_mut(&endpoint) {
         state.queue.retain(|&queued| queued != id);
@@ -160,6 +160,7 @@ fn enqueue(
     endpoint: u64,
     badge: u64,
     parcel: Parcel,
+    deadline: u64,
 ) -> Result<u64, TransportError> {
     let buffer = Buffer::current();
     let count = parcel.label.leases();
@@ -206,6 +207,7 @@ fn enqueue(
         parcel,
         leases,
         open: buffer.get(word::OPEN) as usize,
+        deadline,
         progress: Progress::Queued,
     };
     world.calls.insert(id, call);
@@ -438,8 +440,14 @@ fn reply(caller: Caller, input: &CallIn) -> Outcome {
     let known = [Label::OK, Label::SERVER_ERROR];
     let causes = [Cause::Malformed as u8, Cause::VersionMismatch as u8];
     let operation = parcel.label.operation();
-    if !known.contains(&operation) && !causes.contains(&operation) || parcel.label.leases() > 0 {
+    let cause = Cause::from_bits(operation);
+    if !known.contains(&operation) && cause.is_none() || parcel.label.leases() > 0 {
         return refused(Cause::Malformed);
+    }
+    let by_proxy = cause.is_some() && !causes.contains(&operation);
+    let is_proxy = || endpoint_with(&world, caller, input.handle, Rights::PROXY).is_some();
+    if by_proxy && !is_proxy() {
+        return refused(Cause::Denied);
     }
     let id = if input.request.is_null() {
         let thread = world.threads.get_mut(&caller.thread);
@@ -458,8 +466,9 @@ fn reply(caller: Caller, input: &CallIn) -> Outcome {
         world.fail(id, TransportError::delivered(cause));
         return refused(cause);
     }
-    if let Some(cause) = Cause::from_bits(operation) {
-        world.fail(id, TransportError::refused(cause));
+    if let Some(cause) = cause {
+        let delivered = by_proxy && input.words[0] & 1 != 0;
+        world.fail(id, TransportError { cause, delivered });
         return Ok(output(Status::Message, Label(0), [0; WORDS]));
     }
     let handles = transfer(&mut world, caller.task, &parcel.handles, to);

@@ -336,6 +336,12 @@ impl abi::Reply for Called<'_> {
         let call = self.world.calls.get(&self.id());
         Ok(!call.is_some_and(|call| matches!(call.progress, Progress::Received)))
     }
+    fn deadline(&mut self) -> Answer<u64> {
+        let call = self.world.calls.get(&self.id());
+        let call = call.filter(|call| matches!(call.progress, Progress::Received));
+        call.map(|call| call.deadline)
+            .ok_or(ObjectError::WrongState)
+    }
 }
 
 impl abi::System for Called<'_> {

@@ -162,6 +162,8 @@ pub(super) struct CallState {
     pub(super) leases: Vec<Lent>,
     /// Slots that the caller opens for the reply.
     pub(super) open: usize,
+    /// When it ends at the latest.
+    pub(super) deadline: u64,
     pub(super) progress: Progress,
 }
 

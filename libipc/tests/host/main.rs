@@ -3,6 +3,7 @@
 mod again;
 mod agreement;
 mod common;
+mod forwarding;
 mod ipc;
 mod near;
 mod notebook;

@@ -193,6 +193,7 @@ pub const SUITES: &[Suite] = &[
             "reply_read",
             "reply_write",
             "reply_cancelled",
+            "reply_deadline",
             "system_shutdown",
             "system_counters",
             "system_read_log",

@@ -39,4 +39,10 @@ pub trait Reply {
     /// Whether the caller no longer waits for the answer.
     #[op(3, idempotent)]
     fn cancelled(&mut self) -> Result<bool, ObjectError>;
+
+    /// When the caller stops waiting, in ticks of the counter; [`FOREVER`](crate::FOREVER)
+    /// if it never does. Who has the work done elsewhere says there how much time is left.
+    #[op(4, idempotent)]
+    #[errors(WrongState)]
+    fn deadline(&mut self) -> Result<u64, ObjectError>;
 }

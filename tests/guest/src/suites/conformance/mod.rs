@@ -63,7 +63,7 @@ pub(crate) const CASES: &[Case] = matrix! {
     dma:
         pin unpin addresses release_all pins create_contiguous;
     reply:
-        keep read write cancelled;
+        keep read write cancelled deadline;
     system:
         shutdown counters read_log write_log bind_log device_memory interrupt
         create_reservation create_dma release_console;

@@ -109,3 +109,12 @@ pub(super) fn cancelled(_: &mut World, row: &Row) -> Verdict {
     let kept = served.abandoned()?;
     row.expect(OK, &kept, &[])
 }
+
+pub(super) fn deadline(_: &mut World, row: &Row) -> Verdict {
+    expect(row, Cause::Cancelled, &[])?;
+    let served = Served::new()?;
+    row.handle(Handle::REQUEST)?;
+    expect(row, OK, &[])?;
+    let kept = served.abandoned()?;
+    row.expect(ObjectError::WrongState, &kept, &[])
+}
