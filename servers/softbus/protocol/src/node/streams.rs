@@ -1,0 +1,476 @@
+//! Streams: dialled, accepted, and which of them counts.
+
+use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
+
+use super::contact::Contact;
+use super::{Event, Node, Output, StreamId};
+use crate::Millis;
+use crate::address::Address;
+use crate::limits::{COOKIE, COOKIES_FROM, HANDSHAKE, PAIRING_RUN, PENDING};
+use crate::link::{Cookie, Got, Link, LinkError, Purpose};
+use crate::pairing::Run;
+use crate::peer::{Continuity, Heard};
+use crate::random::{self, Random};
+use crate::suite::{PublicKey, Side, Suite, same};
+use crate::wire::{Message, Resume};
+use libipc_abi::status::Cause;
+
+/// One stream.
+pub(super) struct Stream<S: Suite> {
+    pub(super) link: Link<S>,
+    /// Who is at the other end.
+    address: Address,
+    /// Whom we dialled, in a session.
+    peer: Option<PublicKey>,
+    /// What is sent when it is connected.
+    first: Vec<u8>,
+    cookie: Cookie,
+    /// Its generation, if we dialled it.
+    generation: u64,
+    /// The first message was read: it is no repetition.
+    proven: bool,
+    /// The run of pairing that it carries.
+    pub(super) run: Option<Run<S>>,
+}
+
+/// All of them.
+pub(super) struct Streams<S: Suite> {
+    pub(super) all: BTreeMap<StreamId, Stream<S>>,
+    next: u32,
+    /// Makes cookies.
+    secret: [u8; 32],
+}
+
+impl<S: Suite> Streams<S> {
+    pub(super) fn new(random: &mut dyn Random) -> Self {
+        Streams {
+            all: BTreeMap::new(),
+            next: 1,
+            secret: random::array(random),
+        }
+    }
+
+    fn add(&mut self, link: Link<S>, address: Address, first: Vec<u8>) -> StreamId {
+        let id = StreamId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.all.insert(
+            id,
+            Stream {
+                link,
+                address,
+                peer: None,
+                first,
+                cookie: [0; 16],
+                generation: 0,
+                proven: false,
+                run: None,
+            },
+        );
+        id
+    }
+
+    /// Streams of others whose handshake is not complete.
+    fn pending(&self) -> impl Iterator<Item = &Stream<S>> {
+        let answered = |stream: &&Stream<S>| stream.link.side() == Side::Responder;
+        self.all
+            .values()
+            .filter(answered)
+            .filter(|stream| !stream.proven)
+    }
+
+    pub(super) fn deadline(&self) -> Millis {
+        let open = self.all.values().filter(|stream| !stream.proven);
+        open.map(Stream::until).min().unwrap_or(Millis::MAX)
+    }
+
+    /// Whether a stream's key is so much used that we, who dialled it, make another.
+    pub(super) fn is_worn(&self, id: Option<StreamId>, now: Millis) -> bool {
+        let stream = id.and_then(|id| self.all.get(&id));
+        stream
+            .is_some_and(|stream| stream.link.side() == Side::Initiator && stream.link.is_worn(now))
+    }
+
+    /// Encrypts and sends.
+    pub(super) fn send(&mut self, id: StreamId, plain: &[u8], out: &mut VecDeque<Output>) -> bool {
+        let Some(stream) = self.all.get_mut(&id) else {
+            return false;
+        };
+        let Ok(bytes) = stream.link.seal(plain) else {
+            return false;
+        };
+        out.push_back(Output::Send(id, bytes));
+        true
+    }
+
+    fn cookie(&self, from: Address, span: Millis) -> Cookie {
+        S::mac(&self.secret, &[b"cookie", &from.ip, &span.to_le_bytes()])
+    }
+
+    fn is_good(&self, cookie: &Cookie, from: Address, now: Millis) -> bool {
+        let span = now / COOKIE;
+        let spans = [span, span.saturating_sub(1)];
+        spans
+            .iter()
+            .any(|span| same(cookie, &self.cookie(from, *span)))
+    }
+}
+
+impl<S: Suite> Stream<S> {
+    /// When it has to be something.
+    fn until(&self) -> Millis {
+        let most = if self.run.is_some() {
+            PAIRING_RUN
+        } else {
+            HANDSHAKE
+        };
+        self.link.since() + most
+    }
+}
+
+impl<S: Suite> Node<S> {
+    /// Somebody opened a stream to this device's port. `None`: close it, there are too
+    /// many.
+    pub fn accepted(&mut self, from: Address, now: Millis) -> Option<StreamId> {
+        // One address has two at most: who has many addresses is asked for cookies.
+        let of_it = self
+            .streams
+            .pending()
+            .filter(|stream| stream.address.ip == from.ip);
+        if self.streams.pending().count() >= PENDING || of_it.count() >= 2 {
+            return None;
+        }
+        Some(self.streams.add(Link::answer(now), from, Vec::new()))
+    }
+
+    /// A stream that was asked for is there.
+    pub fn connected(&mut self, id: StreamId, now: Millis) {
+        if let Some(stream) = self.streams.all.get_mut(&id) {
+            let first = core::mem::take(&mut stream.first);
+            self.out.push_back(Output::Send(id, first));
+        }
+        self.pump(now);
+    }
+
+    /// A stream did not come about, or is no more.
+    pub fn closed(&mut self, id: StreamId, now: Millis) {
+        self.ended(id, now);
+        self.pump(now);
+    }
+
+    /// Bytes came over a stream.
+    pub fn received(&mut self, id: StreamId, bytes: &[u8], now: Millis) {
+        if let Some(stream) = self.streams.all.get_mut(&id) {
+            stream.link.push(bytes);
+        }
+        while let Some(stream) = self.streams.all.get_mut(&id) {
+            match stream.link.next(&self.identity) {
+                Ok(None) => break,
+                Ok(Some(got)) => self.got(id, got, now),
+                Err(error) => {
+                    let asked = stream.link.side() == Side::Responder;
+                    if asked && matches!(error, LinkError::Version { .. }) {
+                        let refusal = Link::<S>::refusal();
+                        self.out.push_back(Output::Send(id, refusal));
+                    }
+                    self.close(id, now);
+                }
+            }
+        }
+        self.pump(now);
+    }
+
+    fn got(&mut self, id: StreamId, got: Got, now: Millis) {
+        match got {
+            Got::Opened(purpose, cookie) => self.opened(id, purpose, &cookie, now),
+            Got::Asked(key) => self.asked(id, key, now),
+            Got::Send(bytes) => {
+                self.out.push_back(Output::Send(id, bytes));
+                let stream = self.streams.all.get(&id);
+                if stream.is_some_and(|stream| stream.link.is_ready()) {
+                    self.run_begins(id, now);
+                }
+            }
+            Got::Ready(key) => match self.streams.all.get(&id) {
+                Some(stream) if stream.link.purpose() == Purpose::Pairing => {
+                    self.run_begins(id, now);
+                }
+                Some(stream) if stream.link.side() == Side::Initiator => {
+                    let generation = stream.generation;
+                    let contact = self.contacts.get_mut(&key);
+                    let resume = contact.map(|contact| contact.peer.resume(generation, false));
+                    if let Some(resume) = resume {
+                        self.streams.send(id, &resume, &mut self.out);
+                    }
+                }
+                _ => {}
+            },
+            Got::Data(plain) => self.data(id, &plain, now),
+            Got::Retry(cookie) => self.retry(id, cookie, now),
+        }
+    }
+
+    fn opened(&mut self, id: StreamId, purpose: Purpose, cookie: &Cookie, now: Millis) {
+        let Some(stream) = self.streams.all.get(&id) else {
+            return;
+        };
+        let from = stream.address;
+        if purpose == Purpose::Pairing && !self.pairing.may_answer() {
+            return self.close(id, now);
+        }
+        let many = self.streams.pending().count() > COOKIES_FROM;
+        if many && !self.streams.is_good(cookie, from, now) {
+            let cookie = self.streams.cookie(from, now / COOKIE);
+            self.out
+                .push_back(Output::Send(id, Link::<S>::retry(&cookie)));
+            return self.close(id, now);
+        }
+        let random = random::array(&mut *self.random);
+        let stream = self.streams.all.get_mut(&id);
+        let proceeds = stream.map(|stream| stream.link.proceed(&self.identity, random));
+        if proceeds.is_none_or(|proceeds| proceeds.is_err()) {
+            self.close(id, now);
+        }
+    }
+
+    /// Somebody with this key wants a session.
+    fn asked(&mut self, id: StreamId, key: PublicKey, now: Millis) {
+        let admitted = match self.streams.all.get_mut(&id) {
+            Some(stream) if self.contacts.contains_key(&key) => stream.link.admit().ok(),
+            _ => None,
+        };
+        match admitted {
+            Some(bytes) => self.out.push_back(Output::Send(id, bytes)),
+            // A stranger: not a byte.
+            None => self.close(id, now),
+        }
+    }
+
+    fn data(&mut self, id: StreamId, plain: &[u8], now: Millis) {
+        let Some(stream) = self.streams.all.get_mut(&id) else {
+            return;
+        };
+        if stream.link.purpose() == Purpose::Pairing {
+            return self.run_heard(id, plain, now);
+        }
+        let Some(key) = stream.link.peer() else {
+            return;
+        };
+        let side = stream.link.side();
+        if !stream.proven {
+            return match Message::read(plain) {
+                Ok(Message::Resume(resume)) => match side {
+                    Side::Initiator => self.responder_said(id, key, &resume, now),
+                    Side::Responder => self.initiator_said(id, key, &resume, now),
+                },
+                _ => self.close(id, now),
+            };
+        }
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return;
+        };
+        // A stream that was replaced: what it still brings comes again.
+        if contact.current != Some(id) {
+            return;
+        }
+        contact.heard = now;
+        match contact.peer.receive(plain, now) {
+            Ok(Heard::Resume(_)) | Err(_) => self.close(id, now),
+            Ok(heard) => {
+                self.announcer.lives(&key, now + crate::limits::HELLO_EVERY);
+                self.said(key, heard, now);
+            }
+        }
+        self.busy.insert(key);
+    }
+
+    /// The first message on a stream that was opened to us.
+    fn initiator_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
+        let (me, lower) = ((self.boot, self.epoch), key < self.key);
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return self.close(id, now);
+        };
+        let same_run = contact.peer.remote() == Some((resume.boot, resume.epoch));
+        let goes_on = same_run && resume.seen == me;
+        // Another stream counts already, and it is newer, or equally new and opened by
+        // the lower key: both sides decide alike.
+        let has_newer = contact.generation > resume.generation
+            || contact.generation == resume.generation && !(lower && goes_on);
+        if same_run && contact.current.is_some() && has_newer {
+            return self.close(id, now);
+        }
+        let Ok(continuity) = contact.peer.resumed_by_initiator(resume) else {
+            return self.close(id, now);
+        };
+        contact.generation = resume.generation;
+        let reply = contact.peer.resume(resume.generation, !goes_on);
+        self.streams.send(id, &reply, &mut self.out);
+        self.counts(id, key, continuity, now);
+    }
+
+    /// The first message on a stream that we opened.
+    fn responder_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
+        let lower = self.key < key;
+        let generation = self
+            .streams
+            .all
+            .get(&id)
+            .map_or(0, |stream| stream.generation);
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return self.close(id, now);
+        };
+        let has_newer =
+            contact.generation > generation || contact.generation == generation && !lower;
+        if contact.current.is_some() && has_newer || resume.generation != generation {
+            return self.close(id, now);
+        }
+        let Ok(continuity) = contact.peer.resumed_by_responder(resume) else {
+            return self.close(id, now);
+        };
+        contact.generation = generation;
+        self.counts(id, key, continuity, now);
+    }
+
+    /// From now on this is the stream that counts.
+    fn counts(&mut self, id: StreamId, key: PublicKey, continuity: Continuity, now: Millis) {
+        if let Some(stream) = self.streams.all.get_mut(&id) {
+            stream.proven = true;
+        }
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return;
+        };
+        let old = contact.current.take();
+        if contact.dialing == Some(id) {
+            contact.dialing = None;
+        }
+        contact.connected(id, now);
+        if let Some(old) = old {
+            self.streams.all.remove(&old);
+            self.out.push_back(Output::Close(old));
+        }
+        self.began_anew(key, continuity, Cause::EpochChanged, now);
+        if old.is_none() {
+            self.event(Event::Connected(key));
+        }
+        self.owe_revocations(&key, now);
+        self.busy.insert(key);
+    }
+
+    /// Opens a stream to a peer.
+    pub(super) fn dial(&mut self, key: PublicKey, cookie: Cookie, now: Millis) {
+        let Some(address) = self.address(&key) else {
+            return;
+        };
+        let random = random::array(&mut *self.random);
+        let purpose = Purpose::Session;
+        let dialled = Link::dial(&self.identity, purpose, Some(&key), cookie, random, now);
+        let (Some(contact), Ok((link, first))) = (self.contacts.get_mut(&key), dialled) else {
+            return;
+        };
+        let id = self.streams.add(link, address, first);
+        contact.dialing = Some(id);
+        let generation = contact.generation + 1;
+        if let Some(stream) = self.streams.all.get_mut(&id) {
+            stream.peer = Some(key);
+            stream.cookie = cookie;
+            stream.generation = generation;
+        }
+        self.out.push_back(Output::Connect(id, address));
+    }
+
+    /// Opens a stream to a device that we do not know.
+    pub(super) fn dial_stranger(
+        &mut self,
+        address: Address,
+        cookie: Cookie,
+        now: Millis,
+    ) -> Option<StreamId> {
+        let random = random::array(&mut *self.random);
+        let purpose = Purpose::Pairing;
+        let dialled = Link::dial(&self.identity, purpose, None, cookie, random, now);
+        let (link, first) = dialled.ok()?;
+        let id = self.streams.add(link, address, first);
+        if let Some(stream) = self.streams.all.get_mut(&id) {
+            stream.cookie = cookie;
+        }
+        self.out.push_back(Output::Connect(id, address));
+        Some(id)
+    }
+
+    /// The responder has many strangers: we come again, and show its cookie.
+    fn retry(&mut self, id: StreamId, cookie: Cookie, now: Millis) {
+        let Some(stream) = self.streams.all.remove(&id) else {
+            return;
+        };
+        self.out.push_back(Output::Close(id));
+        let is_first = stream.cookie == [0; 16];
+        match stream.peer {
+            Some(key) => {
+                if let Some(contact) = self.contacts.get_mut(&key) {
+                    contact.dialing = None;
+                }
+                if is_first {
+                    self.dial(key, cookie, now);
+                }
+                self.busy.insert(key);
+            }
+            None if is_first => self.pairing_again(id, stream.address, cookie, now),
+            None => self.run_ended(id, now),
+        }
+    }
+
+    /// Closes a stream.
+    pub(super) fn close(&mut self, id: StreamId, now: Millis) {
+        if self.streams.all.contains_key(&id) {
+            self.out.push_back(Output::Close(id));
+            self.ended(id, now);
+        }
+    }
+
+    fn ended(&mut self, id: StreamId, now: Millis) {
+        let Some(stream) = self.streams.all.remove(&id) else {
+            return;
+        };
+        if stream.link.purpose() == Purpose::Pairing {
+            return self.run_ended(id, now);
+        }
+        let Some(key) = stream.peer.or(stream.link.peer()) else {
+            return;
+        };
+        if let Some(contact) = self.contacts.get_mut(&key) {
+            if contact.dialing == Some(id) {
+                contact.dialing = None;
+                contact.failed(now);
+            }
+            if contact.current == Some(id) {
+                contact.current = None;
+            }
+            self.look_after(key, now);
+        }
+    }
+
+    /// Closes all streams of a peer.
+    pub(super) fn drop_streams(&mut self, key: &PublicKey) {
+        let Some(contact) = self.contacts.get_mut(key) else {
+            return;
+        };
+        let Contact {
+            current, dialing, ..
+        } = contact;
+        for id in [current.take(), dialing.take()].into_iter().flatten() {
+            self.streams.all.remove(&id);
+            self.out.push_back(Output::Close(id));
+        }
+    }
+
+    /// Streams that take too long.
+    pub(super) fn expire_streams(&mut self, now: Millis) {
+        if self.streams.deadline() > now {
+            return;
+        }
+        let late = |stream: &Stream<S>| !stream.proven && stream.until() <= now;
+        let late = self.streams.all.iter().filter(|(_, stream)| late(stream));
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close(id, now);
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! What this device exports, and to whom. The owner's checks are here and nowhere else:
+//! every call of every object passes [`Table::check`].
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use libipc_abi::status::Cause;
+
+use crate::Millis;
+use crate::limits::{EXPORTS, GUESTS, SERVICES};
+use crate::suite::PublicKey;
+use crate::wire::{ObjectId, Rights};
+
+/// An object as the host of the crate knows it: what it means is the host's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Local(pub u64);
+
+/// A service that is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The object behind it.
+    pub local: Local,
+    /// What openers may do with it.
+    pub rights: Rights,
+    /// What it is, for people who browse: the name of its interface.
+    pub interface: String,
+    /// Who may open it; `None`: every device that is trusted.
+    pub only: Option<Vec<PublicKey>>,
+}
+
+/// Who handed an object on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grantor {
+    /// The device, which holds the object itself.
+    pub peer: PublicKey,
+    /// Under which number.
+    pub number: u64,
+    /// How long the object outlasts its silence.
+    pub bound: Millis,
+}
+
+/// An object as one peer holds it.
+#[derive(Clone, Debug)]
+struct Export {
+    local: Local,
+    rights: Rights,
+    /// References that the peer was sent.
+    references: u32,
+    /// Calls through it that are with the host.
+    running: u32,
+    revoked: bool,
+    grantor: Option<Grantor>,
+    /// The peer has called it.
+    used: bool,
+}
+
+/// A revocation, for those who have to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Who held it.
+    pub peer: PublicKey,
+    /// Under which name.
+    pub object: ObjectId,
+}
+
+/// What is exported.
+#[derive(Debug)]
+pub struct Table {
+    epoch: u64,
+    next: u64,
+    services: BTreeMap<String, Service>,
+    exports: BTreeMap<(PublicKey, u64), Export>,
+}
+
+impl Table {
+    /// An empty table of this epoch.
+    pub fn new(epoch: u64) -> Table {
+        Table {
+            epoch,
+            next: 1,
+            services: BTreeMap::new(),
+            exports: BTreeMap::new(),
+        }
+    }
+
+    /// Publishes a service, or changes it for those who open it from now on. False if
+    /// the table is full.
+    #[must_use]
+    pub fn publish(&mut self, name: &str, service: Service) -> bool {
+        if self.services.len() >= SERVICES && !self.services.contains_key(name) {
+            return false;
+        }
+        self.services.insert(name.into(), service);
+        true
+    }
+
+    /// Publishes it no longer. Who opened it keeps it until that is revoked.
+    pub fn withdraw(&mut self, name: &str) -> Option<Service> {
+        self.services.remove(name)
+    }
+
+    /// What this peer may open, by name.
+    pub fn services(&self, peer: &PublicKey) -> impl Iterator<Item = (&str, &Service)> {
+        let may = |service: &Service| service.only.as_ref().is_none_or(|only| only.contains(peer));
+        let services = self.services.iter();
+        services
+            .filter(move |(_, service)| may(service))
+            .map(|(name, service)| (&**name, service))
+    }
+
+    /// Opens a service for a peer. `Denied` also if there is none of that name: who may
+    /// not open it does not learn whether it is there.
+    pub fn open(&mut self, peer: &PublicKey, name: &str) -> Result<(ObjectId, Rights), Cause> {
+        let found = self.services(peer).find(|(there, _)| *there == name);
+        let (local, rights) = match found {
+            Some((_, service)) => (service.local, service.rights),
+            None => return Err(Cause::Denied),
+        };
+        Ok((self.export(peer, local, rights)?, rights))
+    }
+
+    /// Gives a peer a reference to an object. What it holds already with the same rights
+    /// gets another reference.
+    pub fn export(
+        &mut self,
+        peer: &PublicKey,
+        local: Local,
+        rights: Rights,
+    ) -> Result<ObjectId, Cause> {
+        let held = self.of_mut(peer).find(|(_, export)| {
+            export.local == local
+                && export.rights == rights
+                && !export.revoked
+                && export.grantor.is_none()
+        });
+        if let Some((number, export)) = held {
+            export.references = export.references.saturating_add(1);
+            let object = ObjectId {
+                number,
+                epoch: self.epoch,
+            };
+            return Ok(object);
+        }
+        self.insert(peer, local, rights, None)
+    }
+
+    fn insert(
+        &mut self,
+        peer: &PublicKey,
+        local: Local,
+        rights: Rights,
+        grantor: Option<Grantor>,
+    ) -> Result<ObjectId, Cause> {
+        if self.of(peer).count() >= EXPORTS {
+            return Err(Cause::QuotaExceeded);
+        }
+        let number = self.next;
+        self.next += 1;
+        let export = Export {
+            local,
+            rights,
+            references: 1,
+            running: 0,
+            revoked: false,
+            grantor,
+            used: false,
+        };
+        self.exports.insert((*peer, number), export);
+        Ok(ObjectId {
+            number,
+            epoch: self.epoch,
+        })
+    }
+
+    /// A peer hands what it holds on to another device. `guests` is how many of those
+    /// there are that are not trusted.
+    pub fn hand_on(
+        &mut self,
+        grantor: Grantor,
+        epoch: u64,
+        third: &PublicKey,
+        rights: Rights,
+        alive: impl Fn(&PublicKey) -> Option<Millis>,
+        now: Millis,
+    ) -> Result<(ObjectId, Rights), Cause> {
+        let object = ObjectId {
+            number: grantor.number,
+            epoch,
+        };
+        let held = self.live(&grantor.peer, object, alive, now)?;
+        if !held.rights.hand_on {
+            return Err(Cause::Denied);
+        }
+        let (local, rights) = (held.local, held.rights.and(rights));
+        Ok((self.insert(third, local, rights, Some(grantor))?, rights))
+    }
+
+    /// The object that a peer wants to call, if it may. `alive` says until when a peer
+    /// is known to have lived.
+    pub fn check(
+        &self,
+        peer: &PublicKey,
+        object: ObjectId,
+        operation: u8,
+        alive: impl Fn(&PublicKey) -> Option<Millis>,
+        now: Millis,
+    ) -> Result<Local, Cause> {
+        let export = self.live(peer, object, alive, now)?;
+        if !export.rights.allows(operation) {
+            return Err(Cause::Denied);
+        }
+        Ok(export.local)
+    }
+
+    /// The object behind a reference that comes home; any rights will do.
+    pub fn home(&self, peer: &PublicKey, object: ObjectId) -> Result<(Local, Rights), Cause> {
+        let export = self.live(peer, object, |_| Some(Millis::MAX), 0)?;
+        Ok((export.local, export.rights))
+    }
+
+    fn live(
+        &self,
+        peer: &PublicKey,
+        object: ObjectId,
+        alive: impl Fn(&PublicKey) -> Option<Millis>,
+        now: Millis,
+    ) -> Result<&Export, Cause> {
+        if object.epoch != self.epoch {
+            return Err(Cause::EpochChanged);
+        }
+        let Some(export) = self.exports.get(&(*peer, object.number)) else {
+            return Err(Cause::Denied);
+        };
+        if export.revoked {
+            return Err(Cause::Revoked);
+        }
+        // Whoever handed it on may want it back and not be heard: then it is as if.
+        let mut above = export.grantor;
+        while let Some(grantor) = above {
+            let heard = alive(&grantor.peer).unwrap_or(0);
+            if heard.saturating_add(grantor.bound) < now {
+                return Err(Cause::Revoked);
+            }
+            let holder = self.exports.get(&(grantor.peer, grantor.number));
+            above = holder.and_then(|holder| holder.grantor);
+        }
+        Ok(export)
+    }
+
+    /// A call goes to the host.
+    pub fn began(&mut self, peer: &PublicKey, number: u64) {
+        if let Some(export) = self.exports.get_mut(&(*peer, number)) {
+            export.running += 1;
+            export.used = true;
+        }
+    }
+
+    /// The host has answered it.
+    pub fn ended(&mut self, peer: &PublicKey, number: u64) {
+        if let Some(export) = self.exports.get_mut(&(*peer, number)) {
+            export.running = export.running.saturating_sub(1);
+            if export.references == 0 && export.running == 0 {
+                self.exports.remove(&(*peer, number));
+            }
+        }
+    }
+
+    /// Calls that still run through what was taken back.
+    pub fn running(&self, taken: &[Taken]) -> u32 {
+        let running = |taken: &Taken| {
+            let export = self.exports.get(&(taken.peer, taken.object.number));
+            export.map_or(0, |export| export.running)
+        };
+        taken.iter().map(running).sum()
+    }
+
+    /// Takes an object back from everybody, or from one peer. Nothing begins through
+    /// it from now on.
+    pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>) -> Vec<Taken> {
+        let wanted = |peer: &PublicKey, export: &Export| {
+            export.local == local && from.is_none_or(|from| from == peer)
+        };
+        let exports = self.exports.iter();
+        let roots = exports.filter(|((peer, _), export)| wanted(peer, export));
+        let roots: Vec<_> = roots.map(|(key, _)| *key).collect();
+        let mut taken = Vec::new();
+        for (peer, number) in roots {
+            self.take(&peer, number, &mut taken);
+        }
+        taken
+    }
+
+    /// A peer takes back what it handed on.
+    pub fn take_back(
+        &mut self,
+        grantor: &PublicKey,
+        third: &PublicKey,
+        object: ObjectId,
+    ) -> Result<Vec<Taken>, Cause> {
+        if object.epoch != self.epoch {
+            return Err(Cause::EpochChanged);
+        }
+        let export = self.exports.get(&(*third, object.number));
+        match export.map(|export| export.grantor) {
+            // It was released: nothing is left to take.
+            None => return Ok(Vec::new()),
+            Some(Some(by)) if by.peer == *grantor => {}
+            Some(_) => return Err(Cause::Denied),
+        }
+        self.take(third, object.number, &mut Vec::new());
+        // All of it, also what was taken before: calls may still run there.
+        let mut taken = Vec::new();
+        self.under(third, object.number, &mut taken);
+        Ok(taken)
+    }
+
+    /// One reference, and what came of it.
+    fn under(&self, peer: &PublicKey, number: u64, found: &mut Vec<Taken>) {
+        let object = ObjectId {
+            number,
+            epoch: self.epoch,
+        };
+        found.push(Taken {
+            peer: *peer,
+            object,
+        });
+        for (holder, number) in self.children(peer, number) {
+            self.under(&holder, number, found);
+        }
+    }
+
+    /// Takes one reference back, and what came of it.
+    fn take(&mut self, peer: &PublicKey, number: u64, taken: &mut Vec<Taken>) {
+        if let Some(export) = self.exports.get_mut(&(*peer, number))
+            && !export.revoked
+        {
+            export.revoked = true;
+            let object = ObjectId {
+                number,
+                epoch: self.epoch,
+            };
+            taken.push(Taken {
+                peer: *peer,
+                object,
+            });
+        }
+        for (holder, number) in self.children(peer, number) {
+            let gone = self
+                .exports
+                .get(&(holder, number))
+                .is_none_or(|child| child.revoked);
+            if !gone {
+                self.take(&holder, number, taken);
+            }
+        }
+    }
+
+    fn children(&self, peer: &PublicKey, number: u64) -> Vec<(PublicKey, u64)> {
+        let came = |export: &Export| {
+            export
+                .grantor
+                .is_some_and(|by| by.peer == *peer && by.number == number)
+        };
+        let exports = self.exports.iter().filter(|(_, export)| came(export));
+        exports.map(|(key, _)| *key).collect()
+    }
+
+    /// A peer drops references. What it handed on goes with the last.
+    pub fn release(&mut self, peer: &PublicKey, object: ObjectId, count: u32) -> Vec<Taken> {
+        let key = (*peer, object.number);
+        let mut taken = Vec::new();
+        if object.epoch != self.epoch {
+            return taken;
+        }
+        if let Some(export) = self.exports.get_mut(&key) {
+            export.references = export.references.saturating_sub(count);
+            if export.references == 0 {
+                let running = export.running;
+                self.take(peer, object.number, &mut taken);
+                taken.retain(|taken| taken.object != object || taken.peer != *peer);
+                if running == 0 {
+                    self.exports.remove(&key);
+                }
+            }
+        }
+        taken
+    }
+
+    /// A peer is gone for good, or began anew: nothing is left of what it held, but for
+    /// what was handed on to it and never used, of which it may just have been told.
+    pub fn forget(&mut self, peer: &PublicKey) -> Vec<Taken> {
+        let is_old = |export: &Export| export.used || export.grantor.is_none();
+        let old = self.of(peer).filter(|(_, export)| is_old(export));
+        let numbers: Vec<_> = old.map(|(number, _)| number).collect();
+        let mut taken = Vec::new();
+        for number in numbers {
+            self.take(peer, number, &mut taken);
+            if let Some(export) = self.exports.get_mut(&(*peer, number)) {
+                export.references = 0;
+                if export.running == 0 {
+                    self.exports.remove(&(*peer, number));
+                }
+            }
+        }
+        taken.retain(|taken| taken.peer != *peer);
+        taken
+    }
+
+    /// A peer is no longer trusted: nothing is left of what it held, handed on or not.
+    pub fn revoke_from(&mut self, peer: &PublicKey) -> Vec<Taken> {
+        for export in self.of_mut(peer).map(|(_, export)| export) {
+            export.used = true;
+        }
+        self.forget(peer)
+    }
+
+    /// Whether a peer holds anything that was handed on to it and not taken back.
+    pub fn is_guest(&self, peer: &PublicKey) -> bool {
+        self.of(peer)
+            .any(|(_, export)| export.grantor.is_some() && !export.revoked)
+    }
+
+    /// Whether another guest can be taken in, beside those for which this holds.
+    pub fn has_room_for(&self, peer: &PublicKey, trusted: impl Fn(&PublicKey) -> bool) -> bool {
+        let mut guests: Vec<PublicKey> = self.exports.keys().map(|(peer, _)| *peer).collect();
+        guests.dedup();
+        guests.retain(|guest| !trusted(guest) && guest != peer);
+        guests.len() < GUESTS
+    }
+
+    /// Objects that a peer holds.
+    pub fn held(&self, peer: &PublicKey) -> usize {
+        self.of(peer).count()
+    }
+
+    /// All that hold something, for whoever looks after them.
+    pub fn holders(&self) -> Vec<PublicKey> {
+        let mut holders: Vec<PublicKey> = self.exports.keys().map(|(peer, _)| *peer).collect();
+        holders.dedup();
+        holders
+    }
+
+    fn of(&self, peer: &PublicKey) -> impl Iterator<Item = (u64, &Export)> {
+        let range = self.exports.range((*peer, 0)..=(*peer, u64::MAX));
+        range.map(|((_, number), export)| (*number, export))
+    }
+
+    fn of_mut(&mut self, peer: &PublicKey) -> impl Iterator<Item = (u64, &mut Export)> {
+        let range = self.exports.range_mut((*peer, 0)..=(*peer, u64::MAX));
+        range.map(|((_, number), export)| (*number, export))
+    }
+}

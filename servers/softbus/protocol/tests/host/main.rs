@@ -1,0 +1,8 @@
+//! The protocol on the host: whole nodes, with the cryptography that devices use.
+
+#![forbid(unsafe_code)]
+
+mod calls;
+mod net;
+mod pairing;
+mod wire;
