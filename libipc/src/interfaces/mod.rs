@@ -12,6 +12,8 @@
 //! | [`Block`] | block drivers | sectors of storage |
 //! | [`Net`] | net | sockets: datagrams, connections, names, echo |
 //! | [`Link`] | netdev | frames of a network device |
+//! | [`Bus`] | softbus | other devices, and what they lend |
+//! | [`Sensor`] | sensor | something that is measured |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
 //! | [`Virtio`] | virtio | a device's queues, with descriptors that are looked at |
 //! | [`supervisor`] | init | starts, inspects and kills, each power by itself |
@@ -19,6 +21,7 @@
 //! [`clients`] is how the supervisor tells a server who its clients are.
 
 pub mod block;
+pub mod bus;
 pub mod clients;
 pub mod clock;
 pub mod console;
@@ -30,11 +33,13 @@ pub mod loader;
 pub mod log;
 pub mod net;
 pub mod pipes;
+pub mod sensor;
 pub mod stream;
 pub mod supervisor;
 pub mod virtio;
 
 pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Completions, Geometry};
+pub use bus::{Bus, BusClient, BusError};
 pub use clock::{Clock, ClockClient, ClockError, WallTime};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
@@ -45,6 +50,7 @@ pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
 pub use net::{Net, NetClient, NetConfig, NetConfigClient, NetError};
 pub use pipes::{Pipes, PipesClient};
+pub use sensor::{Reading, Sensor, SensorClient, SensorError};
 pub use stream::{Stream, StreamClient, StreamError, StreamKind};
 pub use virtio::{Virtio, VirtioClient, VirtioError, VirtioInfo, VirtioQueue};
 
