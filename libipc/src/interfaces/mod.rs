@@ -13,6 +13,7 @@
 //! | [`Net`] | net | sockets: datagrams, connections, names, echo |
 //! | [`Link`] | netdev | frames of a network device |
 //! | [`Bus`] | softbus | other devices, and what they lend |
+//! | [`Screen`] | console | lines for whoever sits in front |
 //! | [`Sensor`] | sensor | something that is measured |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
 //! | [`Virtio`] | virtio | a device's queues, with descriptors that are looked at |
@@ -33,6 +34,7 @@ pub mod loader;
 pub mod log;
 pub mod net;
 pub mod pipes;
+pub mod screen;
 pub mod sensor;
 pub mod stream;
 pub mod supervisor;
@@ -50,6 +52,7 @@ pub use loader::{ElfError, Loader, LoaderClient, Plan};
 pub use log::{Log, LogClient, LogError, LogLevel, LogPage};
 pub use net::{Net, NetClient, NetConfig, NetConfigClient, NetError};
 pub use pipes::{Pipes, PipesClient};
+pub use screen::{Screen, ScreenClient, ScreenError};
 pub use sensor::{Reading, Sensor, SensorClient, SensorError};
 pub use stream::{Stream, StreamClient, StreamError, StreamKind};
 pub use virtio::{Virtio, VirtioClient, VirtioError, VirtioInfo, VirtioQueue};

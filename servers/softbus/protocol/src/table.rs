@@ -413,6 +413,11 @@ impl Table {
         self.forget(peer)
     }
 
+    /// Whether any peer holds this object.
+    pub fn is_exported(&self, local: Local) -> bool {
+        self.exports.values().any(|export| export.local == local)
+    }
+
     /// Whether a peer holds anything that was handed on to it and not taken back.
     pub fn is_guest(&self, peer: &PublicKey) -> bool {
         self.of(peer)

@@ -110,6 +110,16 @@ impl<S: Suite> Node<S> {
         self.key
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.me.name
+    }
+
+    /// Whether another device has this object.
+    pub fn is_exported(&self, local: crate::table::Local) -> bool {
+        self.table.is_exported(local)
+    }
+
     /// Its epoch: which run of the server this is.
     pub fn epoch(&self) -> u64 {
         self.epoch

@@ -1,0 +1,145 @@
+//! What the protocol tells.
+
+use crate::server::Server;
+use alloc::vec::Vec;
+use libipc::interfaces::bus::{BusError, Listed};
+use libipc::status::{Cause, TransportError};
+use tessera_softbus_protocol::{
+    node::{CallId, Event, Import, Listed as Found, RevocationId},
+    pairing::PairingError,
+    suite::PublicKey,
+};
+
+impl Server<'_> {
+    pub(crate) fn event(&mut self, event: Event) {
+        match event {
+            Event::Appeared(_) | Event::Gone(_) | Event::Connected(_) | Event::Strangers => {
+                self.tell_watchers();
+            }
+            Event::Lost(key) => {
+                *self.losses.entry(key).or_default() += 1;
+                self.tell_watchers();
+            }
+            Event::Paired(key) => {
+                if let Some(reply) = self.waiting.pair.take() {
+                    reply.answer(Ok(number(&key)));
+                }
+                self.tell_watchers();
+            }
+            Event::PairingFailed(error) => {
+                if let Some(reply) = self.waiting.pair.take() {
+                    reply.answer(Err(pairing(error)));
+                }
+            }
+            Event::PairingClosed | Event::Twin(_) => self.tell_watchers(),
+            Event::Distrusted(key) => {
+                let of_it = |(of, _): &mut (PublicKey, _)| *of == key;
+                let waiting: Vec<_> = self.waiting.distrust.extract_if(.., of_it).collect();
+                for (_, reply) in waiting {
+                    reply.answer(Ok(()));
+                }
+                self.tell_watchers();
+            }
+            Event::Browsed(id, found) => self.browsed(id, found),
+            Event::Opened(id, opened) => self.opened(id, opened),
+            Event::Answered(id, result) => self.answered(id, result),
+            Event::Incoming(incoming) => self.incoming(incoming),
+            // The thread that makes the call has the same deadline.
+            Event::Cancelled(_) => {}
+            // Calls of it say so.
+            Event::Dead(..) | Event::HandedOn(..) => {}
+            Event::Revoked(id, _) => self.revoked(id),
+        }
+    }
+
+    fn browsed(&mut self, id: CallId, found: Result<Vec<Found>, TransportError>) {
+        let Some((into, reply, interface)) = self.waiting.browse.remove(&id) else {
+            return;
+        };
+        let listed = found.map_err(transport).map(|found| {
+            let mut list = Vec::new();
+            let wanted = |one: &Found| interface.is_empty() || one.interface == interface;
+            for one in found.into_iter().filter(wanted) {
+                let before = list.len();
+                let one = Listed {
+                    name: one.name,
+                    interface: one.interface,
+                };
+                one.emit(&mut list);
+                if list.len() > into.len() {
+                    list.truncate(before);
+                }
+            }
+            list
+        });
+        let result = listed.and_then(|list| {
+            let lease = reply.lease_mut(into);
+            let written = lease.and_then(|lease| lease.write_at(0, &list));
+            written
+                .map(|()| list.len() as u64)
+                .map_err(|_| BusError::BadMemory)
+        });
+        reply.answer(result);
+    }
+
+    fn opened(&mut self, id: CallId, opened: Result<Import, TransportError>) {
+        let reply = self.waiting.open.remove(&id);
+        let capability = match opened {
+            Ok(import) => self.import(import).map_err(|_| BusError::NoResources),
+            Err(error) => Err(transport(error)),
+        };
+        if let Some(reply) = reply {
+            reply.answer(capability);
+        }
+    }
+
+    fn revoked(&mut self, id: RevocationId) {
+        if let Some((local, reply)) = self.waiting.revoke.remove(&id) {
+            self.exports.remove(local);
+            reply.answer(Ok(()));
+        }
+    }
+
+    /// What was to be kept could not be.
+    pub(crate) fn not_durable(&mut self) {
+        if let Some(reply) = self.waiting.pair.take() {
+            reply.answer(Err(BusError::NotDurable));
+        }
+        for (_, reply) in self.waiting.distrust.drain(..) {
+            reply.answer(Err(BusError::NotDurable));
+        }
+    }
+
+    fn tell_watchers(&mut self) {
+        self.watchers
+            .retain(|(_, endpoint, bits)| endpoint.signal(*bits).is_ok());
+    }
+}
+
+/// The number of a device that is trusted.
+pub(crate) fn number(key: &PublicKey) -> u64 {
+    key.0
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+pub(crate) fn transport(error: TransportError) -> BusError {
+    match error.cause {
+        Cause::Denied | Cause::Revoked => BusError::NoService,
+        Cause::TimedOut | Cause::Cancelled => BusError::TimedOut,
+        Cause::QuotaExceeded => BusError::TooMany,
+        Cause::Malformed | Cause::VersionMismatch => BusError::Broken,
+        _ => BusError::Unreachable,
+    }
+}
+
+pub(crate) fn pairing(error: PairingError) -> BusError {
+    match error {
+        PairingError::WrongPin => BusError::WrongPin,
+        PairingError::Broken => BusError::Broken,
+        PairingError::TimedOut => BusError::TimedOut,
+        PairingError::Unreachable => BusError::NotOpen,
+        PairingError::Busy => BusError::Busy,
+        PairingError::Full => BusError::TooMany,
+    }
+}

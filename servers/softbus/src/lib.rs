@@ -1,0 +1,34 @@
+//! The soft bus server: other devices' capabilities as capabilities here, and what is
+//! published here for them.
+//!
+//! In the order in which a call to another device passes them, and one from there:
+//!
+//! ```text
+//! server     the loop: messages, sockets, time
+//! calls      a call is kept, sent, and ended as it ended there; and the other way
+//! objects    capabilities in messages, in and out
+//!            -> tessera_softbus_protocol: sessions, rights, what survives a loss
+//! wires      datagrams and streams of the network server
+//! crew       threads that make the calls of other devices here
+//! ```
+//!
+//! Beside that way: `interface` is what programs ask of the bus, `events` what the
+//! protocol tells, [`users`] who may do what, [`registry`] what a repeat of an operation
+//! does, [`store`] the key and what is trusted, [`services`] what the page publishes.
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod calls;
+pub mod crew;
+mod events;
+mod interface;
+pub mod objects;
+pub mod random;
+pub mod registry;
+pub mod server;
+pub mod services;
+pub mod store;
+pub mod users;
+pub mod wires;

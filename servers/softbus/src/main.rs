@@ -1,0 +1,66 @@
+//! The soft bus server: see the library for how it works.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::format;
+use libipc::{
+    Start,
+    interfaces::{
+        DirectoryClient, EntropyClient, NetClient,
+        clients::{SERVER_BADGES, live_badges},
+    },
+    objects::EndpointClient,
+    start::AnyError,
+};
+use tessera_softbus::{
+    random,
+    server::{Server, clock},
+    services,
+    store::Store,
+    users::Users,
+    wires::PORT,
+};
+use tessera_softbus_protocol::{
+    node::{Config, Node},
+    random::{array, nonce},
+    trust::Trusted,
+};
+
+libipc::program!(run);
+
+fn run(mut start: Start) -> Result<(), AnyError> {
+    let endpoint: EndpointClient = start.take("bus")?;
+    let net: NetClient = start.take("net")?;
+    let entropy: EntropyClient = start.take("entropy")?;
+    let files: Option<DirectoryClient> = start.take("files").ok();
+    // No key is made before there is entropy.
+    let mut random = random::source(entropy.seed().map_err(AnyError::new)?);
+    let store = files.as_ref().and_then(Store::open);
+    let fresh = array(&mut *random);
+    let kept = store.as_ref().and_then(|store| store.secret(fresh));
+    let name = store.as_ref().and_then(Store::name);
+    let named = u16::from_le_bytes(array(&mut *random));
+    let config = Config {
+        secret: kept.unwrap_or(fresh),
+        me: Trusted {
+            name: name.unwrap_or_else(|| format!("tessera-{named:04x}")),
+            kind: 0,
+        },
+        port: PORT,
+        trust: store.as_ref().map(Store::trust).unwrap_or_default(),
+    };
+    let boot = nonce(&mut *random);
+    let arguments = start.arguments().to_vec();
+    let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
+    let mut server = Server::new(
+        &endpoint,
+        Node::new(config, boot, random, clock()),
+        net,
+        store,
+        Users::new(arguments.iter().copied()),
+        newest + 1,
+    );
+    services::publish(&mut server, &mut start, files.as_ref(), &arguments);
+    Err(AnyError::new(server.run()))
+}

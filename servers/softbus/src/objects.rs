@@ -1,0 +1,189 @@
+//! Objects in messages: capabilities here, names on the wire.
+
+use crate::server::Server;
+use alloc::{collections::BTreeMap, vec::Vec};
+use libipc::{
+    Capability,
+    handle::{ObjectType, Rights as Held},
+    status::Cause,
+    task,
+};
+use tessera_softbus_protocol::{
+    Millis,
+    node::{Import, Object},
+    table::Local,
+    wire::Rights,
+};
+
+/// How long what is handed on outlasts our silence.
+const BOUND: Millis = 30_000;
+
+/// What is exported: the capabilities behind it.
+#[derive(Debug, Default)]
+pub struct Exports {
+    held: BTreeMap<Local, Export>,
+    next: u64,
+}
+
+/// Something that is exported.
+#[derive(Debug)]
+pub struct Export {
+    /// What is behind it.
+    pub server: Capability,
+    /// It stays although nobody has it: a service.
+    pub is_service: bool,
+    /// Devices that the owner has to be asked about, before they call it.
+    pub is_private: bool,
+}
+
+impl Exports {
+    /// Exports something.
+    pub fn add(&mut self, export: Export) -> Local {
+        self.next += 1;
+        let local = Local(self.next);
+        self.held.insert(local, export);
+        local
+    }
+
+    /// What is behind an export.
+    pub fn get(&self, local: Local) -> Option<&Export> {
+        self.held.get(&local)
+    }
+
+    /// No longer exports it.
+    pub fn remove(&mut self, local: Local) {
+        self.held.remove(&local);
+    }
+
+    /// Those that go when nobody has them.
+    pub fn transient(&self) -> Vec<Local> {
+        let transient = self.held.iter().filter(|(_, export)| !export.is_service);
+        transient.map(|(local, _)| *local).collect()
+    }
+}
+
+/// What of other devices is held here, by the badges of the capabilities for it.
+#[derive(Debug, Default)]
+pub struct Imports(BTreeMap<u64, Import>);
+
+impl Imports {
+    /// What a badge stands for.
+    pub fn get(&self, badge: u64) -> Option<Import> {
+        self.0.get(&badge).copied()
+    }
+
+    /// A badge stands for it.
+    pub fn add(&mut self, badge: u64, import: Import) {
+        self.0.insert(badge, import);
+    }
+
+    /// The last capability with this badge is gone.
+    pub fn remove(&mut self, badge: u64) -> Option<Import> {
+        self.0.remove(&badge)
+    }
+}
+
+impl Server<'_> {
+    /// A capability for something of another device. Its reference goes with it.
+    pub(crate) fn import(&mut self, import: Import) -> Result<Capability, Cause> {
+        let badge = self.new_badge();
+        match self.endpoint.mint_client::<Capability>(badge) {
+            Ok(capability) => {
+                self.imports.add(badge, import);
+                Ok(capability)
+            }
+            Err(_) => {
+                self.release(import);
+                Err(Cause::QuotaExceeded)
+            }
+        }
+    }
+
+    /// The capabilities for objects that came. If one cannot be made, none is.
+    pub(crate) fn arrive(&mut self, objects: Vec<Object>) -> Result<Vec<Capability>, Cause> {
+        let mut arrived = Vec::new();
+        let mut failed = None;
+        for object in objects {
+            let one = match object {
+                Object::Local(local, _) => {
+                    let home = self.exports.get(local).ok_or(Cause::Revoked);
+                    home.and_then(|home| home.server.copy().map_err(|_| Cause::QuotaExceeded))
+                }
+                Object::Import(import, ..) => self.import(import),
+            };
+            match one {
+                Ok(capability) => arrived.push(capability),
+                Err(cause) => failed = Some(cause),
+            }
+        }
+        match failed {
+            Some(cause) => Err(cause),
+            None => Ok(arrived),
+        }
+    }
+
+    /// What capabilities are called on the wire. Those of an argument must be allowed to
+    /// leave; what a server answers with, it gave to the caller.
+    pub(crate) fn leave(
+        &mut self,
+        capabilities: Vec<Capability>,
+        is_answer: bool,
+    ) -> Result<Vec<Object>, Cause> {
+        let mut objects = Vec::new();
+        let mut made = Vec::new();
+        for capability in capabilities {
+            match self.leave_one(capability, is_answer) {
+                Ok(object) => {
+                    made.extend(match object {
+                        Object::Local(local, _) => Some(local),
+                        Object::Import(..) => None,
+                    });
+                    objects.push(object);
+                }
+                Err(cause) => {
+                    made.into_iter()
+                        .for_each(|local| self.exports.remove(local));
+                    return Err(cause);
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    fn leave_one(&mut self, capability: Capability, is_answer: bool) -> Result<Object, Cause> {
+        if capability.object_type() != Some(ObjectType::Endpoint) {
+            // Kernel objects and replies never leave.
+            return Err(Cause::Denied);
+        }
+        if let Some(object) = self.own(&capability)? {
+            return Ok(object);
+        }
+        let needed = match is_answer {
+            true => Held::GRANT,
+            false => Held::GRANT | Held::EXPORT,
+        };
+        if !capability.rights().contains(needed) {
+            return Err(Cause::Denied);
+        }
+        let local = self.exports.add(Export {
+            server: capability,
+            is_service: false,
+            is_private: false,
+        });
+        Ok(Object::Local(local, Rights::ALL))
+    }
+
+    /// What a capability for the bus's own endpoint stands for, if it is one: what was
+    /// imported may go on, the bus itself may not.
+    pub(crate) fn own(&self, capability: &Capability) -> Result<Option<Object>, Cause> {
+        let held = task().capability(capability.handle().index().into());
+        let (Ok(held), Ok(own)) = (held, self.endpoint.info()) else {
+            return Err(Cause::Denied);
+        };
+        if held.object != own.id {
+            return Ok(None);
+        }
+        let import = self.imports.get(held.badge).ok_or(Cause::Denied)?;
+        Ok(Some(Object::Import(import, Rights::ALL, BOUND)))
+    }
+}

@@ -1,0 +1,358 @@
+//! The loop: what programs here want, what the network says, and when time is up.
+
+use crate::{
+    crew::{Crew, CrewError, Workers},
+    interface::Session,
+    objects::{Exports, Imports},
+    registry::Registry,
+    store::Store,
+    users::Users,
+    wires::{Heard, Wires},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
+use core::time::Duration;
+use libipc::{
+    CallError, Capability,
+    forward::{Answer, Forwarded},
+    interfaces::{
+        Bus, NetClient, NetError,
+        bus::{BusError, BusStats},
+        clients::SERVER_BADGES,
+    },
+    objects::EndpointClient,
+    server::{Event, LeaseId, Message, Receiver, Reply},
+    status::{Cause, TransportError},
+    time::{self, Instant},
+};
+use tessera_softbus_protocol::{
+    Millis,
+    node::{CallId, Import, Node, Output, RevocationId},
+    suite::{Noise, PublicKey},
+    table::Local,
+};
+
+/// A socket has become ready.
+const NETWORK: u64 = 1 << 0;
+
+/// The badge of the crew's threads.
+const CREW_BADGE: u64 = SERVER_BADGES;
+
+/// The badge by which the network server signals: when it ends, this badge does.
+const NETWORK_BADGE: u64 = SERVER_BADGES + 1;
+
+/// How soon a network server that does not answer is asked again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether callers still wait.
+const PATROL: Duration = Duration::from_secs(1);
+
+/// A service that is published.
+pub(crate) struct Published {
+    pub(crate) local: Local,
+    pub(crate) interface: String,
+}
+
+/// Who waits for what.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    pub(crate) calls: BTreeMap<CallId, Forwarded>,
+    /// Recorded calls that ended without an answer, by badge and request.
+    pub(crate) ended: VecDeque<((u64, u64), CallId)>,
+    pub(crate) browse: BTreeMap<CallId, (LeaseId, Reply<u64, BusError>, String)>,
+    pub(crate) open: BTreeMap<CallId, Reply<Capability, BusError>>,
+    pub(crate) pair: Option<Reply<u64, BusError>>,
+    pub(crate) distrust: Vec<(PublicKey, Reply<(), BusError>)>,
+    pub(crate) revoke: BTreeMap<RevocationId, (Local, Reply<(), BusError>)>,
+}
+
+/// The soft bus.
+pub struct Server<'e> {
+    pub(crate) endpoint: &'e EndpointClient,
+    pub(crate) node: Node<Noise>,
+    net: NetClient,
+    wires: Option<Wires>,
+    /// When the network server is asked again.
+    retry: Instant,
+    /// When it is looked whether callers still wait.
+    patrol: Instant,
+    pub(crate) store: Option<Store>,
+    pub(crate) users: Users,
+    pub(crate) registry: Registry,
+    pub(crate) exports: Exports,
+    pub(crate) imports: Imports,
+    pub(crate) published: BTreeMap<String, Published>,
+    pub(crate) waiting: Waiting,
+    pub(crate) workers: Workers,
+    pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
+    pub(crate) counters: BusStats,
+    pub(crate) losses: BTreeMap<PublicKey, u64>,
+    next_badge: u64,
+}
+
+impl<'e> Server<'e> {
+    /// Serves the bus at `endpoint`, which must have `RECEIVE` and `PROXY`. Badges are
+    /// made from `first_badge` on.
+    pub fn new(
+        endpoint: &'e EndpointClient,
+        node: Node<Noise>,
+        net: NetClient,
+        store: Option<Store>,
+        users: Users,
+        first_badge: u64,
+    ) -> Self {
+        Server {
+            endpoint,
+            node,
+            net,
+            wires: None,
+            retry: Instant::PAST,
+            patrol: Instant::now() + PATROL,
+            store,
+            users,
+            registry: Registry::new(),
+            exports: Exports::default(),
+            imports: Imports::default(),
+            published: BTreeMap::new(),
+            waiting: Waiting::default(),
+            workers: Workers::default(),
+            watchers: Vec::new(),
+            counters: BusStats::default(),
+            losses: BTreeMap::new(),
+            next_badge: first_badge.max(NETWORK_BADGE + 1),
+        }
+    }
+
+    /// Serves until the endpoint ends, and returns why.
+    pub fn run(&mut self) -> TransportError {
+        let endpoint = self.endpoint;
+        self.workers.start(|| endpoint.mint_client(CREW_BADGE).ok());
+        let mut receiver = Receiver::new(endpoint);
+        loop {
+            self.advance();
+            match receiver.wait(self.deadline()) {
+                Ok(Event::Message(message)) => self.message(message),
+                Ok(Event::Signals(bits)) if bits & NETWORK != 0 => self.hear(),
+                Ok(Event::Signals(_)) => {}
+                Ok(Event::Closed(badge)) => self.closed(badge),
+                Err(error) if error.cause == Cause::TimedOut => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message<'_, '_>) {
+        let badge = message.badge();
+        if let Some(import) = self.imports.get(badge) {
+            // A request that cannot be kept ends as `Dropped`.
+            if let Ok(request) = message.keep() {
+                self.forward(import, request);
+            }
+        } else if badge == CREW_BADGE {
+            message.dispatch::<dyn Crew>(self);
+            for done in self.workers.done() {
+                self.done(done);
+            }
+        } else if !self.users.holds(badge) {
+            // What a predecessor had imported.
+            if let Ok(request) = message.keep() {
+                let changed = TransportError::refused(Cause::EpochChanged);
+                request.answer(self.endpoint, Answer::Ended(changed));
+            }
+        } else if message.is::<dyn Bus>() {
+            let mut session = Session {
+                server: self,
+                badge,
+            };
+            message.dispatch::<dyn Bus>(&mut session);
+        } else {
+            message.refuse();
+        }
+    }
+
+    fn closed(&mut self, badge: u64) {
+        if badge == NETWORK_BADGE {
+            self.cut();
+        } else if let Some(import) = self.imports.remove(badge) {
+            self.release(import);
+        } else {
+            self.users.closed(badge);
+            self.watchers.retain(|(of, ..)| *of != badge);
+        }
+    }
+
+    /// Does what is due, and carries out what the protocol wants.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        if self.wires.is_none() && self.retry <= now {
+            self.connect();
+        }
+        if self.patrol <= now {
+            self.patrol = now + PATROL;
+            self.cancel_abandoned();
+            self.drop_unused();
+        }
+        let millis = self.now();
+        if self.node.deadline() <= millis {
+            self.node.tick(millis);
+        }
+        while let Some(output) = self.node.poll() {
+            self.carry_out(output);
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let node = self.instant(self.node.deadline());
+        let retry = match self.wires {
+            Some(_) => Instant::FOREVER,
+            None => self.retry,
+        };
+        node.min(retry).min(self.patrol)
+    }
+
+    // The network.
+
+    /// Opens the sockets, or says when to try again.
+    fn connect(&mut self) {
+        self.retry = Instant::now() + RETRY;
+        let Ok(signals) = self.endpoint.mint(NETWORK_BADGE, SIGNAL, 16) else {
+            return;
+        };
+        let copy = self.net.as_ref().copy().map(NetClient::from);
+        let opened = copy
+            .map_err(|_| CallError::Server(NetError::NoResources))
+            .and_then(|net| Wires::open(net, signals, NETWORK));
+        if let Ok(wires) = opened {
+            self.wires = Some(wires);
+            self.hear();
+        }
+    }
+
+    /// The network server is gone, and all sockets with it.
+    fn cut(&mut self) {
+        let Some(wires) = self.wires.take() else {
+            return;
+        };
+        let now = self.now();
+        for id in wires.streams() {
+            self.node.closed(id, now);
+        }
+    }
+
+    fn hear(&mut self) {
+        let Some(wires) = &mut self.wires else { return };
+        match wires.hear() {
+            Ok(heard) => heard.into_iter().for_each(|heard| self.heard(heard)),
+            Err(_) => self.cut(),
+        }
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        let now = self.now();
+        match heard {
+            Heard::Datagram(from, bytes) => self.node.datagram(from, &bytes, now),
+            Heard::Accepted(from, tag) => {
+                let id = self.node.accepted(from, now);
+                let Some(wires) = &mut self.wires else { return };
+                wires.name(tag, id);
+                let first = id.map(|id| wires.first(id)).unwrap_or_default();
+                first.into_iter().for_each(|heard| self.heard(heard));
+            }
+            Heard::Connected(id) => self.node.connected(id, now),
+            Heard::Received(id, bytes) => self.node.received(id, &bytes, now),
+            Heard::Closed(id) => self.node.closed(id, now),
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        let now = self.now();
+        match output {
+            Output::Datagram(to, bytes) => {
+                if let Some(wires) = &self.wires {
+                    wires.send_datagram(to, &bytes);
+                }
+            }
+            Output::Connect(id, to) => {
+                let wires = self.wires.as_mut();
+                if !wires.is_some_and(|wires| wires.connect(id, to)) {
+                    self.node.closed(id, now);
+                }
+            }
+            Output::Send(id, bytes) => {
+                let wires = self.wires.as_mut();
+                if !wires.is_some_and(|wires| wires.send(id, bytes)) {
+                    self.node.closed(id, now);
+                }
+            }
+            Output::Close(id) => {
+                if let Some(wires) = &mut self.wires {
+                    wires.close(id);
+                }
+            }
+            Output::Store(generation, bytes) => match &self.store {
+                Some(store) if store.keep(&bytes).is_ok() => self.node.stored(generation, now),
+                _ => self.not_durable(),
+            },
+            Output::Event(event) => self.event(event),
+        }
+    }
+
+    // Time.
+
+    /// The protocol's clock.
+    pub(crate) fn now(&self) -> Millis {
+        clock()
+    }
+
+    pub(crate) fn instant(&self, millis: Millis) -> Instant {
+        match millis {
+            Millis::MAX => Instant::FOREVER,
+            millis => Instant::from_ticks(time::to_ticks(Duration::from_millis(millis))),
+        }
+    }
+
+    pub(crate) fn millis(&self, instant: Instant) -> Option<Millis> {
+        (instant != Instant::FOREVER)
+            .then(|| time::from_ticks(instant.ticks()).as_millis() as Millis)
+    }
+
+    // Names and references.
+
+    pub(crate) fn new_badge(&mut self) -> u64 {
+        self.next_badge += 1;
+        self.next_badge
+    }
+
+    pub(crate) fn release(&mut self, import: Import) {
+        let now = self.now();
+        self.node.release(import, now);
+    }
+
+    /// Closes what no other device has any longer.
+    fn drop_unused(&mut self) {
+        for local in self.exports.transient() {
+            if !self.node.is_exported(local) {
+                self.exports.remove(local);
+            }
+        }
+    }
+}
+
+/// What the network server may do with the bus's endpoint.
+const SIGNAL: u64 = libipc::handle::Rights::SIGNAL
+    .union(libipc::handle::Rights::GRANT)
+    .bits() as u64;
+
+impl Crew for Server<'_> {
+    fn next(&mut self, reply: Reply<u64, CrewError>) {
+        self.workers.asked(reply);
+    }
+}
+
+/// The clock that the protocol is told the time by.
+pub fn clock() -> Millis {
+    time::from_ticks(Instant::now().ticks()).as_millis() as Millis
+}

@@ -1,0 +1,231 @@
+//! Machines that lend each other what they have.
+
+mod support;
+
+use libipc::{
+    CallError, Capability, fake,
+    handle::Rights,
+    interfaces::{
+        Directory, DirectoryClient,
+        FileAccess::ReadWrite,
+        FileError, Reading, Sensor, SensorClient, SensorError,
+        bus::{BusAllowed, BusError, Standing, services},
+        sensor::Quantity,
+    },
+    objects::EndpointClient,
+    status::Cause,
+};
+use support::{Machine, Segment, file, name, pair};
+
+struct Thermometer(i64);
+
+impl Sensor for Thermometer {
+    fn read(&mut self) -> Result<Reading, SensorError> {
+        self.0 += 1;
+        Ok(Reading {
+            quantity: Quantity::Temperature,
+            value: self.0,
+            count: 1,
+        })
+    }
+}
+
+/// A sensor whose readings begin behind `value`, which may leave its device.
+fn sensor(value: i64) -> Capability {
+    let endpoint = fake::endpoint();
+    let handed = endpoint.as_ref().copy().unwrap();
+    fake::Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
+        libipc::serve::<dyn Sensor>(&endpoint, &mut Thermometer(value))
+    });
+    exported(&endpoint)
+}
+
+/// A capability for a server that may leave its device.
+fn exported(endpoint: &EndpointClient) -> Capability {
+    let rights = Rights::CALL | Rights::GRANT | Rights::EXPORT;
+    endpoint.mint(7, rights.bits().into(), 16).unwrap().into()
+}
+
+#[test]
+fn a_sensor_is_read_from_elsewhere() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), false, sensor(20_000))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let mut list = [0; 1000];
+    let length = two.bus.browse(there.id, &mut list).unwrap();
+    let listed = services(&list[..length as usize]);
+    assert_eq!(
+        (&*listed[0].name, &*listed[0].interface),
+        ("sensor", "Sensor")
+    );
+    let sensor: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    assert_eq!(sensor.read().unwrap().value, 20_001);
+    assert_eq!(sensor.read().unwrap().value, 20_002);
+    let none = two
+        .bus
+        .open_as::<dyn Sensor, SensorClient>(there.id, name("nothing"));
+    assert_eq!(none.err(), Some(CallError::Server(BusError::NoService)));
+}
+
+#[test]
+fn a_directory_is_used_as_if_it_were_here() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    let data = one.files.open_directory(file("data"), ReadWrite).unwrap();
+    let shared = one.files_for_others();
+    one.bus
+        .publish(name("files"), name("Directory"), false, shared)
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let root: DirectoryClient = two
+        .bus
+        .open_as::<dyn Directory, _>(there.id, name("files"))
+        .unwrap();
+    let remote = root.open_directory(file("data"), ReadWrite).unwrap();
+
+    // A file of 1 MiB, there and back.
+    let bytes: Vec<u8> = (0..1_u32 << 20).map(|index| (index / 3) as u8).collect();
+    let made = remote.create(file("large")).unwrap();
+    for (at, piece) in (0..).step_by(64 << 10).zip(bytes.chunks(64 << 10)) {
+        assert_eq!(made.write_at(at, piece), Ok(64 << 10));
+    }
+    let (mut back, mut into) = (Vec::new(), vec![1; 64 << 10]);
+    while let Ok(count @ 1..) = made.read_at(back.len() as u64, &mut into) {
+        back.extend_from_slice(&into[..count as usize]);
+    }
+    assert!(back == bytes, "other bytes");
+    assert_eq!(data.stat_name(file("large")).unwrap().size, 1 << 20);
+
+    // The directory that comes home is the local one again.
+    remote
+        .rename(file("large"), &remote, file("renamed"))
+        .unwrap();
+    assert!(data.stat_name(file("renamed")).is_ok());
+    // An error of the server is told as such.
+    let missing = remote.open(file("large"), ReadWrite).err();
+    assert_eq!(missing, Some(CallError::Server(FileError::NotFound)));
+    // What is of no device but this one is refused here.
+    let refused = remote.rename(file("renamed"), &two.files, file("x"));
+    assert!(matches!(refused, Err(CallError::Transport(error)) if error.cause == Cause::Denied));
+}
+
+#[test]
+fn what_is_taken_back_runs_no_more() {
+    let segment = Segment::new();
+    let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    pair(&two, &three);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), false, sensor(0))
+        .unwrap();
+    let at = |machine: &Machine, device: &str| {
+        let there = machine.wait_for(device, |device| device.standing == Standing::Trusted);
+        machine
+            .bus
+            .open_as::<dyn Sensor, SensorClient>(there.id, name("sensor"))
+            .unwrap()
+    };
+    let second = at(&two, "machine-1");
+    assert_eq!(second.read().unwrap().value, 1);
+    // Handed on to a third machine, which does not know the first.
+    let copy = second.as_ref().copy().unwrap();
+    two.bus
+        .publish(name("sensor"), name("Sensor"), false, copy)
+        .unwrap();
+    let third = at(&three, "machine-2");
+    assert_eq!(third.read().unwrap().value, 2);
+    one.bus.revoke(name("sensor")).unwrap();
+    for sensor in [second, third] {
+        match sensor.read() {
+            Err(CallError::Transport(error)) => assert_eq!(error.cause, Cause::Revoked),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        one.bus.revoke(name("sensor")),
+        Err(CallError::Server(BusError::NoService))
+    );
+}
+
+#[test]
+fn trust_outlives_the_server_and_ends_with_a_word() {
+    let segment = Segment::new();
+    let [mut one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), false, sensor(0))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.present);
+    let before: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    assert_eq!(before.read().unwrap().value, 1);
+    one.restart(&segment);
+    // The old capability is of a run that is over.
+    let ended = loop {
+        match before.read() {
+            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {}
+            ended => break ended,
+        }
+    };
+    assert!(
+        matches!(ended, Err(CallError::Transport(error)) if error.cause == Cause::EpochChanged),
+        "{ended:?}"
+    );
+    one.bus
+        .publish(name("sensor"), name("Sensor"), false, sensor(10))
+        .unwrap();
+    let after: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    assert_eq!(after.read().unwrap().value, 11);
+    let other = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    one.bus.distrust(other.id).unwrap();
+    assert!(after.read().is_err());
+    assert!(
+        one.bus
+            .devices()
+            .unwrap()
+            .iter()
+            .all(|device| device.standing != Standing::Trusted)
+    );
+}
+
+#[test]
+fn a_wrong_pin_and_a_weak_capability_get_nothing() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    let pin = one.bus.open_pairing().unwrap();
+    let open = two.wait_for("machine-1", |device| device.standing == Standing::Open);
+    let wrong = two.bus.pair(open.id, (pin + 1) % 1_000_000);
+    assert_eq!(wrong, Err(CallError::Server(BusError::WrongPin)));
+    assert_eq!(
+        two.bus.pair(7, pin),
+        Err(CallError::Server(BusError::NoDevice))
+    );
+    let weak = two
+        .bus
+        .restrict(BusAllowed::USE.bits(), 0, name("Sensor"))
+        .unwrap();
+    let refused = Err(CallError::Server(BusError::NotPermitted));
+    assert_eq!(weak.pair(open.id, pin), refused);
+    assert_eq!(
+        weak.open_pairing(),
+        Err(CallError::Server(BusError::NotPermitted))
+    );
+    two.bus.pair(open.id, pin).unwrap();
+    // A capability that may not leave stays.
+    let stays: Capability = fake::endpoint().mint_client(3).unwrap();
+    let refused = one.bus.publish(name("stays"), name("Sensor"), false, stays);
+    assert_eq!(refused, Err(CallError::Server(BusError::NotExported)));
+}

@@ -1,0 +1,168 @@
+//! A network of machines in one process: each has a soft bus, all are on one segment.
+
+mod segment;
+
+pub(crate) use segment::Segment;
+
+use libipc::{
+    Capability, Text,
+    fake::{self, Task},
+    handle::Rights,
+    interfaces::{
+        BusClient, DirectoryClient, NetClient,
+        bus::{BusName, Device, Standing},
+        clients::{SERVER_BADGES, live_badges},
+        directory::Name,
+    },
+    objects::EndpointClient,
+};
+use std::time::Duration;
+use tessera_files::{
+    namespace::{Mount, Namespace},
+    quota::{Accounts, Limits},
+    ram::RamVolume,
+    server::Server as FileServer,
+    service::Service,
+};
+use tessera_softbus::{
+    random,
+    server::{Server, clock},
+    store::Store,
+    users::Users,
+};
+use tessera_softbus_protocol::{
+    node::{Config, Node},
+    trust::Trusted,
+};
+
+/// A machine.
+pub(crate) struct Machine {
+    /// Its bus, for somebody who may do everything.
+    pub(crate) bus: BusClient,
+    /// Its files, of which `data` is its disk.
+    pub(crate) files: DirectoryClient,
+    served: EndpointClient,
+    endpoint: EndpointClient,
+    number: u8,
+    task: Task,
+}
+
+impl Machine {
+    /// Starts one with an empty disk.
+    pub(crate) fn start(segment: &Segment, number: u8) -> Machine {
+        let served = fake::endpoint();
+        let handed = served.as_ref().copy().unwrap();
+        fake::Task::new().spawn_with(handed, |endpoint: EndpointClient| {
+            let limits = Limits {
+                bytes: 64 << 20,
+                nodes: 1000,
+                open: 1000,
+            };
+            let data = ("data", Mount::Here(Box::new(RamVolume::default())));
+            let accounts = Accounts::new(limits, []);
+            let service = Service::new(Namespace::new([data]), accounts, &[], SERVER_BADGES);
+            FileServer::new(&endpoint, service, Vec::new()).run()
+        });
+        let files = served.mint_client(1).unwrap();
+        let endpoint = fake::endpoint();
+        let task = serve(&endpoint, &files, segment.net(number), number, 0);
+        Machine {
+            bus: endpoint.mint_client(1).unwrap(),
+            files,
+            served,
+            endpoint,
+            number,
+            task,
+        }
+    }
+
+    /// All its files, to be published.
+    pub(crate) fn files_for_others(&self) -> Capability {
+        let rights = Rights::CALL | Rights::GRANT | Rights::EXPORT;
+        self.served
+            .mint(2, rights.bits().into(), 16)
+            .unwrap()
+            .into()
+    }
+
+    /// The bus ends, and another one begins on the same disk.
+    pub(crate) fn restart(&mut self, segment: &Segment) {
+        self.endpoint.expel().unwrap();
+        let net = segment.net(self.number);
+        let task = serve(&self.endpoint, &self.files, net, self.number, 1);
+        std::mem::replace(&mut self.task, task).kill();
+    }
+
+    /// The device of that name, as soon as it stands so.
+    pub(crate) fn wait_for(&self, name: &str, is_so: impl Fn(&Device) -> bool) -> Device {
+        loop {
+            let devices = self.bus.devices().unwrap();
+            let found = devices
+                .iter()
+                .find(|device| device.name.as_str() == name && is_so(device));
+            if let Some(device) = found {
+                return *device;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Two machines trust each other.
+pub(crate) fn pair(one: &Machine, other: &Machine) {
+    let pin = one.bus.open_pairing().unwrap();
+    let name = format!("machine-{}", one.number);
+    let open = other.wait_for(&name, |device| device.standing == Standing::Open);
+    other.bus.pair(open.id, pin).unwrap();
+    let name = format!("machine-{}", other.number);
+    one.wait_for(&name, |device| {
+        device.standing == Standing::Trusted && device.present
+    });
+}
+
+fn serve(
+    endpoint: &EndpointClient,
+    files: &DirectoryClient,
+    net: NetClient,
+    number: u8,
+    run: u64,
+) -> Task {
+    let task = Task::new();
+    let files = task.give(files.as_ref().copy().unwrap());
+    let net = task.give(Capability::from(net));
+    let handed = endpoint.as_ref().copy().unwrap();
+    task.spawn_with(handed, move |endpoint: EndpointClient| {
+        let files = DirectoryClient::from(Capability::from_handle(files));
+        let net = NetClient::from(Capability::from_handle(net));
+        let store = Store::open(&files).expect("there is a disk");
+        let me = Trusted {
+            name: format!("machine-{number}"),
+            kind: 0,
+        };
+        let config = Config {
+            secret: store.secret([number; 32]).expect("it can be written"),
+            me,
+            port: tessera_softbus::wires::PORT,
+            trust: store.trust(),
+        };
+        let random = random::source([number.into(), run, 1, 2]);
+        let mut server = Server::new(
+            &endpoint,
+            Node::new(config, run + 1, random, clock()),
+            net,
+            Some(store),
+            Users::new(["client:1=test", "allow:test=use,publish,manage"].into_iter()),
+            live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
+        );
+        server.run()
+    });
+    task
+}
+
+pub(crate) fn name(text: &str) -> BusName {
+    Text::new(text).unwrap()
+}
+
+pub(crate) fn file(text: &str) -> Name {
+    Text::new(text).unwrap()
+}
