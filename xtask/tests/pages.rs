@@ -110,7 +110,7 @@ fn syntax_keys_and_kinds() {
         "priorty = 10",
         "page.toml:10: unknown field `priorty`, expected one of `name`, `program`, `args`, \
          `quota`, `heap`, `stack`, `priority`, `core`, `reservation`, `placement`, `cell-mates`, \
-         `restart`, `provides`, `uses`, `powers`, `system`, `devices`, `grants`, `accounts`",
+         `restart`, `provides`, `proxies`, `uses`, `powers`, `system`, `devices`, `grants`, `accounts`",
     );
     problem(
         "priority = 10\n",
@@ -231,6 +231,18 @@ fn partitions() {
         uses,
         &two("", ", partition = \"\""),
         "page.toml:27: a partition has a name, or a number from 1 on",
+    );
+}
+
+#[test]
+fn proxies() {
+    let provides = "provides = [\"log\"]";
+    let good = GOOD.replace(provides, &format!("{provides}\nproxies = [\"log\"]"));
+    assert_eq!(load(&good).unwrap().page.tasks[0].proxies, ["log"]);
+    problem(
+        provides,
+        &format!("{provides}\nproxies = [\"lag\"]"),
+        "page.toml:12: `lag` is not provided here; did you mean `log`?",
     );
 }
 

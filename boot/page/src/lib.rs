@@ -70,6 +70,8 @@ pub struct Task {
     pub restart: Restart,
     /// Endpoints that it serves: it holds the right to receive from each.
     pub provides: Vec<String>,
+    /// Those of them whose calls it passes on, and ends as they ended elsewhere.
+    pub proxies: Vec<String>,
     /// Endpoints that it may use.
     pub uses: Vec<Use>,
     /// Powers of the supervisor that it holds.

@@ -31,6 +31,7 @@ fn sample() -> Page {
                 max: 10,
             },
             provides: vec!["console".into()],
+            proxies: vec![],
             uses: vec![Use {
                 name: "out".into(),
                 endpoint: "log".into(),

@@ -128,6 +128,21 @@ pub struct BusStats {
     pub losses: u64,
 }
 
+/// That a device used a service of this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
+pub struct Used {
+    /// The device's number, and its name then.
+    pub device: u64,
+    /// See `device`.
+    pub name: BusName,
+    /// The service.
+    pub service: BusName,
+    /// When, in milliseconds since boot.
+    pub since_boot: u64,
+    /// Calls, as long as one came soon after the other.
+    pub calls: u64,
+}
+
 bitflags::bitflags! {
     /// What a capability for the bus is good for.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,13 +190,16 @@ pub trait Bus {
     ) -> Result<Capability, BusError>;
 
     /// Publishes what is behind a capability, which needs the right `EXPORT` unless it
-    /// comes from another device. If `private`, the owner is asked when a device opens
-    /// it first. `Exists`, `BadName`, `NotExported`, `TooMany`.
+    /// comes from another device. Only calls of the interface with this name and hash
+    /// reach it; for interfaces that the bus knows the hash may be 0. If `private`, the
+    /// owner is asked when a device uses it first. `Exists`, `BadName`, `NotExported`,
+    /// `TooMany`.
     #[op(4)]
     fn publish(
         &mut self,
         service: BusName,
         interface: BusName,
+        hash: u32,
         private: bool,
         server: Capability,
     ) -> Result<(), BusError>;
@@ -246,6 +264,11 @@ pub trait Bus {
         device: u64,
         interface: BusName,
     ) -> Result<BusClient, BusError>;
+
+    /// Who has used what of this device, the latest first. Needs `MANAGE`. `NoService`
+    /// past what is remembered.
+    #[op(16, idempotent)]
+    fn used(&mut self, index: u64) -> Result<Used, BusError>;
 }
 
 /// A service in a list.

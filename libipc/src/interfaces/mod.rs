@@ -13,6 +13,7 @@
 //! | [`Net`] | net | sockets: datagrams, connections, names, echo |
 //! | [`Link`] | netdev | frames of a network device |
 //! | [`Bus`] | softbus | other devices, and what they lend |
+//! | [`Consent`] | console | the owner is asked |
 //! | [`Screen`] | console | lines for whoever sits in front |
 //! | [`Sensor`] | sensor | something that is measured |
 //! | [`Loader`] | loader | reads ELF files that nobody vouches for |
@@ -25,6 +26,7 @@ pub mod block;
 pub mod bus;
 pub mod clients;
 pub mod clock;
+pub mod consent;
 pub mod console;
 pub mod directory;
 pub mod entropy;
@@ -43,6 +45,7 @@ pub mod virtio;
 pub use block::{Block, BlockAction, BlockClient, BlockError, BlockRequest, Completions, Geometry};
 pub use bus::{Bus, BusClient, BusError};
 pub use clock::{Clock, ClockClient, ClockError, WallTime};
+pub use consent::{Consent, ConsentClient, ConsentError};
 pub use console::{Console, ConsoleClient, ConsoleError, ConsoleMode, WindowSize};
 pub use directory::{Directory, DirectoryClient, FileAccess, Listing, Name, Usage};
 pub use entropy::{Entropy, EntropyClient, EntropyError};

@@ -8,17 +8,20 @@ use super::*;
 pub enum ScreenError {
     /// It is empty.
     Empty = 1,
+    /// There is no room for it now.
+    Busy = 2,
 }
 
 describe!(ScreenError {
     Empty => "there is nothing to show",
+    Busy => "the screen has no room for it now",
 });
 
 /// Where lines are shown.
 #[interface]
 pub trait Screen {
     /// Shows a line, with a mark that says whose it is, and without control characters.
-    /// `Empty`.
+    /// `Empty`, `Busy`.
     #[op(0)]
     fn say(&mut self, text: Text<240>) -> Result<(), ScreenError>;
 }

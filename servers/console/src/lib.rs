@@ -4,6 +4,7 @@
 //! server    the interfaces, interrupts, the log
 //! terminal  typed bytes to reads, writes to shown bytes
 //! prompt    the console's own prompt
+//! questions what the owner is asked there
 //! seats     who sits at the terminal, and who is in front
 //! line      what a typed byte does to the line being entered
 //! screen    what goes out: the front as it is, others as marked lines
@@ -26,6 +27,7 @@ pub mod device;
 pub mod line;
 pub mod log;
 mod prompt;
+pub mod questions;
 pub mod screen;
 pub mod seats;
 pub mod server;

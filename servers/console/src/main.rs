@@ -38,6 +38,15 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let clients: Vec<_> = arguments.filter_map(|a| ClientArgument::parse(a)).collect();
     let seats = Seats::new(&clients, live_badges(&endpoint));
     let terminal = Terminal::new(seats).ok_or_else(|| AnyError::new("no memory"))?;
-    let mut server = Server::new(&endpoint, terminal, uart, interrupt, log);
+    // Whom the page lets ask the owner: `asks:NAME`.
+    let arguments = start.arguments().iter();
+    let may_ask = arguments.filter_map(|argument| argument.strip_prefix("asks:"));
+    let may_ask: Vec<_> = may_ask.collect();
+    let askers = clients
+        .iter()
+        .filter(|client| may_ask.contains(&client.name));
+    let askers = askers.map(|client| client.badge).collect();
+    let server = Server::new(&endpoint, terminal, uart, interrupt, log);
+    let mut server = server.with_askers(askers);
     Err(AnyError::new(server.run()))
 }

@@ -22,6 +22,10 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
 
     pub(crate) fn answer_prompt(&mut self, key: u8) {
         match key {
+            _ if self.questions.answer(matches!(key, b'y' | b'Y')) => {
+                self.screen.echo(&[key]);
+                self.leave_prompt();
+            }
             b's' => {
                 self.screen.echo(b"s\n");
                 for (badge, name) in self.seats.names() {

@@ -3,15 +3,17 @@
 use crate::{
     device::Uart,
     log::LogReader,
+    questions::Asker,
     seats::{Interrupt, number},
     terminal::Terminal,
 };
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 use libipc::{
     Text,
     interfaces::{
-        Console, ConsoleError, ConsoleMode, Stream, StreamClient, StreamError, StreamKind,
-        WindowSize,
+        Consent, ConsentError, Console, ConsoleError, ConsoleMode, Screen, ScreenError, Stream,
+        StreamClient, StreamError, StreamKind, WindowSize,
     },
     objects::{EndpointClient, InterruptClient},
     server::{Event, LeaseId, Message, Receiver, Reply},
@@ -57,6 +59,22 @@ pub struct Server<'e, U> {
     log: Option<LogReader<'e>>,
     /// There was no room for all of the log.
     log_waits: bool,
+    /// Badges of those who may ask the owner.
+    askers: Vec<u64>,
+}
+
+/// A question whose asker waits in the kernel.
+#[derive(Debug)]
+struct Asked(Reply<bool, ConsentError>);
+
+impl Asker for Asked {
+    fn is_cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+
+    fn answer(self: Box<Self>, answer: Result<bool, ConsentError>) {
+        self.0.answer(answer);
+    }
 }
 
 impl<'e, U: Uart> Server<'e, U> {
@@ -75,7 +93,14 @@ impl<'e, U: Uart> Server<'e, U> {
             interrupt,
             log,
             log_waits: false,
+            askers: Vec::new(),
         }
+    }
+
+    /// Lets clients with these badges ask the owner.
+    pub fn with_askers(mut self, askers: Vec<u64>) -> Self {
+        self.askers = askers;
+        self
     }
 
     /// Serves until the endpoint ends, and returns why.
@@ -116,6 +141,10 @@ impl<'e, U: Uart> Server<'e, U> {
             message.dispatch::<dyn Stream>(&mut seat);
         } else if message.is::<dyn Console>() {
             message.dispatch::<dyn Console>(&mut seat);
+        } else if message.is::<dyn Screen>() {
+            message.dispatch::<dyn Screen>(&mut seat);
+        } else if message.is::<dyn Consent>() {
+            message.dispatch::<dyn Consent>(&mut seat);
         } else {
             message.refuse();
         }
@@ -241,5 +270,30 @@ impl<U: Uart> Console for Seat<'_, '_, U> {
         let seat = self.server.terminal.seats().seat(self.badge);
         seat.on_interrupt = Some(Listener { endpoint, signals });
         Ok(())
+    }
+}
+
+impl<U: Uart> Screen for Seat<'_, '_, U> {
+    fn say(&mut self, text: Text<240>) -> Result<(), ScreenError> {
+        if text.as_str().trim().is_empty() {
+            return Err(ScreenError::Empty);
+        }
+        match self.server.terminal.say(self.badge, text.as_str()) {
+            true => Ok(()),
+            false => Err(ScreenError::Busy),
+        }
+    }
+}
+
+impl<U: Uart> Consent for Seat<'_, '_, U> {
+    fn ask(&mut self, question: Text<200>, reply: Reply<bool, ConsentError>) {
+        if !self.server.askers.contains(&self.badge) {
+            reply.answer(Err(ConsentError::NotPermitted));
+            return;
+        }
+        let asker = Box::new(Asked(reply));
+        self.server
+            .terminal
+            .ask(self.badge, question.as_str(), asker);
     }
 }

@@ -4,6 +4,7 @@
 use crate::{
     clean::Cleaner,
     line::{Event, Line},
+    questions::Questions,
     screen::Screen,
     seats::{Interrupt, Seats},
 };
@@ -46,6 +47,7 @@ pub struct Terminal<R, W, I> {
     size: WindowSize,
     /// The console's own prompt is up: no client gets input or output.
     pub(crate) prompting: bool,
+    pub(crate) questions: Questions,
     /// A piece of the log, on its way to lines.
     log: Cleaner,
 }
@@ -65,6 +67,7 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
                 rows: 24,
             },
             prompting: false,
+            questions: Questions::default(),
             log: Cleaner::default(),
         })
     }
@@ -83,7 +86,10 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
         }
         if byte == ATTENTION {
             self.prompting = true;
-            return self.show_prompt();
+            if !self.show_question() {
+                self.show_prompt();
+            }
+            return;
         }
         if self.seats.mode() == ConsoleMode::Cooked {
             let screen = &mut self.screen;
@@ -288,7 +294,7 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
         taken
     }
 
-    fn others_are_shown(&self) -> bool {
+    pub(crate) fn others_are_shown(&self) -> bool {
         !self.prompting && self.seats.mode() != ConsoleMode::Screen
     }
 

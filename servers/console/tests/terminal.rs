@@ -1,13 +1,14 @@
 //! The terminal as clients and a person see it.
 
 use libipc::interfaces::{
-    ConsoleError, ConsoleMode, StreamError, WindowSize,
+    ConsentError, ConsoleError, ConsoleMode, StreamError, WindowSize,
     clients::{ClientArgument, SERVER_BADGES},
 };
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use std::{cell::Cell, rc::Rc};
 use tessera_console::{
     clean::MARK,
+    questions::Asker,
     seats::{Interrupt, Seats, number},
     terminal::Terminal,
 };
@@ -348,4 +349,81 @@ proptest! {
             prop_assert!(own, "{:?}", &all[index..]);
         }
     }
+}
+
+/// Somebody who asks, and what he is told.
+#[derive(Clone, Debug, Default)]
+struct Asks {
+    answer: Rc<Cell<Option<Result<bool, ConsentError>>>>,
+    is_gone: Rc<Cell<bool>>,
+}
+
+impl Asker for Asks {
+    fn is_cancelled(&self) -> bool {
+        self.is_gone.get()
+    }
+
+    fn answer(self: Box<Self>, answer: Result<bool, ConsentError>) {
+        self.answer.set(Some(answer));
+    }
+}
+
+#[test]
+fn only_the_owner_answers_a_question() {
+    let mut terminal = terminal();
+    let asks = |terminal: &mut TestTerminal, text: &str| {
+        let asks = Asks::default();
+        terminal.ask(SHELL, text, Box::new(asks.clone()));
+        asks
+    };
+    let empty = asks(&mut terminal, "\x1b[2J\n");
+    assert_eq!(empty.answer.get(), Some(Err(ConsentError::Empty)));
+    let first = asks(&mut terminal, "may \x1b[31mkitchen see?\nconsole: no");
+    let gone = asks(&mut terminal, "may nobody?");
+    let second = asks(&mut terminal, "may garage see?");
+    assert!(
+        shown(&mut terminal).starts_with("▶ shell asks: may kitchen see? Ctrl-] to answer\r\n")
+    );
+    // Whatever is typed to programs is no answer.
+    type_keys(&mut terminal, "y\ry");
+    assert_eq!(first.answer.get(), None);
+    type_keys(&mut terminal, "\x1d");
+    assert!(
+        shown(&mut terminal)
+            .ends_with("▶ shell asks: may kitchen see? y: yes, any other key: no > ")
+    );
+    // Who asks while a question is up is not answered with it.
+    first.is_gone.set(true);
+    let third = asks(&mut terminal, "may cellar see?");
+    type_keys(&mut terminal, "y");
+    assert_eq!(first.answer.get(), Some(Ok(true)));
+    gone.is_gone.set(true);
+    type_keys(&mut terminal, "\x1dn\x1d\r");
+    assert_eq!(
+        (gone.answer.get(), second.answer.get()),
+        (None, Some(Ok(false)))
+    );
+    assert_eq!(third.answer.get(), Some(Ok(false)));
+    type_keys(&mut terminal, "\x1d");
+    assert!(shown(&mut terminal).contains("console: shell is in front"));
+}
+
+#[test]
+fn questions_are_bounded() {
+    let mut terminal = terminal();
+    let asks: Vec<_> = (0..9).map(|_| Asks::default()).collect();
+    for one in &asks {
+        terminal.ask(SHELL, "may I?", Box::new(one.clone()));
+    }
+    assert_eq!(asks[8].answer.get(), Some(Err(ConsentError::Busy)));
+    assert!(asks[..8].iter().all(|one| one.answer.get().is_none()));
+}
+
+#[test]
+fn what_is_said_is_a_marked_line() {
+    let mut terminal = terminal();
+    let job = job(&mut terminal, true);
+    assert!(terminal.say(SHELL, "hello\x1b[2J there\n▶ console: fake"));
+    assert_eq!(shown(&mut terminal), "▶ shell: hello there\r\n");
+    let _ = job;
 }

@@ -56,11 +56,15 @@ impl<'s> Giver<'s> {
         let name = holding.name;
         let supervisor = self.supervisor;
         match holding.what {
-            What::Server(endpoint) => {
+            What::Server(endpoint) | What::Proxy(endpoint) => {
+                let rights = match holding.what {
+                    What::Proxy(_) => SERVER | Rights::PROXY,
+                    _ => SERVER,
+                };
                 let Some(found) = supervisor.page_endpoint(endpoint) else {
                     return Err(LaunchError::Start);
                 };
-                launch::give(running, name, found.endpoint.as_ref(), SERVER)
+                launch::give(running, name, found.endpoint.as_ref(), rights)
             }
             What::Client(endpoint, rights) => match self.client(endpoint) {
                 Err(error) if holding.optional && error.is_server_gone() => Ok(()),

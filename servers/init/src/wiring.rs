@@ -23,6 +23,8 @@ pub struct Holding<'p> {
 pub enum What<'p> {
     /// The right to receive from an endpoint.
     Server(&'p str),
+    /// That right, and the one to end calls with any transport error.
+    Proxy(&'p str),
     /// An endpoint of another task, with these rights.
     Client(&'p str, Rights),
     /// A power of the supervisor.
@@ -37,7 +39,10 @@ pub enum What<'p> {
 pub fn holdings(task: &Task) -> impl Iterator<Item = Holding<'_>> {
     let provided = task.provides.iter().map(|name| Holding {
         name,
-        what: What::Server(name),
+        what: match task.proxies.contains(name) {
+            true => What::Proxy(name),
+            false => What::Server(name),
+        },
         optional: false,
     });
     let used = task.uses.iter().map(|used| Holding {
@@ -154,6 +159,7 @@ mod tests {
                 max: 0,
             },
             provides: vec![],
+            proxies: vec![],
             uses: vec![],
             powers: vec![],
             system: vec![],

@@ -1,7 +1,7 @@
 //! Calls in both directions: of programs here at other devices, and of these here.
 
 use crate::{
-    crew::{Done, Job},
+    crew::{Done, Job, Work},
     server::Server,
 };
 use alloc::{vec, vec::Vec};
@@ -137,10 +137,14 @@ impl Server<'_> {
     /// Another device calls something of this one.
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
         self.counters.calls_in += 1;
-        let token = incoming.token;
-        let Some(export) = self.exports.get(incoming.local) else {
+        let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
+        let Some(export) = self.exports.get(local) else {
             return self.refuse(token, Cause::Revoked);
         };
+        if !export.hashes.is_empty() && !export.hashes.contains(&incoming.hash) {
+            return self.refuse(token, Cause::VersionMismatch);
+        }
+        let (service, is_private) = (export.service.clone(), export.is_private);
         let Ok(server) = export.server.copy() else {
             return self.refuse(token, Cause::QuotaExceeded);
         };
@@ -159,15 +163,42 @@ impl Server<'_> {
             capabilities,
             deadline: deadline.map_or(Instant::FOREVER, |millis| self.instant(millis)),
         };
-        if !self.workers.give(job) {
+        match service {
+            Some(service) => {
+                self.note_use(&peer, &service);
+                match is_private {
+                    true => self.ask_first(peer, local, &service, job),
+                    false => self.start(job),
+                }
+            }
+            None => self.start(job),
+        }
+    }
+
+    /// Has a thread make a call.
+    pub(crate) fn start(&mut self, job: Job) {
+        let token = job.token;
+        if !self.workers.give(Work::Call(job)) {
             self.refuse(token, Cause::QuotaExceeded);
         }
     }
 
-    /// A call here has ended.
+    /// A thread has done what it was given.
     pub(crate) fn done(&mut self, done: Done) {
-        let written = done.leases.into_iter().map(written).collect();
-        let (outcome, payload, capabilities) = match done.answer {
+        match done {
+            Done::Called {
+                token,
+                answer,
+                leases,
+            } => self.called(token, answer, leases),
+            Done::Asked(peer, local, yes) => self.owner_said(peer, local, yes),
+        }
+    }
+
+    /// A call here has ended.
+    fn called(&mut self, token: Token, answer: Ended, leases: Vec<Lent>) {
+        let written = leases.into_iter().map(written).collect();
+        let (outcome, payload, capabilities) = match answer {
             Ended::Done(words, capabilities) => (Outcome::Ok, payload(&words), capabilities),
             Ended::Refused(code) => (Outcome::Error, payload(&[code]), Vec::new()),
             Ended::Ended(error) => (Outcome::Failed(error), Payload::default(), Vec::new()),
@@ -182,10 +213,10 @@ impl Server<'_> {
             Err(cause) => failed(TransportError::delivered(cause)),
         };
         let now = self.now();
-        self.node.answer(done.token, answer, now);
+        self.node.answer(token, answer, now);
     }
 
-    fn refuse(&mut self, token: Token, cause: Cause) {
+    pub(crate) fn refuse(&mut self, token: Token, cause: Cause) {
         let now = self.now();
         self.node
             .answer(token, failed(TransportError::refused(cause)), now);

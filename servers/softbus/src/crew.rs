@@ -5,10 +5,12 @@
 //! there is some; what is to be done and what came of it stands in memory that they share.
 
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::time::Duration;
 use libipc::{
-    Capability, ErrorCode,
+    Capability, ErrorCode, Text,
     forward::{Answer, Memory, Outbound},
     interface,
+    interfaces::ConsentClient,
     objects::EndpointClient,
     server::Reply,
     sync::Mutex,
@@ -17,11 +19,16 @@ use libipc::{
 };
 use tessera_softbus_protocol::{
     node::{Lent, Token},
+    suite::PublicKey,
+    table::Local,
     wire::Payload,
 };
 
 /// Threads.
 pub const CREW: usize = 8;
+
+/// How long the owner has to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls that wait for a thread; more are refused.
 const WAITING: usize = 64;
@@ -41,6 +48,23 @@ pub trait Crew {
     #[op(0)]
     #[deferred]
     fn next(&mut self) -> Result<u64, CrewError>;
+}
+
+/// What a thread does.
+pub enum Work {
+    /// A call.
+    Call(Job),
+    /// The owner is asked whether a device may use something.
+    Ask {
+        /// The device.
+        peer: PublicKey,
+        /// What it wants to use.
+        local: Local,
+        /// Where the owner is asked.
+        owner: ConsentClient,
+        /// What he is asked.
+        question: Text<200>,
+    },
 }
 
 /// A call to be made.
@@ -64,18 +88,23 @@ pub struct Job {
 }
 
 /// What came of it.
-pub struct Done {
-    /// See [`Job::token`].
-    pub token: Token,
-    /// How the call ended.
-    pub answer: Answer,
-    /// The memory that was lent.
-    pub leases: Vec<Lent>,
+pub enum Done {
+    /// A call has ended.
+    Called {
+        /// See [`Job::token`].
+        token: Token,
+        /// How it ended.
+        answer: Answer,
+        /// The memory that was lent.
+        leases: Vec<Lent>,
+    },
+    /// The owner has answered.
+    Asked(PublicKey, Local, bool),
 }
 
 #[derive(Default)]
 struct Shared {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Work>,
     done: Vec<Done>,
 }
 
@@ -103,13 +132,13 @@ impl Workers {
 
     /// Gives work out; false if too much waits.
     #[must_use]
-    pub fn give(&mut self, job: Job) -> bool {
+    pub fn give(&mut self, work: Work) -> bool {
         {
             let mut shared = self.shared.lock();
             if shared.jobs.len() >= WAITING {
                 return false;
             }
-            shared.jobs.push_back(job);
+            shared.jobs.push_back(work);
         }
         match self.idle.pop() {
             Some(idle) => {
@@ -139,14 +168,24 @@ impl Workers {
 /// What a thread of the crew does.
 fn work(crew: &CrewClient, shared: &Mutex<Shared>) {
     while crew.next().is_ok() {
-        let Some(mut job) = shared.lock().jobs.pop_front() else {
+        let Some(work) = shared.lock().jobs.pop_front() else {
             continue;
         };
-        let answer = call(&mut job);
-        let done = Done {
-            token: job.token,
-            answer,
-            leases: job.leases,
+        let done = match work {
+            Work::Call(mut job) => Done::Called {
+                token: job.token,
+                answer: call(&mut job),
+                leases: job.leases,
+            },
+            Work::Ask {
+                peer,
+                local,
+                owner,
+                question,
+            } => {
+                let answer = owner.with_timeout(PATIENCE).ask(question);
+                Done::Asked(peer, local, answer == Ok(true))
+            }
         };
         shared.lock().done.push(done);
     }

@@ -96,6 +96,7 @@ impl Server<'_> {
     fn revoked(&mut self, id: RevocationId) {
         if let Some((local, reply)) = self.waiting.revoke.remove(&id) {
             self.exports.remove(local);
+            self.forget_consent(local);
             reply.answer(Ok(()));
         }
     }

@@ -13,7 +13,7 @@ use libipc::{
     handle::{ObjectType, Rights as Held},
     interfaces::{
         Bus, BusClient, BusError,
-        bus::{BusAllowed, BusName, BusStats, Device, Listed, Standing},
+        bus::{BusAllowed, BusName, BusStats, Device, Listed, Standing, Used},
     },
     objects::EndpointClient,
     server::{LeaseId, Reply},
@@ -218,6 +218,7 @@ impl Bus for Session<'_, '_> {
         &mut self,
         service: BusName,
         interface: BusName,
+        hash: u32,
         private: bool,
         server: Capability,
     ) -> Result<(), BusError> {
@@ -225,8 +226,9 @@ impl Bus for Session<'_, '_> {
         if !user.may_use(interface.as_str()) {
             return Err(BusError::NotPermitted);
         }
+        let interface = (interface.as_str(), hash);
         self.server
-            .publish(service.as_str(), interface.as_str(), private, server)
+            .publish(service.as_str(), interface, private, server)
     }
 
     fn withdraw(&mut self, service: BusName) -> Result<(), BusError> {
@@ -373,6 +375,11 @@ impl Bus for Session<'_, '_> {
             BusError::NoResources
         })
     }
+
+    fn used(&mut self, index: u64) -> Result<Used, BusError> {
+        self.user(BusAllowed::MANAGE)?;
+        self.server.used(index).ok_or(BusError::NoService)
+    }
 }
 
 impl Session<'_, '_> {
@@ -387,7 +394,7 @@ impl Server<'_> {
     pub fn publish(
         &mut self,
         name: &str,
-        interface: &str,
+        interface: (&str, u32),
         is_private: bool,
         server: Capability,
     ) -> Result<(), BusError> {
@@ -408,22 +415,28 @@ impl Server<'_> {
     pub fn publish_own(
         &mut self,
         name: &str,
-        interface: &str,
+        interface: (&str, u32),
         is_private: bool,
         server: Capability,
     ) -> Result<(), BusError> {
         let is_plain =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (interface, hash) = interface;
         if !is_plain(name) || !is_plain(interface) {
             return Err(BusError::BadName);
         }
         if self.published.contains_key(name) {
             return Err(BusError::Exists);
         }
+        let hashes = match hash {
+            0 => self.registry.hashes(interface).map(Vec::from),
+            hash => Some(Vec::from([hash])),
+        };
         let local = self.exports.add(Export {
             server,
-            is_service: true,
+            service: Some(name.into()),
             is_private,
+            hashes: hashes.ok_or(BusError::BadName)?,
         });
         let service = Service {
             local,
@@ -445,7 +458,7 @@ impl Server<'_> {
 }
 
 /// A name that came from elsewhere, as it is shown: what is no plain text is left out.
-fn plain(name: &str) -> BusName {
+pub(crate) fn plain(name: &str) -> BusName {
     let shown: String = name
         .chars()
         .filter(|c| c.is_ascii_graphic())

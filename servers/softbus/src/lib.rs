@@ -14,13 +14,15 @@
 //!
 //! Beside that way: `interface` is what programs ask of the bus, `events` what the
 //! protocol tells, [`users`] who may do what, [`registry`] what a repeat of an operation
-//! does, [`store`] the key and what is trusted, [`services`] what the page publishes.
+//! does, [`store`] the key and what is trusted, [`services`] what the page publishes,
+//! `consent` what the owner is asked and who used what.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod calls;
+mod consent;
 pub mod crew;
 mod events;
 mod interface;

@@ -60,7 +60,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         store,
         Users::new(arguments.iter().copied()),
         newest + 1,
-    );
+    )
+    .with_owner(start.take("consent").ok());
     services::publish(&mut server, &mut start, files.as_ref(), &arguments);
     Err(AnyError::new(server.run()))
 }

@@ -1,7 +1,7 @@
 //! Objects in messages: capabilities here, names on the wire.
 
 use crate::server::Server;
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use libipc::{
     Capability,
     handle::{ObjectType, Rights as Held},
@@ -30,10 +30,12 @@ pub struct Exports {
 pub struct Export {
     /// What is behind it.
     pub server: Capability,
-    /// It stays although nobody has it: a service.
-    pub is_service: bool,
-    /// Devices that the owner has to be asked about, before they call it.
+    /// What it is published as; nothing goes when nobody has it any more.
+    pub service: Option<String>,
+    /// The owner is asked about a device before it uses this.
     pub is_private: bool,
+    /// Only calls with these hashes reach it; all if there are none.
+    pub hashes: Vec<u32>,
 }
 
 impl Exports {
@@ -57,7 +59,10 @@ impl Exports {
 
     /// Those that go when nobody has them.
     pub fn transient(&self) -> Vec<Local> {
-        let transient = self.held.iter().filter(|(_, export)| !export.is_service);
+        let transient = self
+            .held
+            .iter()
+            .filter(|(_, export)| export.service.is_none());
         transient.map(|(local, _)| *local).collect()
     }
 }
@@ -167,8 +172,9 @@ impl Server<'_> {
         }
         let local = self.exports.add(Export {
             server: capability,
-            is_service: false,
+            service: None,
             is_private: false,
+            hashes: Vec::new(),
         });
         Ok(Object::Local(local, Rights::ALL))
     }

@@ -1,7 +1,10 @@
 //! What a repeat of an operation does, by the hash of its interface: all that the bus has
 //! to know of an interface.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use libipc::{
     interfaces::{
         Block, Clock, Directory, Entropy, File, Log, Pipes, Sensor, Stream, bus, screen::Screen,
@@ -18,6 +21,8 @@ const TOLD: usize = 64;
 pub struct Registry {
     known: BTreeMap<u32, BTreeMap<u8, Class>>,
     own: BTreeSet<u32>,
+    /// The hashes by which an interface is called, by its name.
+    named: BTreeMap<&'static str, Vec<u32>>,
     told: usize,
 }
 
@@ -27,6 +32,7 @@ impl Registry {
         let mut registry = Registry {
             known: BTreeMap::new(),
             own: BTreeSet::new(),
+            named: BTreeMap::new(),
             told: 0,
         };
         let own: [&Interface; 10] = [
@@ -43,6 +49,9 @@ impl Registry {
         ];
         for interface in own {
             let classes = parse(&bus::classes(interface));
+            let mut hashes = Vec::from(interface.older);
+            hashes.extend([interface.hash, interface.name_hash]);
+            registry.named.insert(interface.name, hashes);
             for hash in interface.older.iter().chain([&interface.hash]) {
                 registry.known.insert(*hash, classes.clone());
                 registry.own.insert(*hash);
@@ -63,6 +72,11 @@ impl Registry {
         self.told += 1;
         self.known.insert(hash, parse(table));
         true
+    }
+
+    /// The hashes of calls of an interface that is known by its name.
+    pub fn hashes(&self, name: &str) -> Option<&[u32]> {
+        self.named.get(name).map(Vec::as_slice)
     }
 
     /// Whether no operation of the interface reads memory that it may write: so it is with

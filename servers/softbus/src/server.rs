@@ -1,6 +1,7 @@
 //! The loop: what programs here want, what the network says, and when time is up.
 
 use crate::{
+    consent::Consents,
     crew::{Crew, CrewError, Workers},
     interface::Session,
     objects::{Exports, Imports},
@@ -19,7 +20,7 @@ use libipc::{
     CallError, Capability,
     forward::{Answer, Forwarded},
     interfaces::{
-        Bus, NetClient, NetError,
+        Bus, ConsentClient, NetClient, NetError,
         bus::{BusError, BusStats},
         clients::SERVER_BADGES,
     },
@@ -87,6 +88,7 @@ pub struct Server<'e> {
     pub(crate) published: BTreeMap<String, Published>,
     pub(crate) waiting: Waiting,
     pub(crate) workers: Workers,
+    pub(crate) consents: Consents,
     pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
     pub(crate) counters: BusStats,
     pub(crate) losses: BTreeMap<PublicKey, u64>,
@@ -119,11 +121,18 @@ impl<'e> Server<'e> {
             published: BTreeMap::new(),
             waiting: Waiting::default(),
             workers: Workers::default(),
+            consents: Consents::default(),
             watchers: Vec::new(),
             counters: BusStats::default(),
             losses: BTreeMap::new(),
             next_badge: first_badge.max(NETWORK_BADGE + 1),
         }
+    }
+
+    /// Asks the owner here, before others use what is private.
+    pub fn with_owner(mut self, owner: Option<ConsentClient>) -> Self {
+        self.consents.owner = owner;
+        self
     }
 
     /// Serves until the endpoint ends, and returns why.

@@ -38,7 +38,7 @@ pub fn publish(
         };
         if let Some(capability) = capability {
             // Of two of one name the first counts.
-            let _ = server.publish_own(name, interface, is_private, capability);
+            let _ = server.publish_own(name, (interface, 0), is_private, capability);
         }
     }
 }

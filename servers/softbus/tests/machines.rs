@@ -8,12 +8,12 @@ use libipc::{
     interfaces::{
         Directory, DirectoryClient,
         FileAccess::ReadWrite,
-        FileError, Reading, Sensor, SensorClient, SensorError,
+        FileError, Pipes, PipesClient, Reading, Sensor, SensorClient, SensorError,
         bus::{BusAllowed, BusError, Standing, services},
         sensor::Quantity,
     },
     objects::EndpointClient,
-    status::Cause,
+    status::{Cause, TransportError},
 };
 use support::{Machine, Segment, file, name, pair};
 
@@ -52,7 +52,7 @@ fn a_sensor_is_read_from_elsewhere() {
     let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
     pair(&one, &two);
     one.bus
-        .publish(name("sensor"), name("Sensor"), false, sensor(20_000))
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(20_000))
         .unwrap();
     let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
     let mut list = [0; 1000];
@@ -82,7 +82,7 @@ fn a_directory_is_used_as_if_it_were_here() {
     let data = one.files.open_directory(file("data"), ReadWrite).unwrap();
     let shared = one.files_for_others();
     one.bus
-        .publish(name("files"), name("Directory"), false, shared)
+        .publish(name("files"), name("Directory"), 0, false, shared)
         .unwrap();
     let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
     let root: DirectoryClient = two
@@ -124,7 +124,7 @@ fn what_is_taken_back_runs_no_more() {
     pair(&one, &two);
     pair(&two, &three);
     one.bus
-        .publish(name("sensor"), name("Sensor"), false, sensor(0))
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
         .unwrap();
     let at = |machine: &Machine, device: &str| {
         let there = machine.wait_for(device, |device| device.standing == Standing::Trusted);
@@ -138,7 +138,7 @@ fn what_is_taken_back_runs_no_more() {
     // Handed on to a third machine, which does not know the first.
     let copy = second.as_ref().copy().unwrap();
     two.bus
-        .publish(name("sensor"), name("Sensor"), false, copy)
+        .publish(name("sensor"), name("Sensor"), 0, false, copy)
         .unwrap();
     let third = at(&three, "machine-2");
     assert_eq!(third.read().unwrap().value, 2);
@@ -161,7 +161,7 @@ fn trust_outlives_the_server_and_ends_with_a_word() {
     let [mut one, two] = [1, 2].map(|number| Machine::start(&segment, number));
     pair(&one, &two);
     one.bus
-        .publish(name("sensor"), name("Sensor"), false, sensor(0))
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
         .unwrap();
     let there = two.wait_for("machine-1", |device| device.present);
     let before: SensorClient = two
@@ -182,7 +182,7 @@ fn trust_outlives_the_server_and_ends_with_a_word() {
         "{ended:?}"
     );
     one.bus
-        .publish(name("sensor"), name("Sensor"), false, sensor(10))
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(10))
         .unwrap();
     let after: SensorClient = two
         .bus
@@ -226,6 +226,73 @@ fn a_wrong_pin_and_a_weak_capability_get_nothing() {
     two.bus.pair(open.id, pin).unwrap();
     // A capability that may not leave stays.
     let stays: Capability = fake::endpoint().mint_client(3).unwrap();
-    let refused = one.bus.publish(name("stays"), name("Sensor"), false, stays);
+    let refused = one
+        .bus
+        .publish(name("stays"), name("Sensor"), 0, false, stays);
     assert_eq!(refused, Err(CallError::Server(BusError::NotExported)));
+}
+
+#[test]
+fn what_is_private_is_lent_by_the_owners_word() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.bus
+        .publish(name("camera"), name("Sensor"), 0, true, sensor(0))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.present);
+    let camera: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("camera"))
+        .unwrap();
+    let denied = |read: Result<_, CallError<_>>| matches!(read, Err(CallError::Transport(error)) if error == TransportError::refused(Cause::Denied));
+    assert!(denied(camera.read()));
+    // A no holds for a while: the owner is not asked again at once.
+    one.owner.says(true);
+    assert!(denied(camera.read()));
+    assert_eq!(one.owner.asked(), ["may machine-2 use camera?"]);
+    one.bus
+        .publish(name("lamp"), name("Sensor"), 0, true, sensor(10))
+        .unwrap();
+    let lamp: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("lamp"))
+        .unwrap();
+    assert_eq!(lamp.read().unwrap().value, 11);
+    assert_eq!(lamp.read().unwrap().value, 12);
+    assert_eq!(one.owner.asked().len(), 2);
+    // It is written down who used what.
+    let used = [0, 1].map(|index| one.bus.used(index).unwrap());
+    assert_eq!(used.map(|used| used.calls), [2, 2]);
+    assert_eq!(used[0].service.as_str(), "lamp");
+    assert_eq!(used[1].name.as_str(), "machine-2");
+    assert_eq!(one.bus.used(2), Err(CallError::Server(BusError::NoService)));
+}
+
+#[test]
+fn only_the_published_interface_is_reached() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    // The file server has other interfaces at the same endpoint.
+    let shared = one.files_for_others();
+    one.bus
+        .publish(name("files"), name("Directory"), 0, false, shared)
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.present);
+    let pipes: PipesClient = two
+        .bus
+        .open_as::<dyn Pipes, _>(there.id, name("files"))
+        .unwrap();
+    match pipes.pipe() {
+        Err(CallError::Transport(error)) => assert_eq!(error.cause, Cause::VersionMismatch),
+        other => panic!("{other:?}"),
+    }
+    let unknown = one
+        .bus
+        .publish(name("thing"), name("Thing"), 0, false, sensor(0));
+    assert_eq!(unknown, Err(CallError::Server(BusError::BadName)));
+    one.bus
+        .publish(name("thing"), name("Thing"), 77, false, sensor(0))
+        .unwrap();
 }

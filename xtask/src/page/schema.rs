@@ -53,6 +53,8 @@ pub struct RawTask {
     #[serde(default)]
     pub(crate) provides: Vec<Name>,
     #[serde(default)]
+    pub(crate) proxies: Vec<Name>,
+    #[serde(default)]
     pub(crate) uses: BTreeMap<Name, RawUse>,
     #[serde(default)]
     pub(crate) powers: Vec<Name>,

@@ -48,6 +48,7 @@ impl<'c> Checker<'c, '_> {
                 .iter()
                 .map(|name| name.get_ref().clone())
                 .collect(),
+            proxies: self.proxies(task),
             uses: task
                 .uses
                 .iter()
@@ -96,6 +97,20 @@ impl<'c> Checker<'c, '_> {
         self.distinct_capabilities(task);
         self.partitions(task);
         compiled
+    }
+
+    /// A task passes on what calls of its own endpoints ask.
+    fn proxies(&mut self, task: &RawTask) -> Vec<String> {
+        let own = task.provides.iter().map(|name| name.get_ref().as_str());
+        for name in &task.proxies {
+            if !own.clone().any(|own| own == name.get_ref()) {
+                let known = suggest(name.get_ref(), own.clone());
+                let text = format!("`{}` is not provided here{known}", name.get_ref());
+                self.problems.add(name.span(), text);
+            }
+        }
+        let names = task.proxies.iter();
+        names.map(|name| name.get_ref().clone()).collect()
     }
 
     fn unsupported(&mut self, task: &RawTask) {

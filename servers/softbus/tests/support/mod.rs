@@ -9,14 +9,18 @@ use libipc::{
     fake::{self, Task},
     handle::Rights,
     interfaces::{
-        BusClient, DirectoryClient, NetClient,
+        BusClient, Consent, ConsentClient, ConsentError, DirectoryClient, NetClient,
         bus::{BusName, Device, Standing},
         clients::{SERVER_BADGES, live_badges},
         directory::Name,
     },
     objects::EndpointClient,
+    server::Reply,
 };
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tessera_files::{
     namespace::{Mount, Namespace},
     quota::{Accounts, Limits},
@@ -35,8 +39,33 @@ use tessera_softbus_protocol::{
     trust::Trusted,
 };
 
+/// Whoever sits in front of a machine: what he was asked, and what he says.
+#[derive(Clone, Default)]
+pub(crate) struct Owner(Arc<Mutex<(Vec<String>, bool)>>);
+
+impl Owner {
+    /// What he says from now on.
+    pub(crate) fn says(&self, yes: bool) {
+        self.0.lock().unwrap().1 = yes;
+    }
+
+    /// What he was asked so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().0.clone()
+    }
+}
+
+impl Consent for Owner {
+    fn ask(&mut self, question: Text<200>, reply: Reply<bool, ConsentError>) {
+        let mut state = self.0.lock().unwrap();
+        state.0.push(question.as_str().into());
+        reply.answer(Ok(state.1));
+    }
+}
+
 /// A machine.
 pub(crate) struct Machine {
+    pub(crate) owner: Owner,
     /// Its bus, for somebody who may do everything.
     pub(crate) bus: BusClient,
     /// Its files, of which `data` is its disk.
@@ -65,8 +94,10 @@ impl Machine {
         });
         let files = served.mint_client(1).unwrap();
         let endpoint = fake::endpoint();
-        let task = serve(&endpoint, &files, segment.net(number), number, 0);
+        let owner = Owner::default();
+        let task = serve(&endpoint, &files, segment.net(number), number, 0, &owner);
         Machine {
+            owner,
             bus: endpoint.mint_client(1).unwrap(),
             files,
             served,
@@ -89,7 +120,14 @@ impl Machine {
     pub(crate) fn restart(&mut self, segment: &Segment) {
         self.endpoint.expel().unwrap();
         let net = segment.net(self.number);
-        let task = serve(&self.endpoint, &self.files, net, self.number, 1);
+        let task = serve(
+            &self.endpoint,
+            &self.files,
+            net,
+            self.number,
+            1,
+            &self.owner,
+        );
         std::mem::replace(&mut self.task, task).kill();
     }
 
@@ -126,8 +164,13 @@ fn serve(
     net: NetClient,
     number: u8,
     run: u64,
+    owner: &Owner,
 ) -> Task {
     let task = Task::new();
+    let mut asked = owner.clone();
+    let owner: ConsentClient =
+        fake::serve(move |endpoint| libipc::serve::<dyn Consent>(endpoint, &mut asked));
+    let owner = task.give(owner);
     let files = task.give(files.as_ref().copy().unwrap());
     let net = task.give(Capability::from(net));
     let handed = endpoint.as_ref().copy().unwrap();
@@ -146,7 +189,7 @@ fn serve(
             trust: store.trust(),
         };
         let random = random::source([number.into(), run, 1, 2]);
-        let mut server = Server::new(
+        let server = Server::new(
             &endpoint,
             Node::new(config, run + 1, random, clock()),
             net,
@@ -154,7 +197,8 @@ fn serve(
             Users::new(["client:1=test", "allow:test=use,publish,manage"].into_iter()),
             live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
         );
-        server.run()
+        let owner = ConsentClient::from(Capability::from_handle(owner));
+        server.with_owner(Some(owner)).run()
     });
     task
 }
