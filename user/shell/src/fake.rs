@@ -7,6 +7,8 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::time::Duration;
+use libipc::interfaces::BusClient;
 use tessera_tools::IoError;
 
 use crate::execute::{Ended, Host, Launch, Mount, Mounted, StartError};
@@ -193,6 +195,12 @@ impl Host for World {
         process.killed = true;
         self.killed.push(process.arguments.join(" "));
     }
+    fn bus(&mut self) -> Result<BusClient, IoError> {
+        Err(IoError::Missing("bus"))
+    }
+
+    fn sleep(&mut self, _: Duration) {}
+
     fn mount(&mut self, asked: &Mount) -> Result<(), IoError> {
         if asked.disk != "@disk" {
             return Err(IoError::NotFound);

@@ -246,6 +246,10 @@ pub trait System {
     fn wall_time(&mut self) -> Result<u64, IoError>;
     /// Fills `into` with bytes that nobody can guess. Needs `entropy`.
     fn random(&mut self, into: &mut [u8]) -> Result<(), IoError>;
+    /// Thousandths of a degree Celsius. Needs `sensor`.
+    fn temperature(&mut self) -> Result<i64, IoError>;
+    /// Shows a line on the screen. Needs `screen`.
+    fn say(&mut self, line: &str) -> Result<(), IoError>;
     /// Stops the machine. Needs `shutdown`.
     fn stop(&mut self, how: Stop) -> Result<(), IoError>;
 }

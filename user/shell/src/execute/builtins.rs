@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use tessera_tools::about::About;
 use tessera_tools::{IoError, tools};
 
-use super::{Flow, Host, Shell, absolute, code, mounts};
+use super::{Flow, Host, Shell, absolute, bus, code, mounts};
 use crate::language::{Variables, quoted};
 
 /// A command of the shell itself.
@@ -47,6 +47,12 @@ pub const BUILTINS: &[Builtin] = &[
         (0, 1),
     ),
     builtin(
+        "bus",
+        bus::USAGE,
+        "see other devices, pair with them, publish here what they lend",
+        (0, 3),
+    ),
+    builtin(
         "cd",
         "cd [DIRECTORY]",
         "go to a directory, / without one",
@@ -66,15 +72,17 @@ pub const BUILTINS: &[Builtin] = &[
     builtin("kill", "kill %JOB...", "end a job of this shell", (1, MANY)),
     builtin(
         "mount",
-        "mount [-r] [@DISK DIRECTORY [TYPE]]",
-        "show a disk's files in the place of a directory, -r only to read",
+        "mount [-r] [@DISK|DEVICE/SERVICE DIRECTORY [TYPE]]",
+        "show the files of a disk, or of another device, in the place of a directory, -r only \
+         to read",
         (0, 3),
     ),
     builtin("pwd", "pwd", "show the working directory", (0, 0)),
     builtin(
         "run",
-        "run [--grant NAME]... PROGRAM [ARGUMENT]...",
-        "start a program with more authority than its note asks for",
+        "run [--grant NAME[=DEVICE/SERVICE]]... PROGRAM [ARGUMENT]...",
+        "start a program with more authority than its note asks for, from here or from \
+         another device",
         (0, 0),
     ),
     builtin("set", "set", "show all variables", (0, 0)),
@@ -118,6 +126,7 @@ impl Builtin {
     pub(super) fn run<H: Host>(&self) -> Run<H> {
         match self.name {
             "alias" => alias,
+            "bus" => bus::bus,
             "cd" => cd,
             "echo" => echo,
             "exit" => exit,

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
+use libipc::interfaces::BusClient;
 use tessera_tools::IoError;
 
 use super::{Mount, Mounted};
@@ -46,7 +48,13 @@ pub trait Host: Sized {
     /// Ends a program.
     fn kill(&mut self, process: &mut Self::Process);
 
-    /// Starts the server of a disk and shows it in the place of a directory.
+    /// The soft bus.
+    fn bus(&mut self) -> Result<BusClient, IoError>;
+    /// Does nothing for so long, or until Ctrl-C is pressed.
+    fn sleep(&mut self, time: Duration);
+
+    /// Starts the server of a disk, or asks another device for its files, and shows that
+    /// in the place of a directory.
     fn mount(&mut self, asked: &Mount) -> Result<(), IoError>;
     /// Ends that, if nothing is open there or by force. `NotFound` if nothing is mounted.
     fn unmount(&mut self, directory: &str, force: bool) -> Result<(), IoError>;

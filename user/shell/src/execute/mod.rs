@@ -7,6 +7,7 @@
 //! there to a program or to [`builtins`].
 
 mod builtins;
+pub mod bus;
 mod host;
 mod jobs;
 mod mounts;

@@ -12,7 +12,7 @@ use super::{Flow, Host, Shell, absolute, code};
 /// A file system that is to be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The disk or partition, such as `@disk/2`.
+    /// The disk or partition, such as `@disk/2`, or a service of another device.
     pub disk: String,
     /// The directory in whose place it is seen.
     pub directory: String,
@@ -37,6 +37,8 @@ pub struct Mounted {
     pub ended: bool,
 }
 
+const USAGE: &str = "mount [-r] [@DISK|DEVICE/SERVICE DIRECTORY [TYPE]]";
+
 pub(super) fn mount<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32) {
     let (options, operands): (Vec<&String>, Vec<&String>) =
         words[1..].iter().partition(|word| word.starts_with('-'));
@@ -45,10 +47,10 @@ pub(super) fn mount<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i
         ([], false) => return list(shell),
         ([disk, directory], _) => (disk, directory, None),
         ([disk, directory, kind], _) => (disk, directory, Some((*kind).clone())),
-        _ => return usage(shell, "mount [-r] [@DISK DIRECTORY [TYPE]]"),
+        _ => return usage(shell, USAGE),
     };
     if options.iter().any(|option| *option != "-r") {
-        return usage(shell, "mount [-r] [@DISK DIRECTORY [TYPE]]");
+        return usage(shell, USAGE);
     }
     let asked = Mount {
         disk: (*disk).clone(),

@@ -170,7 +170,9 @@ impl<H: Host> Shell<H> {
         }
         words.remove(0);
         let usage = |text: &str| {
-            let text = format!("run: {text}\nusage: run [--grant NAME]... PROGRAM [ARGUMENT]...");
+            let text = format!(
+                "run: {text}\nusage: run [--grant NAME[=DEVICE/SERVICE]]... PROGRAM [ARGUMENT]..."
+            );
             Err(Refused(text, code::USAGE))
         };
         while words.first().is_some_and(|word| word == "--grant") {
@@ -178,7 +180,7 @@ impl<H: Host> Shell<H> {
                 return usage("a name should follow `--grant`");
             };
             let known = self.host.grants();
-            if !known.contains(&name) {
+            if !name.contains('=') && !known.contains(&name) {
                 let known = match known.as_slice() {
                     [] => "nothing".into(),
                     known => known.join(", "),

@@ -1,5 +1,7 @@
+use super::bus::remote;
 use super::*;
 use crate::fake::World;
+use libipc::Text;
 
 struct Session(Shell<World>);
 
@@ -168,10 +170,7 @@ fn grants_are_named_and_checked() {
     );
     session.line("run --all args; run; run --grant");
     assert_eq!(
-        session
-            .errors()
-            .matches("usage: run [--grant NAME]")
-            .count(),
+        session.errors().matches("usage: run [--grant NAME").count(),
         3
     );
     session.0.alias("off", "run --grant shutdown args off");
@@ -344,4 +343,21 @@ fn disks_are_mounted_and_unmounted() {
     );
     assert_eq!(run("umount -x /b").0, 2);
     assert_eq!(run("umount").0, 2);
+}
+
+#[test]
+fn what_another_device_lends_is_granted_by_its_name() {
+    let mut session = Session::new();
+    session.line("run --grant sensor=kitchen/sensor args x");
+    assert_eq!(session.0.host.started, ["sensor=kitchen/sensor: args x"]);
+    assert_eq!(
+        remote("kitchen/a"),
+        Some(("kitchen", Text::new("a").unwrap()))
+    );
+    assert_eq!(remote("kitchen/"), None);
+    assert_eq!(remote("/a"), None);
+    session.line("bus");
+    assert!(session.errors().contains("bus: "));
+    session.line("bus pair a b c d; bus dance");
+    assert!(session.errors().contains("usage: bus"));
 }

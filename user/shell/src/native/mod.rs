@@ -18,14 +18,15 @@ mod streams;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use libipc::interfaces::LoaderClient;
 use libipc::interfaces::supervisor::StartClient;
+use libipc::interfaces::{BusClient, LoaderClient};
 use libipc::{ExitCode, Start, time};
 use tessera_tools::native::NativeSystem;
 use tessera_tools::{IoError, tools};
 
-use crate::execute::{Ended, Host, Launch, Mount, Mounted, Shell, StartError};
+use crate::execute::{Ended, Host, Launch, Mount, Mounted, Shell, StartError, bus};
 use crate::session::{self, Terminal};
 use disks::Disks;
 use events::Events;
@@ -43,6 +44,7 @@ pub struct World {
     loader: Option<LoaderClient>,
     files: Option<Files>,
     disks: Disks,
+    bus: Option<BusClient>,
     inside: Option<Inside>,
 }
 
@@ -60,6 +62,7 @@ pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, Io
         loader: start.take("loader").ok(),
         files: start.take("files").ok().map(Files::new),
         disks: Disks::new(&mut start),
+        bus: start.take("bus").ok(),
         inside: inside.map(|run| Inside::new(run, own, NativeSystem::new(&mut start))),
         events,
     };
@@ -218,8 +221,23 @@ impl Host for World {
         process.kill();
     }
 
+    fn bus(&mut self) -> Result<BusClient, IoError> {
+        let client = self.bus.as_ref().ok_or(IoError::Missing("bus"))?;
+        let copy = client.as_ref().copy().map_err(events::failed)?;
+        Ok(bus::patient(copy.into()))
+    }
+
+    fn sleep(&mut self, span: Duration) {
+        self.events.wait(time::Instant::after(span));
+    }
+
     fn mount(&mut self, asked: &Mount) -> Result<(), IoError> {
-        self.mount_disk(asked)
+        match bus::remote(&asked.disk) {
+            Some((device, service)) if !asked.disk.starts_with('@') => {
+                self.mount_remote(asked, device, service)
+            }
+            _ => self.mount_disk(asked),
+        }
     }
 
     fn unmount(&mut self, directory: &str, force: bool) -> Result<(), IoError> {

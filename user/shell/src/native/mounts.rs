@@ -7,9 +7,10 @@ use core::time::Duration;
 
 use libipc::handle::Rights;
 use libipc::interfaces::block::{BlockAccess, BlockClient};
+use libipc::interfaces::bus::BusName;
 use libipc::interfaces::clients::{ClientArgument, MountArgument};
 use libipc::interfaces::supervisor::{CapabilityName, Limits, ProgramClient, ProgramName};
-use libipc::interfaces::{DirectoryClient, FileError};
+use libipc::interfaces::{DirectoryClient, FileAccess, FileError};
 use libipc::wire::ErrorCode;
 use libipc::{CallError, Capability, start, task, time};
 use tessera_tools::IoError;
@@ -18,7 +19,8 @@ use tessera_tools::native::{NativeDisk, file_error};
 
 use super::World;
 use super::events::failed;
-use crate::execute::{Mount, Mounted};
+use crate::execute::bus::in_words;
+use crate::execute::{Host, Mount, Mounted};
 
 /// The shell's badge there: it is the only client.
 const OWN: u64 = 1;
@@ -44,7 +46,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Volume {
     about: Mounted,
     pub(super) root: DirectoryClient,
-    server: ProgramClient,
+    /// Who serves it, if that was started for it.
+    server: Option<ProgramClient>,
 }
 
 impl Volume {
@@ -91,9 +94,52 @@ impl World {
         self.files()?.mounts.push(Volume {
             about,
             root,
-            server,
+            server: Some(server),
         });
         Ok(())
+    }
+
+    /// Shows what another device lends in the place of a directory.
+    pub(super) fn mount_remote(
+        &mut self,
+        asked: &Mount,
+        device: &str,
+        service: BusName,
+    ) -> Result<(), IoError> {
+        let directory = asked.directory.as_str();
+        let may_mount = self.files()?.may_mount(directory);
+        may_mount.map_err(|error| IoError::Failed(format!("{directory}: {error}")))?;
+        let root: DirectoryClient = self.open_remote(device, service)?.into();
+        let root = root.with_timeout(PATIENCE);
+        let root = match asked.read_only {
+            true => root.attenuate(FileAccess::Read).map_err(file_error)?,
+            false => root,
+        };
+        root.stat().map_err(file_error)?;
+        let about = Mounted {
+            disk: asked.disk.clone(),
+            directory: directory.into(),
+            kind: "remote".into(),
+            read_only: asked.read_only,
+            ended: false,
+        };
+        self.files()?.mounts.push(Volume {
+            about,
+            root,
+            server: None,
+        });
+        Ok(())
+    }
+
+    /// Opens a service of another device.
+    pub(super) fn open_remote(
+        &mut self,
+        device: &str,
+        service: BusName,
+    ) -> Result<Capability, IoError> {
+        let bus = self.bus()?;
+        let device = bus.find(device).map_err(in_words)?;
+        bus.open(device.id, service, 0, &[]).map_err(in_words)
     }
 
     /// Starts the server of a disk, and waits until it serves.
@@ -144,13 +190,18 @@ impl World {
         let found = mounts.iter().rposition(|one| one.directory() == directory);
         let place = found.ok_or(IoError::NotFound)?;
         let volume = &mounts[place];
+        let Some(server) = &volume.server else {
+            // What is lent needs no rest: its owner has it.
+            mounts.remove(place);
+            return Ok(());
+        };
         match rest(&volume.root, force) {
             Err(_) if force => {}
             Err(CallError::Transport(error)) if error.is_closed() => {}
             other => other.map_err(file_error)?.map_err(IoError::Failed)?,
         }
         // One that has ended needs no end.
-        let _ = volume.server.kill();
+        let _ = server.kill();
         let about = mounts.remove(place).about;
         self.wait_until_free(&about);
         Ok(())

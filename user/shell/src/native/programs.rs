@@ -20,7 +20,7 @@ use super::World;
 use super::events::{Events, INTERRUPT, failed};
 use super::files::Files;
 use super::streams::{copy, is_last};
-use crate::execute::{Ended, Host, Launch, StartError, absolute};
+use crate::execute::{Ended, Host, Launch, StartError, absolute, bus};
 
 /// A program that was started.
 pub struct Process {
@@ -131,6 +131,7 @@ impl World {
         // All that can fail without a program is done before there is one.
         let image = self.image(&launch)?;
         let paths = self.open_paths(&image.note, &launch)?;
+        let remote = self.open_grants(launch.grants)?;
         let (seat, terminal) = self.seat.open(image.name.as_str()).map_err(in_words)?;
         let program = self.load(&image)?;
         let text: String = launch.arguments[1..]
@@ -145,7 +146,10 @@ impl World {
             StreamsError::Refused(error) => refused(error),
             StreamsError::Copy(error) => in_words(error),
         })?;
-        for grant in launch.grants {
+        for (name, capability) in remote {
+            program.give(short(&name), capability).map_err(refused)?;
+        }
+        for grant in launch.grants.iter().filter(|grant| !grant.contains('=')) {
             program.grant(short(grant)).map_err(refused)?;
         }
         self.run_program(program, launch.in_front.then_some(seat))
@@ -217,6 +221,19 @@ impl World {
                 interrupted: false,
             },
         })
+    }
+
+    /// Opens what is to be granted of other devices, as `NAME=DEVICE/SERVICE`.
+    fn open_grants(&mut self, grants: &[String]) -> Result<Vec<(String, Capability)>, StartError> {
+        let written = grants.iter().filter_map(|grant| grant.split_once('='));
+        let open = |(name, written): (&str, &str)| {
+            let missing = || StartError::Failed(format!("{written}: write DEVICE/SERVICE"));
+            let (device, service) = bus::remote(written).ok_or_else(missing)?;
+            let opened = self.open_remote(device, service);
+            let opened = opened.map_err(|error| StartError::Path(written.into(), error))?;
+            Ok((name.to_string(), opened))
+        };
+        written.map(open).collect()
     }
 
     /// Opens what the program's note asks for.

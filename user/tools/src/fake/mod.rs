@@ -36,6 +36,8 @@ pub(crate) struct Fake {
     grants: Vec<&'static str>,
     /// Directories in whose places something is mounted.
     pub(crate) mounts: Vec<&'static str>,
+    /// Lines on the screen.
+    pub(crate) said: Vec<String>,
     /// How often the tasks were asked for: their times grow with it.
     looks: u64,
     pub(crate) slept: u64,
@@ -62,6 +64,7 @@ impl Fake {
             arguments: Vec::new(),
             grants: Vec::new(),
             mounts: Vec::new(),
+            said: Vec::new(),
             looks: 0,
             slept: 0,
             raw: false,
@@ -303,6 +306,15 @@ impl System for Fake {
     fn random(&mut self, into: &mut [u8]) -> Result<(), IoError> {
         self.needs("entropy")?;
         (0..).zip(into).for_each(|(number, byte)| *byte = number);
+        Ok(())
+    }
+    fn temperature(&mut self) -> Result<i64, IoError> {
+        self.needs("sensor")?;
+        Ok(21_487)
+    }
+    fn say(&mut self, line: &str) -> Result<(), IoError> {
+        self.needs("screen")?;
+        self.said.push(line.into());
         Ok(())
     }
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {

@@ -7,14 +7,15 @@ use alloc::vec::Vec;
 
 use libipc::handle::{ObjectType, Rights};
 use libipc::interfaces::entropy::MAX_FILL;
+use libipc::interfaces::sensor::Quantity;
 use libipc::interfaces::supervisor::{
     CapsClient, InspectClient, KillAnyClient, Name, TaskLine, TaskState, ThreadLine,
     rights_in_words,
 };
 use libipc::interfaces::supervisor::{Machine as MachineNumbers, SupervisorError};
-use libipc::interfaces::{ClockClient, EntropyClient, LogClient};
+use libipc::interfaces::{ClockClient, EntropyClient, LogClient, ScreenClient, SensorClient};
 use libipc::objects::{Counters, Shutdown, SystemClient, ThreadState};
-use libipc::{CallError, PAGE, Start, time};
+use libipc::{CallError, PAGE, Start, Text, time};
 
 use super::errors::{other, supervisor_error};
 use crate::error::IoError;
@@ -34,6 +35,8 @@ pub struct NativeSystem {
     log: Option<LogClient>,
     clock: Option<ClockClient>,
     entropy: Option<EntropyClient>,
+    sensor: Option<SensorClient>,
+    screen: Option<ScreenClient>,
 }
 
 impl NativeSystem {
@@ -49,6 +52,8 @@ impl NativeSystem {
             log: start.take("log").ok(),
             clock: start.take("clock").ok(),
             entropy: start.take("entropy").ok(),
+            sensor: start.take("sensor").ok(),
+            screen: start.take("screen").ok(),
         }
     }
 
@@ -241,6 +246,20 @@ impl System for NativeSystem {
         let entropy = self.entropy.as_ref().ok_or(IoError::Missing("entropy"))?;
         let mut pieces = into.chunks_mut(MAX_FILL);
         pieces.try_for_each(|piece| entropy.fill(piece).map_err(other))
+    }
+
+    fn temperature(&mut self) -> Result<i64, IoError> {
+        let sensor = self.sensor.as_ref().ok_or(IoError::Missing("sensor"))?;
+        let reading = sensor.read().map_err(other)?;
+        match reading.quantity {
+            Quantity::Temperature => Ok(reading.value),
+        }
+    }
+
+    fn say(&mut self, line: &str) -> Result<(), IoError> {
+        let screen = self.screen.as_ref().ok_or(IoError::Missing("screen"))?;
+        let long = || IoError::Failed("the line is too long".into());
+        screen.say(Text::new(line).ok_or_else(long)?).map_err(other)
     }
 
     fn stop(&mut self, how: Stop) -> Result<(), IoError> {

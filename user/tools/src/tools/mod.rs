@@ -32,7 +32,7 @@ macro_rules! tools {
 
 tools! {
     caps, cat, cp, date, dd, df, du, edit, find, fsck, grep, hexdump, kill, log, ls, lsblk, mem, mkdir,
-    mv, poweroff, ps, random, reboot, rm, sleep, stat, sync, top, uname, uptime, wc, why,
+    mv, poweroff, ps, random, reboot, rm, say, sensor, sleep, stat, sync, top, uname, uptime, wc, why,
 }
 
 #[cfg(test)]
