@@ -2,8 +2,10 @@
 #![allow(unsafe_code, reason = "addresses are taken from a range of its own")]
 
 mod bytes;
+mod slots;
 
 pub use bytes::{Bytes, Share};
+pub use slots::{Slot, Slots};
 
 use crate::{
     CallError, PAGE, arch, capability,

@@ -48,6 +48,47 @@ pub enum Device {
     },
     /// Random bytes.
     Entropy,
+    /// A network.
+    Net(Nic),
+}
+
+/// A network device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// What it is connected to.
+    pub network: Network,
+    /// The address that it has there, if that matters.
+    pub mac: Option<Mac>,
+    /// All frames are written to this file, as `pcap`.
+    pub capture: Option<PathBuf>,
+}
+
+impl Nic {
+    /// One on QEMU's own network.
+    pub fn user() -> Nic {
+        Nic {
+            network: Network::User,
+            mac: None,
+            capture: None,
+        }
+    }
+}
+
+/// An address on an emulated network.
+pub type Mac = [u8; 6];
+
+/// What a network device is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// A network of QEMU's own, with a way to the host's.
+    User,
+    /// Datagrams of frames, between two sockets.
+    Segment {
+        /// Where the machine receives.
+        own: PathBuf,
+        /// Where it sends.
+        hub: PathBuf,
+    },
 }
 
 impl Machine {
@@ -187,6 +228,33 @@ fn attach(command: &mut Command, index: usize, (bus, place): (&str, String), dev
         }
         Device::Entropy => {
             let device = format!("virtio-rng-{bus},{place}");
+            command.arg("-device").arg(device);
+        }
+        Device::Net(nic) => {
+            let path = |path: &Path| path.to_string_lossy().replace(',', ",,");
+            let backend = match &nic.network {
+                Network::User => format!("user,id=net{index}"),
+                Network::Segment { own, hub } => {
+                    format!(
+                        "dgram,id=net{index},local.type=unix,local.path={},\
+                         remote.type=unix,remote.path={}",
+                        path(own),
+                        path(hub)
+                    )
+                }
+            };
+            command.arg("-netdev").arg(backend);
+            if let Some(capture) = &nic.capture {
+                let file = path(capture);
+                command.arg("-object").arg(format!(
+                    "filter-dump,id=capture{index},netdev=net{index},file={file}"
+                ));
+            }
+            let mac = nic.mac.map_or(String::new(), |mac| {
+                let bytes = mac.map(|byte| format!("{byte:02x}"));
+                format!(",mac={}", bytes.join(":"))
+            });
+            let device = format!("virtio-net-{bus},netdev=net{index}{mac},{place}");
             command.arg("-device").arg(device);
         }
     }

@@ -446,8 +446,8 @@ fn devices() {
     );
     problem(
         "compatible = [\"ns16550a\"]",
-        "virtio = \"net\"",
-        "page.toml:20: `net` is no type of virtio device; there are block, entropy",
+        "virtio = \"modem\"",
+        "page.toml:20: `modem` is no type of virtio device; there are block, entropy, net",
     );
     let twice = "virtio = \"block\" }, { name = \"d\", virtio = \"block\"";
     problem(

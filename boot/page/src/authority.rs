@@ -104,6 +104,8 @@ named! {
         Block = "block",
         /// Random bytes.
         Entropy = "entropy",
+        /// Frames of Ethernet.
+        Net = "net",
     }
 }
 

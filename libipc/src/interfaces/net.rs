@@ -154,7 +154,7 @@ bitflags::bitflags! {
         /// Send and receive datagrams.
         const DATAGRAMS = 1 << 2;
         /// ICMP echo.
-        const ECHO = 1 << 3;
+        const PING = 1 << 3;
         /// Look names up.
         const NAMES = 1 << 4;
     }

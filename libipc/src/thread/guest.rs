@@ -236,6 +236,15 @@ impl<T> JoinHandle<T> {
     /// Lets the thread go on alone.
     pub fn detach(self) {}
 
+    /// Ends the thread wherever it is, for a task that is about to end: what it holds,
+    /// locks included, stays held.
+    pub fn end(self) {
+        if let Some(thread) = self.thread() {
+            // One that has ended by itself needs no more.
+            let _ = thread.exit(0);
+        }
+    }
+
     /// The thread; `None` if it has ended and nobody asked before, or the task has no
     /// room for the capability.
     pub fn thread(&self) -> Option<&ThreadClient> {

@@ -34,4 +34,7 @@ impl<T> JoinHandle<T> {
 
     /// Lets the thread go on alone.
     pub fn detach(self) {}
+
+    /// The host ends no threads: it goes on alone until its process ends.
+    pub fn end(self) {}
 }

@@ -220,6 +220,34 @@ fn part(address: u64, length: u32, flags: u16) -> Descriptor {
 }
 
 #[test]
+fn a_driver_without_interrupts_learns_what_was_used_when_it_announces() {
+    let mut bench = Bench::new();
+    bench.shadow.set_silent(true).unwrap();
+    bench.offer(&[part(DATA, 16, 0)]).unwrap();
+    let real = bench.real();
+    assert_eq!(real.is_silent(), Some(true));
+    // The device uses it and interrupts nobody.
+    real.set_used_at(0, 0, 0).unwrap();
+    real.set_used(1).unwrap();
+    assert_eq!(bench.shadow.used(), Some(0));
+    bench.driver().notify(0).unwrap();
+    assert_eq!(bench.shadow.used(), Some(1));
+    // One that wants them again misses nothing in between.
+    bench.offer(&[part(DATA, 16, 0)]).unwrap();
+    real.set_used_at(1, 0, 0).unwrap();
+    real.set_used(2).unwrap();
+    bench.shadow.set_silent(false).unwrap();
+    bench.driver().notify(0).unwrap();
+    assert_eq!(
+        (real.is_silent(), bench.shadow.used()),
+        (Some(false), Some(2))
+    );
+    bench.offer(&[part(DATA, 16, 0)]).unwrap();
+    bench.used(3, 0, 0);
+    assert!(bench.is_told());
+}
+
+#[test]
 fn a_chain_is_translated_and_comes_back() {
     let mut bench = Bench::new();
     let last = Descriptor {

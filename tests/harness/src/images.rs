@@ -12,7 +12,7 @@ use xtask::commands::build_system;
 use xtask::commands::test::{GUEST_CPU, GUEST_SLOW_PATH};
 use xtask::disk::{SMALLEST, create};
 use xtask::image::Parts;
-use xtask::machine::{Device, Machine};
+use xtask::machine::{Device, Machine, Nic};
 use xtask::workspace::target;
 
 use crate::parted;
@@ -41,6 +41,7 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
             })
         }
         Virtio::Entropy => Ok(Device::Entropy),
+        Virtio::Net => Ok(Device::Net(Nic::user())),
     };
     named.into_iter().map(make).collect()
 }

@@ -23,6 +23,7 @@ const DEVICE: usize = 0x08;
 /// The number of a type of device (5).
 fn number(kind: Virtio) -> u32 {
     match kind {
+        Virtio::Net => 1,
         Virtio::Block => 2,
         Virtio::Entropy => 4,
     }

@@ -5,10 +5,10 @@ use core::ptr::NonNull;
 use libipc::{PAGE, memory::Mapping, sync::Mutex};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
-/// Pages that were given to the device and are not used yet: address and number.
+/// Pages that were given to the device and are not in use: address and number.
 static PAGES: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
-/// Lets the crate have these pages, which are zeros and stay mapped for good.
+/// Lets the crate have these pages, which stay mapped for good.
 pub(super) fn provide(mapping: Rc<Mapping>) {
     PAGES.lock().push((mapping.address(), mapping.len() / PAGE));
     core::mem::forget(mapping);
@@ -17,9 +17,9 @@ pub(super) fn provide(mapping: Rc<Mapping>) {
 /// A driver's memory, which the device reaches at the same addresses as the driver.
 pub(super) struct Shared;
 
-// SAFETY: `dma_alloc` hands out each page once, zeroed, page-aligned and mapped for
-// good, and the proxy knows it at its own address (`transport`); nothing hands out
-// physical memory.
+// SAFETY: `dma_alloc` hands out each page to one user at a time, zeroed, page-aligned and
+// mapped for good, and the proxy knows it at its own address (`transport`); nothing hands
+// out physical memory.
 unsafe impl Hal for Shared {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let mut free = PAGES.lock();
@@ -31,13 +31,19 @@ unsafe impl Hal for Shared {
             Some(taken)
         });
         match taken {
-            Some(taken) => (taken.as_ptr() as u64, taken),
+            Some(taken) => {
+                // SAFETY: so many pages are mapped there for good, and nobody else has
+                // them now: they are new, or were given back.
+                unsafe { taken.write_bytes(0, pages * PAGE) };
+                (taken.as_ptr() as u64, taken)
+            }
             None => (0, NonNull::dangling()),
         }
     }
 
-    unsafe fn dma_dealloc(_: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
-        // They end with the task: it has one device, and a queue of it for good.
+    unsafe fn dma_dealloc(_: PhysAddr, first: NonNull<u8>, pages: usize) -> i32 {
+        // A queue ends when its device was reset.
+        PAGES.lock().push((first.as_ptr() as usize, pages));
         0
     }
 

@@ -98,6 +98,12 @@ impl<const SIZE: usize> Queue<SIZE> {
         Some(number)
     }
 
+    /// Whether the endpoint is told when the device has used something. Otherwise
+    /// it shows when something is announced.
+    pub fn set_told(&mut self, told: bool) {
+        self.queue.set_dev_notify(told);
+    }
+
     /// The next request that the device has used, and how many bytes it says that it
     /// has written.
     pub fn pop(&mut self) -> Option<(u16, u32)> {

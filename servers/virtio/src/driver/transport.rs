@@ -25,6 +25,8 @@ pub struct Proxied {
     client: VirtioClient,
     info: VirtioInfo,
     status: Cell<DeviceStatus>,
+    /// Memory for rings, and where it is.
+    rings: (MemoryClient, Rc<Mapping>),
     /// The first call that failed: the trait has no way to say so.
     failed: Cell<Option<CallError<VirtioError>>>,
 }
@@ -38,14 +40,33 @@ impl Proxied {
         signals: u64,
     ) -> Result<Proxied, CallError<VirtioError>> {
         let info = client.attach(endpoint, signals)?;
-        let proxied = Proxied {
+        let none = CallError::Server(VirtioError::NoResources);
+        let memory = libipc::task().create_memory(RINGS).map_err(|_| none)?;
+        let copy = memory.as_ref().copy().map_err(|_| none)?;
+        let rings = map(&client, copy.into())?;
+        hal::provide(rings.clone());
+        Ok(Proxied {
             client,
             info,
+            rings: (memory, rings),
             status: Cell::new(DeviceStatus::empty()),
             failed: Cell::new(None),
-        };
-        hal::provide(proxied.make_memory(RINGS)?);
-        Ok(proxied)
+        })
+    }
+
+    /// The same again: the device is reset, and forgets all queues and memory.
+    pub fn attach_again(
+        &mut self,
+        endpoint: EndpointClient,
+        signals: u64,
+    ) -> Result<(), CallError<VirtioError>> {
+        self.info = self.client.attach(endpoint, signals)?;
+        self.status.set(DeviceStatus::empty());
+        self.failed.set(None);
+        let (memory, mapping) = &self.rings;
+        let copy = memory.as_ref().copy();
+        let copy = copy.map_err(|_| CallError::Server(VirtioError::NoResources))?;
+        self.client.map(mapping.address() as u64, copy.into())
     }
 
     /// Memory of this task's own that the device can reach, full of zeros.
@@ -56,10 +77,7 @@ impl Proxied {
 
     /// Lets the device reach memory, at the address where this task has it.
     pub fn map(&self, memory: MemoryClient) -> Result<Rc<Mapping>, CallError<VirtioError>> {
-        let mapping = Mapping::new(&memory, Rights::READ | Rights::WRITE);
-        let mapping = mapping.map_err(|_| CallError::Server(VirtioError::NoResources))?;
-        self.client.map(mapping.address() as u64, memory)?;
-        Ok(Rc::new(mapping))
+        map(&self.client, memory)
     }
 
     /// Ends that.
@@ -88,6 +106,14 @@ impl Proxied {
             self.failed.set(Some(error));
         }
     }
+}
+
+/// Lets a device reach memory, at the address where this task has it.
+fn map(client: &VirtioClient, memory: MemoryClient) -> Result<Rc<Mapping>, CallError<VirtioError>> {
+    let mapping = Mapping::new(&memory, Rights::READ | Rights::WRITE);
+    let mapping = mapping.map_err(|_| CallError::Server(VirtioError::NoResources))?;
+    client.map(mapping.address() as u64, memory)?;
+    Ok(Rc::new(mapping))
 }
 
 impl Transport for Proxied {
@@ -166,7 +192,7 @@ impl Transport for Proxied {
     }
 
     fn read_config_generation(&self) -> u32 {
-        // The configuration of block and entropy devices is read once.
+        // What drivers read of the configuration does not change.
         0
     }
 

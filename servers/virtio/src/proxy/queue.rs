@@ -50,6 +50,8 @@ pub struct Queue {
     free_count: u16,
     /// Something that the driver made available had no room.
     waits: bool,
+    /// The driver has asked for no interrupts when something was used.
+    silent: bool,
 }
 
 /// Both rings lie in mappings that were checked, so this is never so.
@@ -73,6 +75,7 @@ impl Queue {
             free: 0,
             free_count: size,
             waits: false,
+            silent: false,
             shadow,
             real,
         }
@@ -83,6 +86,11 @@ impl Queue {
     #[inline]
     pub fn forward(&mut self, space: &Space) -> Result<bool, VirtioError> {
         let available = self.shadow.available().ok_or(OUTSIDE)?;
+        let silent = self.shadow.is_silent().ok_or(OUTSIDE)?;
+        if silent != self.silent {
+            self.silent = silent;
+            self.real.set_silent(silent).ok_or(OUTSIDE)?;
+        }
         if available == self.taken {
             return Ok(false);
         }
@@ -203,6 +211,21 @@ impl Queue {
         }
         self.shadow.set_used(self.returned).ok_or(OUTSIDE)?;
         Ok(true)
+    }
+
+    /// The driver says that it has made something available. One that wants no
+    /// interrupts learns what was used when it does.
+    pub fn announced(&mut self, space: &Space) -> Result<bool, VirtioError> {
+        if !self.silent {
+            return self.forward(space);
+        }
+        self.give_back()?;
+        let forwarded = self.forward(space)?;
+        if !self.silent {
+            // What was used before the device knew that it is to tell.
+            self.give_back()?;
+        }
+        Ok(forwarded)
     }
 
     /// Whether something waits for room.

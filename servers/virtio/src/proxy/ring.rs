@@ -44,6 +44,9 @@ pub const NEXT: u16 = 1;
 /// The device writes there, rather than reads.
 pub const WRITE: u16 = 2;
 
+/// No interrupts are wanted when something was used: a flag of the available ring.
+const NO_INTERRUPT: u16 = 1;
+
 /// A queue in mapped memory. Nothing that is read is what was read before.
 #[derive(Debug)]
 pub struct Ring {
@@ -58,7 +61,8 @@ pub struct Ring {
     mask: u16,
 }
 
-/// Where a count stands, and where what is counted begins.
+/// Where flags and a count stand, and where what is counted begins.
+const FLAGS: usize = 0;
 const COUNT: usize = 1;
 const FIRST: usize = 2;
 
@@ -115,6 +119,20 @@ impl Ring {
         let count = self.available.get(COUNT);
         fence(Ordering::Acquire);
         count
+    }
+
+    /// Whether whoever makes chains available wants no interrupts.
+    #[inline]
+    pub fn is_silent(&self) -> Option<bool> {
+        let flags = self.available.get(FLAGS)?;
+        Some(flags & NO_INTERRUPT != 0)
+    }
+
+    /// Asks for interrupts, or for none. What is used after that is told so.
+    pub fn set_silent(&self, silent: bool) -> Option<()> {
+        let set = self.available.set(FLAGS, u16::from(silent) * NO_INTERRUPT);
+        fence(Ordering::SeqCst);
+        set
     }
 
     /// The head of the chain that was made available as this one.

@@ -43,9 +43,9 @@ const VERSION_1: u64 = 1 << 32;
 /// rings and their like are not looked through.
 const ALLOWED: u64 = ((1 << TRANSPORT) - 1) | !((1 << DEVICE_AGAIN) - 1) | VERSION_1;
 
-/// Types of devices whose requests hold no addresses but in descriptors: block and
-/// entropy (Virtio 1.2, 5).
-const TYPES: [u32; 2] = [2, 4];
+/// Types of devices whose requests hold no addresses but in descriptors: network, block
+/// and entropy (Virtio 1.2, 5).
+const TYPES: [u32; 3] = [1, 2, 4];
 
 /// How often a device that was reset is asked whether it has done so.
 const PATIENCE: usize = 1 << 20;
@@ -414,13 +414,14 @@ impl<R: Registers, P: RingMaker> Virtio for Client<'_, R, P> {
         server.expect(ready | status::DRIVER_OK)
     }
 
-    fn notify(&mut self, queue: u64) -> Result<(), VirtioError> {
+    fn notify(&mut self, number: u64) -> Result<(), VirtioError> {
         let server = self.attached()?;
         let none = VirtioError::NoSuchQueue;
-        let found = usize::try_from(queue).ok();
+        let found = usize::try_from(number).ok();
         let found = found.and_then(|number| server.queues.get_mut(number)?.as_mut());
-        match found.ok_or(none)?.forward(&server.space) {
-            Ok(true) => server.registers.notify(queue as u16),
+        let queue = found.ok_or(none)?;
+        match queue.announced(&server.space) {
+            Ok(true) => server.registers.notify(number as u16),
             Ok(false) => {}
             Err(error) => {
                 server.stop();

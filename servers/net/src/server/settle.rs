@@ -1,0 +1,187 @@
+//! What has become so at sockets: who is answered, and who is told.
+
+use super::{Client, Server};
+use crate::{
+    port::Port,
+    sockets::{Kind, Socket},
+    waiting::Waiting,
+};
+use alloc::vec::Vec;
+use libipc::interfaces::net::{Addresses, Events, NetError};
+use smoltcp::{
+    iface::SocketSet,
+    socket::{icmp, tcp, udp},
+    time::Instant,
+};
+
+impl<P: Port> Server<'_, P> {
+    /// Looks at all sockets after something has happened. Whether a call was answered.
+    pub(super) fn look(&mut self, now: Instant) -> bool {
+        self.look_at_names();
+        let mut answered = false;
+        let mut over = Vec::new();
+        let mut waiting = Vec::new();
+        for (&badge, socket) in &mut self.sockets {
+            let events = events(socket, &mut self.stack.sockets, now);
+            if socket.becomes(events) {
+                self.accounts.ready(socket.account, badge);
+            }
+            if !socket.waiting.is_empty() {
+                waiting.push(badge);
+            }
+            if let Kind::Tcp(connection) = &socket.kind
+                && connection.orphan
+                && connection.is_gone()
+            {
+                over.push(badge);
+            }
+        }
+        over.into_iter().for_each(|badge| self.remove(badge));
+        for badge in waiting {
+            answered |= self.advance(badge);
+        }
+        answered
+    }
+
+    /// Answers calls that wait at a socket, in the order in which they came. Whether
+    /// one was.
+    fn advance(&mut self, badge: u64) -> bool {
+        let Some(socket) = self.sockets.get_mut(&badge) else {
+            return false;
+        };
+        let calls = core::mem::take(&mut socket.waiting);
+        let before = calls.len();
+        let mut client = Client {
+            server: self,
+            badge,
+        };
+        // One that was refused holds up those of its kind, for bytes have an order.
+        let left: Vec<Waiting> = calls
+            .into_iter()
+            .filter_map(|call| client.attempt(call))
+            .collect();
+        let answered = left.len() < before;
+        if let Some(socket) = self.sockets.get_mut(&badge) {
+            socket.waiting.splice(0..0, left);
+        }
+        answered
+    }
+
+    /// Answers those whose names were found, or were not.
+    fn look_at_names(&mut self) {
+        let mut index = 0;
+        while let Some(lookup) = self.lookups.get(index) {
+            let query = lookup.query;
+            if lookup.reply.cancelled() {
+                self.stack.forget(query);
+                self.lookups.swap_remove(index);
+                continue;
+            }
+            let Some(found) = self.stack.found(query) else {
+                index += 1;
+                continue;
+            };
+            let lookup = self.lookups.swap_remove(index);
+            lookup.reply.answer(found.map(|found| {
+                let mut addresses = Addresses::default();
+                for (place, address) in addresses.list.iter_mut().zip(found) {
+                    *place = address;
+                    addresses.count += 1;
+                }
+                addresses
+            }));
+        }
+    }
+}
+
+impl<P: Port> Client<'_, '_, P> {
+    /// Answers a call if that can be done now; else it is left.
+    fn attempt(&mut self, call: Waiting) -> Option<Waiting> {
+        macro_rules! answer {
+            ($reply:expr, $result:expr, $call:expr) => {
+                match $result {
+                    Err(NetError::WouldBlock) => return Some($call),
+                    result => drop($reply.answer(result)),
+                }
+            };
+        }
+        match call {
+            Waiting::Receive(into, reply) => match self.receive_for(into, &reply) {
+                Err(NetError::WouldBlock) => return Some(Waiting::Receive(into, reply)),
+                result => drop(reply.answer(result)),
+            },
+            Waiting::Answer(into, reply) => match self.answer_for(into, &reply) {
+                Err(NetError::WouldBlock) => return Some(Waiting::Answer(into, reply)),
+                result => drop(reply.answer(result)),
+            },
+            Waiting::Connected(reply) => {
+                answer!(reply, self.is_connected(), Waiting::Connected(reply));
+            }
+            Waiting::Drained(reply) => {
+                answer!(reply, self.is_drained(), Waiting::Drained(reply));
+            }
+            Waiting::Read(into, reply) => match self.read_for(into, &reply) {
+                Err(NetError::WouldBlock) => return Some(Waiting::Read(into, reply)),
+                result => drop(reply.answer(result)),
+            },
+            Waiting::Write(from, reply) => match self.write_for(from, &reply) {
+                Err(NetError::WouldBlock) => return Some(Waiting::Write(from, reply)),
+                result => drop(reply.answer(result)),
+            },
+            Waiting::Accept(..) if call.is_cancelled() => {}
+            Waiting::Accept(tag, reply) => {
+                answer!(reply, self.accept_now(tag), Waiting::Accept(tag, reply));
+            }
+        }
+        None
+    }
+}
+
+/// What is so at a socket now.
+fn events(socket: &mut Socket, sockets: &mut SocketSet<'static>, now: Instant) -> Events {
+    let mut events = Events::empty();
+    match &mut socket.kind {
+        Kind::Udp { handle, .. } => {
+            let socket = sockets.get::<udp::Socket>(*handle);
+            events.set(Events::READABLE, socket.can_recv());
+            events.set(Events::WRITABLE, socket.can_send());
+        }
+        Kind::Ping { handle, .. } => {
+            let socket = sockets.get::<icmp::Socket>(*handle);
+            events.set(Events::READABLE, socket.can_recv());
+            events.set(Events::WRITABLE, socket.can_send());
+        }
+        Kind::Tcp(connection) => {
+            let socket = sockets.get_mut::<tcp::Socket>(connection.handle);
+            connection.look(socket, now);
+            let over = connection.is_over();
+            let ended = connection.made && !socket.may_recv();
+            events.set(Events::READABLE, socket.can_recv() || ended);
+            events.set(Events::WRITABLE, socket.can_send());
+            events.set(Events::ENDED, over);
+        }
+        Kind::Listener { handles, port, .. } => {
+            for handle in handles.iter() {
+                let socket = sockets.get_mut::<tcp::Socket>(*handle);
+                if !socket.is_open() {
+                    // Whoever wanted to connect has thought better of it. The port is
+                    // one, and the socket is closed.
+                    let _ = socket.listen(*port);
+                }
+                events.set(
+                    Events::READABLE,
+                    events.contains(Events::READABLE) || is_made(socket),
+                );
+            }
+        }
+    }
+    events
+}
+
+/// Whether somebody has connected to a socket that listened.
+pub(super) fn is_made(socket: &tcp::Socket<'_>) -> bool {
+    matches!(
+        socket.state(),
+        tcp::State::Established | tcp::State::CloseWait
+    )
+}
