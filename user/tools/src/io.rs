@@ -4,10 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use crate::arguments::Operand;
 use crate::disk::Disk;
 use crate::error::IoError;
+use crate::network::{Network, Peer};
 
 /// Everything that a tool can reach.
 pub trait Io {
@@ -19,6 +21,8 @@ pub trait Io {
     type Disk: Disk;
     /// The system's numbers and powers.
     type System: System;
+    /// The network.
+    type Network: Network;
 
     /// Reads standard input; 0 bytes are its end.
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError>;
@@ -52,6 +56,12 @@ pub trait Io {
     fn sleep(&mut self, milliseconds: u64) -> Result<(), IoError>;
     /// The system's numbers and powers.
     fn system(&mut self) -> &mut Self::System;
+    /// The network.
+    fn network(&mut self) -> &mut Self::Network;
+    /// Sends standard input to somebody on the network and writes what comes from there
+    /// to standard output, until the other side sends no more, or nothing has come for
+    /// so long. Needs `net`.
+    fn exchange(&mut self, peer: Peer, patience: Option<Duration>) -> Result<(), IoError>;
 
     /// Writes formatted text to standard output.
     fn print(&mut self, text: fmt::Arguments<'_>) -> Result<(), IoError> {

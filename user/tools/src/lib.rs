@@ -5,7 +5,7 @@
 //! the host with a fake. In reading order:
 //!
 //! 1. [`io`]: what a tool may use, its streams, paths and the system's numbers.
-//!    [`mod@disk`]: disks.
+//!    [`mod@disk`]: disks. [`network`]: the network.
 //! 2. [`about`]: what a tool says of itself, which arguments are paths included.
 //! 3. [`arguments`]: options and operands.
 //! 4. [`tools`]: the tools, a file each, and the table of them.
@@ -29,6 +29,7 @@ pub mod input;
 pub mod io;
 pub mod keys;
 pub mod native;
+pub mod network;
 pub mod tools;
 
 pub use about::About;

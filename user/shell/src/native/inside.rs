@@ -14,7 +14,8 @@ use tessera_tools::arguments::Operand;
 use tessera_tools::disk::Disk;
 use tessera_tools::format::bytes;
 use tessera_tools::io::{Directory, Entry, File, Io, Node, Space, Stat, System};
-use tessera_tools::native::NativeSystem;
+use tessera_tools::native::{NativeNetwork, NativeSystem};
+use tessera_tools::network::Peer;
 use tessera_tools::{IoError, tools};
 
 use super::World;
@@ -37,11 +38,22 @@ pub(super) struct Inside {
     /// Names of the shell's own capabilities.
     own: Vec<String>,
     system: NativeSystem,
+    network: NativeNetwork,
 }
 
 impl Inside {
-    pub(super) fn new(run: Run, own: Vec<String>, system: NativeSystem) -> Self {
-        Inside { run, own, system }
+    pub(super) fn new(
+        run: Run,
+        own: Vec<String>,
+        system: NativeSystem,
+        network: NativeNetwork,
+    ) -> Self {
+        Inside {
+            run,
+            own,
+            system,
+            network,
+        }
     }
 
     /// Names that tools need not be granted, for they use the shell's own.
@@ -72,6 +84,7 @@ impl Inside {
             seat,
             events,
             system: &mut self.system,
+            network: &mut self.network,
             interrupted: false,
         };
         let code = (self.run)(&mut io, launch.arguments);
@@ -89,6 +102,7 @@ pub struct InsideIo<'a> {
     seat: &'a Seat,
     events: &'a mut Events,
     system: &'a mut NativeSystem,
+    network: &'a mut NativeNetwork,
     interrupted: bool,
 }
 
@@ -111,6 +125,7 @@ impl Io for InsideIo<'_> {
     type Directory = NoFile;
     type Disk = NoFile;
     type System = NativeSystem;
+    type Network = NativeNetwork;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
         self.check()?;
@@ -188,6 +203,15 @@ impl Io for InsideIo<'_> {
 
     fn system(&mut self) -> &mut NativeSystem {
         self.system
+    }
+
+    fn network(&mut self) -> &mut NativeNetwork {
+        self.network
+    }
+
+    fn exchange(&mut self, _: Peer, _: Option<Duration>) -> Result<(), IoError> {
+        // A call that waits could not be ended by Ctrl-C here.
+        Err(IoError::Missing("net"))
     }
 }
 

@@ -23,7 +23,7 @@ use core::time::Duration;
 use libipc::interfaces::supervisor::StartClient;
 use libipc::interfaces::{BusClient, LoaderClient};
 use libipc::{ExitCode, Start, time};
-use tessera_tools::native::NativeSystem;
+use tessera_tools::native::{NativeNetwork, NativeSystem};
 use tessera_tools::{IoError, tools};
 
 use crate::execute::{Ended, Host, Launch, Mount, Mounted, Shell, StartError, bus};
@@ -63,7 +63,10 @@ pub fn run(mut start: Start, inside: Option<inside::Run>) -> Result<ExitCode, Io
         files: start.take("files").ok().map(Files::new),
         disks: Disks::new(&mut start),
         bus: start.take("bus").ok(),
-        inside: inside.map(|run| Inside::new(run, own, NativeSystem::new(&mut start))),
+        inside: inside.map(|run| {
+            let system = NativeSystem::new(&mut start);
+            Inside::new(run, own, system, NativeNetwork::new(&mut start))
+        }),
         events,
     };
     let mut shell = Shell::new(world);

@@ -5,6 +5,7 @@ extern crate std;
 
 mod disks;
 mod files;
+mod network;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -12,6 +13,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::time::Duration;
 
 use libipc::note::{Image, Note, Use};
 
@@ -19,6 +21,7 @@ use crate::about::About;
 use crate::arguments::Operand;
 use crate::error::IoError;
 use crate::io::*;
+use crate::network::{Change, Peer};
 pub(crate) use disks::{Drive, FakeDisk};
 pub(crate) use files::{FakeDirectory, FakeFile};
 
@@ -47,6 +50,8 @@ pub(crate) struct Fake {
     pub(crate) stopped: Option<Stop>,
     /// Directories that were synced.
     pub(crate) synced: Rc<RefCell<Vec<String>>>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) exchanged: Option<(Peer, Option<Duration>)>,
 }
 
 impl Fake {
@@ -72,6 +77,8 @@ impl Fake {
             killed: Vec::new(),
             stopped: None,
             synced: Rc::default(),
+            changes: Vec::new(),
+            exchanged: None,
         }
     }
 
@@ -154,6 +161,7 @@ impl Io for Fake {
     type Directory = FakeDirectory;
     type Disk = FakeDisk;
     type System = Fake;
+    type Network = Fake;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
         let count = into.len().min(self.input.len()).min(5);
@@ -228,6 +236,14 @@ impl Io for Fake {
     }
     fn system(&mut self) -> &mut Fake {
         self
+    }
+    fn network(&mut self) -> &mut Fake {
+        self
+    }
+    fn exchange(&mut self, peer: Peer, patience: Option<Duration>) -> Result<(), IoError> {
+        self.needs("net")?;
+        self.exchanged = Some((peer, patience));
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 mod disk;
 mod errors;
 mod files;
+mod network;
 mod system;
 
 use alloc::string::{String, ToString};
@@ -19,11 +20,13 @@ use crate::arguments::Operand;
 use crate::error::IoError;
 use crate::input::last_name;
 use crate::io::{Io, NodeOf};
+use crate::network::Peer;
 use crate::tools::Tool;
 pub use disk::{NativeDisk, block_error};
 pub use errors::file_error;
 use errors::stream_error;
 pub use files::{NativeDirectory, NativeFile, open_any};
+pub use network::NativeNetwork;
 pub use system::NativeSystem;
 
 /// Name of the capability for standard input; those for standard output and
@@ -67,6 +70,7 @@ pub struct Native {
     /// Standard output that was not sent yet.
     pending: Vec<u8>,
     system: NativeSystem,
+    network: NativeNetwork,
 }
 
 impl Native {
@@ -78,6 +82,7 @@ impl Native {
             error: start.take(output::ERR).ok(),
             pending: Vec::new(),
             system: NativeSystem::new(&mut start),
+            network: NativeNetwork::new(&mut start),
             start,
         }
     }
@@ -122,6 +127,7 @@ impl Io for Native {
     type Directory = NativeDirectory;
     type Disk = NativeDisk;
     type System = NativeSystem;
+    type Network = NativeNetwork;
 
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
         self.flush()?;
@@ -214,5 +220,14 @@ impl Io for Native {
 
     fn system(&mut self) -> &mut NativeSystem {
         &mut self.system
+    }
+
+    fn network(&mut self) -> &mut NativeNetwork {
+        &mut self.network
+    }
+
+    fn exchange(&mut self, peer: Peer, patience: Option<Duration>) -> Result<(), IoError> {
+        self.flush()?;
+        self.exchange_with(peer, patience)
     }
 }

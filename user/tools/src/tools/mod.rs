@@ -31,8 +31,9 @@ macro_rules! tools {
 }
 
 tools! {
-    caps, cat, cp, date, dd, df, du, edit, find, fsck, grep, hexdump, kill, log, ls, lsblk, mem, mkdir,
-    mv, poweroff, ps, random, reboot, rm, say, sensor, sleep, stat, sync, top, uname, uptime, wc, why,
+    caps, cat, cksum, cp, date, dd, df, du, edit, find, fsck, grep, hexdump, ifconfig, kill, log, ls,
+    lsblk, mem, mkdir, mv, nc, netstat, ping, poweroff, ps, random, reboot, rm, say, sensor, sleep, stat,
+    sync, top, uname, uptime, wc, why,
 }
 
 #[cfg(test)]
