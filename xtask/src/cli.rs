@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::arch::Arch;
+use crate::hub::{Percent, Range};
 use crate::page::units::Size;
 
 /// Builds, runs, tests and measures Tessera.
@@ -216,6 +217,32 @@ pub struct Run {
     /// No data disk
     #[arg(long, conflicts_with = "disk")]
     pub no_disk: bool,
+    /// No network device; otherwise it is on a network of QEMU's own
+    #[arg(long, conflicts_with = "nodes")]
+    pub no_net: bool,
+    /// Several machines on one segment of Ethernet: their architectures, such as
+    /// aarch64,riscv64, or how many there are. Each has a data disk of its own in
+    /// target/tessera/nodes
+    #[arg(long, value_name = "ARCHES", conflicts_with_all = ["disk", "arch"])]
+    pub nodes: Option<String>,
+    /// With --nodes: how many frames are lost, such as 5%
+    #[arg(long, value_name = "P%", default_value = "0", requires = "nodes")]
+    pub loss: Percent,
+    /// With --nodes: how many frames come twice
+    #[arg(long, value_name = "P%", default_value = "0", requires = "nodes")]
+    pub duplicate: Percent,
+    /// With --nodes: how many frames are overtaken by later ones
+    #[arg(long, value_name = "P%", default_value = "0", requires = "nodes")]
+    pub reorder: Percent,
+    /// With --nodes: how many milliseconds each frame is on its way, such as 1..20
+    #[arg(long, value_name = "MS", default_value = "0", requires = "nodes")]
+    pub delay: Range,
+    /// With --nodes: seed of such trouble
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "nodes")]
+    pub seed: u64,
+    /// Write all frames to this file, as pcap; with --nodes to one for each machine
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU ARGS")]
     pub qemu: Vec<String>,

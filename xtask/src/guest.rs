@@ -24,6 +24,28 @@ pub struct Guest {
     read: usize,
 }
 
+/// Where to type on a machine's console.
+pub struct Input {
+    process: Child,
+    input: ChildStdin,
+}
+
+impl Input {
+    /// Types.
+    pub fn send(&mut self, text: &str) -> Result<()> {
+        self.input.write_all(text.as_bytes())?;
+        self.input.flush().context("the machine takes no input")
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// Bytes of the console, or of QEMU itself.
 enum Piece {
     Console(Vec<u8>),
@@ -64,6 +86,26 @@ impl Guest {
             errors: Vec::new(),
             read: 0,
         })
+    }
+
+    /// The same by parts: what the console says, as it comes, and where to type. The
+    /// machine is killed when the latter is dropped.
+    pub fn start_shared(qemu: Command) -> Result<(impl Iterator<Item = Vec<u8>>, Input)> {
+        let mut qemu = qemu;
+        let mut process = qemu
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", crate::process::shown(&qemu)))?;
+        let input = process.stdin.take().context("QEMU has no input")?;
+        let mut output = process.stdout.take().context("QEMU has no output")?;
+        let said = std::iter::from_fn(move || {
+            let mut bytes = vec![0; 4096];
+            let count = output.read(&mut bytes).ok().filter(|&count| count > 0)?;
+            bytes.truncate(count);
+            Some(bytes)
+        });
+        Ok((said, Input { process, input }))
     }
 
     /// The next line of the console.

@@ -7,6 +7,7 @@
 //! 3. [`image`]: builds what a page names and packs one bootable image.
 //! 4. [`machine`]: the QEMU machine that an image boots on.
 //! 5. [`guest`]: such a machine while it runs.
+//!    [`hub`]: several of them on a segment of Ethernet.
 //! 6. [`branches`]: which of the kernel's branches it reaches.
 //! 7. [`trace`]: how often each instruction is executed; [`plugin`] counts for both.
 //! 8. [`setup`]: brings what this needs to the machine it runs on.
@@ -26,6 +27,7 @@ pub mod commands;
 pub mod crash;
 pub mod disk;
 pub mod guest;
+pub mod hub;
 pub mod image;
 pub mod lines;
 pub mod machine;

@@ -12,6 +12,7 @@
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
 //! 4. [`session`]: a scripted session at the shell, told as a transcript;
 //!    [`stranger`]: the same with a server and an app that are not ours;
+//!    [`nodes`]: one at several machines on a segment of Ethernet;
 //!    [`persistent`]: two boots on one disk; [`parted`]: a disk with partitions.
 //! 5. [`determinism`]: two runs are the same.
 //! 6. [`images`]: builds each system once.
@@ -20,6 +21,7 @@
 
 pub mod determinism;
 pub mod images;
+pub mod nodes;
 pub mod parted;
 pub mod persistent;
 pub mod plan;

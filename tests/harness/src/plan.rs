@@ -20,6 +20,8 @@ pub enum Work {
     Suite(&'static Suite, Selection),
     /// The transcript of a session in this file.
     Session(PathBuf),
+    /// The same at several machines.
+    Nodes(PathBuf),
     /// A server and an app made from the templates.
     Stranger,
     /// Two boots on one disk.
@@ -66,13 +68,17 @@ pub fn all() -> Vec<Job> {
             jobs.extend(on_pci);
             jobs.extend(plain.into_iter().map(|suite| suite_job(arch, smp, suite)));
             jobs.extend(
-                sessions()
+                sessions("session")
                     .into_iter()
                     .map(|path| session_job(arch, smp, path)),
             );
             // The number of cores is not what these are about.
             if smp == cores[0] {
                 jobs.extend(counted.into_iter().map(|suite| suite_job(arch, 1, suite)));
+                if arch == Arch::ALL[0] {
+                    // Each names the architectures of its machines.
+                    jobs.extend(sessions("nodes").into_iter().map(nodes_job));
+                }
                 jobs.push(single_job(arch, smp, "session/stranger", Work::Stranger));
                 let name = "session/persistent";
                 jobs.push(single_job(arch, smp, name, Work::Persistent));
@@ -124,6 +130,12 @@ fn session_job(arch: Arch, smp: u32, path: PathBuf) -> Job {
     }
 }
 
+fn nodes_job(path: PathBuf) -> Job {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("nodes/{name}");
+    single_job(Arch::ALL[0], 1, &name, Work::Nodes(path))
+}
+
 fn single_job(arch: Arch, smp: u32, name: &str, work: Work) -> Job {
     let tests = vec![(0, format!("{arch}/smp{smp}/{name}"))];
     Job {
@@ -135,14 +147,14 @@ fn single_job(arch: Arch, smp: u32, name: &str, work: Work) -> Job {
     }
 }
 
-/// The transcripts in `tests/sessions`.
-fn sessions() -> Vec<PathBuf> {
+/// The transcripts of that kind in `tests/sessions`.
+fn sessions(kind: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(root().join("tests/sessions")) else {
         return Vec::new();
     };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut found: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|e| e == "session"))
+        .filter(|path| path.extension().is_some_and(|e| e == kind))
         .collect();
     found.sort();
     found

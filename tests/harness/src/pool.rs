@@ -7,7 +7,7 @@ use std::thread;
 use crate::Outcome;
 use crate::images::Images;
 use crate::plan::{Job, Work};
-use crate::{determinism, persistent, session, stranger, suite};
+use crate::{determinism, nodes, persistent, session, stranger, suite};
 
 /// Runs jobs and keeps the outcomes of their tests by name.
 pub struct Pool {
@@ -94,6 +94,7 @@ impl Pool {
                 return suite::run(job, suite, *cases, images, &mut settled, &mut matrix);
             }
             Work::Session(path) => session::run(job, path, images),
+            Work::Nodes(path) => nodes::run(path, images),
             Work::Stranger => stranger::run(job, images),
             Work::Persistent => persistent::run(job, images),
             Work::Determinism => determinism::run(job, images),

@@ -29,11 +29,11 @@ use crate::images::Images;
 use crate::plan::Job;
 
 /// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the shell says when it listens.
-const PROMPT: &str = "$ ";
+pub(crate) const PROMPT: &str = "$ ";
 /// What the console puts before lines of others than the program in front.
-const MARK: char = '\u{25b6}';
+pub(crate) const MARK: char = '\u{25b6}';
 
 /// A command and the lines that must follow.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn parse(text: &str) -> (String, Vec<Step>) {
 }
 
 /// Text without what moves the cursor or changes colours.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -136,7 +136,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-fn lines_match(expected: &[String], said: &[&str]) -> bool {
+pub(crate) fn lines_match(expected: &[String], said: &[&str]) -> bool {
     match (expected.split_first(), said.split_first()) {
         (None, None) => true,
         (None, Some((line, rest))) => line.is_empty() && lines_match(expected, rest),

@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod lint;
 pub mod miri;
 pub mod new;
+pub mod nodes;
 pub mod run;
 pub mod size;
 pub mod test;

@@ -7,16 +7,20 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use tessera_page::Virtio;
 
-use super::build_system;
+use super::{build_system, nodes};
 use crate::cli::Run;
 use crate::disk;
-use crate::machine::{Device, Machine};
+use crate::machine::{Device, Machine, Nic};
 use crate::page::units::Size;
 use crate::process::{shown, step};
 use crate::setup::qemu;
 
 /// Runs the command; ends with the machine's exit code.
 pub fn run(options: Run) -> Result<ExitCode> {
+    if let Some(nodes) = &options.nodes {
+        let arches = nodes::parse(nodes).map_err(anyhow::Error::msg)?;
+        return nodes::run(&options, &arches);
+    }
     let qemu = qemu::ensure(options.machine.arch, options.setup.yes)?;
     let parts = build_system(&options.system.system, options.machine.arch)?;
     let mut machine = Machine::new(&options.machine, parts.page().ram);
@@ -39,6 +43,13 @@ pub fn run(options: Run) -> Result<ExitCode> {
     }
     if parts.page().names(Virtio::Entropy) {
         machine.devices.push(Device::Entropy);
+    }
+    if parts.page().names(Virtio::Net) && !options.no_net {
+        let capture = options.capture.clone();
+        machine.devices.push(Device::Net(Nic {
+            capture,
+            ..Nic::user()
+        }));
     }
     ensure!(
         machine.memory >= parts.page().ram,

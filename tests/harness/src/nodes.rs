@@ -1,0 +1,322 @@
+//! A session at several machines on one segment, told as a transcript.
+//!
+//! A file in `tests/sessions` that ends in `.nodes`:
+//!
+//! ```text
+//! # nodes: aarch64, riscv64
+//! # loss: 5%
+//! 2& nc -l 9 > /tmp/file
+//! 1$ nc {2} 9 < /boot/motd
+//! 2=
+//! 1$ cksum /boot/motd
+//! <sum> /boot/motd
+//! 2$ cksum /tmp/file
+//! <sum> /tmp/file
+//! ```
+//!
+//! A line `N$ ` is typed at machine N, and what follows must come before its next prompt;
+//! after `N& ` nobody waits for that, and `N=` does so later. `{N}` is the link-local
+//! address of machine N. `<name>` is any text the first time, and that text from then on.
+//! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
+//! what the segment does to frames; a line `! loss 5%` does so from there on.
+//! The rest is as in [`session`](mod@crate::session).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use xtask::arch::Arch;
+use xtask::commands::nodes::parse as arches;
+use xtask::guest::Guest;
+use xtask::hub::{Hub, Trouble};
+use xtask::machine::{Device, Nic};
+use xtask::setup::qemu;
+use xtask::workspace::root;
+
+use crate::images::Images;
+use crate::session::{MARK, PATIENCE, PROMPT, lines_match, plain};
+
+/// What happens in a line of the transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Action {
+    /// Something is typed at a machine, and waited for.
+    Type(usize, String),
+    /// Something is typed and not waited for.
+    Begin(usize, String),
+    /// What was begun is waited for.
+    Wait(usize),
+    /// The segment does something else to frames.
+    Trouble(String),
+}
+
+/// An action, and the lines that must come of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    action: Action,
+    expected: Vec<String>,
+}
+
+/// A transcript.
+#[derive(Debug)]
+struct Transcript {
+    system: String,
+    arches: Vec<Arch>,
+    trouble: Trouble,
+    steps: Vec<Step>,
+}
+
+/// Boots the machines and holds the session. Frames are captured beside the images.
+pub fn run(path: &Path, images: &Images) -> Result<()> {
+    let transcript = parse(&std::fs::read_to_string(path)?)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let page = root().join(format!("boot/systems/{}.toml", transcript.system));
+    let hub = Hub::new(transcript.arches.len(), transcript.trouble.clone())?;
+    let mut guests = Vec::new();
+    for (index, arch) in transcript.arches.iter().enumerate() {
+        let name = format!("{arch}-nodes-{stem}-{}", index + 1);
+        let (mut machine, image) = images.pack(*arch, 1, &page, &name, |_| ())?;
+        for device in &mut machine.devices {
+            if let Device::Net(nic) = device {
+                *nic = Nic {
+                    network: hub.network(index),
+                    mac: Some(Hub::mac(index)),
+                    capture: Some(image.with_extension("pcap")),
+                };
+            }
+        }
+        let mut command = machine.qemu(qemu::ensure(*arch, false)?, &image);
+        command.arg("-no-reboot");
+        guests.push(Guest::start(command)?);
+    }
+    let mut session = Session {
+        hub,
+        guests,
+        known: BTreeMap::new(),
+    };
+    session.begin()?;
+    for step in &transcript.steps {
+        session
+            .take(step)
+            .with_context(|| format!("at {:?}", step.action))?;
+    }
+    Ok(())
+}
+
+/// Machines while they run.
+struct Session {
+    hub: Hub,
+    guests: Vec<Guest>,
+    /// What names in brackets stand for, brackets included.
+    known: BTreeMap<String, String>,
+}
+
+impl Session {
+    /// Waits for the prompts, and asks each machine for its address.
+    fn begin(&mut self) -> Result<()> {
+        for index in 0..self.guests.len() {
+            let number = index + 1;
+            self.guests[index]
+                .wait_for(PROMPT, PATIENCE)
+                .with_context(|| format!("at the first prompt of machine {number}"))?;
+            self.type_at(index, "ifconfig")?;
+            let said = self.answer(index)?;
+            let address = said.iter().find_map(|line| {
+                let address = line.trim().strip_prefix("address ")?;
+                address
+                    .starts_with("fe80:")
+                    .then_some(address.split('/').next()?)
+            });
+            let address = address.ok_or_else(|| anyhow!("machine {number} has no address"))?;
+            self.known.insert(format!("{{{number}}}"), address.into());
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: &Step) -> Result<()> {
+        match &step.action {
+            Action::Trouble(text) => {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let mut trouble = self.hub.trouble();
+                trouble.change(&words).map_err(anyhow::Error::msg)?;
+                self.hub.set_trouble(trouble);
+                Ok(())
+            }
+            Action::Begin(index, typed) => self.type_at(*index, &self.filled(typed)),
+            Action::Type(index, typed) => {
+                self.type_at(*index, &self.filled(typed))?;
+                if typed.contains("poweroff") {
+                    let status = self.guests[*index].end()?;
+                    let well = status.is_some_and(|status| status.success());
+                    ensure!(well, "machine {} does not end well", index + 1);
+                    return Ok(());
+                }
+                self.check(*index, &step.expected)
+            }
+            Action::Wait(index) => self.check(*index, &step.expected),
+        }
+    }
+
+    /// Text with all that is known in it.
+    fn filled(&self, text: &str) -> String {
+        let known = self.known.iter();
+        known.fold(text.into(), |text, (name, value)| text.replace(name, value))
+    }
+
+    fn type_at(&mut self, index: usize, typed: &str) -> Result<()> {
+        let guest = &mut self.guests[index];
+        guest.send(&format!("{typed}\r"))?;
+        // The answer begins below the line that was typed.
+        while !plain(&guest.wait_for("\n", PATIENCE)?).contains(typed) {}
+        Ok(())
+    }
+
+    /// The lines that a machine says before its next prompt.
+    fn answer(&mut self, index: usize) -> Result<Vec<String>> {
+        let said = plain(&self.guests[index].wait_for(PROMPT, PATIENCE)?);
+        let mut lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+        // What stands before the prompt in its own line is part of the prompt.
+        if !said.ends_with('\n') {
+            lines.pop();
+        }
+        lines.retain(|line| !line.starts_with(MARK));
+        Ok(lines.into_iter().map(String::from).collect())
+    }
+
+    fn check(&mut self, index: usize, expected: &[String]) -> Result<()> {
+        let said = self.answer(index)?;
+        let expected: Vec<String> = expected.iter().map(|line| self.filled(line)).collect();
+        let patterns: Vec<String> = expected.iter().map(|line| any(line)).collect();
+        let lines: Vec<&str> = said.iter().map(String::as_str).collect();
+        ensure!(
+            lines_match(&patterns, &lines),
+            "expected\n{}\nbut machine {} says\n{}",
+            expected.join("\n"),
+            index + 1,
+            lines.join("\n")
+        );
+        for pattern in &expected {
+            if let Some((name, value)) = lines.iter().find_map(|line| named(pattern, line)) {
+                self.known.insert(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a name in a pattern begins and ends, brackets included.
+fn name(pattern: &str) -> Option<(usize, usize)> {
+    let begin = pattern.find('<')?;
+    let end = begin + pattern[begin..].find('>')? + 1;
+    let inside = &pattern[begin + 1..end - 1];
+    let is_name = !inside.is_empty() && inside.bytes().all(|byte| byte.is_ascii_lowercase());
+    is_name.then_some((begin, end))
+}
+
+/// A pattern in which a name stands for any text.
+fn any(pattern: &str) -> String {
+    match name(pattern) {
+        Some((begin, end)) => format!("{}[..]{}", &pattern[..begin], &pattern[end..]),
+        None => pattern.into(),
+    }
+}
+
+/// What a name stands for in a line that fits.
+fn named(pattern: &str, line: &str) -> Option<(String, String)> {
+    let (begin, end) = name(pattern)?;
+    let rest = line.strip_prefix(&pattern[..begin])?;
+    let value = rest.strip_suffix(&pattern[end..])?;
+    Some((pattern[begin..end].into(), value.into()))
+}
+
+fn parse(text: &str) -> Result<Transcript> {
+    let mut transcript = Transcript {
+        system: "standard".into(),
+        arches: Vec::new(),
+        trouble: Trouble {
+            seed: 1,
+            ..Trouble::default()
+        },
+        steps: Vec::new(),
+    };
+    for line in text.lines() {
+        if let Some(remark) = line.strip_prefix("# ") {
+            let (key, value) = remark.split_once(": ").unwrap_or_default();
+            match key {
+                "nodes" => transcript.arches = arches(value).map_err(anyhow::Error::msg)?,
+                "system" => transcript.system = value.trim().into(),
+                "loss" | "duplicate" | "reorder" | "delay" => transcript
+                    .trouble
+                    .change(&[key, value])
+                    .map_err(anyhow::Error::msg)?,
+                _ => {}
+            }
+            continue;
+        }
+        let action = action(line, transcript.arches.len());
+        match (action, transcript.steps.last_mut()) {
+            (Some(action), _) => transcript.steps.push(Step {
+                action,
+                expected: Vec::new(),
+            }),
+            (None, Some(step)) => step.expected.push(line.trim_end().into()),
+            (None, None) => bail!("`{line}` comes of nothing"),
+        }
+    }
+    ensure!(!transcript.arches.is_empty(), "`# nodes:` is missing");
+    Ok(transcript)
+}
+
+/// What a line does, if it is none that must come.
+fn action(line: &str, machines: usize) -> Option<Action> {
+    if let Some(trouble) = line.strip_prefix("! ") {
+        return Some(Action::Trouble(trouble.into()));
+    }
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let index = line[..digits].parse::<usize>().ok()?.checked_sub(1)?;
+    let rest = &line[digits..];
+    if index >= machines {
+        return None;
+    }
+    if rest == "=" {
+        return Some(Action::Wait(index));
+    }
+    let typed = rest
+        .strip_prefix("$ ")
+        .map(|typed| Action::Type(index, typed.into()));
+    typed.or_else(|| Some(Action::Begin(index, rest.strip_prefix("& ")?.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transcripts_are_read() {
+        let text = "# nodes: aarch64,riscv64\n# loss: 5%\n2& nc -l 9\n1$ nc {2} 9\nhello\n\
+                    3$ what\n! heal\n2=\n12 bytes\n";
+        let transcript = parse(text).unwrap();
+        assert_eq!(transcript.arches.len(), 2);
+        assert!(transcript.trouble.to_string().starts_with("loss 5%"));
+        let step = |action, expected: &[&str]| Step {
+            action,
+            expected: expected.iter().map(|line| (*line).into()).collect(),
+        };
+        let steps = [
+            step(Action::Begin(1, "nc -l 9".into()), &[]),
+            step(Action::Type(0, "nc {2} 9".into()), &["hello", "3$ what"]),
+            step(Action::Trouble("heal".into()), &[]),
+            step(Action::Wait(1), &["12 bytes"]),
+        ];
+        assert_eq!(transcript.steps, steps);
+        assert!(parse("1$ x\n").is_err());
+    }
+
+    #[test]
+    fn names_are_any_text_once() {
+        assert_eq!(any("<sum> 88 /a"), "[..] 88 /a");
+        assert_eq!(any("a < b > c"), "a < b > c");
+        let named = named("<sum> 88 /a", "123 88 /a");
+        assert_eq!(named, Some(("<sum>".into(), "123".into())));
+        assert_eq!(super::named("<sum> 88 /a", "123 89 /a"), None);
+    }
+}

@@ -1,0 +1,286 @@
+//! A segment of Ethernet between machines: what one of them sends reaches all others,
+//! unless the segment is told to make trouble.
+//!
+//! QEMU's machines have datagram sockets with paths of their own. The hub has one for
+//! each of them to send to, so it knows who sends, and a thread for each that receives;
+//! one more thread sends what is due.
+//!
+//! ```text
+//! mod      the segment: sockets and threads
+//! trouble  what is lost, doubled, late, out of order or cut off
+//! queue    what is on its way
+//! ```
+
+mod queue;
+mod trouble;
+
+pub use trouble::{Percent, Range, Trouble};
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::machine::{Mac, Network};
+use queue::{Frame, Queue};
+use trouble::Dice;
+
+/// Most bytes of a frame.
+const FRAME: usize = 65536;
+
+/// How long a machine that takes nothing is waited for before a frame is lost.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How often the threads look whether they are to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A segment and the machines on it. It ends when it is dropped.
+pub struct Hub {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    /// Where each machine sends.
+    sockets: Vec<UnixDatagram>,
+    trouble: Mutex<Trouble>,
+    counters: Mutex<Counters>,
+    queue: Queue,
+}
+
+/// What has become of frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Machines have sent so many.
+    pub sent: u64,
+    /// So many have reached one machine.
+    pub arrived: u64,
+    /// So many were lost on purpose, or because of a partition.
+    pub lost: u64,
+    /// So many found a machine that took nothing.
+    pub refused: u64,
+}
+
+impl Hub {
+    /// A segment for so many machines.
+    pub fn new(machines: usize, trouble: Trouble) -> Result<Hub> {
+        // The paths of sockets are short.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tessera-{}-{number}", process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let sockets = (0..machines).map(|machine| {
+            let path = hub_path(&folder, machine);
+            let socket = UnixDatagram::bind(&path);
+            let socket = socket.with_context(|| format!("no socket at {}", path.display()))?;
+            socket.set_read_timeout(Some(LOOK))?;
+            Ok(socket)
+        });
+        let shared = Arc::new(Shared {
+            sockets: sockets.collect::<Result<_>>()?,
+            folder,
+            trouble: Mutex::new(trouble),
+            counters: Mutex::default(),
+            queue: Queue::new(),
+        });
+        let mut threads: Vec<_> = (0..machines)
+            .map(|machine| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.receive(machine))
+            })
+            .collect();
+        let sending = Arc::clone(&shared);
+        threads.push(thread::spawn(move || sending.send()));
+        Ok(Hub { shared, threads })
+    }
+
+    /// How a machine's network device is connected to it.
+    pub fn network(&self, machine: usize) -> Network {
+        Network::Segment {
+            own: own_path(&self.shared.folder, machine),
+            hub: hub_path(&self.shared.folder, machine),
+        }
+    }
+
+    /// The address that QEMU's device has for a machine: a local one.
+    pub fn mac(machine: usize) -> Mac {
+        let number = (machine as u32).to_be_bytes();
+        [2, 0, number[0], number[1], number[2], number[3]]
+    }
+
+    /// What trouble the segment makes.
+    pub fn trouble(&self) -> Trouble {
+        lock(&self.shared.trouble).clone()
+    }
+
+    /// Makes other trouble from now on.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        *lock(&self.shared.trouble) = trouble;
+    }
+
+    /// What has become of frames so far.
+    pub fn counters(&self) -> Counters {
+        *lock(&self.shared.counters)
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.shared.queue.end();
+        for thread in self.threads.drain(..) {
+            // One that has panicked has said so.
+            let _ = thread.join();
+        }
+        // What is left of it does no harm.
+        let _ = fs::remove_dir_all(&self.shared.folder);
+    }
+}
+
+impl Shared {
+    /// Takes what a machine sends, until the segment ends.
+    fn receive(&self, from: usize) {
+        let mut bytes = vec![0; FRAME];
+        let mut dice = Dice::new(lock(&self.trouble).seed, from);
+        while !self.queue.has_ended() {
+            let Ok(length) = self.sockets[from].recv(&mut bytes) else {
+                // Nothing came for a while.
+                continue;
+            };
+            lock(&self.counters).sent += 1;
+            let trouble = lock(&self.trouble).clone();
+            for to in (0..self.sockets.len()).filter(|to| *to != from) {
+                let fates = trouble.fates(&mut dice, from, to);
+                if fates.is_empty() {
+                    lock(&self.counters).lost += 1;
+                }
+                let now = Instant::now();
+                for delay in fates {
+                    self.queue.push(Frame {
+                        due: now + delay,
+                        to,
+                        bytes: bytes[..length].into(),
+                        since: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends what is due, until the segment ends.
+    fn send(&self) {
+        let Ok(socket) = UnixDatagram::unbound() else {
+            return;
+        };
+        if socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        while let Some(mut frame) = self.queue.next(LOOK) {
+            let now = Instant::now();
+            match socket.send_to(&frame.bytes, own_path(&self.folder, frame.to)) {
+                Ok(_) => lock(&self.counters).arrived += 1,
+                // A machine that is busy takes it later.
+                Err(error)
+                    if error.kind() == ErrorKind::WouldBlock
+                        && frame.since.is_none_or(|since| now - since < PATIENCE) =>
+                {
+                    frame.since.get_or_insert(now);
+                    frame.due = now + PAUSE;
+                    self.queue.push(frame);
+                }
+                // One that is not there takes nothing.
+                Err(_) => lock(&self.counters).refused += 1,
+            }
+        }
+    }
+}
+
+fn own_path(folder: &Path, machine: usize) -> PathBuf {
+    folder.join(format!("m{machine}"))
+}
+
+fn hub_path(folder: &Path, machine: usize) -> PathBuf {
+    folder.join(format!("h{machine}"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sockets in the places of machines.
+    fn machines(hub: &Hub, count: usize) -> Vec<(UnixDatagram, PathBuf)> {
+        (0..count)
+            .map(|machine| {
+                let Network::Segment { own, hub } = hub.network(machine) else {
+                    panic!("a segment")
+                };
+                let socket = UnixDatagram::bind(own).unwrap();
+                socket
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                (socket, hub)
+            })
+            .collect()
+    }
+
+    fn receive(socket: &UnixDatagram) -> Vec<u8> {
+        let mut bytes = [0; 100];
+        let length = socket.recv(&mut bytes).unwrap();
+        bytes[..length].to_vec()
+    }
+
+    #[test]
+    fn a_frame_reaches_all_others() {
+        let hub = Hub::new(3, Trouble::default()).unwrap();
+        let machines = machines(&hub, 3);
+        let (socket, to) = &machines[1];
+        socket.send_to(b"hello", to).unwrap();
+        assert_eq!(receive(&machines[0].0), b"hello");
+        assert_eq!(receive(&machines[2].0), b"hello");
+        let (socket, to) = &machines[0];
+        socket.send_to(b"back", to).unwrap();
+        // It has not had its own before that.
+        assert_eq!(receive(&machines[1].0), b"back");
+    }
+
+    #[test]
+    fn a_partition_cuts_off_and_heals() {
+        let parted = Trouble {
+            groups: vec![vec![0], vec![1, 2]],
+            ..Trouble::default()
+        };
+        let hub = Hub::new(3, parted).unwrap();
+        let machines = machines(&hub, 3);
+        let (socket, to) = &machines[1];
+        socket.send_to(b"one", to).unwrap();
+        assert_eq!(receive(&machines[2].0), b"one");
+        hub.set_trouble(Trouble::default());
+        socket.send_to(b"two", to).unwrap();
+        assert_eq!(receive(&machines[0].0), b"two");
+        assert_eq!(hub.counters().lost, 1);
+    }
+
+    #[test]
+    fn its_sockets_go_with_it() {
+        let hub = Hub::new(1, Trouble::default()).unwrap();
+        let Network::Segment { hub: path, .. } = hub.network(0) else {
+            panic!("a segment")
+        };
+        assert!(path.exists() && path.as_os_str().len() < 100);
+        drop(hub);
+        assert!(!path.exists());
+    }
+}
