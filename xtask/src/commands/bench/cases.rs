@@ -34,6 +34,8 @@ pub enum By {
     Disk,
     /// The same, of files.
     Files,
+    /// The same, of what goes to the host and back.
+    Net,
     /// The default system, from reset on.
     Boot,
     /// The smallest system, on smaller and smaller machines.
@@ -42,10 +44,11 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Guest,
         Self::Disk,
         Self::Files,
+        Self::Net,
         Self::Boot,
         Self::Memory,
     ];
@@ -66,6 +69,10 @@ impl By {
             Self::Files => {
                 "the same, from the client to the device; tests/systems/bench-files.toml, with \
                  the same clock"
+            }
+            Self::Net => {
+                "the same, from the client to the host behind QEMU's own network; \
+                 tests/systems/bench-net.toml, with the same clock"
             }
             Self::Boot => {
                 "busy guest instructions: elapsed less idle, firmware included; system \
@@ -301,6 +308,33 @@ pub const CASES: &[Case] = &[
             "4 KiB are written over others of a file and made durable",
             peer("Linux", 59_433, 74_376),
             both(45_000, 55_000),
+        )
+    },
+    Case {
+        by: By::Net,
+        ..case(
+            "net_udp_64",
+            "a datagram of 64 bytes to the host, and its echo: two calls, one waits",
+            peer("Linux", 16_626, 24_818),
+            both(38_000, 48_000),
+        )
+    },
+    Case {
+        by: By::Net,
+        ..case(
+            "net_tcp_send_64k",
+            "64 KiB of a connection to the host, until it has confirmed them",
+            None,
+            both(450_000, 550_000),
+        )
+    },
+    Case {
+        by: By::Net,
+        ..case(
+            "net_tcp_receive_64k",
+            "64 KiB of a connection from the host, asked for by a byte",
+            None,
+            both(450_000, 550_000),
         )
     },
     Case {

@@ -8,6 +8,7 @@
 pub mod boot;
 pub mod cases;
 pub mod cores;
+mod host;
 pub mod memory;
 pub mod show;
 pub mod system;
@@ -111,6 +112,13 @@ fn measure(arch: Arch, program: &Path, chosen: &[&Case]) -> Result<Vec<Figure>> 
     let names: Vec<_> = by(By::Files).map(|case| case.name).collect();
     if !names.is_empty() {
         let system = System::build_with_files(arch, &names)?;
+        let lines = system.run(program.into(), WAITING_CLOCK, None)?;
+        figures.extend(lines.iter().map(|line| line.figure(arch.name())));
+    }
+    let names: Vec<_> = by(By::Net).map(|case| case.name).collect();
+    if !names.is_empty() {
+        let host = host::Host::start()?;
+        let system = System::build_with_host(arch, &names, &host)?;
         let lines = system.run(program.into(), WAITING_CLOCK, None)?;
         figures.extend(lines.iter().map(|line| line.figure(arch.name())));
     }

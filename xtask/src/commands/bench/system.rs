@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
+use super::host::Host;
 use super::table::{self, Line};
 use crate::arch::Arch;
 use crate::commands::build_system;
 use crate::disk::{self, DiskImage};
 use crate::guest::{Event, Guest};
 use crate::image::Parts;
-use crate::machine::{Device, Machine};
+use crate::machine::{Device, Machine, Nic};
 use crate::process::step;
 use crate::trace::Plugin;
 use crate::workspace::{root, target};
@@ -24,6 +25,9 @@ const DISK_SYSTEM: &str = "tests/systems/bench-disk.toml";
 
 /// Files, in memory and on a disk.
 const FILES_SYSTEM: &str = "tests/systems/bench-files.toml";
+
+/// A network.
+const NET_SYSTEM: &str = "tests/systems/bench-net.toml";
 
 /// Bytes of the disk with files.
 const FILES_DISK: u64 = 128 << 20;
@@ -83,6 +87,15 @@ impl System {
         Ok(system)
     }
 
+    /// Builds the one with a network, on which the host serves.
+    pub(super) fn build_with_host(arch: Arch, cases: &[&str], host: &Host) -> Result<Self> {
+        let ports = [("@udp", host.udp), ("@tcp", host.tcp)];
+        let ports = ports.map(|(name, port)| (name, port.to_string()));
+        let mut system = Self::build_with(NET_SYSTEM, arch, 1, cases, &ports)?;
+        system.machine.devices = vec![Device::Entropy, Device::Net(Nic::user())];
+        Ok(system)
+    }
+
     /// Builds the one with files. On its disk is one that the guest has not read yet.
     pub fn build_with_files(arch: Arch, cases: &[&str]) -> Result<Self> {
         let mut system = Self::build_as(FILES_SYSTEM, arch, 1, cases)?;
@@ -107,6 +120,17 @@ impl System {
 
     /// Builds another system, for a machine with so many cores.
     pub fn build_as(system: &str, arch: Arch, cores: u32, cases: &[&str]) -> Result<Self> {
+        Self::build_with(system, arch, cores, cases, &[])
+    }
+
+    /// The same with arguments in the places of names.
+    fn build_with(
+        system: &str,
+        arch: Arch,
+        cores: u32,
+        cases: &[&str],
+        named: &[(&str, String)],
+    ) -> Result<Self> {
         let parts = build_system(&root().join(system).to_string_lossy(), arch)?;
         let mut page = parts.page().clone();
         let wanted = match cases {
@@ -116,6 +140,9 @@ impl System {
         for argument in page.tasks.iter_mut().flat_map(|task| &mut task.args) {
             if argument == "@cases" {
                 *argument = cases.join(",");
+            }
+            if let Some((_, value)) = named.iter().find(|(name, _)| name == argument) {
+                argument.clone_from(value);
             }
         }
         let image = target().join(format!("tessera/{}-{arch}.bin", page.name));

@@ -149,7 +149,7 @@ pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
 
 fn tolerance(case: &str) -> u64 {
     match cases::find(case).map(|case| case.by) {
-        Some(By::Disk | By::Files) => DEVICE_TOLERANCE,
+        Some(By::Disk | By::Files | By::Net) => DEVICE_TOLERANCE,
         _ => TOLERANCE,
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::boot::Boot;
 use super::cases::{By, Case};
+use super::host::Host;
 use super::system::{CLOCK, System, WAITING_CLOCK};
 use super::table::Line;
 use crate::arch::Arch;
@@ -22,14 +23,17 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
     let client = match case.by {
         By::Disk => "bench-disk",
         By::Files => "bench-files",
+        By::Net => "bench-net",
         _ => "bench",
     };
     let (line, plugin, kernel) = match case.by {
-        By::Guest | By::Disk | By::Files => {
+        By::Guest | By::Disk | By::Files | By::Net => {
             let names = [case.name];
+            let host = Host::start()?;
             let (system, clock) = match case.by {
                 By::Disk => (System::build_with_disk(arch, &names)?, WAITING_CLOCK),
                 By::Files => (System::build_with_files(arch, &names)?, WAITING_CLOCK),
+                By::Net => (System::build_with_host(arch, &names, &host)?, WAITING_CLOCK),
                 _ => (System::build(arch, &names)?, CLOCK),
             };
             let built = system.parts.built();
