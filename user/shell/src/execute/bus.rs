@@ -24,7 +24,10 @@ const LIST: usize = 8 << 10;
 /// How long another device may take: less than the bus itself gives it.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// How often `watch` looks.
+/// How long it may take until a device is heard that has just opened pairing.
+const HEARD: Duration = Duration::from_secs(5);
+
+/// How often it is looked at devices.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A service of a device, written as `DEVICE/SERVICE`.
@@ -53,7 +56,7 @@ pub(super) fn bus<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32
         ["services"] => own(&client),
         ["services", device] => browse(&client, device),
         ["pair"] => open_pairing(&client),
-        ["pair", device, pin] => pair(&client, device, pin),
+        ["pair", device, pin] => pair(shell, &client, device, pin),
         ["trust"] => trusted(&client),
         ["forget", device] => forget(&client, device),
         ["publish", name, service] => publish(&client, name, service),
@@ -164,11 +167,21 @@ fn open_pairing(client: &BusClient) -> Told {
     ))
 }
 
-fn pair(client: &BusClient, device: &str, pin: &str) -> Told {
+fn pair<H: Host>(shell: &mut Shell<H>, client: &BusClient, device: &str, pin: &str) -> Told {
     let is_pin = pin.len() == 6 && pin.bytes().all(|byte| byte.is_ascii_digit());
     let number = pin.parse().ok().filter(|_| is_pin);
     let pin = number.ok_or_else(|| format!("`{pin}` is no PIN, which has six digits"))?;
-    let found = find(client, device)?;
+    // Its owner may just have opened pairing there.
+    let mut looks = HEARD.as_millis() / LOOK.as_millis();
+    let found = loop {
+        let found = find(client, device);
+        let is_open = |found: &Device| found.standing == Standing::Open;
+        if found.as_ref().is_ok_and(is_open) || looks == 0 || shell.host.interrupted() {
+            break found?;
+        }
+        shell.host.sleep(LOOK);
+        looks -= 1;
+    };
     client.pair(found.id, pin).map_err(told)?;
     Ok(format!("paired with {}\n", found.name.as_str()))
 }
