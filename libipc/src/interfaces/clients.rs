@@ -44,6 +44,37 @@ impl core::fmt::Display for ClientArgument<'_> {
     }
 }
 
+/// A client whose capability may leave the device, and with it what the server gives it:
+/// an argument of the form `export:BADGE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportArgument {
+    /// The badge of its calls.
+    pub badge: u64,
+}
+
+impl ExportArgument {
+    /// Reads an argument; `None` if it is none of this form.
+    ///
+    /// ```
+    /// use libipc::interfaces::clients::ExportArgument;
+    /// let client = ExportArgument::parse("export:3").unwrap();
+    /// assert_eq!(client.badge, 3);
+    /// assert_eq!(client.to_string(), "export:3");
+    /// assert_eq!(ExportArgument::parse("export:x"), None);
+    /// ```
+    pub fn parse(argument: &str) -> Option<Self> {
+        let badge = argument.strip_prefix("export:")?.parse();
+        let badge = badge.ok().filter(|&badge| badge < SERVER_BADGES)?;
+        Some(ExportArgument { badge })
+    }
+}
+
+impl core::fmt::Display for ExportArgument {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "export:{}", self.badge)
+    }
+}
+
 /// Who pays for what a server of files keeps on a disk: an argument of the form
 /// `account:ID=CLIENT,BYTES,FILES`, where `-` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

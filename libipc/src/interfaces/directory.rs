@@ -131,13 +131,15 @@ pub trait Directory {
 
     /// As `attenuate`, for one of the caller's own clients: what is opened and made
     /// through it counts for that client, if the page names it here, and else for the
-    /// caller. So a server that shows this directory in its own tree says for whom it
-    /// opens it. `TooManyOpen`; `NotPermitted` unless the page gave this capability.
+    /// caller. It may leave the device if `export` says so and the caller's may. So a
+    /// server that shows this directory in its own tree says for whom it opens it.
+    /// `TooManyOpen`; `NotPermitted` unless the page gave this capability.
     #[op(13, since = 4)]
     fn attenuate_for(
         &mut self,
         client: Name,
         access: FileAccess,
+        export: bool,
     ) -> Result<DirectoryClient, FileError>;
 }
 

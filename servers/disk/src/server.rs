@@ -7,7 +7,10 @@ use libipc::{
     interfaces::{
         FileError, LogClient, LogLevel,
         block::BlockClient,
-        clients::{AccountArgument, ClientArgument, MountArgument, SERVER_BADGES, live_badges},
+        clients::{
+            AccountArgument, ClientArgument, ExportArgument, MountArgument, SERVER_BADGES,
+            live_badges,
+        },
     },
     memory::Bytes,
     objects::EndpointClient,
@@ -72,6 +75,9 @@ pub fn serve<V: Volume + 'static>(
     let limits = Limits::of_heap(heap / 8);
     let accounts = Accounts::of_clients(limits, &clients, &owners);
     let service = Service::new(Namespace::of(volume), accounts, &clients, newest + 1);
+    let exports = start.arguments().iter();
+    let exports = exports.filter_map(|argument| ExportArgument::parse(argument));
+    let service = service.with_exports(exports.map(|export| export.badge));
     let mut server =
         Server::new(&endpoint, service, Vec::new()).with_clock(start.take("clock").ok());
     Err(AnyError::new(server.run()))

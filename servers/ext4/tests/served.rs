@@ -3,12 +3,13 @@
 use libipc::{
     CallError, Capability, Text,
     fake::{self, Task},
+    handle::Rights,
     interfaces::{
         DirectoryClient,
         FileAccess::{Read, ReadWrite},
         FileError, Name,
         block::BlockClient,
-        clients::{SERVER_BADGES, live_badges},
+        clients::{AccountArgument, ClientArgument, SERVER_BADGES, live_badges},
         directory,
     },
     memory::Bytes as Cache,
@@ -87,14 +88,15 @@ fn serve(disk: &EndpointClient, endpoint: &EndpointClient) -> Task {
         let block = BlockClient::from(Capability::from_handle(block));
         let cache = Cache::new(CACHE).unwrap();
         let disk = BlockDisk::new(block, Some(cache.share())).unwrap();
-        let volume = Ext4Volume::with_cache(disk, Box::new(cache), Time::default()).unwrap();
+        let volume = Ext4Volume::with_cache(disk, Box::new(cache), Time::default());
+        // One client of the page, which speaks for others.
+        let client = ClientArgument::parse("client:3=files").unwrap();
+        let owner = AccountArgument::parse("account:9=files/shell,1048576,-").unwrap();
+        let volume = volume.unwrap().with_owners(&[owner]).unwrap();
         let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
-        let service = Service::new(
-            Namespace::of(volume),
-            Accounts::new(LIMITS, []),
-            &[],
-            newest + 1,
-        );
+        let accounts = Accounts::of_clients(LIMITS, &[client], &[owner]);
+        let service = Service::new(Namespace::of(volume), accounts, &[client], newest + 1);
+        let service = service.with_exports([3]);
         Server::new(&endpoint, service, Vec::new()).run()
     });
     task
@@ -211,4 +213,39 @@ fn one_tree_spans_two_servers() {
         moved.err(),
         Some(CallError::Server(FileError::OtherFileSystem))
     );
+}
+
+#[test]
+fn a_server_says_for_whom_it_opens() {
+    let (disk, endpoint) = (disk(), fake::endpoint());
+    serve(&disk, &endpoint);
+    let root = root(&endpoint);
+    let shell = root.attenuate_for(name("shell"), ReadWrite, true).unwrap();
+    let other = root.attenuate_for(name("other"), ReadWrite, false).unwrap();
+    let leaves = |client: &DirectoryClient| {
+        let capability: &Capability = client.as_ref();
+        capability.rights().contains(Rights::EXPORT)
+    };
+    assert!(leaves(&shell) && !leaves(&other));
+    let bytes = vec![7; 300 << 10];
+    let large = |directory: &DirectoryClient, file: &str| {
+        let file = directory.create(name(file)).unwrap();
+        let pieces = (0..8).map(|piece| file.write_at(piece * bytes.len() as u64, &bytes));
+        pieces.collect::<Result<Vec<_>, _>>()
+    };
+    // Its limit is a megabyte, wherever it writes; of the other nothing is said.
+    assert_eq!(
+        large(&shell, "a"),
+        Err(CallError::Server(FileError::NoSpace))
+    );
+    large(&other, "b").unwrap();
+    let usage = shell.usage().unwrap();
+    assert_eq!(usage.client_bytes_limit, 1 << 20);
+    assert!(
+        usage.client_bytes > 1 << 19 && usage.client_files == 1,
+        "{usage:?}"
+    );
+    // Only who has its capability from the page speaks for others.
+    let refused = shell.attenuate_for(name("other"), ReadWrite, true).err();
+    assert_eq!(refused, Some(CallError::Server(FileError::NotPermitted)));
 }

@@ -9,7 +9,7 @@ use libipc::{
     Start, Text,
     interfaces::{
         DirectoryClient, LogClient, LogLevel,
-        clients::{ClientArgument, SERVER_BADGES, live_badges},
+        clients::{ClientArgument, ExportArgument, SERVER_BADGES, live_badges},
     },
     objects::EndpointClient,
     start::AnyError,
@@ -61,6 +61,9 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     mounts.extend(data.iter().map(|_| ("data", Mount::Elsewhere(0))));
     let accounts = Accounts::of_clients(limits, &clients, &[]);
     let service = Service::new(Namespace::new(mounts), accounts, &clients, newest + 1);
+    let exports = start.arguments().iter();
+    let exports = exports.filter_map(|argument| ExportArgument::parse(argument));
+    let service = service.with_exports(exports.map(|export| export.badge));
     let mut server = Server::new(&endpoint, service, data).with_clock(start.take("clock").ok());
     Err(AnyError::new(server.run()))
 }

@@ -9,7 +9,31 @@ use libipc::interfaces::{
 
 /// A client that pays. Numbers are small and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Account(u16);
+pub struct Account {
+    number: u16,
+    /// What it opens may leave the device.
+    may_leave: bool,
+}
+
+impl Account {
+    const fn new(number: u16) -> Self {
+        Account {
+            number,
+            may_leave: false,
+        }
+    }
+
+    /// The same client; whether what it opens may leave the device.
+    #[must_use]
+    pub fn leaving(self, may_leave: bool) -> Self {
+        Account { may_leave, ..self }
+    }
+
+    /// Whether what it opens may leave the device.
+    pub fn may_leave(self) -> bool {
+        self.may_leave
+    }
+}
 
 /// What is used of a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +120,7 @@ pub struct Accounts {
 
 impl Accounts {
     /// The account of clients that nobody named.
-    pub const GUEST: Account = Account(0);
+    pub const GUEST: Account = Account::new(0);
 
     /// One account for each name, however often it comes, and the guests'.
     pub fn new<'a>(limits: Limits, names: impl IntoIterator<Item = &'a str>) -> Self {
@@ -138,13 +162,13 @@ impl Accounts {
 
     /// The name of a client.
     pub fn name(&self, account: Account) -> &str {
-        let client = self.clients.get(usize::from(account.0));
+        let client = self.clients.get(usize::from(account.number));
         client.map_or("", |client| &client.name)
     }
 
     /// Whose the files of a client are where they last.
     pub fn owner(&self, account: Account) -> u32 {
-        let client = self.clients.get(usize::from(account.0));
+        let client = self.clients.get(usize::from(account.number));
         client.map_or(0, |client| client.owner)
     }
 
@@ -158,7 +182,7 @@ impl Accounts {
     /// The account of the client with this name.
     pub fn find(&self, name: &str) -> Option<Account> {
         let index = self.clients.iter().position(|client| client.name == name)?;
-        u16::try_from(index).ok().map(Account)
+        u16::try_from(index).ok().map(Account::new)
     }
 
     /// Charges bytes; `NoSpace`.
@@ -213,7 +237,7 @@ impl Accounts {
             bytes_limit: self.limits.bytes,
             ..Usage::default()
         };
-        if let Some(client) = self.clients.get(usize::from(account.0)) {
+        if let Some(client) = self.clients.get(usize::from(account.number)) {
             usage.client_bytes = client.bytes.used;
             usage.client_bytes_limit = client.bytes.limit;
             usage.client_files = client.nodes.used;
@@ -231,7 +255,10 @@ impl Accounts {
         meter: impl FnOnce(&mut Client) -> &mut Meter,
         error: FileError,
     ) -> Result<(), FileError> {
-        let client = self.clients.get_mut(usize::from(account.0)).ok_or(error)?;
+        let client = self
+            .clients
+            .get_mut(usize::from(account.number))
+            .ok_or(error)?;
         if meter(client).charge(amount) {
             Ok(())
         } else {
@@ -245,7 +272,7 @@ impl Accounts {
         amount: u64,
         meter: impl FnOnce(&mut Client) -> &mut Meter,
     ) {
-        if let Some(client) = self.clients.get_mut(usize::from(account.0)) {
+        if let Some(client) = self.clients.get_mut(usize::from(account.number)) {
             meter(client).refund(amount);
         }
     }

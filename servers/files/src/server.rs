@@ -5,6 +5,7 @@ use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use libipc::{
     CallError, Capability, Lease, LeaseFault, LeaseMut, Text,
+    handle::Rights,
     interfaces::{
         ClockClient, Directory, DirectoryClient, File, FileAccess, FileClient, FileError, FileKind,
         Listing, Name, Pipes, Stat, Stream, StreamClient, StreamError, StreamKind, StreamMode,
@@ -23,6 +24,12 @@ const LATEST: Duration = Duration::from_secs(5);
 
 /// How long the clock may hold up the server, once.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What may be done with a capability for something that is open.
+const CLIENT: Rights = Rights::CALL.union(Rights::GRANT);
+
+/// Calls through it at one time.
+const IN_FLIGHT: u64 = 16;
 
 /// Bytes of entries in one page of a listing.
 const PAGE: usize = 4096;
@@ -132,10 +139,18 @@ impl<'e> Server<'e> {
 
     /// A capability for a badge that the service has just begun.
     fn mint<C: From<Capability>>(&mut self, badge: u64) -> Result<C, FileError> {
-        self.endpoint.mint_client(badge).map_err(|_| {
-            self.service.closed(badge);
-            FileError::NoResources
-        })
+        let rights = match self.service.may_leave(badge) {
+            true => CLIENT | Rights::EXPORT,
+            false => CLIENT,
+        };
+        let minted = self.endpoint.mint(badge, rights.bits().into(), IN_FLIGHT);
+        match minted {
+            Ok(minted) => Ok(Capability::from(minted).into()),
+            Err(_) => {
+                self.service.closed(badge);
+                Err(FileError::NoResources)
+            }
+        }
     }
 
     /// The badge of a capability for this very endpoint.
@@ -199,7 +214,8 @@ impl Directory for Session<'_, '_> {
         if let Some(other) = self.elsewhere(name, access)? {
             let client = Text::new(self.server.service.client(self.badge)?);
             let client = client.ok_or(FileError::BadName)?;
-            return other.attenuate_for(client, access).map_err(told);
+            let export = self.server.service.may_leave(self.badge);
+            return other.attenuate_for(client, access, export).map_err(told);
         }
         let service = &mut self.server.service;
         let opened = service.open(self.badge, name, FileKind::Directory, access)?;
@@ -250,9 +266,10 @@ impl Directory for Session<'_, '_> {
         &mut self,
         client: Name,
         access: FileAccess,
+        export: bool,
     ) -> Result<DirectoryClient, FileError> {
         let service = &mut self.server.service;
-        let opened = service.attenuate_for(self.badge, client.as_str(), access)?;
+        let opened = service.attenuate_for(self.badge, client.as_str(), access, export)?;
         self.server.mint(opened)
     }
 

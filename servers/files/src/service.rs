@@ -53,6 +53,23 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         }
     }
 
+    /// Lets what is opened through these clients' badges leave the device.
+    #[must_use]
+    pub fn with_exports(mut self, badges: impl IntoIterator<Item = u64>) -> Self {
+        for badge in badges {
+            if let Some(account) = self.clients.get_mut(&badge) {
+                *account = account.leaving(true);
+            }
+        }
+        self
+    }
+
+    /// Whether what a badge stands for may leave the device.
+    pub fn may_leave(&self, badge: u64) -> bool {
+        self.session(badge)
+            .is_ok_and(|session| session.payer.may_leave())
+    }
+
     /// What a badge stands for, and who pays.
     pub(crate) fn session(&self, badge: u64) -> Result<Session, FileError> {
         if badge >= SERVER_BADGES {
@@ -296,12 +313,14 @@ impl<'a, R: WaitingRead, W: WaitingWrite> Service<'a, R, W> {
         badge: u64,
         client: &str,
         access: FileAccess,
+        export: bool,
     ) -> Result<u64, FileError> {
         if badge >= SERVER_BADGES {
             return Err(FileError::NotPermitted);
         }
         let (directory, _, speaker) = self.directory(badge)?;
         let payer = self.accounts.behind(speaker, client);
+        let payer = payer.leaving(export && speaker.may_leave());
         self.begin(payer, Opened::Directory(directory, access))
     }
 

@@ -3,7 +3,7 @@
 use alloc::{string::String, string::ToString, vec::Vec};
 use libipc::{
     handle::Rights,
-    interfaces::clients::{ClientArgument, PartitionArgument},
+    interfaces::clients::{ClientArgument, ExportArgument, PartitionArgument},
 };
 use tessera_page::{Device, Grant, Page, Power, Right, SystemObject, Task};
 
@@ -111,8 +111,8 @@ pub const fn system_right(object: SystemObject) -> Option<Rights> {
     }
 }
 
-/// Arguments by which `server` learns who its clients are, those of the page, and which
-/// of them sees a partition only.
+/// Arguments by which `server` learns who its clients are, those of the page, which of
+/// them sees a partition only, and whose capability may leave the device.
 pub fn client_arguments(page: &Page, server: &Task) -> Vec<String> {
     let is_client = |task: &&Task| {
         let mut used = task.uses.iter().map(|used| &used.endpoint);
@@ -130,9 +130,21 @@ pub fn client_arguments(page: &Page, server: &Task) -> Vec<String> {
         let partition = used.partition.as_deref()?;
         Some(PartitionArgument { badge, partition }.to_string())
     };
+    let export = |task: &Task| {
+        let badge = page.badge(&task.name)?;
+        let mut used = task.uses.iter();
+        let may_leave = used.any(|used| {
+            server.provides.contains(&used.endpoint) && used.rights.contains(&Right::Export)
+        });
+        may_leave.then(|| ExportArgument { badge }.to_string())
+    };
     let clients = || page.tasks.iter().filter(is_client);
     let names = clients().filter_map(argument);
-    names.chain(clients().filter_map(partition)).collect()
+    let exports = clients().filter_map(export);
+    names
+        .chain(clients().filter_map(partition))
+        .chain(exports)
+        .collect()
 }
 
 #[cfg(test)]

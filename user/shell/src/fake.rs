@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
-use libipc::interfaces::BusClient;
+use libipc::interfaces::{BusClient, DirectoryClient};
 use tessera_tools::IoError;
 
 use crate::execute::{Ended, Host, Launch, Mount, Mounted, StartError};
@@ -195,6 +195,10 @@ impl Host for World {
         process.killed = true;
         self.killed.push(process.arguments.join(" "));
     }
+    fn directory(&mut self, _: &str) -> Result<DirectoryClient, IoError> {
+        Err(IoError::NotFound)
+    }
+
     fn bus(&mut self) -> Result<BusClient, IoError> {
         Err(IoError::Missing("bus"))
     }

@@ -12,11 +12,11 @@ use tessera_tools::IoError;
 use tessera_tools::format::table;
 
 use super::builtins::{fail, say};
-use super::{Flow, Host, Shell, code};
+use super::{Flow, Host, Shell, absolute, code};
 
 /// What it is called with.
 pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]|trust|forget DEVICE\
-|publish NAME DEVICE/SERVICE|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
+|publish NAME DIRECTORY|DEVICE/SERVICE|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
 
 /// Bytes of a list of services.
 const LIST: usize = 8 << 10;
@@ -59,6 +59,9 @@ pub(super) fn bus<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32
         ["pair", device, pin] => pair(shell, &client, device, pin),
         ["trust"] => trusted(&client),
         ["forget", device] => forget(&client, device),
+        ["publish", name, path] if path.starts_with(['/', '.']) => {
+            publish_directory(shell, &client, name, path)
+        }
         ["publish", name, service] => publish(&client, name, service),
         ["withdraw", name] => named(name).and_then(|name| done(client.withdraw(name))),
         ["revoke", name] => named(name).and_then(|name| done(client.revoke(name))),
@@ -203,6 +206,19 @@ fn publish(client: &BusClient, name: &str, service: &str) -> Told {
     let interface = named(&listed.interface)?;
     let opened = client.open(found.id, wanted, 0, &[]).map_err(told)?;
     done(client.publish(name, interface, 0, false, opened))
+}
+
+fn publish_directory<H: Host>(
+    shell: &mut Shell<H>,
+    client: &BusClient,
+    name: &str,
+    path: &str,
+) -> Told {
+    let path = absolute(&shell.directory, path);
+    let opened = shell.host.directory(&path);
+    let opened = opened.map_err(|error| format!("{path}: {error}"))?;
+    let (name, interface) = (named(name)?, named("Directory")?);
+    done(client.publish(name, interface, 0, false, opened.into()))
 }
 
 fn stats(client: &BusClient, device: &str) -> Told {

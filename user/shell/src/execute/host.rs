@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
-use libipc::interfaces::BusClient;
+use libipc::interfaces::{BusClient, DirectoryClient};
 use tessera_tools::IoError;
 
 use super::{Mount, Mounted};
@@ -48,6 +48,8 @@ pub trait Host: Sized {
     /// Ends a program.
     fn kill(&mut self, process: &mut Self::Process);
 
+    /// A directory, to be lent with all that is below.
+    fn directory(&mut self, path: &str) -> Result<DirectoryClient, IoError>;
     /// The soft bus.
     fn bus(&mut self) -> Result<BusClient, IoError>;
     /// Does nothing for so long, or until Ctrl-C is pressed.

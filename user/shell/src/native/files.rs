@@ -128,7 +128,11 @@ impl Files {
     }
 
     /// A capability of its own for a directory.
-    fn directory(&mut self, path: &str, access: FileAccess) -> Result<DirectoryClient, IoError> {
+    pub(super) fn directory(
+        &mut self,
+        path: &str,
+        access: FileAccess,
+    ) -> Result<DirectoryClient, IoError> {
         let (start, rest) = self.start(path);
         match walk(start, rest, access)? {
             Some(directory) => Ok(directory),

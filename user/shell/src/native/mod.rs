@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use libipc::interfaces::supervisor::StartClient;
-use libipc::interfaces::{BusClient, LoaderClient};
+use libipc::interfaces::{BusClient, DirectoryClient, FileAccess, LoaderClient};
 use libipc::{ExitCode, Start, time};
 use tessera_tools::native::{NativeNetwork, NativeSystem};
 use tessera_tools::{IoError, tools};
@@ -222,6 +222,10 @@ impl Host for World {
 
     fn kill(&mut self, process: &mut Process) {
         process.kill();
+    }
+
+    fn directory(&mut self, path: &str) -> Result<DirectoryClient, IoError> {
+        self.files()?.directory(path, FileAccess::ReadWrite)
     }
 
     fn bus(&mut self) -> Result<BusClient, IoError> {
