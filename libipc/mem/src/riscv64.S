@@ -1,7 +1,8 @@
 // Arguments and result as in C: a0 where to, a1 whence or the byte, a2 how many.
 // Words are aligned, as other accesses may be slow or trap: where source and
-// destination do not lie alike, bytes are copied. In each loop the loads of a round
-// come before its stores, so that a copy to just below its source is right.
+// destination do not lie alike, a word is made of two, each of which has a byte that is
+// to be copied; towards lower addresses bytes are copied then. In each loop the loads of
+// a round come before its stores, so that a copy to just below its source is right.
 
     .section .text.libipc_mem, "ax", @progbits
 
@@ -15,7 +16,7 @@ memmove:
     mv      t6, a0
     andi    t0, t0, 7
     li      t1, 8
-    bnez    t0, 7f
+    bnez    t0, 20f
     bltu    a2, t1, 7f
 1:  andi    t0, t6, 7                       // up to the first whole word
     beqz    t0, 2f
@@ -95,6 +96,65 @@ memmove:
     addi    t6, t6, 1
     bne     t6, a2, 8b
 9:  ret
+
+20: li      t1, 32
+    bltu    a2, t1, 7b
+21: andi    t0, t6, 7                       // up to the first whole word of the target
+    beqz    t0, 22f
+    lb      t1, 0(a1)
+    addi    a1, a1, 1
+    addi    a2, a2, -1
+    sb      t1, 0(t6)
+    addi    t6, t6, 1
+    j       21b
+22: andi    t0, a1, 7                       // so far into a word of the source, not 0
+    sub     a1, a1, t0
+    slli    t1, t0, 3
+    li      t2, 64
+    sub     t2, t2, t1
+    ld      a3, 0(a1)
+    addi    a2, a2, -32
+    bltz    a2, 24f
+23: ld      a4, 8(a1)
+    ld      a5, 16(a1)
+    ld      a6, 24(a1)
+    ld      a7, 32(a1)
+    srl     t3, a3, t1
+    sll     t4, a4, t2
+    or      t3, t3, t4
+    sd      t3, 0(t6)
+    srl     t3, a4, t1
+    sll     t4, a5, t2
+    or      t3, t3, t4
+    sd      t3, 8(t6)
+    srl     t3, a5, t1
+    sll     t4, a6, t2
+    or      t3, t3, t4
+    sd      t3, 16(t6)
+    srl     t3, a6, t1
+    sll     t4, a7, t2
+    or      t3, t3, t4
+    sd      t3, 24(t6)
+    mv      a3, a7
+    addi    a1, a1, 32
+    addi    t6, t6, 32
+    addi    a2, a2, -32
+    bgez    a2, 23b
+24: addi    a2, a2, 32 - 8
+    bltz    a2, 26f
+25: ld      a4, 8(a1)
+    srl     t3, a3, t1
+    sll     t4, a4, t2
+    or      t3, t3, t4
+    mv      a3, a4
+    addi    a1, a1, 8
+    sd      t3, 0(t6)
+    addi    t6, t6, 8
+    addi    a2, a2, -8
+    bgez    a2, 25b
+26: addi    a2, a2, 8
+    add     a1, a1, t0
+    j       7b
 
 10: add     a1, a1, a2                      // from the end
     add     t6, a0, a2
