@@ -15,7 +15,7 @@
 //! ```
 //!
 //! A line `N$ ` is typed at machine N, and what follows must come before its next prompt;
-//! after `N& ` nobody waits for that, and `N=` does so later. `{N}` is the link-local
+//! after `N& ` nobody waits for that, and `N=` does so later. `^C` is Ctrl-C. `{N}` is the link-local
 //! address of machine N. `<name>` is any text the first time, and that text from then on.
 //! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
 //! what the segment does to frames; a line `! loss 5%` does so from there on.
@@ -35,6 +35,9 @@ use xtask::workspace::root;
 
 use crate::images::Images;
 use crate::session::{MARK, PATIENCE, PROMPT, lines_match, plain};
+
+/// Stands for Ctrl-C.
+const INTERRUPT: &str = "^C";
 
 /// What happens in a line of the transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +167,9 @@ impl Session {
 
     fn type_at(&mut self, index: usize, typed: &str) -> Result<()> {
         let guest = &mut self.guests[index];
+        if typed == INTERRUPT {
+            return guest.send("\x03");
+        }
         guest.send(&format!("{typed}\r"))?;
         // The answer begins below the line that was typed.
         while !plain(&guest.wait_for("\n", PATIENCE)?).contains(typed) {}

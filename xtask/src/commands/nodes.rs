@@ -90,7 +90,7 @@ pub fn run(options: &Run, arches: &[Arch]) -> Result<ExitCode> {
         hub,
         machines,
         front: 0,
-        partial: vec![Vec::new(); arches.len()],
+        lines: vec![Line::default(); arches.len()],
         shown: None,
     };
     console.run(&events)?;
@@ -180,10 +180,40 @@ struct Console {
     machines: Vec<Option<Input>>,
     front: usize,
     /// What each machine has said of a line that is not whole.
-    partial: Vec<Vec<u8>>,
-    /// Whose line that is not whole stands in the terminal, and how much of it.
-    shown: Option<(usize, usize)>,
+    lines: Vec<Line>,
+    /// The line that is not whole and stands in the terminal.
+    shown: Option<Vec<u8>>,
 }
+
+/// A line of a machine's console while it comes.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    begun: Vec<u8>,
+    /// The last byte was a carriage return.
+    returned: bool,
+}
+
+impl Line {
+    /// One more byte of it; the line if it is whole.
+    fn add(&mut self, byte: u8) -> Option<Vec<u8>> {
+        let returned = std::mem::replace(&mut self.returned, byte == b'\r');
+        match byte {
+            b'\n' => return Some(std::mem::take(&mut self.begun)),
+            b'\r' => {}
+            byte => {
+                if returned {
+                    // It is written anew.
+                    self.begun.clear();
+                }
+                self.begun.push(byte);
+            }
+        }
+        None
+    }
+}
+
+/// Takes the line off the terminal that is not whole.
+const ERASE: &[u8] = b"\r\x1b[K";
 
 /// What is not whole is shown when nothing more comes for so long.
 const IDLE: Duration = Duration::from_millis(50);
@@ -212,7 +242,7 @@ impl Console {
                         return Ok(());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.show_partial()?,
+                Err(RecvTimeoutError::Timeout) => self.show_begun()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
@@ -221,53 +251,39 @@ impl Console {
 
     /// Shows whole lines of a machine.
     fn said(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
-        let partial = &mut self.partial[index];
-        partial.extend(bytes.iter().filter(|byte| **byte != b'\r'));
-        let Some(end) = partial.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(());
-        };
-        let lines: Vec<u8> = partial.drain(..=end).collect();
-        let mut skipped = match self.shown.take() {
-            // Its first line goes on where it stands.
-            Some((shown, length)) if shown == index => Some(length.min(lines.len())),
-            Some(_) => {
-                stdout().write_all(b"\n")?;
-                None
-            }
-            None => None,
-        };
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let mut out = stdout().lock();
-            match skipped.take() {
-                Some(length) => out.write_all(line.get(length..).unwrap_or(b"\n"))?,
-                None => {
-                    write!(out, "{}| ", index + 1)?;
-                    out.write_all(line)?;
-                }
-            }
+        let mut whole = Vec::new();
+        for byte in bytes {
+            whole.extend(self.lines[index].add(*byte));
         }
-        Ok(())
-    }
-
-    /// Shows the line that the machine in front has begun: its prompt.
-    fn show_partial(&mut self) -> Result<()> {
-        let line = &self.partial[self.front];
-        let (index, shown) = self.shown.unwrap_or((self.front, 0));
-        if line.is_empty() || index == self.front && shown >= line.len() {
+        if whole.is_empty() {
             return Ok(());
         }
         let mut out = stdout().lock();
-        if index != self.front {
-            writeln!(out)?;
+        if self.shown.take().is_some() {
+            out.write_all(ERASE)?;
         }
-        if index != self.front || shown == 0 {
-            write!(out, "{}| ", self.front + 1)?;
+        for line in whole {
+            write!(out, "{}| ", index + 1)?;
+            out.write_all(&line)?;
+            out.write_all(b"\n")?;
         }
-        let from = if index == self.front { shown } else { 0 };
-        out.write_all(&line[from..])?;
-        out.flush()?;
-        self.shown = Some((self.front, line.len()));
-        Ok(())
+        out.flush().context("the terminal is gone")
+    }
+
+    /// Shows the line that the machine in front has begun: its prompt.
+    fn show_begun(&mut self) -> Result<()> {
+        let line = &self.lines[self.front].begun;
+        if line.is_empty() || self.shown.as_ref() == Some(line) {
+            return Ok(());
+        }
+        let mut out = stdout().lock();
+        if self.shown.is_some() {
+            out.write_all(ERASE)?;
+        }
+        write!(out, "{}| ", self.front + 1)?;
+        out.write_all(line)?;
+        self.shown = Some(line.clone());
+        out.flush().context("the terminal is gone")
     }
 
     /// Says something of the console's own.
@@ -346,6 +362,17 @@ mod tests {
         for wrong in ["0", "33", "", "aarch64,x86"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn lines_are_written_anew_after_a_return() {
+        let mut line = Line::default();
+        let mut whole = Vec::new();
+        for byte in b"\r$ \r$ l\r$ ls\r\nbin\r\n\r$ " {
+            whole.extend(line.add(*byte));
+        }
+        assert_eq!(whole, [b"$ ls".to_vec(), b"bin".to_vec()]);
+        assert_eq!(line.begun, b"$ ");
     }
 
     #[test]
