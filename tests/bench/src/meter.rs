@@ -30,13 +30,18 @@ pub struct Cost {
     pub messages: u64,
     /// Bytes that the kernel copied, by leases and from and to memory.
     pub copied: u64,
+    /// Frames that went over a network, if somebody has counted them.
+    pub frames: Option<u64>,
 }
 
 impl Cost {
     /// The line that tells it.
     pub fn line(&self, case: &str, times: u64) -> String {
         let (busy, messages, copied) = (self.busy.as_nanos(), self.messages, self.copied);
-        format!("[bench] {case} {times} {busy} {messages} {copied}\n")
+        let frames = self
+            .frames
+            .map_or(String::new(), |frames| format!(" {frames}"));
+        format!("[bench] {case} {times} {busy} {messages} {copied}{frames}\n")
     }
 }
 
@@ -73,6 +78,7 @@ impl Meter {
             busy: passed.saturating_sub(time::from_ticks(after.idle - before.idle)),
             messages: self.messages()? - messages - self.own,
             copied: after.copied - before.copied,
+            frames: None,
         })
     }
 

@@ -15,7 +15,8 @@ use smoltcp::{
 };
 
 impl<P: Port> Server<'_, P> {
-    /// Looks at all sockets after something has happened. Whether a call was answered.
+    /// Looks at all sockets after something has happened. Whether a call was answered
+    /// after which there may be more to send.
     pub(super) fn look(&mut self, now: Instant) -> bool {
         self.look_at_names();
         let mut answered = false;
@@ -44,7 +45,7 @@ impl<P: Port> Server<'_, P> {
     }
 
     /// Answers calls that wait at a socket, in the order in which they came. Whether
-    /// one was.
+    /// one was after which there may be more to send.
     fn advance(&mut self, badge: u64) -> bool {
         let Some(socket) = self.sockets.get_mut(&badge) else {
             return false;
@@ -60,7 +61,14 @@ impl<P: Port> Server<'_, P> {
             .into_iter()
             .filter_map(|call| client.attempt(call))
             .collect();
-        let answered = left.len() < before;
+        let sends = matches!(
+            self.sockets.get(&badge),
+            Some(Socket {
+                kind: Kind::Tcp(_) | Kind::Listener { .. },
+                ..
+            })
+        );
+        let answered = left.len() < before && sends;
         if let Some(socket) = self.sockets.get_mut(&badge) {
             socket.waiting.splice(0..0, left);
         }

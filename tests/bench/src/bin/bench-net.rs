@@ -95,17 +95,10 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let wanted = start.arguments().get(1).copied().unwrap_or("");
     for (name, case) in CASES {
         if wanted.is_empty() || wanted.split(',').any(|one| one == name) {
-            let before = frames(&net)?;
-            let text = match measure(&meter, &mut sockets, case) {
+            let text = match measure(&meter, &net, &mut sockets, case) {
                 Ok(cost) => cost.line(name, TIMES),
                 Err(error) => format!("[bench] {name} failed: {error}\n"),
             };
-            let after = frames(&net)?;
-            let each = |count: u64| (count * 10 / (TIMES + WARM)) as f32 / 10.0;
-            let (received, sent) = (each(after.0 - before.0), each(after.1 - before.1));
-            log.log(&format!(
-                "{name}: {received} frames received, {sent} sent\n"
-            ))?;
             log.log(&text)?;
         }
     }
@@ -113,18 +106,23 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     Ok(shutdown.shutdown(Shutdown::PowerOff)?)
 }
 
-/// How often it is done before it is measured.
-const WARM: u64 = 16;
-
-fn measure(meter: &Meter, sockets: &mut Sockets, case: Case) -> Result<Cost, AnyError> {
-    for _ in 0..WARM {
+fn measure(
+    meter: &Meter,
+    net: &NetClient,
+    sockets: &mut Sockets,
+    case: Case,
+) -> Result<Cost, AnyError> {
+    for _ in 0..16 {
         case(sockets)?;
     }
-    meter.measure(TIMES, |_| case(sockets))
+    let before = frames(net)?;
+    let mut cost = meter.measure(TIMES, |_| case(sockets))?;
+    cost.frames = Some(frames(net)? - before);
+    Ok(cost)
 }
 
 /// Frames that were received and sent so far.
-fn frames(net: &NetClient) -> Result<(u64, u64), libipc::CallError<NetError>> {
+fn frames(net: &NetClient) -> Result<u64, libipc::CallError<NetError>> {
     let info = net.interface()?;
-    Ok((info.received[0], info.sent[0]))
+    Ok(info.received[0] + info.sent[0])
 }

@@ -316,7 +316,7 @@ pub const CASES: &[Case] = &[
             "net_udp_64",
             "a datagram of 64 bytes to the host, and its echo: two calls, one waits",
             peer("Linux", 16_626, 24_818),
-            both(38_000, 48_000),
+            both(34_000, 44_000),
         )
     },
     Case {
@@ -325,7 +325,7 @@ pub const CASES: &[Case] = &[
             "net_tcp_send_64k",
             "64 KiB of a connection to the host, until it has confirmed them",
             None,
-            both(450_000, 550_000),
+            both(420_000, 750_000),
         )
     },
     Case {
@@ -334,7 +334,7 @@ pub const CASES: &[Case] = &[
             "net_tcp_receive_64k",
             "64 KiB of a connection from the host, asked for by a byte",
             None,
-            both(450_000, 550_000),
+            both(300_000, 600_000),
         )
     },
     Case {

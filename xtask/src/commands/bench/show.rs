@@ -45,15 +45,18 @@ pub fn table(figures: &[Figure]) -> String {
         if index == 0 {
             let _ = writeln!(
                 text,
-                "\n{:<20} {:<8} {:>9} {:>13}   for one operation, by all tasks",
-                "case", "arch", "messages", "bytes copied"
+                "\n{:<20} {:<8} {:>9} {:>13} {:>7}   for one operation, by all tasks",
+                "case", "arch", "messages", "bytes copied", "frames"
             );
         }
-        let _ = writeln!(
-            text,
-            "{:<20} {:<8} {:>9.1} {:>13.1}",
+        let frames = traffic
+            .frames
+            .map_or(String::new(), |frames| format!("{frames:.1}"));
+        let line = format!(
+            "{:<20} {:<8} {:>9.1} {:>13.1} {frames:>7}",
             figure.case, figure.arch, traffic.messages, traffic.copied
         );
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     for by in By::ALL {
         let shown = |name| figures.iter().any(|figure| figure.case == name);

@@ -42,6 +42,9 @@ pub struct Traffic {
     pub messages: f64,
     /// Bytes that the kernel copied by leases.
     pub copied: f64,
+    /// Frames that went over a network, both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<f64>,
 }
 
 /// What the guest says of a case.
@@ -53,8 +56,8 @@ pub struct Line {
     pub times: u64,
     /// How long that took, and so how many instructions.
     pub nanoseconds: u64,
-    /// Messages and copied bytes, where they were counted.
-    pub traffic: Option<(u64, u64)>,
+    /// Messages, copied bytes and frames, where they were counted.
+    pub traffic: Option<(u64, u64, Option<u64>)>,
 }
 
 /// Reads a line of the guest. `None` for one that is none of these; an error if the
@@ -67,7 +70,12 @@ pub fn parse(line: &str) -> Option<Result<Line, String>> {
     let numbers: Result<Vec<u64>, _> = rest.split_whitespace().map(str::parse).collect();
     let (times, nanoseconds, traffic) = match numbers.ok()?[..] {
         [times, nanoseconds] => (times, nanoseconds, None),
-        [times, nanoseconds, messages, copied] => (times, nanoseconds, Some((messages, copied))),
+        [times, nanoseconds, messages, copied] => {
+            (times, nanoseconds, Some((messages, copied, None)))
+        }
+        [times, nanoseconds, messages, copied, frames] => {
+            (times, nanoseconds, Some((messages, copied, Some(frames))))
+        }
         _ => return None,
     };
     (times > 0).then(|| {
@@ -88,11 +96,12 @@ impl Line {
             case: self.case.clone(),
             instructions: (self.nanoseconds + self.times / 2) / self.times,
             unit: INSTRUCTIONS.into(),
-            traffic: self.traffic.map(|(messages, copied)| {
+            traffic: self.traffic.map(|(messages, copied, frames)| {
                 let each = |sum: u64| (sum as f64 / self.times as f64 * 10.0).round() / 10.0;
                 Traffic {
                     messages: each(messages),
                     copied: each(copied),
+                    frames: frames.map(each),
                 }
             }),
         }
@@ -177,6 +186,9 @@ mod tests {
         let waited = parse("[bench] file_create 4 400 9 8192\r").unwrap();
         let traffic = waited.unwrap().figure("riscv64").traffic.unwrap();
         assert_eq!((traffic.messages, traffic.copied), (2.3, 2048.0));
+        let sent = parse("[bench] net_udp_64 4 400 9 256 8").unwrap();
+        let traffic = sent.unwrap().figure("riscv64").traffic.unwrap();
+        assert_eq!(traffic.frames, Some(2.0));
         let failed = parse("[bench] thread failed: no room").unwrap();
         assert_eq!(failed.unwrap_err(), "thread: no room");
         assert_eq!(parse("[bench] call_2w 0 5"), None);
