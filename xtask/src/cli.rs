@@ -40,6 +40,9 @@ pub enum Command {
     Fuzz(Fuzz),
     /// Do to disks what must not lose a file: cut the power, damage what is on them
     Crash(Crash),
+    /// Simulate devices on the soft bus, and check what must hold; `--help` tells its options
+    #[command(name = "bus-lab", disable_help_flag = true)]
+    BusLab(BusLab),
     /// Make disk images, look into them, and put files there
     Disk(Disk),
     /// Measure what things cost in guest instructions, and compare with the figures
@@ -86,6 +89,14 @@ pub struct Crash {
     /// Number of cores of the guest whose servers are killed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub smp: u32,
+}
+
+/// Options of `bus-lab`: those of `tests/bus-lab`.
+#[derive(Args, Debug)]
+pub struct BusLab {
+    /// Passed on as they are
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub options: Vec<String>,
 }
 
 /// Parts of `crash`.

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod boots;
 pub mod build;
+pub mod bus_lab;
 pub mod crash;
 pub mod disk;
 pub mod expand;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Size(options) => size::size(options),
         Command::Miri(options) => miri::miri(&options),
         Command::Crash(options) => crash::crash(&options),
+        Command::BusLab(options) => bus_lab::bus_lab(&options),
         Command::Disk(options) => disk::disk(&options),
         Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),

@@ -85,6 +85,10 @@ pub const HELLO_SLOWEST: Millis = 64_000;
 pub const HELLO_STEADY: u64 = 16;
 /// A device is silent when it has heard so many in a second.
 pub const HELLO_MOST: usize = 30;
+/// A new device announces itself so often at first, so far apart.
+pub const ARRIVALS: u8 = 2;
+/// See [`ARRIVALS`].
+pub const ARRIVAL_AGAIN: Millis = 200;
 /// A new device's first announcement, and answers to it, come within this.
 pub const HELLO_SPREAD: Millis = 600;
 /// Announcements that the spread is made for.
@@ -92,7 +96,10 @@ pub const HELLO_POPULATION: u64 = 10_000;
 /// How long an unanswered probe waits for its repetition.
 pub const PROBE_AGAIN: Millis = 150;
 /// Probes of one address without an answer.
-pub const PROBES: u8 = 5;
+pub const PROBES: u8 = 7;
+/// So many of them are equally far apart; then the time doubles, so that somebody who is
+/// stopped for a second or two is not taken to be gone.
+pub const QUICK_PROBES: u8 = 4;
 /// Datagrams to single peers in a second.
 pub const UNICASTS: u32 = 64;
 /// A peer whose announcements were missed so often is asked whether it is there.

@@ -418,10 +418,9 @@ impl Table {
         self.exports.values().any(|export| export.local == local)
     }
 
-    /// Whether a peer holds anything that was handed on to it and not taken back.
+    /// Whether a peer holds anything that was not taken back.
     pub fn is_guest(&self, peer: &PublicKey) -> bool {
-        self.of(peer)
-            .any(|(_, export)| export.grantor.is_some() && !export.revoked)
+        self.of(peer).any(|(_, export)| !export.revoked)
     }
 
     /// Whether another guest can be taken in, beside those for which this holds.

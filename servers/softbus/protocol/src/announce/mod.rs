@@ -18,7 +18,8 @@ use core::marker::PhantomData;
 use crate::Millis;
 use crate::address::Address;
 use crate::limits::{
-    HELLO_SPREAD, MISSED, PROBE_AGAIN, PROBES, STRANGER_MISSED, STRANGERS, TAGS, UNICASTS,
+    ARRIVAL_AGAIN, ARRIVALS, HELLO_SPREAD, MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES,
+    STRANGER_MISSED, STRANGERS, TAGS, UNICASTS,
 };
 use crate::random::{self, Random};
 use crate::suite::{PublicKey, Suite, same};
@@ -107,7 +108,8 @@ pub struct Announcer<S: Suite> {
     /// When the next announcement is due, and when the last one was sent.
     next: Millis,
     last: Option<Millis>,
-    seeks: bool,
+    /// Announcements of a new device that are still to be sent.
+    seeks: u8,
     /// Peers that the next announcement's tags begin with.
     turn: usize,
     unicasts: Budget,
@@ -139,7 +141,7 @@ impl<S: Suite> Announcer<S> {
             open: false,
             next: now + spread(random),
             last: None,
-            seeks: true,
+            seeks: ARRIVALS,
             turn: 0,
             unicasts: Budget {
                 since: now,
@@ -301,7 +303,7 @@ impl<S: Suite> Announcer<S> {
             sequence: self.sequence,
             interval: interval.div_ceil(100) as u16,
             port: self.me.port,
-            seeks: core::mem::take(&mut self.seeks),
+            seeks: self.seeks > 0,
             leaves,
             open: self.open.then(|| (self.me.name.clone(), self.me.kind)),
             tags: core::array::from_fn(|_| random::array(random)),
@@ -325,7 +327,14 @@ impl<S: Suite> Announcer<S> {
         self.turn = first + TAGS;
         self.out.push_back((None, hello.finish(head)));
         self.last = Some(now);
-        self.next = now + jitter(random, interval);
+        // Once more, for the first may have been lost.
+        self.seeks = self.seeks.saturating_sub(1);
+        let next = if self.seeks > 0 {
+            ARRIVAL_AGAIN
+        } else {
+            interval
+        };
+        self.next = now + jitter(random, next);
     }
 
     /// A datagram came.
@@ -565,7 +574,9 @@ impl<S: Suite> Announcer<S> {
         match (&mut known.question, &known.there) {
             (Some(question), _) if question.left > 0 => {
                 question.left -= 1;
-                question.again = now + PROBE_AGAIN;
+                // The first ones close together, then each twice as long.
+                let slow = (PROBES - question.left).saturating_sub(QUICK_PROBES);
+                question.again = now + (PROBE_AGAIN << slow);
                 let (address, nonce) = (question.address, question.nonce);
                 self.ping(peer, address, nonce, 0, now);
             }

@@ -571,6 +571,16 @@ impl<S: Suite> Node<S> {
     }
 }
 
+impl Parked {
+    /// When nobody waits for it any longer.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        match &self.what {
+            What::Call(_, _, call) => call.deadline,
+            What::Answer(..) => None,
+        }
+    }
+}
+
 impl What {
     fn serial(&self) -> Option<u64> {
         match self {

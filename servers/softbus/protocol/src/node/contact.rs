@@ -3,7 +3,7 @@
 
 use libipc_abi::status::{Cause, TransportError};
 
-use super::{Event, Node, StreamId};
+use super::{Event, Node, Output, StreamId};
 use crate::Millis;
 use crate::address::Address;
 use crate::limits::{FORGET, LOST, REDIAL, REDIAL_SLOWEST, REPLACE, REVISIT, SUSPECT, UNUSABLE};
@@ -12,6 +12,10 @@ use crate::suite::{PublicKey, Suite};
 
 /// How long a question by datagram is waited for before another is asked.
 const ASK: Millis = SUSPECT / 3;
+
+/// A stream that did not come about in this time is given up when its device answers a
+/// datagram.
+const SLOW_DIAL: Millis = 300;
 
 /// See the module.
 pub(super) struct Contact {
@@ -67,11 +71,6 @@ impl Contact {
         self.due
     }
 
-    /// It answered a datagram.
-    pub(super) fn answered(&mut self, now: Millis) {
-        self.answered = now;
-    }
-
     fn is_needed(&self) -> bool {
         self.watch || self.holds || self.peer.waiting() > 0
     }
@@ -83,6 +82,12 @@ impl Contact {
         self.trying = None;
         self.lost = false;
         self.wait = REDIAL;
+    }
+
+    /// The stream is no more. It is no sign of life that it was closed.
+    pub(super) fn disconnected(&mut self) {
+        self.current = None;
+        self.trying = Some(self.heard);
     }
 
     /// One did not.
@@ -155,6 +160,7 @@ impl<S: Suite> Node<S> {
             }
             let is_due = contact.dialing.is_none() && contact.redial <= now;
             if is_due && (silence >= REPLACE || self.streams.is_worn(contact.current, now)) {
+                contact.failed(now);
                 self.dial(key, [0; 16], now);
             }
         } else if contact.is_needed() {
@@ -192,6 +198,24 @@ impl<S: Suite> Node<S> {
         self.announcer.address(key).or(hint)
     }
 
+    /// A peer answered a datagram. If a stream to it does not come about all the same, it
+    /// was dialled while nothing got through: another one may be quicker.
+    pub(super) fn answers(&mut self, key: PublicKey, now: Millis) {
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return;
+        };
+        contact.answered = now;
+        if let Some(id) = contact.dialing
+            && self.streams.age(id, now) > SLOW_DIAL
+        {
+            contact.dialing = None;
+            contact.redial = now;
+            self.streams.all.remove(&id);
+            self.out.push_back(Output::Close(id));
+            self.look_after(key, now);
+        }
+    }
+
     /// A peer can be called: there is a session, or one can be tried.
     pub(super) fn reach(&self, key: &PublicKey) -> Result<(), Cause> {
         let contact = self.contacts.get(key).ok_or(Cause::Unreachable)?;
@@ -226,8 +250,8 @@ impl<S: Suite> Node<S> {
             let ended = contact.peer.lose();
             self.end_calls(&ended, Cause::Unreachable);
         }
-        self.event(Event::Lost(key));
         self.fail_parked(&key);
+        self.event(Event::Lost(key));
         self.reschedule(&key);
     }
 

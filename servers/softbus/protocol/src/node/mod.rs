@@ -270,11 +270,7 @@ impl<S: Suite> Node<S> {
                 self.event(Event::Appeared(key));
                 self.appeared(key, now);
             }
-            Heard::Alive(key) => {
-                if let Some(contact) = self.contacts.get_mut(&key) {
-                    contact.answered(now);
-                }
-            }
+            Heard::Alive(key) => self.answers(key, now),
             Heard::Gone(key) => {
                 self.event(Event::Gone(key));
                 self.look_after(key, now);

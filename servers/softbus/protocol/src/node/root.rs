@@ -98,7 +98,7 @@ impl<S: Suite> Node<S> {
         let Some(waiting) = self.calls.parked(parked) else {
             return;
         };
-        let to = waiting.to;
+        let (to, deadline) = (waiting.to, waiting.deadline());
         let Some(&(_, import, rights, bound)) = waiting.wanted.get(slot) else {
             return;
         };
@@ -112,7 +112,7 @@ impl<S: Suite> Node<S> {
         let mut writer = Writer::default();
         rights.write(writer.bytes(&to.0));
         let words = [object.number, bound];
-        let call = ask(operation::HAND_ON, Class::Once, words, writer.0, None);
+        let call = ask(operation::HAND_ON, Class::Once, words, writer.0, deadline);
         if let Err(cause) = self.ask(&owner, call, Why::Hand(parked, slot), now) {
             self.fail_parked_one(parked, cause);
         }

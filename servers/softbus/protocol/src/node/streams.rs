@@ -78,6 +78,12 @@ impl<S: Suite> Streams<S> {
             .filter(|stream| !stream.proven)
     }
 
+    /// How old a stream is.
+    pub(super) fn age(&self, id: StreamId, now: Millis) -> Millis {
+        let since = self.all.get(&id).map(|stream| stream.link.since());
+        now.saturating_sub(since.unwrap_or(now))
+    }
+
     pub(super) fn deadline(&self) -> Millis {
         let open = self.all.values().filter(|stream| !stream.proven);
         open.map(Stream::until).min().unwrap_or(Millis::MAX)
@@ -442,7 +448,7 @@ impl<S: Suite> Node<S> {
                 contact.failed(now);
             }
             if contact.current == Some(id) {
-                contact.current = None;
+                contact.disconnected();
             }
             self.look_after(key, now);
         }

@@ -1,0 +1,57 @@
+//! A short campaign: the long one is `cargo xtask bus-lab`.
+
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use tessera_bus_lab::{Options, Report, run};
+
+fn lab(options: &str) -> Report {
+    let options = Options::parse_from(["bus-lab"].into_iter().chain(options.split(' ')));
+    run(&options, |_| {})
+}
+
+fn holds(options: &str) {
+    let report = lab(options);
+    assert!(report.is_good(), "{report}");
+}
+
+#[test]
+fn equal_seeds_make_equal_events() {
+    let [one, same, other] = [7, 7, 8].map(|seed| lab(&format!("--nodes 6 --seed {seed}")).digest);
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn ten_devices_keep_every_invariant() {
+    holds("--nodes 10 --seeds 24");
+}
+
+#[test]
+fn many_devices_keep_every_invariant() {
+    holds("--nodes 60 --minutes 4 --seeds 3 --calls 60 --crashes 60");
+}
+
+#[test]
+fn real_cryptography_changes_nothing() {
+    let options = "--nodes 6 --minutes 2 --seeds 4 --calls 30";
+    let report = lab(&format!("{options} --real-crypto"));
+    assert!(report.truth.broken.is_empty(), "{report}");
+    assert!(report.truth.occasions.len() > 15, "{report}");
+}
+
+/// Nobody is lost where nothing is lost, and nobody takes longer than a second.
+#[test]
+fn without_disturbance_everybody_is_listed_in_a_second() {
+    for nodes in [2, 32] {
+        let report = lab(&format!(
+            "--nodes {nodes} --loss 0% --minutes 1 --partitions 0 --crashes 0 --peaceful"
+        ));
+        let truth = &report.truth;
+        assert!(truth.broken.is_empty(), "{report}");
+        assert!(!truth.listed.is_empty() && truth.unlisted == 0, "{report}");
+        let late = truth.listed.iter().filter(|time| **time > 1_000).count();
+        assert_eq!(late, 0, "{report}");
+        assert_eq!(truth.false_losses, 0, "{report}");
+    }
+}
