@@ -331,8 +331,28 @@ pub enum FuzzTarget {
     /// Calls to servers that answer, answer late or never, drop the request or die:
     /// each must have one outcome, in time
     Calls(FuzzOptions),
+    /// The parsers of the soft bus, on the host, before decryption and after it
+    Bus(FuzzBus),
     /// Starting: boots the smallest system many times, from reset to its end
     Boots(FuzzBoots),
+}
+
+/// `fuzz bus`
+#[derive(Args, Debug)]
+pub struct FuzzBus {
+    /// Executions in all
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    pub executions: u64,
+    /// Seed of the inputs; the same seed makes the same ones
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Only this target, such as messages [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Count which lines of the protocol are reached, by a build for that and the
+    /// toolchain's llvm-tools
+    #[arg(long)]
+    pub coverage: bool,
 }
 
 /// `fuzz boots`

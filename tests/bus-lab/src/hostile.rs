@@ -177,9 +177,9 @@ impl<S: Suite> World<S> {
 
     fn forge_ping(&mut self, victim: usize) {
         let ping = Ping {
-            instance: self.rng.next(),
-            nonce: self.rng.next(),
-            echo: self.rng.next(),
+            instance: self.rng.word(),
+            nonce: self.rng.word(),
+            echo: self.rng.word(),
             port: 700,
         };
         let mut bytes = ping.head();
@@ -285,7 +285,7 @@ impl<S: Suite> World<S> {
             link: Some(link),
             victim,
             is_traitor: is_traitor || purpose == Purpose::Pairing,
-            what: self.rng.next(),
+            what: self.rng.word(),
         };
         self.open_attack(victim, attack, &first);
     }
@@ -392,7 +392,7 @@ fn misbehave(what: u64, epoch: u64, rng: &mut Rng, send: &mut Vec<Vec<u8>>) {
             for number in 1..40 {
                 let object = ObjectId {
                     number,
-                    epoch: if what & 16 == 0 { epoch } else { rng.next() },
+                    epoch: if what & 16 == 0 { epoch } else { rng.word() },
                 };
                 say(send, Body::Call(call_of(number, object)));
                 say(send, Body::Release(object, u32::MAX));

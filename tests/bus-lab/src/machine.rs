@@ -125,8 +125,8 @@ impl<S: Suite> Machine<S> {
             port: 700,
             trust: Trust::read(&self.disk).unwrap_or_default(),
         };
-        let random = Box::new(Rng::new(rng.next()));
-        self.node = Some(Node::new(config, rng.next(), random, self.clock.local(now)));
+        let random = Box::new(Rng::new(rng.word()));
+        self.node = Some(Node::new(config, rng.word(), random, self.clock.local(now)));
         self.run += 1;
         self.since = now;
         self.wake = Millis::MAX;

@@ -13,14 +13,14 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end.max(1))) >> 64) as u64
+        ((u128::from(self.word()) * u128::from(end.max(1))) >> 64) as u64
     }
 
     /// A number of this range.
@@ -42,7 +42,7 @@ impl Rng {
 impl Random for Rng {
     fn fill(&mut self, into: &mut [u8]) {
         for chunk in into.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.word().to_le_bytes()[..chunk.len()]);
         }
     }
 }

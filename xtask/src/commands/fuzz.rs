@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{boots, build_system};
+use super::{boots, build_system, bus_fuzz};
 use crate::branches::{Plugin, report};
 use crate::cli::{Fuzz, FuzzOptions, FuzzSyscalls, FuzzTarget};
 use crate::guest::{Event, Guest};
@@ -52,6 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the command.
 pub fn fuzz(options: Fuzz) -> Result<ExitCode> {
     match options.target {
+        FuzzTarget::Bus(options) => return bus_fuzz::fuzz(&options),
         FuzzTarget::Syscalls(options) => {
             let plugin = run(&SYSCALLS, &options.campaign, options.branches)?;
             if let Some(plugin) = plugin {
