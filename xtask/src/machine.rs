@@ -82,6 +82,8 @@ pub type Mac = [u8; 6];
 pub enum Network {
     /// A network of QEMU's own, with a way to the host's.
     User,
+    /// One with the other devices of the same machine that are on it.
+    Inside,
     /// Datagrams of frames, between two sockets.
     Segment {
         /// Where the machine receives.
@@ -234,6 +236,7 @@ fn attach(command: &mut Command, index: usize, (bus, place): (&str, String), dev
             let path = |path: &Path| path.to_string_lossy().replace(',', ",,");
             let backend = match &nic.network {
                 Network::User => format!("user,id=net{index}"),
+                Network::Inside => format!("hubport,id=net{index},hubid=0"),
                 Network::Segment { own, hub } => {
                     format!(
                         "dgram,id=net{index},local.type=unix,local.path={},\
@@ -254,7 +257,9 @@ fn attach(command: &mut Command, index: usize, (bus, place): (&str, String), dev
                 let bytes = mac.map(|byte| format!("{byte:02x}"));
                 format!(",mac={}", bytes.join(":"))
             });
-            let device = format!("virtio-net-{bus},netdev=net{index}{mac},{place}");
+            // It boots from no network: on PCI there would have to be a file for that.
+            let boot = if bus == "pci" { ",romfile=" } else { "" };
+            let device = format!("virtio-net-{bus},netdev=net{index}{mac}{boot},{place}");
             command.arg("-device").arg(device);
         }
     }
@@ -332,6 +337,36 @@ mod tests {
             "q -machine virt -cpu cortex-a72 -m 64M -smp 4 -nodefaults -display none \
              -serial mon:stdio -global virtio-mmio.force-legacy=false -semihosting -kernel i"
         );
+    }
+
+    #[test]
+    fn a_network_device_is_on_a_network() {
+        let mut machine = Machine::plain(Arch::Riscv64, 1, MIB);
+        let segment = Network::Segment {
+            own: "/tmp/a,b".into(),
+            hub: "/tmp/h".into(),
+        };
+        machine.devices = vec![
+            Device::Net(Nic::user()),
+            Device::Net(Nic {
+                network: segment,
+                mac: Some([2, 0, 0, 0, 0, 10]),
+                capture: Some("c.pcap".into()),
+            }),
+        ];
+        let shown = crate::process::shown(&machine.qemu("q".into(), Path::new("i")));
+        let devices = "-netdev user,id=net0 \
+                       -device virtio-net-device,netdev=net0,bus=virtio-mmio-bus.0 \
+                       -netdev dgram,id=net1,local.type=unix,local.path=/tmp/a,,b,\
+                       remote.type=unix,remote.path=/tmp/h \
+                       -object filter-dump,id=capture1,netdev=net1,file=c.pcap \
+                       -device virtio-net-device,netdev=net1,mac=02:00:00:00:00:0a,\
+                       bus=virtio-mmio-bus.1";
+        assert!(shown.contains(devices), "{shown}");
+        machine.pci = true;
+        let shown = crate::process::shown(&machine.qemu("q".into(), Path::new("i")));
+        let device = "-device virtio-net-pci,netdev=net0,romfile=,addr=0x1";
+        assert!(shown.contains(device), "{shown}");
     }
 
     #[test]

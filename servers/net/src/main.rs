@@ -22,13 +22,21 @@ use tessera_net::{
 
 libipc::program!(run);
 
+/// How the name of the endpoint for configuration ends.
+const CONFIG: &str = "-config";
+
 /// The heap that is not for sockets' buffers.
 const REST: usize = 1 << 20;
 
 fn run(mut start: Start) -> Result<(), AnyError> {
     let link: LinkClient = start.take("link")?;
-    let endpoint: EndpointClient = start.take("net")?;
     let entropy: EntropyClient = start.take("entropy")?;
+    // The page gives this task one endpoint more, or two: one for its configuration.
+    let (config, sockets) = start
+        .names()
+        .partition::<Vec<_>, _>(|name| name.ends_with(CONFIG));
+    let served = sockets.first().copied().unwrap_or_default();
+    let endpoint: EndpointClient = start.take(served)?;
     let told = || -> Result<EndpointClient, AnyError> {
         let rights = Rights::SIGNAL | Rights::GRANT;
         Ok(endpoint.as_ref().derive(rights)?.into())
@@ -40,7 +48,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     };
     let identity = Identity::random(entropy.seed()?);
     let commands = Commands::new();
-    if let Ok(config) = start.take::<EndpointClient>("net-config") {
+    if let Some(name) = config.first() {
+        let config: EndpointClient = start.take(name)?;
         let mut relay = Relay::new(commands.clone(), told()?, COMMAND);
         thread::spawn(move || relay.run(&config))?.detach();
     }

@@ -501,6 +501,22 @@ pub const SUITES: &[Suite] = &[
             "a_driver_holds_neither_registers_nor_interrupts",
         ],
     },
+    Suite {
+        name: "net",
+        system: "net",
+        counted: false,
+        cases: &[
+            "datagrams_reach_one_and_a_group",
+            "bytes_of_a_connection_come_in_order",
+            "one_thread_waits_for_many_sockets_by_a_signal",
+            "a_call_that_waits_ends_with_its_deadline",
+            "sockets_end_with_their_capabilities",
+            "configuration_has_an_endpoint_of_its_own",
+            "connections_outlive_driver_and_proxy",
+            "a_server_that_was_killed_has_forgotten_its_sockets",
+            "a_network_server_holds_no_device",
+        ],
+    },
 ];
 
 impl Suite {

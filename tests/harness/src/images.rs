@@ -12,7 +12,7 @@ use xtask::commands::build_system;
 use xtask::commands::test::{GUEST_CPU, GUEST_SLOW_PATH};
 use xtask::disk::{SMALLEST, create};
 use xtask::image::Parts;
-use xtask::machine::{Device, Machine, Nic};
+use xtask::machine::{Device, Machine, Network, Nic};
 use xtask::workspace::target;
 
 use crate::parted;
@@ -25,6 +25,12 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
         .filter_map(|one| Some((one.virtio?, one.index)))
         .collect();
     named.sort();
+    // Several network devices are on one Ethernet.
+    let nets = named.iter().filter(|(kind, _)| *kind == Virtio::Net);
+    let network = match nets.count() {
+        0 | 1 => Network::User,
+        _ => Network::Inside,
+    };
     let make = |(kind, index)| match kind {
         Virtio::Block => {
             let path = image.with_extension(format!("disk{index}"));
@@ -41,7 +47,10 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
             })
         }
         Virtio::Entropy => Ok(Device::Entropy),
-        Virtio::Net => Ok(Device::Net(Nic::user())),
+        Virtio::Net => Ok(Device::Net(Nic {
+            network: network.clone(),
+            ..Nic::user()
+        })),
     };
     named.into_iter().map(make).collect()
 }

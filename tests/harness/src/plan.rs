@@ -11,7 +11,7 @@ use xtask::workspace::root;
 const CORES: [u32; 2] = [1, 4];
 
 /// Suites of virtio devices, which run with those on the memory bus and on PCI.
-const ON_PCI: [&str; 3] = ["disk", "driver", "entropy"];
+const ON_PCI: [&str; 4] = ["disk", "driver", "entropy", "net"];
 
 /// What runs in one boot.
 #[derive(Clone, Debug)]

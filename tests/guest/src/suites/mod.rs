@@ -13,6 +13,7 @@ mod isolation;
 mod leases;
 mod memory;
 mod near;
+mod net;
 mod pointers;
 mod scheduling;
 mod time;
@@ -38,6 +39,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "disk" => disk::CASES,
         "driver" => driver::CASES,
         "entropy" => entropy::CASES,
+        "net" => net::CASES,
         _ => return None,
     })
 }
