@@ -440,6 +440,10 @@ pub struct Bench {
 pub struct Faults {
     /// Only faults whose names contain this, of those in tests/faults.toml
     pub name: Option<String>,
+    /// Faults of the soft bus's protocol, of those in tests/bus-lab/faults.toml, and
+    /// whether the laboratory notices
+    #[arg(long, conflicts_with = "arch")]
+    pub bus: bool,
     /// Only faults of this architecture [default: both]
     #[arg(long, value_enum)]
     pub arch: Option<Arch>,

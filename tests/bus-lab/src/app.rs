@@ -365,6 +365,11 @@ impl<S: Suite> World<S> {
             return;
         };
         self.app(on).made.retain(|made| *made != local);
+        // Somebody calls in the same moment: it arrives too late.
+        if let Some((holder, held)) = self.holder_of(local, None) {
+            self.truth.occasion(Check::Revoked);
+            self.call(holder, held, false);
+        }
         if let Some(thing) = self.truth.things.get_mut(&local) {
             thing.revoked = true;
         }
@@ -374,6 +379,18 @@ impl<S: Suite> World<S> {
             self.app(on).revoking.insert(id, local);
         }
         self.drain(on);
+    }
+
+    /// A device that has an object, and how it knows it.
+    fn holder_of(&mut self, local: u64, only: Option<usize>) -> Option<(usize, Held)> {
+        let mut found = Vec::new();
+        for (on, machine) in self.machines.iter().enumerate() {
+            let held = machine.app.held.iter().find(|held| held.local == local);
+            if let (Some(held), true) = (held, only.is_none_or(|only| only == on)) {
+                found.push((on, *held));
+            }
+        }
+        self.rng.pick(&found).copied()
     }
 
     fn take_back_some(&mut self, on: usize) {
@@ -773,6 +790,10 @@ impl<S: Suite> World<S> {
 
         if let Some((local, third)) = self.app(on).taking.remove(&id) {
             self.truth.returns(local, third);
+            // What it calls from now on must not run.
+            if let Some((third, held)) = self.holder_of(local, Some(third)) {
+                self.call(third, held, false);
+            }
             self.count(&format!("taken back: {how:?}"));
             if how == Revocation::Confirmed
                 && let Some(thing) = self.truth.things.get(&local).copied()

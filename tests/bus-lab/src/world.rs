@@ -613,6 +613,7 @@ impl<S: Suite> World<S> {
         self.log(on, 3, 0);
         let now = self.now;
         self.machines[on].start(on, &mut self.rng, now);
+        self.silent.retain(|(_, peer), _| *peer != on);
         let trust = Trust::read(&self.machines[on].disk).unwrap_or_default();
         let friends = trust
             .iter()

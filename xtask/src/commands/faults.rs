@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use super::bus_faults;
 use crate::arch::Arch;
 use crate::cli::Faults;
 use crate::process::{cargo, output, run, step};
@@ -71,6 +72,9 @@ impl Fault {
 
 /// Runs the command.
 pub fn faults(options: &Faults) -> Result<ExitCode> {
+    if options.bus {
+        return bus_faults::faults(options.name.as_deref());
+    }
     let wanted = |fault: &Fault| {
         let name = options.name.as_ref();
         name.is_none_or(|name| fault.name.contains(name.as_str()))
@@ -107,7 +111,7 @@ pub fn faults(options: &Faults) -> Result<ExitCode> {
 
 /// Makes the folder a copy of the working tree. What is the same already keeps
 /// its time, so that little is built again.
-fn copy_tree(to: &Path) -> Result<()> {
+pub(super) fn copy_tree(to: &Path) -> Result<()> {
     let mut git = Command::new("git");
     git.current_dir(root());
     let files = output(git.args([

@@ -84,7 +84,7 @@ pub const HELLO_SLOWEST: Millis = 64_000;
 /// Announcements a second that all devices make together when nothing happens.
 pub const HELLO_STEADY: u64 = 16;
 /// A device is silent when it has heard so many in a second.
-pub const HELLO_MOST: usize = 30;
+pub const HELLO_MOST: usize = 22;
 /// A new device announces itself so often at first, so far apart.
 pub const ARRIVALS: u8 = 2;
 /// See [`ARRIVALS`].

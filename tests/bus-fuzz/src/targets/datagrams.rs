@@ -134,7 +134,7 @@ impl Target for Datagrams {
         );
         while let Some(heard) = self.announcer.event() {
             feature |= match heard {
-                Heard::Appeared(_) => 2,
+                Heard::Appeared(..) => 2,
                 Heard::Alive(_) => 4,
                 Heard::Gone(_) => 8,
                 Heard::Stranger(_) => 16,

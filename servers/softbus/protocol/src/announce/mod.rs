@@ -41,8 +41,8 @@ pub struct Stranger {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// A peer is there, or is somewhere else now.
-    Appeared(PublicKey),
+    /// A peer is there, or is somewhere else now; or, if so, it has started again.
+    Appeared(PublicKey, bool),
     /// A peer has echoed what it was asked: it lives.
     Alive(PublicKey),
     /// A peer said that it goes, or answers no longer.
@@ -490,6 +490,8 @@ impl<S: Suite> Announcer<S> {
             known.question = None;
             known.last = Some(from.at(ping.port));
             let until = now + MISSED * self.rate.interval(now);
+            let before = known.there.as_ref().map(|there| there.instance);
+            let restarted = before.is_some_and(|before| before != ping.instance);
             let news = match &mut known.there {
                 Some(there) if (there.instance, there.address) == (ping.instance, from) => {
                     there.until = there.until.max(until);
@@ -510,7 +512,7 @@ impl<S: Suite> Announcer<S> {
             };
             self.heard.push_back(Heard::Alive(peer));
             if news {
-                self.heard.push_back(Heard::Appeared(peer));
+                self.heard.push_back(Heard::Appeared(peer, restarted));
             }
         }
         if ping.nonce != 0 {

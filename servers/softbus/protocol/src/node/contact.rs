@@ -6,7 +6,9 @@ use libipc_abi::status::{Cause, TransportError};
 use super::{Event, Node, Output, StreamId};
 use crate::Millis;
 use crate::address::Address;
-use crate::limits::{FORGET, LOST, REDIAL, REDIAL_SLOWEST, REPLACE, REVISIT, SUSPECT, UNUSABLE};
+use crate::limits::{
+    BEAT, FORGET, LOST, REDIAL, REDIAL_SLOWEST, REPLACE, REVISIT, SUSPECT, UNUSABLE,
+};
 use crate::peer::{Continuity, Heard, Peer};
 use crate::suite::{PublicKey, Suite};
 
@@ -223,14 +225,20 @@ impl<S: Suite> Node<S> {
         if can { Ok(()) } else { Err(Cause::Unreachable) }
     }
 
-    /// A peer is there again, or somewhere else.
-    pub(super) fn appeared(&mut self, key: PublicKey, now: Millis) {
-        if let Some(contact) = self.contacts.get_mut(&key) {
-            contact.lost = false;
-            contact.answered = now;
-            contact.redial = now;
-            contact.wait = REDIAL;
-            self.look_after(key, now);
+    /// A peer is there again, or somewhere else. If it has started again, it knows
+    /// nothing of the stream that there is.
+    pub(super) fn appeared(&mut self, key: PublicKey, restarted: bool, now: Millis) {
+        let Some(contact) = self.contacts.get_mut(&key) else {
+            return;
+        };
+        contact.lost = false;
+        contact.answered = now;
+        contact.redial = now;
+        contact.wait = REDIAL;
+        let silent = now.saturating_sub(contact.heard) > BEAT;
+        match contact.current {
+            Some(stream) if restarted && silent => self.close(stream, now),
+            _ => self.look_after(key, now),
         }
     }
 

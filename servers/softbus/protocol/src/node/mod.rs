@@ -28,6 +28,8 @@ pub use api::*;
 
 use alloc::{collections::BTreeMap, collections::BTreeSet, collections::VecDeque, vec::Vec};
 
+use libipc_abi::status::Cause;
+
 use crate::Millis;
 use crate::address::Address;
 use crate::announce::{Announcer, Heard, Me, Stranger};
@@ -244,7 +246,11 @@ impl<S: Suite> Node<S> {
         let known = self.trust.holds(key)
             || self.table.is_guest(key)
             || self.imports.of(key).next().is_some();
-        if !known && self.contacts.contains_key(key) {
+        if !known && let Some(contact) = self.contacts.get_mut(key) {
+            // Whoever still waits for it is told.
+            let ended = contact.peer.lose();
+            self.end_calls(&ended, Cause::Unreachable);
+            self.fail_parked(key);
             self.drop_streams(key);
             self.contacts.remove(key);
             self.announcer.remove(key);
@@ -266,9 +272,9 @@ impl<S: Suite> Node<S> {
 
     fn heard(&mut self, heard: Heard, now: Millis) {
         match heard {
-            Heard::Appeared(key) => {
+            Heard::Appeared(key, restarted) => {
                 self.event(Event::Appeared(key));
-                self.appeared(key, now);
+                self.appeared(key, restarted, now);
             }
             Heard::Alive(key) => self.answers(key, now),
             Heard::Gone(key) => {

@@ -5,4 +5,5 @@
 mod calls;
 mod net;
 mod pairing;
+mod vectors;
 mod wire;
