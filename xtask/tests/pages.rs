@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tessera_page::Grant;
 use xtask::page::{self, CheckedPage};
 use xtask::workspace::{Programs, root};
 
@@ -286,6 +287,14 @@ fn powers_objects_and_grants() {
         "\"shutdown\", \"log\"",
         "\"shutdwn\", \"log\"",
         "page.toml:29: `shutdwn` cannot be granted; did you mean `shutdown`?",
+    );
+    let named = GOOD.replace("\"shutdown\", \"log\"", "\"output=log\"");
+    let named = load(&named).unwrap().page.tasks[2].grants[1].clone();
+    assert_eq!(named, Grant::Named("output".into(), "log".into()));
+    problem(
+        "\"shutdown\", \"log\"",
+        "\"output=lag\"",
+        "page.toml:29: `output=lag` cannot be granted; there are start, inspect, caps, kill-any, place, upgrade, shutdown, kernel-log, counters, archive, time, devices, console, log",
     );
     problem(
         "powers = [\"start\"]\n",

@@ -135,6 +135,8 @@ pub enum Grant {
     Power(Power),
     /// An endpoint, with the right to call it.
     Endpoint(String),
+    /// The same under another name, which comes first.
+    Named(String, String),
 }
 
 impl Grant {
@@ -143,7 +145,7 @@ impl Grant {
         match self {
             Self::System(object) => object.name(),
             Self::Power(power) => power.name(),
-            Self::Endpoint(name) => name,
+            Self::Endpoint(name) | Self::Named(name, _) => name,
         }
     }
 }

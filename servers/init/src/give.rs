@@ -20,11 +20,13 @@ use libipc::{
 };
 use tessera_page::{Device, SystemObject};
 
-/// What a server may do with an endpoint that it serves: receive, mint badges
-/// for its clients, and let interrupts and other tasks signal it.
+/// What a server may do with an endpoint that it serves: receive, mint badges for its
+/// clients, also such that may leave the device, and let interrupts and other tasks
+/// signal it.
 const SERVER: Rights = Rights::RECEIVE
     .union(Rights::CALL)
     .union(Rights::SIGNAL)
+    .union(Rights::EXPORT)
     .union(Rights::GRANT);
 
 /// Gives holdings to one task.

@@ -78,7 +78,9 @@ pub fn grant<'p>(shell: &'p Task, name: &str) -> Option<Holding<'p>> {
     let what = match grant {
         Grant::System(object) => What::System(*object),
         Grant::Power(power) => What::Power(*power),
-        Grant::Endpoint(endpoint) => What::Client(endpoint, Rights::CALL),
+        Grant::Endpoint(endpoint) | Grant::Named(_, endpoint) => {
+            What::Client(endpoint, Rights::CALL)
+        }
     };
     Some(Holding {
         name: grant.name(),
@@ -191,7 +193,11 @@ mod tests {
             }],
             powers: vec![Power::Start],
             system: vec![SystemObject::Shutdown],
-            grants: vec![Grant::Endpoint("log".into()), Grant::Power(Power::KillAny)],
+            grants: vec![
+                Grant::Endpoint("log".into()),
+                Grant::Named("screen".into(), "console".into()),
+                Grant::Power(Power::KillAny),
+            ],
             ..task("shell")
         }
     }
@@ -214,6 +220,10 @@ mod tests {
         let granted = |name| grant(&shell, name).map(|holding| holding.what);
         assert_eq!(granted("log"), Some(What::Client("log", Rights::CALL)));
         assert_eq!(granted("kill-any"), Some(What::Power(Power::KillAny)));
+        assert_eq!(
+            granted("screen"),
+            Some(What::Client("console", Rights::CALL))
+        );
         assert_eq!(granted("shutdown"), None);
         assert_eq!(granted("files"), None);
     }

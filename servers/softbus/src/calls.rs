@@ -37,7 +37,7 @@ impl Server<'_> {
             Err(cause) => return self.end(request, TransportError::refused(cause)),
         };
         let capabilities = core::mem::take(&mut request.capabilities);
-        let objects = match self.leave(capabilities, false) {
+        let objects = match self.leave(capabilities, None) {
             Ok(objects) => objects,
             Err(cause) => return self.end(request, TransportError::refused(cause)),
         };
@@ -138,6 +138,7 @@ impl Server<'_> {
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
         self.counters.calls_in += 1;
         let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
+        self.running.insert(token, peer);
         let Some(export) = self.exports.get(local) else {
             return self.refuse(token, Cause::Revoked);
         };
@@ -197,13 +198,16 @@ impl Server<'_> {
 
     /// A call here has ended.
     fn called(&mut self, token: Token, answer: Ended, leases: Vec<Lent>) {
+        let Some(peer) = self.running.remove(&token) else {
+            return;
+        };
         let written = leases.into_iter().map(written).collect();
         let (outcome, payload, capabilities) = match answer {
             Ended::Done(words, capabilities) => (Outcome::Ok, payload(&words), capabilities),
             Ended::Refused(code) => (Outcome::Error, payload(&[code]), Vec::new()),
             Ended::Ended(error) => (Outcome::Failed(error), Payload::default(), Vec::new()),
         };
-        let answer = match self.leave(capabilities, true) {
+        let answer = match self.leave(capabilities, Some(peer)) {
             Ok(objects) => Answer {
                 outcome,
                 payload,
@@ -217,6 +221,7 @@ impl Server<'_> {
     }
 
     pub(crate) fn refuse(&mut self, token: Token, cause: Cause) {
+        self.running.remove(&token);
         let now = self.now();
         self.node
             .answer(token, failed(TransportError::refused(cause)), now);

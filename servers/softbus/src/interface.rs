@@ -3,7 +3,7 @@
 use crate::{
     events::{number, pairing, transport},
     objects::Export,
-    server::{Published, Server},
+    server::{Asked, Published, Server},
     users::User,
 };
 use alloc::{string::String, vec, vec::Vec};
@@ -24,6 +24,12 @@ use tessera_softbus_protocol::{address::Address, suite::PublicKey, table::Servic
 
 /// How long another device may take to say what it publishes, or to open it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a device may take until it is heard.
+const REACH: Duration = Duration::from_secs(6);
+
+/// Requests to devices that cannot be reached yet.
+const UNREACHED: usize = 32;
 
 /// Bytes of a table of operations: two for each.
 const TABLE: usize = 512;
@@ -176,16 +182,7 @@ impl Bus for Session<'_, '_> {
                 return;
             }
         };
-        let (deadline, now) = (self.deadline(reply.deadline()), self.server.now());
-        match self.server.node.browse(&key, deadline, now) {
-            Ok(id) => {
-                let waiting = (into, reply, interface);
-                self.server.waiting.browse.insert(id, waiting);
-            }
-            Err(cause) => {
-                reply.answer(Err(refused(cause)));
-            }
-        }
+        self.ask(key, Asked::Browse(into, reply, interface));
     }
 
     fn open(
@@ -203,15 +200,7 @@ impl Bus for Session<'_, '_> {
                 return;
             }
         };
-        let (deadline, now) = (self.deadline(reply.deadline()), self.server.now());
-        match self.server.node.open(&key, service.as_str(), deadline, now) {
-            Ok(id) => {
-                self.server.waiting.open.insert(id, reply);
-            }
-            Err(cause) => {
-                reply.answer(Err(refused(cause)));
-            }
-        }
+        self.ask(key, Asked::Open(service, reply));
     }
 
     fn publish(
@@ -383,13 +372,62 @@ impl Bus for Session<'_, '_> {
 }
 
 impl Session<'_, '_> {
-    /// When a request to another device ends at the latest.
-    fn deadline(&self, caller: Instant) -> Option<u64> {
-        self.server.millis(caller.min(Instant::now() + PATIENCE))
+    /// Asks a device, now or when it can be reached.
+    fn ask(&mut self, key: PublicKey, asked: Asked) {
+        if self.server.waiting.unreached.len() >= UNREACHED {
+            return asked.fail(BusError::Busy);
+        }
+        let until = Instant::now() + REACH;
+        self.server.waiting.unreached.push((until, key, asked));
+        self.server.ask_unreached();
+    }
+}
+
+impl Asked {
+    fn fail(self, error: BusError) {
+        match self {
+            Asked::Browse(_, reply, _) => reply.answer(Err(error)),
+            Asked::Open(_, reply) => reply.answer(Err(error)),
+        };
+    }
+
+    /// When it ends at the latest.
+    fn deadline(&self) -> Instant {
+        let caller = match self {
+            Asked::Browse(_, reply, _) => reply.deadline(),
+            Asked::Open(_, reply) => reply.deadline(),
+        };
+        caller.min(Instant::now() + PATIENCE)
     }
 }
 
 impl Server<'_> {
+    /// Asks devices that can be reached now. A device that was just paired, or that has
+    /// just started, is heard a little later.
+    pub(crate) fn ask_unreached(&mut self) {
+        let waiting = core::mem::take(&mut self.waiting.unreached);
+        for (until, key, asked) in waiting {
+            let (deadline, now) = (self.millis(asked.deadline()), self.now());
+            let made = match &asked {
+                Asked::Browse(..) => self.node.browse(&key, deadline, now),
+                Asked::Open(service, _) => self.node.open(&key, service.as_str(), deadline, now),
+            };
+            match (made, asked) {
+                (Ok(id), Asked::Browse(into, reply, interface)) => {
+                    let waiting = (into, reply, interface);
+                    self.waiting.browse.insert(id, waiting);
+                }
+                (Ok(id), Asked::Open(_, reply)) => {
+                    self.waiting.open.insert(id, reply);
+                }
+                (Err(Cause::Unreachable), asked) if until > Instant::now() => {
+                    self.waiting.unreached.push((until, key, asked));
+                }
+                (Err(cause), asked) => asked.fail(refused(cause)),
+            }
+        }
+    }
+
     /// Publishes a service.
     pub fn publish(
         &mut self,

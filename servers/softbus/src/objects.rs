@@ -11,12 +11,16 @@ use libipc::{
 use tessera_softbus_protocol::{
     Millis,
     node::{Import, Object},
+    suite::PublicKey,
     table::Local,
     wire::Rights,
 };
 
 /// How long what is handed on outlasts our silence.
 const BOUND: Millis = 30_000;
+
+/// Things of other devices that were handed on and are kept here.
+const HANDED: usize = 64;
 
 /// What is exported: the capabilities behind it.
 #[derive(Debug, Default)]
@@ -128,16 +132,16 @@ impl Server<'_> {
     }
 
     /// What capabilities are called on the wire. Those of an argument must be allowed to
-    /// leave; what a server answers with, it gave to the caller.
+    /// leave; what a server answers a device with, it gave to that device.
     pub(crate) fn leave(
         &mut self,
         capabilities: Vec<Capability>,
-        is_answer: bool,
+        answered: Option<PublicKey>,
     ) -> Result<Vec<Object>, Cause> {
         let mut objects = Vec::new();
         let mut made = Vec::new();
         for capability in capabilities {
-            match self.leave_one(capability, is_answer) {
+            match self.leave_one(capability, answered) {
                 Ok(object) => {
                     made.extend(match object {
                         Object::Local(local, _) => Some(local),
@@ -155,17 +159,35 @@ impl Server<'_> {
         Ok(objects)
     }
 
-    fn leave_one(&mut self, capability: Capability, is_answer: bool) -> Result<Object, Cause> {
+    fn leave_one(
+        &mut self,
+        capability: Capability,
+        answered: Option<PublicKey>,
+    ) -> Result<Object, Cause> {
         if capability.object_type() != Some(ObjectType::Endpoint) {
             // Kernel objects and replies never leave.
             return Err(Cause::Denied);
         }
-        if let Some(object) = self.own(&capability)? {
-            return Ok(object);
+        if let Some(import) = self.own(&capability)? {
+            let object = Object::Import(import, Rights::ALL, BOUND);
+            let owner = self.node.owner(import);
+            match answered {
+                // It comes home.
+                Some(peer) if owner == Some(peer) => {
+                    self.keep(capability);
+                    return Ok(object);
+                }
+                // What was reached through this device goes on to be, and ends with it.
+                Some(_) => {}
+                None => {
+                    self.keep(capability);
+                    return Ok(object);
+                }
+            }
         }
-        let needed = match is_answer {
-            true => Held::GRANT,
-            false => Held::GRANT | Held::EXPORT,
+        let needed = match answered {
+            Some(_) => Held::GRANT,
+            None => Held::GRANT | Held::EXPORT,
         };
         if !capability.rights().contains(needed) {
             return Err(Cause::Denied);
@@ -179,9 +201,17 @@ impl Server<'_> {
         Ok(Object::Local(local, Rights::ALL))
     }
 
+    /// Keeps what was handed on: it ends for the others when it ends here.
+    fn keep(&mut self, capability: Capability) {
+        if self.handed.len() == HANDED {
+            self.handed.pop_front();
+        }
+        self.handed.push_back(capability);
+    }
+
     /// What a capability for the bus's own endpoint stands for, if it is one: what was
     /// imported may go on, the bus itself may not.
-    pub(crate) fn own(&self, capability: &Capability) -> Result<Option<Object>, Cause> {
+    pub(crate) fn own(&self, capability: &Capability) -> Result<Option<Import>, Cause> {
         let held = task().capability(capability.handle().index().into());
         let (Ok(held), Ok(own)) = (held, self.endpoint.info()) else {
             return Err(Cause::Denied);
@@ -189,7 +219,6 @@ impl Server<'_> {
         if held.object != own.id {
             return Ok(None);
         }
-        let import = self.imports.get(held.badge).ok_or(Cause::Denied)?;
-        Ok(Some(Object::Import(import, Rights::ALL, BOUND)))
+        self.imports.get(held.badge).map(Some).ok_or(Cause::Denied)
     }
 }

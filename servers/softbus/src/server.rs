@@ -21,7 +21,7 @@ use libipc::{
     forward::{Answer, Forwarded},
     interfaces::{
         Bus, ConsentClient, NetClient, NetError,
-        bus::{BusError, BusStats},
+        bus::{BusError, BusName, BusStats},
         clients::SERVER_BADGES,
     },
     objects::EndpointClient,
@@ -31,7 +31,7 @@ use libipc::{
 };
 use tessera_softbus_protocol::{
     Millis,
-    node::{CallId, Import, Node, Output, RevocationId},
+    node::{CallId, Import, Node, Output, RevocationId, Token},
     suite::{Noise, PublicKey},
     table::Local,
 };
@@ -41,9 +41,6 @@ const NETWORK: u64 = 1 << 0;
 
 /// The badge of the crew's threads.
 const CREW_BADGE: u64 = SERVER_BADGES;
-
-/// The badge by which the network server signals: when it ends, this badge does.
-const NETWORK_BADGE: u64 = SERVER_BADGES + 1;
 
 /// How soon a network server that does not answer is asked again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -57,6 +54,14 @@ pub(crate) struct Published {
     pub(crate) interface: String,
 }
 
+/// What is asked of a device as soon as it can be reached.
+pub(crate) enum Asked {
+    /// What it publishes, of this interface.
+    Browse(LeaseId, Reply<u64, BusError>, String),
+    /// A service.
+    Open(BusName, Reply<Capability, BusError>),
+}
+
 /// Who waits for what.
 #[derive(Default)]
 pub(crate) struct Waiting {
@@ -65,6 +70,8 @@ pub(crate) struct Waiting {
     pub(crate) ended: VecDeque<((u64, u64), CallId)>,
     pub(crate) browse: BTreeMap<CallId, (LeaseId, Reply<u64, BusError>, String)>,
     pub(crate) open: BTreeMap<CallId, Reply<Capability, BusError>>,
+    /// Requests to devices that could not be reached yet, and until when that is tried.
+    pub(crate) unreached: Vec<(Instant, PublicKey, Asked)>,
     pub(crate) pair: Option<Reply<u64, BusError>>,
     pub(crate) distrust: Vec<(PublicKey, Reply<(), BusError>)>,
     pub(crate) revoke: BTreeMap<RevocationId, (Local, Reply<(), BusError>)>,
@@ -76,6 +83,8 @@ pub struct Server<'e> {
     pub(crate) node: Node<Noise>,
     net: NetClient,
     wires: Option<Wires>,
+    /// By which the network server signals: when that ends, this badge does.
+    network_badge: u64,
     /// When the network server is asked again.
     retry: Instant,
     /// When it is looked whether callers still wait.
@@ -85,6 +94,9 @@ pub struct Server<'e> {
     pub(crate) registry: Registry,
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
+    pub(crate) handed: VecDeque<Capability>,
+    /// Whose calls are being made here.
+    pub(crate) running: BTreeMap<Token, PublicKey>,
     pub(crate) published: BTreeMap<String, Published>,
     pub(crate) waiting: Waiting,
     pub(crate) workers: Workers,
@@ -111,6 +123,7 @@ impl<'e> Server<'e> {
             node,
             net,
             wires: None,
+            network_badge: 0,
             retry: Instant::PAST,
             patrol: Instant::now() + PATROL,
             store,
@@ -118,6 +131,8 @@ impl<'e> Server<'e> {
             registry: Registry::new(),
             exports: Exports::default(),
             imports: Imports::default(),
+            handed: VecDeque::new(),
+            running: BTreeMap::new(),
             published: BTreeMap::new(),
             waiting: Waiting::default(),
             workers: Workers::default(),
@@ -125,7 +140,7 @@ impl<'e> Server<'e> {
             watchers: Vec::new(),
             counters: BusStats::default(),
             losses: BTreeMap::new(),
-            next_badge: first_badge.max(NETWORK_BADGE + 1),
+            next_badge: first_badge.max(CREW_BADGE),
         }
     }
 
@@ -183,7 +198,7 @@ impl<'e> Server<'e> {
     }
 
     fn closed(&mut self, badge: u64) {
-        if badge == NETWORK_BADGE {
+        if badge == self.network_badge {
             self.cut();
         } else if let Some(import) = self.imports.remove(badge) {
             self.release(import);
@@ -199,6 +214,7 @@ impl<'e> Server<'e> {
         if self.wires.is_none() && self.retry <= now {
             self.connect();
         }
+        self.ask_unreached();
         if self.patrol <= now {
             self.patrol = now + PATROL;
             self.cancel_abandoned();
@@ -219,7 +235,9 @@ impl<'e> Server<'e> {
             Some(_) => Instant::FOREVER,
             None => self.retry,
         };
-        node.min(retry).min(self.patrol)
+        let unreached = self.waiting.unreached.iter().map(|(until, ..)| *until);
+        let unreached = unreached.min().unwrap_or(Instant::FOREVER);
+        node.min(retry).min(self.patrol).min(unreached)
     }
 
     // The network.
@@ -227,7 +245,9 @@ impl<'e> Server<'e> {
     /// Opens the sockets, or says when to try again.
     fn connect(&mut self) {
         self.retry = Instant::now() + RETRY;
-        let Ok(signals) = self.endpoint.mint(NETWORK_BADGE, SIGNAL, 16) else {
+        // A badge of its own: that of the connection before ends when this one begins.
+        self.network_badge = self.new_badge();
+        let Ok(signals) = self.endpoint.mint(self.network_badge, SIGNAL, 16) else {
             return;
         };
         let copy = self.net.as_ref().copy().map(NetClient::from);

@@ -337,6 +337,11 @@ impl<'c> Checker<'c, '_> {
         if self.providers.contains_key(text) {
             return Some(Grant::Endpoint(text.into()));
         }
+        if let Some((alias, endpoint)) = text.split_once('=')
+            && self.providers.contains_key(endpoint)
+        {
+            return Some(Grant::Named(alias.into(), endpoint.into()));
+        }
         let powers = Power::ALL.iter().map(|power| power.name());
         let objects = SystemObject::ALL.iter().map(|object| object.name());
         let known = suggest(

@@ -166,7 +166,7 @@ fn open_pairing(client: &BusClient) -> Told {
     let own = client.myself().map_err(told)?;
     let name = own.name.as_str();
     Ok(format!(
-        "PIN {pin:06}: for a minute, another device pairs by `bus pair {name} {pin:06}`\n"
+        "PIN {pin:06}\nFor a minute, another device pairs by `bus pair {name} {pin:06}`.\n"
     ))
 }
 

@@ -206,6 +206,11 @@ impl<S: Suite> Node<S> {
         Ok(import)
     }
 
+    /// Whose object this is.
+    pub fn owner(&self, import: Import) -> Option<PublicKey> {
+        self.imports.all.get(&import).map(|imported| imported.owner)
+    }
+
     /// The host drops one reference to an object of another device: as many as it was
     /// given, it has to drop.
     pub fn release(&mut self, import: Import, now: Millis) {
