@@ -54,8 +54,9 @@ fn times(a: u64, b: u64) -> u64 {
     if sum >= PRIME { sum - PRIME } else { sum }
 }
 
-fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
+fn power(base: u64, mut exponent: u64) -> u64 {
+    // A peer may name any number.
+    let (mut base, mut result) = (base % PRIME, 1);
     while exponent > 0 {
         if exponent & 1 == 1 {
             result = times(result, base);

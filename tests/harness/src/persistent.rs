@@ -47,13 +47,13 @@ $ stat /data/renamed
 $ cat /data/folder/motd
 Welcome to[..]
 $ rm /data/renamed
-$ find /data
-/data
+$ ls /data
+folder/      from/        lost+found/  shared/      softbus/
+$ find /data/folder /data/from
 /data/folder
 /data/folder/motd
 /data/from
 /data/from/host
-/data/lost+found
 $ echo 'not lost' > /data/late
 $ sleep 7
 $ run --grant shutdown poweroff -f
