@@ -18,11 +18,13 @@
 //! after `N& ` nobody waits for that, and `N=` does so later. `^C` is Ctrl-C. `{N}` is the link-local
 //! address of machine N. `<name>` is any text the first time, and that text from then on.
 //! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
-//! what the segment does to frames; a line `! loss 5%` does so from there on.
+//! what the segment does to frames; a line `! loss 5%` does so from there on. What
+//! `# secret:` names must not be in any frame that a machine sees, what `# seen:` names
+//! must be in one.
 //! The rest is as in [`session`](mod@crate::session).
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use xtask::arch::Arch;
@@ -66,6 +68,9 @@ struct Transcript {
     arches: Vec<Arch>,
     trouble: Trouble,
     steps: Vec<Step>,
+    /// What frames must show nowhere, and what they must show.
+    secrets: Vec<String>,
+    seen: Vec<String>,
 }
 
 /// Boots the machines and holds the session. Frames are captured beside the images.
@@ -74,7 +79,7 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let page = root().join(format!("boot/systems/{}.toml", transcript.system));
     let hub = Hub::new(transcript.arches.len(), transcript.trouble.clone())?;
-    let mut guests = Vec::new();
+    let (mut guests, mut captures) = (Vec::new(), Vec::new());
     for (index, arch) in transcript.arches.iter().enumerate() {
         let name = format!("{arch}-nodes-{stem}-{}", index + 1);
         let (mut machine, image) = images.pack(*arch, 1, &page, &name, |_| ())?;
@@ -87,6 +92,7 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
                 };
             }
         }
+        captures.push(image.with_extension("pcap"));
         let mut command = machine.qemu(qemu::ensure(*arch, false)?, &image);
         command.arg("-no-reboot");
         guests.push(Guest::start(command)?);
@@ -102,7 +108,31 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
             .take(step)
             .with_context(|| format!("at {:?}", step.action))?;
     }
-    Ok(())
+    // QEMU has written all of it when it has ended.
+    drop(session);
+    look(&transcript, &captures)
+}
+
+/// Looks for what must have been on the segment, and for what must not.
+fn look(transcript: &Transcript, captures: &[PathBuf]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for capture in captures {
+        let bytes = std::fs::read(capture)?;
+        let holds = |text: &&String| {
+            bytes
+                .windows(text.len())
+                .any(|piece| piece == text.as_bytes())
+        };
+        if let Some(secret) = transcript.secrets.iter().find(holds) {
+            bail!("`{secret}` was on the segment: {}", capture.display());
+        }
+        seen.extend(transcript.seen.iter().filter(holds));
+    }
+    let missing = transcript.seen.iter().find(|text| !seen.contains(text));
+    match missing {
+        Some(text) => bail!("`{text}` was never on the segment, so nothing was looked for"),
+        None => Ok(()),
+    }
 }
 
 /// Machines while they run.
@@ -243,12 +273,16 @@ fn parse(text: &str) -> Result<Transcript> {
             ..Trouble::default()
         },
         steps: Vec::new(),
+        secrets: Vec::new(),
+        seen: Vec::new(),
     };
     for line in text.lines() {
         if let Some(remark) = line.strip_prefix("# ") {
             let (key, value) = remark.split_once(": ").unwrap_or_default();
             match key {
                 "nodes" => transcript.arches = arches(value).map_err(anyhow::Error::msg)?,
+                "secret" => transcript.secrets.push(value.trim().into()),
+                "seen" => transcript.seen.push(value.trim().into()),
                 "system" => transcript.system = value.trim().into(),
                 "loss" | "duplicate" | "reorder" | "delay" => transcript
                     .trouble
