@@ -84,13 +84,17 @@ pub const HELLO_SLOWEST: Millis = 64_000;
 /// Announcements a second that all devices make together when nothing happens.
 pub const HELLO_STEADY: u64 = 16;
 /// A device is silent when it has heard so many in a second.
-pub const HELLO_MOST: usize = 22;
+pub const HELLO_MOST: usize = 18;
 /// A new device announces itself so often at first, so far apart.
 pub const ARRIVALS: u8 = 2;
 /// See [`ARRIVALS`].
 pub const ARRIVAL_AGAIN: Millis = 200;
 /// A new device's first announcement, and answers to it, come within this.
 pub const HELLO_SPREAD: Millis = 600;
+/// Who has to be silent tries again within so many times that.
+pub const DEFER: Millis = 6;
+/// Answers come within so much longer as there are times so many devices.
+pub const CROWD: u64 = 64;
 /// Announcements that the spread is made for.
 pub const HELLO_POPULATION: u64 = 10_000;
 /// How long an unanswered probe waits for its repetition.

@@ -18,7 +18,7 @@ use core::marker::PhantomData;
 use crate::Millis;
 use crate::address::Address;
 use crate::limits::{
-    ARRIVAL_AGAIN, ARRIVALS, HELLO_SPREAD, MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES,
+    ARRIVAL_AGAIN, ARRIVALS, CROWD, DEFER, HELLO_SPREAD, MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES,
     STRANGER_MISSED, STRANGERS, TAGS, UNICASTS,
 };
 use crate::random::{self, Random};
@@ -272,8 +272,8 @@ impl<S: Suite> Announcer<S> {
     pub fn tick(&mut self, random: &mut dyn Random, now: Millis) {
         if self.next <= now {
             if self.rate.is_crowded(now) {
-                let wait = self.rate.interval(now).max(1_000) / 4;
-                self.next = now + 1 + wait / 2 + random::below(random, wait);
+                // Few at first here too, for nobody hears at once that others spoke.
+                self.next = now + 1 + spread(random) * DEFER;
             } else {
                 self.announce(false, random, now);
             }
@@ -372,7 +372,9 @@ impl<S: Suite> Announcer<S> {
         // Whoever came hears who is there, unless it has just heard.
         let silent = self.last.is_none_or(|last| last + HELLO_SPREAD / 2 <= now);
         if hello.seeks && silent && !self.rate.is_crowded(now) {
-            self.next = self.next.min(now + spread(random));
+            // In a crowd the later, the larger it is.
+            let crowd = 1 + self.rate.population(now) / CROWD;
+            self.next = self.next.min(now + spread(random) * crowd);
         }
     }
 
