@@ -24,6 +24,7 @@ use tessera_softbus::{
 use tessera_softbus_protocol::{
     node::{Config, Node},
     random::{array, nonce},
+    suite::{Noise, Suite},
     trust::Trusted,
 };
 
@@ -40,11 +41,13 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let fresh = array(&mut *random);
     let kept = store.as_ref().and_then(|store| store.secret(fresh));
     let name = store.as_ref().and_then(Store::name);
-    let named = u16::from_le_bytes(array(&mut *random));
+    let secret = kept.unwrap_or(fresh);
+    // The same after each start, as the number is by which others know it.
+    let [first, second, ..] = Noise::public(&Noise::identity(&secret)).0;
     let config = Config {
-        secret: kept.unwrap_or(fresh),
+        secret,
         me: Trusted {
-            name: name.unwrap_or_else(|| format!("tessera-{named:04x}")),
+            name: name.unwrap_or_else(|| format!("tessera-{first:02x}{second:02x}")),
             kind: 0,
         },
         port: PORT,
