@@ -7,7 +7,11 @@ use crate::{
     run::World,
     wait,
 };
-use core::time::Duration;
+use alloc::sync::Arc;
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use libipc::{
     Capability, PAGE, Start,
     handle::Rights,
@@ -45,17 +49,20 @@ fn bind(
 
 /// Whether an overrun of the reservation is told at the endpoint.
 fn is_told(endpoint: &EndpointClient, time: &ReservationClient) -> Result<bool, Failure> {
-    let spinning = thread::spawn_with(crate::run::PRIORITY - 10, 16 * 1024, || {
-        let end = time::Instant::after(Duration::from_millis(20));
-        while !end.passed() {
+    let enough = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&enough);
+    let spinning = thread::spawn_with(crate::run::PRIORITY - 10, 16 * 1024, move || {
+        while !seen.load(Ordering::Relaxed) {
             core::hint::spin_loop();
         }
     })?;
     let before = time.info()?.overruns;
     let thread = spinning.thread().ok_or_else(|| Failure::new("no thread"))?;
     time.bind(thread)?;
-    wait::until(|| Ok(time.info()?.overruns >= before + 2))?;
+    let overrun = wait::until(|| Ok(time.info()?.overruns >= before + 2));
+    enough.store(true, Ordering::Relaxed);
     spinning.join();
+    overrun?;
     match Receiver::new(endpoint).wait(time::Instant::PAST) {
         Ok(Event::Signals(bits)) => Ok(bits & 2 != 0),
         _ => Ok(false),
