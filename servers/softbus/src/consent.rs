@@ -105,6 +105,13 @@ impl Server<'_> {
         }
     }
 
+    /// What the owner said of a device that is trusted no longer does not hold for one
+    /// that is paired later with the same key.
+    pub(crate) fn forget_device(&mut self, peer: &PublicKey) {
+        self.consents.given.retain(|(of, _)| of != peer);
+        self.consents.refused.retain(|(of, _), _| of != peer);
+    }
+
     /// What the owner said of this holds no longer.
     pub(crate) fn forget_consent(&mut self, local: Local) {
         self.consents.given.retain(|(_, of)| *of != local);

@@ -33,6 +33,7 @@ impl Server<'_> {
             }
             Event::PairingClosed | Event::Twin(_) => self.tell_watchers(),
             Event::Distrusted(key) => {
+                self.forget_device(&key);
                 let of_it = |(of, _): &mut (PublicKey, _)| *of == key;
                 let waiting: Vec<_> = self.waiting.distrust.extract_if(.., of_it).collect();
                 for (_, reply) in waiting {

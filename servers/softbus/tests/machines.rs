@@ -261,9 +261,21 @@ fn what_is_private_is_lent_by_the_owners_word() {
     assert_eq!(lamp.read().unwrap().value, 11);
     assert_eq!(lamp.read().unwrap().value, 12);
     assert_eq!(one.owner.asked().len(), 2);
+    // Who is trusted no longer has to be asked about again.
+    let other = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    one.bus.distrust(other.id).unwrap();
+    two.bus.distrust(there.id).unwrap();
+    pair(&one, &two);
+    let there = two.wait_for("machine-1", |device| device.present);
+    let lamp: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("lamp"))
+        .unwrap();
+    lamp.read().unwrap();
+    assert_eq!(one.owner.asked().len(), 3);
     // It is written down who used what.
     let used = [0, 1].map(|index| one.bus.used(index).unwrap());
-    assert_eq!(used.map(|used| used.calls), [2, 2]);
+    assert_eq!(used.map(|used| used.calls), [3, 2]);
     assert_eq!(used[0].service.as_str(), "lamp");
     assert_eq!(used[1].name.as_str(), "machine-2");
     assert_eq!(one.bus.used(2), Err(CallError::Server(BusError::NoService)));
