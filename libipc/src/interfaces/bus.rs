@@ -113,7 +113,7 @@ pub struct Device {
     pub name: BusName,
 }
 
-/// What was counted of one device, or of this one.
+/// What was counted of one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
 pub struct BusStats {
     /// Calls that were made of it.

@@ -52,7 +52,9 @@ impl Server<'_> {
         };
         match self.node.call(import, call, now) {
             Ok(id) => {
-                self.counters.calls_out += 1;
+                if let Some(stats) = self.stats_of(import) {
+                    stats.calls_out += 1;
+                }
                 self.waiting.calls.insert(id, request);
             }
             Err(cause) => self.end(request, TransportError::refused(cause)),
@@ -76,7 +78,10 @@ impl Server<'_> {
     }
 
     pub(crate) fn end(&mut self, request: Forwarded, error: TransportError) {
-        self.counters.failed += 1;
+        let import = self.imports.get(request.badge);
+        if let Some(stats) = import.and_then(|import| self.stats_of(import)) {
+            stats.failed += 1;
+        }
         request.answer(self.endpoint, Ended::Ended(error));
     }
 
@@ -136,8 +141,8 @@ impl Server<'_> {
 
     /// Another device calls something of this one.
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
-        self.counters.calls_in += 1;
         let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
+        self.stats.entry(peer).or_default().calls_in += 1;
         self.running.insert(token, peer);
         let Some(export) = self.exports.get(local) else {
             return self.refuse(token, Cause::Revoked);

@@ -105,11 +105,15 @@ impl Server<'_> {
         }
     }
 
-    /// What the owner said of a device that is trusted no longer does not hold for one
-    /// that is paired later with the same key.
+    /// A device is trusted no longer: what the owner said of it, or is still asked, does not
+    /// hold when it is paired again.
     pub(crate) fn forget_device(&mut self, peer: &PublicKey) {
         self.consents.given.retain(|(of, _)| of != peer);
         self.consents.refused.retain(|(of, _), _| of != peer);
+        let asked = self.consents.asked.remove(peer);
+        for job in asked.map(|(_, held)| held).unwrap_or_default() {
+            self.refuse(job.token, Cause::Denied);
+        }
     }
 
     /// What the owner said of this holds no longer.

@@ -17,7 +17,7 @@ impl Server<'_> {
                 self.tell_watchers();
             }
             Event::Lost(key) => {
-                *self.losses.entry(key).or_default() += 1;
+                self.stats.entry(key).or_default().losses += 1;
                 self.tell_watchers();
             }
             Event::Paired(key) => {
@@ -33,6 +33,7 @@ impl Server<'_> {
             }
             Event::PairingClosed | Event::Twin(_) => self.tell_watchers(),
             Event::Distrusted(key) => {
+                self.stats.remove(&key);
                 self.forget_device(&key);
                 let of_it = |(of, _): &mut (PublicKey, _)| *of == key;
                 let waiting: Vec<_> = self.waiting.distrust.extract_if(.., of_it).collect();

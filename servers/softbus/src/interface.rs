@@ -333,11 +333,9 @@ impl Bus for Session<'_, '_> {
 
     fn stats(&mut self, device: u64) -> Result<BusStats, BusError> {
         let key = self.key(device, BusAllowed::USE)?;
-        let server = &*self.server;
         Ok(BusStats {
-            held: server.node.held(&key),
-            losses: server.losses.get(&key).copied().unwrap_or(0),
-            ..server.counters
+            held: self.server.node.held(&key),
+            ..self.server.stats.get(&key).copied().unwrap_or_default()
         })
     }
 

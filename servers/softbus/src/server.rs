@@ -102,8 +102,8 @@ pub struct Server<'e> {
     pub(crate) workers: Workers,
     pub(crate) consents: Consents,
     pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
-    pub(crate) counters: BusStats,
-    pub(crate) losses: BTreeMap<PublicKey, u64>,
+    /// What was counted of each device.
+    pub(crate) stats: BTreeMap<PublicKey, BusStats>,
     next_badge: u64,
 }
 
@@ -138,8 +138,7 @@ impl<'e> Server<'e> {
             workers: Workers::default(),
             consents: Consents::default(),
             watchers: Vec::new(),
-            counters: BusStats::default(),
-            losses: BTreeMap::new(),
+            stats: BTreeMap::new(),
             next_badge: first_badge.max(CREW_BADGE),
         }
     }
@@ -353,6 +352,12 @@ impl<'e> Server<'e> {
     pub(crate) fn new_badge(&mut self) -> u64 {
         self.next_badge += 1;
         self.next_badge
+    }
+
+    /// What is counted of the device whose object this is.
+    pub(crate) fn stats_of(&mut self, import: Import) -> Option<&mut BusStats> {
+        let owner = self.node.owner(import)?;
+        Some(self.stats.entry(owner).or_default())
     }
 
     pub(crate) fn release(&mut self, import: Import) {

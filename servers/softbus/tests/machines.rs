@@ -68,6 +68,10 @@ fn a_sensor_is_read_from_elsewhere() {
         .unwrap();
     assert_eq!(sensor.read().unwrap().value, 20_001);
     assert_eq!(sensor.read().unwrap().value, 20_002);
+    // Each counts for the device that it concerns.
+    let here = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    assert_eq!(two.bus.stats(there.id).unwrap().calls_out, 2);
+    assert_eq!(one.bus.stats(here.id).unwrap().calls_in, 2);
     let none = two
         .bus
         .open_as::<dyn Sensor, SensorClient>(there.id, name("nothing"));
@@ -135,6 +139,12 @@ fn what_is_taken_back_runs_no_more() {
     };
     let second = at(&two, "machine-1");
     assert_eq!(second.read().unwrap().value, 1);
+    // A call counts for the device that it went to, and for no other.
+    let calls = |device: &str| {
+        let device = two.wait_for(device, |device| device.standing == Standing::Trusted);
+        two.bus.stats(device.id).unwrap().calls_out
+    };
+    assert_eq!((calls("machine-1"), calls("machine-3")), (1, 0));
     // Handed on to a third machine, which does not know the first.
     let copy = second.as_ref().copy().unwrap();
     two.bus

@@ -21,7 +21,7 @@ pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]
 /// Bytes of a list of services.
 const LIST: usize = 8 << 10;
 
-/// How long another device may take: less than the bus itself gives it.
+/// How long another device may take: more than the bus itself gives it.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How long it may take until a device is heard that has just opened pairing.
