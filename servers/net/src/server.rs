@@ -234,9 +234,11 @@ impl<'e, P: Port> Server<'e, P> {
             && !connection.is_gone()
             && connection.made
         {
-            // What it has taken goes out.
+            // What it has taken goes out, and nobody is told of it.
             connection.orphan = true;
             let handle = connection.handle;
+            socket.armed = Events::empty();
+            socket.fresh = Events::empty();
             self.stack.sockets.get_mut::<stream::Socket>(handle).close();
             self.limit_orphans();
             return;

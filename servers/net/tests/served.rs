@@ -396,6 +396,33 @@ fn who_goes_at_once_has_confirmed_what_came() {
 }
 
 #[test]
+fn who_goes_is_told_no_more() {
+    let [left, right] = machines(Trouble::default(), 3);
+    let mut here = Loop::new(&left, SHELL);
+    let listener = right.net(7).listen(9, 1, 0).unwrap();
+    let tcp = here.net.connect(at(&right, 9), 10).unwrap();
+    let accepted = listener.accept(0).unwrap();
+    here.wait(10, Events::WRITABLE);
+    here.ready.clear();
+    // The connection goes on until both sides have ended it.
+    drop(tcp);
+    assert_eq!(accepted.read(&mut [0; 8]), Ok(0));
+    accepted.write(b"to nobody").unwrap();
+    accepted.shutdown().unwrap();
+    accepted.drained().unwrap();
+    let udp = here.net.udp(9, 11).unwrap();
+    right
+        .net(7)
+        .udp(0, 0)
+        .unwrap()
+        .send(at(&left, 9), b"now")
+        .unwrap();
+    here.wait(11, Events::READABLE);
+    assert!(!here.ready.contains_key(&10), "of {:?}", here.ready);
+    drop(udp);
+}
+
+#[test]
 fn a_peer_that_resets_is_told_apart() {
     let [left, right] = machines(Trouble::default(), 1);
     let listener = right.net(7).listen(9, 1, 0).unwrap();

@@ -177,7 +177,9 @@ impl<P: Port> Net for Client<'_, '_, P> {
             && let Some(badge) = ready.pop_front()
         {
             // One that was closed meanwhile has nothing to tell.
-            if let Some(socket) = self.server.sockets.get_mut(&badge) {
+            if let Some(socket) = self.server.sockets.get_mut(&badge)
+                && !socket.fresh.is_empty()
+            {
                 let fresh = core::mem::take(&mut socket.fresh);
                 taken.push(socket.tag, fresh);
             }
