@@ -3,7 +3,7 @@
 
 extern crate alloc;
 
-use alloc::format;
+use alloc::{boxed::Box, format};
 use libipc::{
     Start,
     interfaces::{
@@ -22,9 +22,11 @@ use tessera_softbus::{
     wires::PORT,
 };
 use tessera_softbus_protocol::{
-    node::{Config, Node},
+    keys::{Holder, Keys},
+    node::{Config, Node, Parts},
+    parser::Inline,
     random::{array, nonce},
-    suite::{Noise, Suite},
+    suite::Noise,
     trust::Trusted,
 };
 
@@ -43,9 +45,9 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let name = store.as_ref().and_then(Store::name);
     let secret = kept.unwrap_or(fresh);
     // The same after each start, as the number is by which others know it.
-    let [first, second, ..] = Noise::public(&Noise::identity(&secret)).0;
+    let keys = Holder::<Noise>::new(&secret);
+    let [first, second, ..] = keys.public().0;
     let config = Config {
-        secret,
         me: Trusted {
             name: name.unwrap_or_else(|| format!("tessera-{first:02x}{second:02x}")),
             kind: 0,
@@ -54,11 +56,16 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         trust: store.as_ref().map(Store::trust).unwrap_or_default(),
     };
     let boot = nonce(&mut *random);
+    let parts = Parts {
+        keys: Box::new(keys),
+        parser: Box::new(Inline),
+        random,
+    };
     let arguments = start.arguments().to_vec();
     let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
     let mut server = Server::new(
         &endpoint,
-        Node::new(config, boot, random, clock()),
+        Node::new(config, boot, parts, clock()),
         net,
         store,
         Users::new(arguments.iter().copied()),

@@ -32,7 +32,7 @@ use libipc::{
 use tessera_softbus_protocol::{
     Millis,
     node::{CallId, Import, Node, Output, RevocationId, Token},
-    suite::{Noise, PublicKey},
+    suite::PublicKey,
     table::Local,
 };
 
@@ -80,7 +80,7 @@ pub(crate) struct Waiting {
 /// The soft bus.
 pub struct Server<'e> {
     pub(crate) endpoint: &'e EndpointClient,
-    pub(crate) node: Node<Noise>,
+    pub(crate) node: Node,
     net: NetClient,
     wires: Option<Wires>,
     /// By which the network server signals: when that ends, this badge does.
@@ -112,7 +112,7 @@ impl<'e> Server<'e> {
     /// made from `first_badge` on.
     pub fn new(
         endpoint: &'e EndpointClient,
-        node: Node<Noise>,
+        node: Node,
         net: NetClient,
         store: Option<Store>,
         users: Users,

@@ -8,9 +8,10 @@ use libipc_abi::operation::Class;
 use tessera_bus_lab::cheap::Cheap;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::announce::{Hello, Ping};
+use tessera_softbus_protocol::keys::Holder;
 use tessera_softbus_protocol::link::{Link, Purpose};
-use tessera_softbus_protocol::pairing::Run;
-use tessera_softbus_protocol::suite::{PublicKey, Side, Suite};
+use tessera_softbus_protocol::pairing::Said;
+use tessera_softbus_protocol::suite::{PAKE, PublicKey, Side, Suite};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
 use tessera_softbus_protocol::wire::{
     Access, Beat, Body, Call, LeaseHead, Message, ObjectId, ObjectRef, Outcome, Payload, Piece,
@@ -106,18 +107,19 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
         stamp: 5,
         echo: 0,
     };
-    let identity = Cheap::identity(&[1; 32]);
+    let mut keys = Holder::<Cheap>::new(&[1; 32]);
     let peer = Cheap::public(&Cheap::identity(&[2; 32]));
-    let opening = Link::<Cheap>::dial(
-        &identity,
+    let opening = Link::dial(
+        &mut keys,
         Purpose::Session,
         Some(&peer),
         [0; 16],
         [3; 32],
         0,
     );
-    let keys = (&PublicKey([1; 32]), &PublicKey([2; 32]));
-    let (_, exchange) = Run::<Cheap>::new(Side::Initiator, b"123456", [7; 32], keys, [4; 64]);
+    let mut message = [4; PAKE];
+    message[0] = Side::Initiator as u8;
+    let exchange = Said::Exchange(message).to_bytes();
     let mut trust = Trust::default();
     for key in 1..4 {
         let name = "a device".into();
@@ -137,6 +139,6 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
         ("reply-ticket", said(Body::Reply(reply(vec![ticket])))),
         ("release", said(Body::Release(object, 1))),
         ("trust", trust.to_bytes()),
-        ("pairing", exchange.unwrap_or_default()),
+        ("pairing", exchange),
     ]
 }

@@ -186,8 +186,6 @@ impl Suite for Cheap {
     type Transport = Transport;
     type Pake = Pake;
 
-    const TAG: usize = 16;
-
     fn identity(secret: &[u8; 32]) -> Pair {
         pair(secret)
     }

@@ -8,6 +8,7 @@ use libipc_abi::operation::Class;
 use libipc_abi::status::TransportError;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::announce::{Hello, Ping};
+use tessera_softbus_protocol::keys::{Holder, Keys};
 use tessera_softbus_protocol::limits::TAGS;
 use tessera_softbus_protocol::link::{Got, Link, Purpose};
 use tessera_softbus_protocol::random::{self, Random};
@@ -32,17 +33,17 @@ const ALTERED: u32 = 300;
 pub struct Hostile<S: Suite> {
     /// Number, and so address, of whoever this is.
     place: usize,
-    traitor: S::Identity,
-    stranger: S::Identity,
+    traitor: Holder<S>,
+    stranger: Holder<S>,
     datagrams: Vec<(Address, Rc<[u8]>)>,
     openings: Vec<(usize, Vec<u8>)>,
-    streams: HashMap<usize, Attack<S>>,
+    streams: HashMap<usize, Attack>,
     next: usize,
 }
 
 /// One stream of an attack.
-struct Attack<S: Suite> {
-    link: Option<Link<S>>,
+struct Attack {
+    link: Option<Link>,
     victim: usize,
     is_traitor: bool,
     /// What it does when it is let in.
@@ -54,8 +55,8 @@ impl<S: Suite> Hostile<S> {
     pub fn new(nodes: usize, rng: &mut Rng) -> Self {
         Hostile {
             place: nodes,
-            traitor: S::identity(&random::array(rng)),
-            stranger: S::identity(&random::array(rng)),
+            traitor: Holder::new(&random::array(rng)),
+            stranger: Holder::new(&random::array(rng)),
             datagrams: Vec::new(),
             openings: Vec::new(),
             streams: HashMap::new(),
@@ -65,7 +66,7 @@ impl<S: Suite> Hostile<S> {
 
     /// The key of the device that some trusted.
     pub fn traitor(&self) -> PublicKey {
-        S::public(&self.traitor)
+        self.traitor.public()
     }
 
     /// Hears a datagram.
@@ -202,7 +203,7 @@ impl<S: Suite> World<S> {
     }
 
     /// Opens a stream to a device and says this.
-    fn open_attack(&mut self, victim: usize, attack: Attack<S>, bytes: &[u8]) {
+    fn open_attack(&mut self, victim: usize, attack: Attack, bytes: &[u8]) {
         if self.machines[victim].node.is_none() {
             return;
         }
@@ -263,10 +264,10 @@ impl<S: Suite> World<S> {
     /// A handshake with a key of our own.
     fn knock(&mut self, victim: usize, is_traitor: bool) {
         let key = self.machines[victim].key;
-        let identity = if is_traitor {
-            &self.hostile.traitor
+        let keys = if is_traitor {
+            &mut self.hostile.traitor
         } else {
-            &self.hostile.stranger
+            &mut self.hostile.stranger
         };
         let purpose = if self.rng.chance(100_000) {
             Purpose::Pairing
@@ -275,7 +276,7 @@ impl<S: Suite> World<S> {
         };
         let random = random::array(&mut self.rng);
         let local = self.machines[victim].clock.local(self.now);
-        let dialled = Link::dial(identity, purpose, Some(&key), [0; 16], random, local);
+        let dialled = Link::dial(keys, purpose, Some(&key), [0; 16], random, local);
         let Ok((link, first)) = dialled else { return };
         self.truth.occasion(Check::Unpaired);
         if !is_traitor {
@@ -305,7 +306,7 @@ impl<S: Suite> World<S> {
         let Some(link) = &mut attack.link else { return };
         link.push(bytes);
         let mut send = Vec::new();
-        while let Ok(Some(got)) = link.next(&self.hostile.traitor) {
+        while let Ok(Some(got)) = link.poll() {
             match got {
                 Got::Ready(_) => {
                     let resume = Resume {
@@ -320,27 +321,24 @@ impl<S: Suite> World<S> {
                     send.push(Message::Resume(resume).to_bytes());
                 }
                 Got::Data(plain) => {
-                    if let Ok(Message::Resume(resume)) = Message::read(&plain) {
-                        misbehave(attack.what, resume.epoch, &mut self.rng, &mut send);
-                    } else if let Ok(Message::Sequenced(_, Body::Reply(reply))) =
-                        Message::read(&plain)
-                    {
-                        let denied = matches!(reply.outcome, Outcome::Failed(_));
-                        // What it asks of the device itself may be answered.
-                        let is_root = attack.what % 11 >= 9;
-                        self.truth.never(Check::Unpaired, !denied && !is_root, || {
-                            format!("{now}: device {victim} answered a call of the traitor")
-                        });
+                    for message in plain.iter().map(|plain| Message::read(plain)) {
+                        if let Ok(Message::Resume(resume)) = message {
+                            misbehave(attack.what, resume.epoch, &mut self.rng, &mut send);
+                        } else if let Ok(Message::Sequenced(_, Body::Reply(reply))) = message {
+                            let denied = matches!(reply.outcome, Outcome::Failed(_));
+                            // What it asks of the device itself may be answered.
+                            let is_root = attack.what % 11 >= 9;
+                            self.truth.never(Check::Unpaired, !denied && !is_root, || {
+                                format!("{now}: device {victim} answered a call of the traitor")
+                            });
+                        }
                     }
                 }
                 _ => {}
             }
         }
-        let sealed: Vec<_> = send
-            .iter()
-            .filter_map(|plain| link.seal(plain).ok())
-            .collect();
-        let key = S::public(&self.hostile.traitor);
+        let sealed = link.seal(&send).unwrap_or_default();
+        let key = self.hostile.traitor();
         if !sealed.is_empty() {
             self.truth.occasion(Check::Memory);
         }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
-use tessera_softbus_protocol::node::{Config, Node, StreamId};
+use tessera_softbus_protocol::keys::Holder;
+use tessera_softbus_protocol::node::{Config, Node, Parts, StreamId};
+use tessera_softbus_protocol::parser::Inline;
 use tessera_softbus_protocol::suite::{PublicKey, Suite};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
 
@@ -50,9 +52,9 @@ impl Clock {
 }
 
 /// See the module.
-pub struct Machine<S: Suite> {
+pub struct Machine {
     /// The node, unless it is down.
-    pub node: Option<Node<S>>,
+    pub node: Option<Node>,
     /// Its key.
     pub key: PublicKey,
     secret: [u8; 32],
@@ -92,9 +94,9 @@ pub fn index(address: &Address) -> usize {
     u64::from_be_bytes(address.ip[8..].try_into().unwrap_or_default()) as usize
 }
 
-impl<S: Suite> Machine<S> {
+impl Machine {
     /// One that is down.
-    pub fn new(index: usize, rng: &mut Rng) -> Self {
+    pub fn new<S: Suite>(index: usize, rng: &mut Rng) -> Self {
         let mut secret = [0; 32];
         tessera_softbus_protocol::random::Random::fill(rng, &mut secret);
         Machine {
@@ -115,9 +117,8 @@ impl<S: Suite> Machine<S> {
     }
 
     /// Starts it from its disk.
-    pub fn start(&mut self, index: usize, rng: &mut Rng, now: Millis) {
+    pub fn start<S: Suite>(&mut self, index: usize, rng: &mut Rng, now: Millis) {
         let config = Config {
-            secret: self.secret,
             me: Trusted {
                 name: format!("device {index}"),
                 kind: 1,
@@ -125,8 +126,12 @@ impl<S: Suite> Machine<S> {
             port: 700,
             trust: Trust::read(&self.disk).unwrap_or_default(),
         };
-        let random = Box::new(Rng::new(rng.word()));
-        self.node = Some(Node::new(config, rng.word(), random, self.clock.local(now)));
+        let parts = Parts {
+            keys: Box::new(Holder::<S>::new(&self.secret)),
+            parser: Box::new(Inline),
+            random: Box::new(Rng::new(rng.word())),
+        };
+        self.node = Some(Node::new(config, rng.word(), parts, self.clock.local(now)));
         self.run += 1;
         self.since = now;
         self.wake = Millis::MAX;

@@ -102,7 +102,7 @@ pub struct World<S: Suite> {
     order: u64,
     queue: BinaryHeap<Reverse<Due>>,
     pub(crate) rng: Rng,
-    pub(crate) machines: Vec<Machine<S>>,
+    pub(crate) machines: Vec<Machine>,
     pub(crate) keys: HashMap<PublicKey, usize>,
     pub(crate) network: Network,
     pub(crate) hostile: Hostile<S>,
@@ -137,7 +137,7 @@ impl<S: Suite> World<S> {
         let mut rng = Rng::new(seed);
         let count = options.nodes as usize;
         let mut machines: Vec<_> = (0..count)
-            .map(|index| Machine::new(index, &mut rng))
+            .map(|index| Machine::new::<S>(index, &mut rng))
             .collect();
         let hostile = Hostile::new(count, &mut rng);
         befriend(&mut machines, &hostile, &mut rng);
@@ -331,7 +331,7 @@ impl<S: Suite> World<S> {
     pub(crate) fn with<R>(
         &mut self,
         on: usize,
-        does: impl FnOnce(&mut Node<S>, Millis) -> R,
+        does: impl FnOnce(&mut Node, Millis) -> R,
     ) -> Option<R> {
         let local = self.local(on);
         let result = self.machines[on]
@@ -347,7 +347,7 @@ impl<S: Suite> World<S> {
     pub(crate) fn quietly<R>(
         &mut self,
         on: usize,
-        does: impl FnOnce(&mut Node<S>, Millis) -> R,
+        does: impl FnOnce(&mut Node, Millis) -> R,
     ) -> Option<R> {
         let local = self.local(on);
         self.machines[on]
@@ -612,7 +612,7 @@ impl<S: Suite> World<S> {
         }
         self.log(on, 3, 0);
         let now = self.now;
-        self.machines[on].start(on, &mut self.rng, now);
+        self.machines[on].start::<S>(on, &mut self.rng, now);
         self.silent.retain(|(_, peer), _| *peer != on);
         let trust = Trust::read(&self.machines[on].disk).unwrap_or_default();
         let friends = trust
@@ -848,7 +848,7 @@ fn short(event: &Said) -> String {
 }
 
 /// Makes devices trust each other, on their disks.
-fn befriend<S: Suite>(machines: &mut [Machine<S>], hostile: &Hostile<S>, rng: &mut Rng) {
+fn befriend<S: Suite>(machines: &mut [Machine], hostile: &Hostile<S>, rng: &mut Rng) {
     let count = machines.len() as u64;
     let mut trusts: Vec<Trust> = machines.iter().map(|_| Trust::default()).collect();
     let trusted = || Trusted {

@@ -9,7 +9,9 @@
 //! table      what is exported to whom; rights are checked here, on every call
 //! peer       one other device: calls, credit, and what survives a broken stream
 //! wire       the messages inside a session, read and written: bounded, no state
+//! parser     who reads a peer's plain text: a trait
 //! link       one stream: frames, handshake, encryption. Moves bytes, reads none
+//! keys       who holds what is secret: two traits
 //! suite      the cryptography: Noise and SPAKE2, behind a trait
 //! ```
 //!
@@ -17,9 +19,10 @@
 //! them trust each other by a PIN, [`trust`] is what is kept of that on the disk,
 //! [`limits`] has every bound and every time, [`bytes`] the reader that all parsers use.
 //!
-//! The parts are separate so that they can be separate tasks: who holds the keys
-//! ([`link`], [`announce`], [`trust`]), who reads a peer's bytes ([`peer`]) and who holds
-//! the exports ([`table`]). They share no state and speak by values.
+//! Three tasks share the work, and trust one another no more than they must: who holds the
+//! keys ([`keys`]), who reads what came from one peer ([`parser`]), and who holds the
+//! exports (all the rest). They speak by values, through the two traits; [`keys::Holder`]
+//! and [`parser::Inline`] do the same in place, in the laboratory and in tests.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -28,10 +31,12 @@ extern crate alloc;
 pub mod address;
 pub mod announce;
 pub mod bytes;
+pub mod keys;
 pub mod limits;
 pub mod link;
 pub mod node;
 pub mod pairing;
+pub mod parser;
 pub mod peer;
 pub mod random;
 pub mod suite;

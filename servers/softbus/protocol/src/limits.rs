@@ -26,6 +26,8 @@ pub const LEASE: usize = 1 << 20;
 /// Most bytes of a lease in one message.
 pub const PIECE: usize = 4096;
 
+/// Bytes that encryption adds to a message.
+pub const TAG: usize = 16;
 /// Most bytes of a frame's body, tag included.
 pub const FRAME: usize = 5120;
 /// So many bytes under one key, then there is a new handshake.
@@ -39,6 +41,8 @@ pub const REKEY_AFTER: Millis = 3_600_000;
 pub const TRUSTED: usize = 64;
 /// Devices that are known for an object alone, because another device handed it on.
 pub const GUESTS: usize = 32;
+/// Keys of pairs of devices that are kept at hand.
+pub const KNOWN: usize = 256;
 /// Strangers that are remembered.
 pub const STRANGERS: usize = 64;
 /// Streams whose handshake is not complete.

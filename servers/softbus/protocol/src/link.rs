@@ -12,12 +12,12 @@
 //! A stream that is new to the responder stays so until its first encrypted frame was
 //! read: a handshake that somebody repeats leads to nothing.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::limits::{FRAME, OLDEST, REKEY_AFTER, REKEY_BYTES, VERSION};
-use crate::suite::{Broken, Pattern, PublicKey, Side, Suite};
+use crate::keys::{Broken, Keys, Pattern, PublicKey, Session, Side};
+use crate::limits::{FRAME, OLDEST, REKEY_AFTER, REKEY_BYTES, TAG, VERSION};
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,38 +83,38 @@ pub enum Got {
     Send(Vec<u8>),
     /// The handshake is complete, with this device.
     Ready(PublicKey),
-    /// A message, decrypted.
-    Data(Vec<u8>),
+    /// Messages, decrypted, in order.
+    Data(Vec<Vec<u8>>),
     /// The responder wants to see this cookie on another stream.
     Retry(Cookie),
 }
 
 /// One stream.
-pub struct Link<S: Suite> {
+pub struct Link {
     side: Side,
     purpose: Purpose,
     preamble: [u8; PREAMBLE],
-    stage: Stage<S>,
+    stage: Stage,
     inbox: Vec<u8>,
     peer: Option<PublicKey>,
-    digest: [u8; 32],
     /// Bytes encrypted in both directions, and when the key was made.
     volume: u64,
     since: Millis,
 }
 
-enum Stage<S: Suite> {
+enum Stage {
     /// The responder waits for the preamble.
     Closed,
     /// The host has to say whether to go on.
-    Held(Option<S::Handshake>),
+    Held(Option<Box<dyn Session>>),
     /// The next message is the other side's.
-    Handshake(S::Handshake),
-    Data(S::Transport),
+    Handshake(Box<dyn Session>),
+    /// Messages are encrypted; false if what comes next was not what the other side wrote.
+    Data(Box<dyn Session>, bool),
     Over,
 }
 
-impl<S: Suite> Link<S> {
+impl Link {
     const MAGIC: [u8; 4] = *b"TSBS";
     /// Bytes before a frame's body.
     const HEADER: usize = 3;
@@ -125,7 +125,7 @@ impl<S: Suite> Link<S> {
 
     /// Opens a stream to a device. Returns what is to be sent.
     pub fn dial(
-        identity: &S::Identity,
+        keys: &mut dyn Keys,
         purpose: Purpose,
         peer: Option<&PublicKey>,
         cookie: Cookie,
@@ -138,13 +138,12 @@ impl<S: Suite> Link<S> {
         preamble[8..].copy_from_slice(&cookie);
         let prologue = prologue(&preamble);
         let pattern = purpose.pattern();
-        let mut handshake =
-            S::handshake(identity, pattern, Side::Initiator, peer, &prologue, random)?;
+        let mut session = keys.handshake(pattern, Side::Initiator, peer, &prologue, random)?;
         let mut bytes = preamble.to_vec();
-        frame(&mut bytes, Self::HANDSHAKE, &S::write(&mut handshake, &[])?);
+        frame(&mut bytes, Self::HANDSHAKE, &session.write(&[])?);
         let mut link = Self::new(Side::Initiator, purpose, now);
         link.preamble = preamble;
-        link.stage = Stage::Handshake(handshake);
+        link.stage = Stage::Handshake(session);
         Ok((link, bytes))
     }
 
@@ -161,7 +160,6 @@ impl<S: Suite> Link<S> {
             stage: Stage::Closed,
             inbox: Vec::new(),
             peer: None,
-            digest: [0; 32],
             volume: 0,
             since: now,
         }
@@ -182,9 +180,12 @@ impl<S: Suite> Link<S> {
         self.peer
     }
 
-    /// Digest of the handshake.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    /// The keys of a stream whose handshake is complete.
+    pub fn session(&mut self) -> Option<&mut dyn Session> {
+        match &mut self.stage {
+            Stage::Data(session, _) => Some(&mut **session),
+            _ => None,
+        }
     }
 
     /// When it was opened.
@@ -205,8 +206,8 @@ impl<S: Suite> Link<S> {
 
     /// The next thing that came out of it; `None` if that needs more bytes, or a word of
     /// the host. After an error the stream is over.
-    pub fn next(&mut self, identity: &S::Identity) -> Result<Option<Got>, LinkError> {
-        let got = self.step(identity);
+    pub fn poll(&mut self) -> Result<Option<Got>, LinkError> {
+        let got = self.step();
         if got.is_err() {
             self.stage = Stage::Over;
             self.inbox = Vec::new();
@@ -214,38 +215,70 @@ impl<S: Suite> Link<S> {
         got
     }
 
-    fn step(&mut self, identity: &S::Identity) -> Result<Option<Got>, LinkError> {
+    fn step(&mut self) -> Result<Option<Got>, LinkError> {
         match self.stage {
-            Stage::Over => return Err(LinkError::Malformed),
+            Stage::Over | Stage::Data(_, false) => return Err(LinkError::Malformed),
             Stage::Held(_) => return Ok(None),
             Stage::Closed => return self.opened(),
-            Stage::Handshake(_) | Stage::Data(_) => {}
+            Stage::Data(_, true) => return self.data(),
+            Stage::Handshake(_) => {}
         }
-        let Some((kind, body)) = self.take_frame()? else {
+        let Some((kind, body)) = self.frame(0)? else {
             return Ok(None);
         };
-        match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Data(mut transport) if kind == Self::DATA => {
-                let plain = S::open(&mut transport, &body)?;
-                self.volume += body.len() as u64;
-                self.stage = Stage::Data(transport);
-                Ok(Some(Got::Data(plain)))
+        let body = body.to_vec();
+        self.inbox.drain(..Self::HEADER + body.len());
+        let Stage::Handshake(session) = core::mem::replace(&mut self.stage, Stage::Over) else {
+            return Err(LinkError::Malformed);
+        };
+        match (kind, self.side) {
+            (Self::HANDSHAKE, Side::Initiator) => self.answered(session, &body),
+            (Self::HANDSHAKE, Side::Responder) => self.asked(session, &body),
+            (Self::RETRY, Side::Initiator) => {
+                let cookie = body.try_into().map_err(|_| LinkError::Malformed)?;
+                Ok(Some(Got::Retry(cookie)))
             }
-            Stage::Handshake(handshake) => match (kind, self.side) {
-                (Self::HANDSHAKE, Side::Initiator) => self.answered(handshake, &body),
-                (Self::HANDSHAKE, Side::Responder) => self.asked(identity, handshake, &body),
-                (Self::RETRY, Side::Initiator) => {
-                    let cookie = body.try_into().map_err(|_| LinkError::Malformed)?;
-                    Ok(Some(Got::Retry(cookie)))
-                }
-                (Self::REFUSE, Side::Initiator) => {
-                    let mut reader = Reader::new(&body);
-                    let (oldest, newest) = (reader.u8()?, reader.u8()?);
-                    Err(LinkError::Version { oldest, newest })
-                }
-                _ => Err(LinkError::Malformed),
-            },
+            (Self::REFUSE, Side::Initiator) => {
+                let mut reader = Reader::new(&body);
+                let (oldest, newest) = (reader.u8()?, reader.u8()?);
+                Err(LinkError::Version { oldest, newest })
+            }
             _ => Err(LinkError::Malformed),
+        }
+    }
+
+    /// All data frames that are here whole, at once.
+    fn data(&mut self) -> Result<Option<Got>, LinkError> {
+        let (mut sealed, mut end, mut is_sound) = (Vec::new(), 0, true);
+        loop {
+            match self.frame(end) {
+                Ok(Some((Self::DATA, body))) => {
+                    end += Self::HEADER + body.len();
+                    sealed.push(body.to_vec());
+                }
+                Ok(None) => break,
+                // What came before counts still.
+                Ok(Some(_)) | Err(_) => {
+                    is_sound = false;
+                    break;
+                }
+            }
+        }
+        self.inbox.drain(..end);
+        let Stage::Data(session, goes_on) = &mut self.stage else {
+            return Err(LinkError::Malformed);
+        };
+        let plain = match sealed.is_empty() {
+            true => Vec::new(),
+            false => session.open(&sealed),
+        };
+        let volume: usize = sealed.iter().take(plain.len()).map(Vec::len).sum();
+        self.volume += volume as u64;
+        *goes_on = is_sound && plain.len() == sealed.len();
+        match (plain.is_empty(), *goes_on) {
+            (true, true) => Ok(None),
+            (true, false) => Err(LinkError::Broken),
+            (false, _) => Ok(Some(Got::Data(plain))),
         }
     }
 
@@ -276,17 +309,11 @@ impl<S: Suite> Link<S> {
     }
 
     /// The responder goes on with a stream that was opened.
-    pub fn proceed(&mut self, identity: &S::Identity, random: [u8; 32]) -> Result<(), LinkError> {
+    pub fn proceed(&mut self, keys: &mut dyn Keys, random: [u8; 32]) -> Result<(), LinkError> {
         let prologue = prologue(&self.preamble);
         let pattern = self.purpose.pattern();
-        self.stage = Stage::Handshake(S::handshake(
-            identity,
-            pattern,
-            Side::Responder,
-            None,
-            &prologue,
-            random,
-        )?);
+        let side = Side::Responder;
+        self.stage = Stage::Handshake(keys.handshake(pattern, side, None, &prologue, random)?);
         Ok(())
     }
 
@@ -307,28 +334,27 @@ impl<S: Suite> Link<S> {
     /// The responder has a handshake message.
     fn asked(
         &mut self,
-        _: &S::Identity,
-        mut handshake: S::Handshake,
+        mut session: Box<dyn Session>,
         body: &[u8],
     ) -> Result<Option<Got>, LinkError> {
         // An empty first payload: nothing acts on what somebody may have recorded.
-        if !S::read(&mut handshake, body)?.is_empty() {
+        if !session.read(body)?.is_empty() {
             return Err(LinkError::Malformed);
         }
-        match (self.purpose, S::remote(&handshake)) {
+        match (self.purpose, session.remote()) {
             (Purpose::Session, Some(peer)) => {
                 self.peer = Some(peer);
-                self.stage = Stage::Held(Some(handshake));
+                self.stage = Stage::Held(Some(session));
                 Ok(Some(Got::Asked(peer)))
             }
             (Purpose::Pairing, None) => {
-                let message = S::write(&mut handshake, &self.chosen())?;
-                self.stage = Stage::Handshake(handshake);
+                let message = session.write(&self.chosen())?;
+                self.stage = Stage::Handshake(session);
                 let mut bytes = Vec::new();
                 frame(&mut bytes, Self::HANDSHAKE, &message);
                 Ok(Some(Got::Send(bytes)))
             }
-            (Purpose::Pairing, Some(peer)) => self.ready(handshake, peer).map(Some),
+            (Purpose::Pairing, Some(peer)) => self.ready(session, peer).map(Some),
             (Purpose::Session, None) => Err(LinkError::Broken),
         }
     }
@@ -336,10 +362,10 @@ impl<S: Suite> Link<S> {
     /// The responder lets the initiator in: what is to be sent.
     pub fn admit(&mut self) -> Result<Vec<u8>, LinkError> {
         match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Held(Some(mut handshake)) => {
-                let message = S::write(&mut handshake, &self.chosen())?;
+            Stage::Held(Some(mut session)) => {
+                let message = session.write(&self.chosen())?;
                 let peer = self.peer.ok_or(LinkError::Broken)?;
-                self.ready(handshake, peer)?;
+                self.ready(session, peer)?;
                 let mut bytes = Vec::new();
                 frame(&mut bytes, Self::HANDSHAKE, &message);
                 Ok(bytes)
@@ -351,10 +377,10 @@ impl<S: Suite> Link<S> {
     /// The initiator has the responder's message.
     fn answered(
         &mut self,
-        mut handshake: S::Handshake,
+        mut session: Box<dyn Session>,
         body: &[u8],
     ) -> Result<Option<Got>, LinkError> {
-        let payload = S::read(&mut handshake, body)?;
+        let payload = session.read(body)?;
         let mut reader = Reader::new(&payload);
         let (version, oldest, newest) = (reader.u8()?, reader.u8()?, reader.u8()?);
         reader.end()?;
@@ -362,22 +388,22 @@ impl<S: Suite> Link<S> {
         if common(oldest, newest) != Some(version) {
             return Err(LinkError::Version { oldest, newest });
         }
-        let peer = S::remote(&handshake).ok_or(LinkError::Broken)?;
+        let peer = session.remote().ok_or(LinkError::Broken)?;
         if self.purpose == Purpose::Session {
-            return self.ready(handshake, peer).map(Some);
+            return self.ready(session, peer).map(Some);
         }
-        let message = S::write(&mut handshake, &[])?;
-        self.ready(handshake, peer)?;
+        let message = session.write(&[])?;
+        self.ready(session, peer)?;
         // `Ready` follows from the state: the host asks for the peer.
         let mut bytes = Vec::new();
         frame(&mut bytes, Self::HANDSHAKE, &message);
         Ok(Some(Got::Send(bytes)))
     }
 
-    fn ready(&mut self, handshake: S::Handshake, peer: PublicKey) -> Result<Got, LinkError> {
-        self.digest = S::digest(&handshake);
+    fn ready(&mut self, mut session: Box<dyn Session>, peer: PublicKey) -> Result<Got, LinkError> {
+        session.complete()?;
         self.peer = Some(peer);
-        self.stage = Stage::Data(S::transport(handshake)?);
+        self.stage = Stage::Data(session, true);
         Ok(Got::Ready(peer))
     }
 
@@ -389,41 +415,40 @@ impl<S: Suite> Link<S> {
 
     /// Whether messages can be sent.
     pub fn is_ready(&self) -> bool {
-        matches!(self.stage, Stage::Data(_))
+        matches!(self.stage, Stage::Data(..))
     }
 
-    /// Encrypts a message: what is to be sent.
-    pub fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, LinkError> {
-        let Stage::Data(transport) = &mut self.stage else {
+    /// Encrypts messages: what is to be sent, for each.
+    pub fn seal(&mut self, plain: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, LinkError> {
+        let Stage::Data(session, _) = &mut self.stage else {
             return Err(LinkError::Malformed);
         };
-        let length = plain.len() + S::TAG;
-        if length > FRAME {
+        if plain.iter().any(|plain| plain.len() + TAG > FRAME) {
             return Err(LinkError::Malformed);
         }
-        let mut bytes = Vec::with_capacity(Self::HEADER + length);
-        bytes.extend_from_slice(&(length as u16).to_le_bytes());
-        bytes.push(Self::DATA);
-        S::seal(transport, plain, &mut bytes)?;
-        self.volume += length as u64;
-        Ok(bytes)
+        let sealed = session.seal(plain)?;
+        let mut frames = Vec::with_capacity(sealed.len());
+        for sealed in sealed {
+            self.volume += sealed.len() as u64;
+            let mut bytes = Vec::with_capacity(Self::HEADER + sealed.len());
+            frame(&mut bytes, Self::DATA, &sealed);
+            frames.push(bytes);
+        }
+        Ok(frames)
     }
 
-    fn take_frame(&mut self) -> Result<Option<(u8, Vec<u8>)>, LinkError> {
-        let Some(&[low, high, kind]) = self.inbox.first_chunk() else {
+    /// The frame that begins at this place of what came, if it is here whole: its kind and
+    /// its body.
+    fn frame(&self, start: usize) -> Result<Option<(u8, &[u8])>, LinkError> {
+        let rest = self.inbox.get(start..).unwrap_or_default();
+        let Some((&[low, high, kind], rest)) = rest.split_first_chunk() else {
             return Ok(None);
         };
         let length = usize::from(u16::from_le_bytes([low, high]));
         if length > FRAME {
             return Err(LinkError::Malformed);
         }
-        let end = Self::HEADER + length;
-        if self.inbox.len() < end {
-            return Ok(None);
-        }
-        let body = self.inbox[Self::HEADER..end].to_vec();
-        self.inbox.drain(..end);
-        Ok(Some((kind, body)))
+        Ok(rest.get(..length).map(|body| (kind, body)))
     }
 }
 

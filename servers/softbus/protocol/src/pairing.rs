@@ -12,15 +12,16 @@
 //! ```
 //!
 //! All of it inside `Noise_XX`, whose digest and both of whose static keys are the names
-//! in the exchange: a PIN that was right elsewhere is of no use here.
+//! in the exchange: a PIN that was right elsewhere is of no use here. What that takes of
+//! cryptography is done by the stream's [`Session`].
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::limits::{NAME, PAIRING, PIN_DIGITS, VERSION, WRONG_RUNS};
+use crate::keys::{Broken, PAKE, Session, Side};
+use crate::limits::{NAME, PAIRING, PIN_DIGITS, WRONG_RUNS};
 use crate::random::{self, Random};
-use crate::suite::{PAKE, PublicKey, Side, Suite, same};
 use crate::trust::Trusted;
 
 /// A PIN: six digits.
@@ -71,8 +72,8 @@ pub enum PairingError {
     Full,
 }
 
-impl From<Malformed> for PairingError {
-    fn from(_: Malformed) -> Self {
+impl From<Broken> for PairingError {
+    fn from(_: Broken) -> Self {
         PairingError::Broken
     }
 }
@@ -89,140 +90,123 @@ pub enum Step {
 }
 
 /// One exchange.
-pub struct Run<S: Suite> {
+pub struct Run {
     side: Side,
-    digest: [u8; 32],
-    stage: Stage<S>,
+    stage: Stage,
 }
 
-enum Stage<S: Suite> {
-    /// Our exchange is sent, if we are the initiator.
-    Exchange(S::Pake, [u8; PAKE]),
-    /// The key, not yet confirmed.
-    Confirm([u8; 32]),
+enum Stage {
+    /// Our exchange is made; the initiator's is sent.
+    Exchange([u8; PAKE]),
+    /// Both have a key, not yet confirmed.
+    Confirm,
     /// Confirmed.
     Kept,
     Over,
 }
 
-/// Kinds of messages.
-const EXCHANGE: u8 = 1;
-const CONFIRM: u8 = 2;
-const KEPT: u8 = 3;
-const WRONG: u8 = 4;
+/// What one side says to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Its message of the exchange.
+    Exchange([u8; PAKE]),
+    /// It has the same key, and says this of itself.
+    Confirm([u8; 16], Trusted),
+    /// The initiator has kept it.
+    Kept,
+    /// The PIN was wrong.
+    Wrong,
+}
 
-impl<S: Suite> Run<S> {
-    /// Begins one on a stream with this digest. The initiator has something to send.
+impl Said {
+    const EXCHANGE: u8 = 1;
+    const CONFIRM: u8 = 2;
+    const KEPT: u8 = 3;
+    const WRONG: u8 = 4;
+
+    /// Reads it.
+    pub fn read(bytes: &[u8]) -> Result<Said, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let said = match reader.u8()? {
+            Self::EXCHANGE => Said::Exchange(reader.array()?),
+            Self::CONFIRM => {
+                let shown = reader.array()?;
+                let (kind, name) = (reader.u8()?, reader.text(NAME)?);
+                Said::Confirm(shown, Trusted { name, kind })
+            }
+            Self::KEPT => Said::Kept,
+            Self::WRONG => return Ok(Said::Wrong),
+            _ => return Err(Malformed),
+        };
+        reader.end()?;
+        Ok(said)
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        match self {
+            Said::Exchange(message) => writer.u8(Self::EXCHANGE).bytes(message),
+            Said::Confirm(shown, who) => {
+                writer.u8(Self::CONFIRM).bytes(shown);
+                writer.u8(who.kind).text(&who.name, NAME)
+            }
+            Said::Kept => writer.u8(Self::KEPT),
+            Said::Wrong => writer.u8(Self::WRONG),
+        };
+        writer.0
+    }
+}
+
+impl Run {
+    /// Begins one on a stream with these keys. The initiator has something to send.
     pub fn new(
         side: Side,
         pin: &[u8],
-        digest: [u8; 32],
-        keys: (&PublicKey, &PublicKey),
+        keys: &mut dyn Session,
         random: [u8; 64],
-    ) -> (Self, Option<Vec<u8>>) {
-        let (mine, theirs) = keys;
-        let (first, second) = match side {
-            Side::Initiator => (mine, theirs),
-            Side::Responder => (theirs, mine),
-        };
-        let name = |role: &[u8], key: &PublicKey| {
-            let mut writer = Writer::default();
-            writer.bytes(b"tessera pairing ").u8(VERSION).bytes(role);
-            writer.bytes(&digest).bytes(&key.0);
-            writer.0
-        };
-        let (a, b) = (name(b" initiator ", first), name(b" responder ", second));
-        let (pake, message) = S::pake(side, pin, [&a, &b], random);
-        let first = (side == Side::Initiator).then(|| exchange(&message));
-        let stage = Stage::Exchange(pake, message);
-        let run = Run {
-            side,
-            digest,
-            stage,
-        };
-        (run, first)
+    ) -> Result<(Self, Option<Vec<u8>>), PairingError> {
+        let message = keys.exchange(pin, random)?;
+        let first = (side == Side::Initiator).then(|| Said::Exchange(message).to_bytes());
+        let stage = Stage::Exchange(message);
+        Ok((Run { side, stage }, first))
     }
 
-    /// Whether the other side can have learned whether a PIN is right: then this run
-    /// counts.
-    pub fn counts(&self) -> bool {
-        !matches!(self.stage, Stage::Exchange(..))
-    }
-
-    /// Whether it was confirmed.
-    pub fn is_confirmed(&self) -> bool {
-        matches!(self.stage, Stage::Kept)
-    }
-
-    /// A message came. `me` is what we tell of ourselves.
-    pub fn receive(&mut self, bytes: &[u8], me: &Trusted) -> Result<Step, PairingError> {
-        let mut reader = Reader::new(bytes);
-        let kind = reader.u8()?;
-        if kind == WRONG {
-            return Err(PairingError::WrongPin);
-        }
-        match (kind, core::mem::replace(&mut self.stage, Stage::Over)) {
-            (EXCHANGE, Stage::Exchange(pake, mine)) => {
-                let theirs: [u8; PAKE] = reader.array()?;
-                reader.end()?;
-                let key = S::agree(pake, &theirs).map_err(|_| PairingError::Broken)?;
-                self.stage = Stage::Confirm(key);
-                Ok(Step::Send(match self.side {
-                    Side::Initiator => self.confirmation(&key, self.side, me),
-                    Side::Responder => exchange(&mine),
-                }))
+    /// The other side said something. `me` is what we tell of ourselves.
+    pub fn receive(
+        &mut self,
+        said: Said,
+        keys: &mut dyn Session,
+        me: &Trusted,
+    ) -> Result<Step, PairingError> {
+        match (said, core::mem::replace(&mut self.stage, Stage::Over)) {
+            (Said::Wrong, _) => Err(PairingError::WrongPin),
+            (Said::Exchange(theirs), Stage::Exchange(mine)) => {
+                keys.agree(&theirs)?;
+                self.stage = Stage::Confirm;
+                let said = match self.side {
+                    Side::Initiator => confirmation(keys, me)?,
+                    Side::Responder => Said::Exchange(mine),
+                };
+                Ok(Step::Send(said.to_bytes()))
             }
-            (CONFIRM, Stage::Confirm(key)) => {
-                let mac: [u8; 16] = reader.array()?;
-                let kind = reader.u8()?;
-                let name: String = reader.text(NAME)?;
-                reader.end()?;
-                let them = Trusted { name, kind };
-                if !same(&mac, &self.mac(&key, self.side.other(), &them)) {
+            (Said::Confirm(shown, them), Stage::Confirm) => {
+                if !keys.confirms(&shown, &them)? {
                     return Err(PairingError::WrongPin);
                 }
                 self.stage = Stage::Kept;
                 let then = match self.side {
-                    Side::Initiator => [KEPT].into(),
-                    Side::Responder => self.confirmation(&key, self.side, me),
+                    Side::Initiator => Said::Kept,
+                    Side::Responder => confirmation(keys, me)?,
                 };
-                Ok(Step::Keep(them, then))
+                Ok(Step::Keep(them, then.to_bytes()))
             }
-            (KEPT, Stage::Kept) if self.side == Side::Responder => {
-                reader.end()?;
-                Ok(Step::Done)
-            }
+            (Said::Kept, Stage::Kept) if self.side == Side::Responder => Ok(Step::Done),
             _ => Err(PairingError::Broken),
         }
     }
-
-    /// What tells the other side that its PIN was wrong.
-    pub fn wrong() -> Vec<u8> {
-        [WRONG].into()
-    }
-
-    fn confirmation(&self, key: &[u8; 32], side: Side, who: &Trusted) -> Vec<u8> {
-        let mut writer = Writer::default();
-        writer.u8(CONFIRM).bytes(&self.mac(key, side, who));
-        writer.u8(who.kind).text(&who.name, NAME);
-        writer.0
-    }
-
-    /// One for each direction: neither can be sent back as the other.
-    fn mac(&self, key: &[u8; 32], side: Side, who: &Trusted) -> [u8; 16] {
-        let direction: &[u8] = match side {
-            Side::Initiator => b"tessera confirm initiator",
-            Side::Responder => b"tessera confirm responder",
-        };
-        S::mac(
-            key,
-            &[direction, &self.digest, &[who.kind], who.name.as_bytes()],
-        )
-    }
 }
 
-fn exchange(message: &[u8; PAKE]) -> Vec<u8> {
-    let mut bytes = [EXCHANGE].to_vec();
-    bytes.extend_from_slice(message);
-    bytes
+fn confirmation(keys: &mut dyn Session, me: &Trusted) -> Result<Said, PairingError> {
+    Ok(Said::Confirm(keys.confirmation(me)?, me.clone()))
 }

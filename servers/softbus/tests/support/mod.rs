@@ -35,7 +35,10 @@ use tessera_softbus::{
     users::Users,
 };
 use tessera_softbus_protocol::{
-    node::{Config, Node},
+    keys::Holder,
+    node::{Config, Node, Parts},
+    parser::Inline,
+    suite::Noise,
     trust::Trusted,
 };
 
@@ -183,15 +186,19 @@ fn serve(
             kind: 0,
         };
         let config = Config {
-            secret: store.secret([number; 32]).expect("it can be written"),
             me,
             port: tessera_softbus::wires::PORT,
             trust: store.trust(),
         };
-        let random = random::source([number.into(), run, 1, 2]);
+        let secret = store.secret([number; 32]).expect("it can be written");
+        let parts = Parts {
+            keys: Box::new(Holder::<Noise>::new(&secret)),
+            parser: Box::new(Inline),
+            random: random::source([number.into(), run, 1, 2]),
+        };
         let server = Server::new(
             &endpoint,
-            Node::new(config, run + 1, random, clock()),
+            Node::new(config, run + 1, parts, clock()),
             net,
             Some(store),
             Users::new(["client:1=test", "allow:test=use,publish,manage"].into_iter()),

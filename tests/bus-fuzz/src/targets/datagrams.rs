@@ -4,6 +4,7 @@ use tessera_bus_lab::cheap::Cheap;
 use tessera_bus_lab::random::Rng;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::announce::{Announcer, Datagram, Heard, Hello, Me, Ping};
+use tessera_softbus_protocol::keys::{Holder, Keys};
 use tessera_softbus_protocol::limits::{STRANGERS, TAGS};
 use tessera_softbus_protocol::random;
 use tessera_softbus_protocol::suite::{PublicKey, Suite};
@@ -13,7 +14,8 @@ use crate::mutate::{from_corpus, mutate};
 
 /// No answer is larger than its question, and nobody appears who did not answer.
 pub struct Datagrams {
-    announcer: Announcer<Cheap>,
+    announcer: Announcer,
+    own: Holder<Cheap>,
     keys: [([u8; 32], PublicKey); 3],
     rng: Rng,
     now: u64,
@@ -26,21 +28,22 @@ impl Datagrams {
     /// A device that has just started.
     pub fn new() -> Self {
         let mut rng = Rng::new(3);
-        let identity = Cheap::identity(&[9; 32]);
         let me = Me {
             name: "fuzzed".into(),
             kind: 1,
             port: 700,
         };
-        let mut announcer = Announcer::new(&identity, me, &mut rng, 0);
+        let own = Holder::<Cheap>::new(&[9; 32]);
+        let mut announcer = Announcer::new(own.public(), me, &mut rng, 0);
         let keys = [1, 2, 3].map(|secret| {
             let peer = Cheap::identity(&[secret; 32]);
             let key = Cheap::public(&peer);
-            announcer.add(&identity, key);
-            (Cheap::pair_key(&peer, &Cheap::public(&identity)), key)
+            announcer.add(key);
+            (Cheap::pair_key(&peer, &own.public()), key)
         });
         Datagrams {
             announcer,
+            own,
             keys,
             rng,
             now: 0,
@@ -114,9 +117,13 @@ impl Target for Datagrams {
             port: 700,
         };
         self.now += rng.below(300);
-        self.announcer
-            .receive(from, &bytes, &mut self.rng, self.now);
-        let mut feature = Datagram::read(&bytes).map_or(0, |_| 1);
+        let mut feature = 0;
+        if let Ok(datagram) = Datagram::read(&bytes) {
+            feature = 1;
+            let (own, rng) = (&mut self.own, &mut self.rng);
+            self.announcer
+                .receive(from, &datagram, &bytes, own, rng, self.now);
+        }
         let mut answers = 0;
         while let Some((to, answer)) = self.announcer.poll() {
             if to == Some(from) {
@@ -143,7 +150,7 @@ impl Target for Datagrams {
         }
         assert!(self.announcer.strangers().count() <= STRANGERS);
         if self.announcer.deadline() <= self.now {
-            self.announcer.tick(&mut self.rng, self.now);
+            self.announcer.tick(&mut self.own, &mut self.rng, self.now);
             while self.announcer.poll().is_some() {}
         }
         if self.asked.len() > 16 {

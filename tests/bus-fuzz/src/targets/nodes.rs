@@ -3,10 +3,11 @@
 use tessera_bus_lab::cheap::Cheap;
 use tessera_bus_lab::random::Rng;
 use tessera_softbus_protocol::address::Address;
+use tessera_softbus_protocol::keys::{Holder, Keys};
 use tessera_softbus_protocol::limits::PEER_BYTES;
 use tessera_softbus_protocol::link::{Got, Link, Purpose};
-use tessera_softbus_protocol::node::{Answer, Config, Event, Node, Output, StreamId};
-use tessera_softbus_protocol::suite::Suite;
+use tessera_softbus_protocol::node::{Answer, Config, Event, Node, Output, Parts, StreamId};
+use tessera_softbus_protocol::parser::Inline;
 use tessera_softbus_protocol::table::{Local, Service};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
 use tessera_softbus_protocol::wire::{Message, Outcome, Payload, Rights};
@@ -21,8 +22,8 @@ pub struct Nodes {
 }
 
 struct World {
-    node: Node<Cheap>,
-    link: Link<Cheap>,
+    node: Node,
+    link: Link,
     stream: StreamId,
     known: Known,
     now: u64,
@@ -45,20 +46,24 @@ impl Default for Nodes {
 impl World {
     /// A device, and a session with it.
     fn new(rng: &mut Rng) -> Option<World> {
-        let bad = Cheap::identity(&[1; 32]);
+        let mut bad = Holder::<Cheap>::new(&[1; 32]);
         let trusted = Trusted {
             name: "bad".into(),
             kind: 1,
         };
         let mut trust = Trust::default();
-        let _ = trust.add(Cheap::public(&bad), trusted.clone());
+        let _ = trust.add(bad.public(), trusted.clone());
         let config = Config {
-            secret: [2; 32],
             me: trusted,
             port: 700,
             trust,
         };
-        let mut node = Node::new(config, 5, Box::new(Rng::new(rng.word())), 0);
+        let parts = Parts {
+            keys: Box::new(Holder::<Cheap>::new(&[2; 32])),
+            parser: Box::new(Inline),
+            random: Box::new(Rng::new(rng.word())),
+        };
+        let mut node = Node::new(config, 5, parts, 0);
         for (name, local, only) in [("fuzz", 1, None), ("secret", 2, Some(Vec::new()))] {
             let service = Service {
                 local: Local(local),
@@ -70,7 +75,7 @@ impl World {
         }
         let peer = node.key();
         let (link, first) =
-            Link::dial(&bad, Purpose::Session, Some(&peer), [0; 16], [4; 32], 0).ok()?;
+            Link::dial(&mut bad, Purpose::Session, Some(&peer), [0; 16], [4; 32], 0).ok()?;
         let stream = node.accepted(Address::default(), 0)?;
         let mut world = World {
             node,
@@ -94,11 +99,11 @@ impl World {
 
     /// Says something; false if the stream is over.
     fn say(&mut self, plain: &[u8], rng: &mut Rng) -> u64 {
-        let Ok(sealed) = self.link.seal(plain) else {
+        let Ok(sealed) = self.link.seal(&[plain.to_vec()]) else {
             return 0;
         };
         self.now += rng.below(100);
-        self.node.received(self.stream, &sealed, self.now);
+        self.node.received(self.stream, &sealed.concat(), self.now);
         let mut feature = self.hear(rng);
         if self.node.deadline() <= self.now {
             self.node.tick(self.now);
@@ -109,7 +114,6 @@ impl World {
 
     /// Does what the node wants.
     fn hear(&mut self, rng: &mut Rng) -> u64 {
-        let identity = Cheap::identity(&[1; 32]);
         let mut feature = 0;
         while let Some(output) = self.node.poll() {
             match output {
@@ -141,8 +145,9 @@ impl World {
                 _ => {}
             }
         }
-        while let Ok(Some(got)) = self.link.next(&identity) {
-            if let Got::Data(plain) = got {
+        while let Ok(Some(got)) = self.link.poll() {
+            let Got::Data(plain) = got else { continue };
+            for plain in plain {
                 let message = Message::read(&plain).expect("a node sends what can be read");
                 feature |= match message {
                     Message::Resume(_) => 64,
@@ -151,7 +156,7 @@ impl World {
                 };
             }
         }
-        let held = self.node.held(&Cheap::public(&identity));
+        let held = self.node.held(&Holder::<Cheap>::new(&[1; 32]).public());
         assert!(held <= PEER_BYTES, "it makes us hold {held}");
         feature
     }

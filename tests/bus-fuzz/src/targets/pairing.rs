@@ -2,9 +2,9 @@
 
 use tessera_bus_lab::cheap::Cheap;
 use tessera_bus_lab::random::Rng;
-use tessera_softbus_protocol::pairing::{Run, Step};
+use tessera_softbus_protocol::keys::{HeldSession, Holder, Pattern, Session, Side};
+use tessera_softbus_protocol::pairing::{PairingError, Run, Said, Step};
 use tessera_softbus_protocol::random;
-use tessera_softbus_protocol::suite::{PublicKey, Side};
 use tessera_softbus_protocol::trust::Trusted;
 
 use super::Target;
@@ -12,6 +12,22 @@ use crate::mutate::{from_corpus, mutate};
 
 /// Trust comes only of messages that nobody changed.
 pub struct Pairing;
+
+/// Both ends of a stream between strangers.
+fn sessions(rng: &mut Rng) -> Option<[HeldSession<Cheap>; 2]> {
+    let mut begin = |secret: u8, side| {
+        let keys = Holder::<Cheap>::new(&[secret; 32]);
+        keys.session(Pattern::Unknown, side, None, b"fuzz", random::array(rng))
+    };
+    let mut one = begin(1, Side::Initiator).ok()?;
+    let mut two = begin(2, Side::Responder).ok()?;
+    two.read(&one.write(&[]).ok()?).ok()?;
+    one.read(&two.write(&[]).ok()?).ok()?;
+    two.read(&one.write(&[]).ok()?).ok()?;
+    one.complete().ok()?;
+    two.complete().ok()?;
+    Some([one, two])
+}
 
 impl Target for Pairing {
     fn name(&self) -> &'static str {
@@ -23,24 +39,16 @@ impl Target for Pairing {
             name: "me".into(),
             kind: 1,
         };
-        let keys = [PublicKey([1; 32]), PublicKey([2; 32])];
+        let Some([mut one, mut two]) = sessions(rng) else {
+            return 0;
+        };
         let wrong = rng.chance(300_000);
         let pins: [&[u8]; 2] = [b"123456", if wrong { b"123457" } else { b"123456" }];
-        let (mut a, first) = Run::<Cheap>::new(
-            Side::Initiator,
-            pins[0],
-            [7; 32],
-            (&keys[0], &keys[1]),
-            random::array(rng),
-        );
-        let (mut b, _) = Run::<Cheap>::new(
-            Side::Responder,
-            pins[1],
-            [7; 32],
-            (&keys[1], &keys[0]),
-            random::array(rng),
-        );
-        let mut message = first.unwrap_or_default();
+        let a = Run::new(Side::Initiator, pins[0], &mut one, random::array(rng));
+        let b = Run::new(Side::Responder, pins[1], &mut two, random::array(rng));
+        let (Ok((mut a, Some(mut message))), Ok((mut b, _))) = (a, b) else {
+            return 0;
+        };
         let changed = rng.below(6);
         let mut is_sound = !wrong;
         for turn in 0..5 {
@@ -54,8 +62,13 @@ impl Target for Pairing {
                 is_sound &= message == before;
                 input.extend_from_slice(&message);
             }
-            let run = if turn % 2 == 0 { &mut b } else { &mut a };
-            match run.receive(&message, &me) {
+            let (run, keys) = if turn % 2 == 0 {
+                (&mut b, &mut two)
+            } else {
+                (&mut a, &mut one)
+            };
+            let said = Said::read(&message).map_err(|_| PairingError::Broken);
+            match said.and_then(|said| run.receive(said, keys, &me)) {
                 Ok(Step::Send(next)) => message = next,
                 Ok(Step::Keep(_, next)) => {
                     assert!(is_sound, "it trusts what somebody changed");

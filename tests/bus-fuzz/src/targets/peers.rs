@@ -4,7 +4,7 @@ use libipc_abi::operation::Class;
 use tessera_bus_lab::random::Rng;
 use tessera_softbus_protocol::limits::{CALLS, PEER_BYTES};
 use tessera_softbus_protocol::peer::{Heard, Lent, Peer, Request};
-use tessera_softbus_protocol::wire::{Access, ObjectId, Outcome, Payload, Resume};
+use tessera_softbus_protocol::wire::{Access, Message, ObjectId, Outcome, Payload, Resume};
 
 use super::Target;
 use crate::build::{Known, message};
@@ -63,9 +63,13 @@ impl Target for Peers {
                 mutate(&mut bytes, rng);
             }
             input.extend_from_slice(&bytes);
-            match peer.receive(&bytes, now) {
+            let Ok(message) = Message::read(&bytes) else {
+                feature |= 1 << 8;
+                break;
+            };
+            match peer.receive(message, now) {
                 Err(hostile) => {
-                    feature |= 1 << (8 + hostile as u64);
+                    feature |= 1 << (9 + hostile as u64);
                     break;
                 }
                 Ok(Heard::Nothing) => {}

@@ -2,8 +2,8 @@
 
 use tessera_bus_lab::cheap::Cheap;
 use tessera_bus_lab::random::Rng;
+use tessera_softbus_protocol::keys::{Holder, Keys, Side};
 use tessera_softbus_protocol::link::{Got, Link, Purpose};
-use tessera_softbus_protocol::suite::{Side, Suite};
 
 use super::Target;
 use crate::mutate::{from_corpus, mutate};
@@ -12,13 +12,13 @@ use crate::mutate::{from_corpus, mutate};
 pub struct Streams;
 
 /// What each of the two sends next, as far as they get.
-fn step(link: &mut Link<Cheap>, secret: u8, out: &mut Vec<u8>) -> Result<u64, ()> {
-    let identity = Cheap::identity(&[secret; 32]);
+fn step(link: &mut Link, secret: u8, out: &mut Vec<u8>) -> Result<u64, ()> {
+    let mut keys = Holder::<Cheap>::new(&[secret; 32]);
     let mut feature = 0;
-    while let Some(got) = link.next(&identity).map_err(|_| ())? {
+    while let Some(got) = link.poll().map_err(|_| ())? {
         feature |= match got {
             Got::Opened(..) => {
-                link.proceed(&identity, [5; 32]).map_err(|_| ())?;
+                link.proceed(&mut keys, [5; 32]).map_err(|_| ())?;
                 1
             }
             Got::Asked(_) => {
@@ -31,14 +31,15 @@ fn step(link: &mut Link<Cheap>, secret: u8, out: &mut Vec<u8>) -> Result<u64, ()
             }
             Got::Ready(_) => 8,
             Got::Data(plain) => {
-                assert!(plain.len() <= 5_120);
+                assert!(plain.iter().all(|plain| plain.len() <= 5_120));
                 16
             }
             Got::Retry(_) => 32,
         };
     }
     if feature != 0 && link.is_ready() && link.side() == Side::Initiator {
-        out.extend(link.seal(b"first message").map_err(|_| ())?);
+        let sealed = link.seal(&[b"first message".to_vec()]).map_err(|_| ())?;
+        out.extend(sealed.concat());
     }
     Ok(feature)
 }
@@ -54,13 +55,13 @@ impl Target for Streams {
         } else {
             Purpose::Pairing
         };
-        let [caller, called] = [1_u8, 2].map(|secret| Cheap::identity(&[secret; 32]));
-        let peer = Cheap::public(&called);
-        let dialled = Link::<Cheap>::dial(&caller, purpose, Some(&peer), [0; 16], [3; 32], 0);
+        let [caller, called] = [1_u8, 2].map(|secret| Holder::<Cheap>::new(&[secret; 32]));
+        let (mut caller, peer) = (caller, called.public());
+        let dialled = Link::dial(&mut caller, purpose, Some(&peer), [0; 16], [3; 32], 0);
         let Ok((mut caller, mut bytes)) = dialled else {
             return 0;
         };
-        let mut called = Link::<Cheap>::answer(0);
+        let mut called = Link::answer(0);
         // In one of these steps, what is sent is changed.
         let changed = rng.below(6);
         let mut feature = 0;
@@ -88,10 +89,9 @@ impl Target for Streams {
             match result {
                 Ok(got) => feature |= got << (8 * (turn % 2)),
                 Err(()) => {
-                    let identity = Cheap::identity(&[secret; 32]);
                     link.push(&[0; 8]);
-                    assert!(link.next(&identity).is_err(), "an error is the end");
-                    assert!(link.seal(b"more").is_err());
+                    assert!(link.poll().is_err(), "an error is the end");
+                    assert!(link.seal(&[b"more".to_vec()]).is_err());
                     return feature | 1 << 20 | turn << 24;
                 }
             }

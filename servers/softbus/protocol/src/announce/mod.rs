@@ -13,16 +13,16 @@ mod rate;
 pub use datagram::{Datagram, HEAD, HELLO, Hello, PING, PING_HEAD, Ping, Tag};
 
 use alloc::{collections::BTreeMap, collections::VecDeque, string::String, vec::Vec};
-use core::marker::PhantomData;
 
 use crate::Millis;
 use crate::address::Address;
+use crate::keys::{Keys, Tagged};
 use crate::limits::{
     ARRIVAL_AGAIN, ARRIVALS, CROWD, DEFER, HELLO_SPREAD, MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES,
     STRANGER_MISSED, STRANGERS, TAGS, UNICASTS,
 };
 use crate::random::{self, Random};
-use crate::suite::{PublicKey, Suite, same};
+use crate::suite::PublicKey;
 use rate::{Rate, jitter, spread};
 
 /// A device that is not known.
@@ -54,8 +54,8 @@ pub enum Heard {
 }
 
 /// A peer, whose datagrams are recognised.
+#[derive(Default)]
 struct Known {
-    key: [u8; 32],
     there: Option<There>,
     question: Option<Question>,
     /// Last known address of streams.
@@ -92,11 +92,9 @@ pub struct Me {
 }
 
 /// Sends announcements and hears those of others.
-pub struct Announcer<S: Suite> {
+pub struct Announcer {
     me: Me,
     key: PublicKey,
-    /// The key by which a device with our own key would be recognised.
-    own: [u8; 32],
     instance: u64,
     sequence: u64,
     known: BTreeMap<PublicKey, Known>,
@@ -115,7 +113,6 @@ pub struct Announcer<S: Suite> {
     unicasts: Budget,
     out: VecDeque<(Option<Address>, Vec<u8>)>,
     heard: VecDeque<Heard>,
-    suite: PhantomData<S>,
 }
 
 /// So many in a second.
@@ -124,14 +121,12 @@ struct Budget {
     left: u32,
 }
 
-impl<S: Suite> Announcer<S> {
+impl Announcer {
     /// A device that has just started.
-    pub fn new(identity: &S::Identity, me: Me, random: &mut dyn Random, now: Millis) -> Self {
-        let key = S::public(identity);
+    pub fn new(key: PublicKey, me: Me, random: &mut dyn Random, now: Millis) -> Self {
         Announcer {
             me,
             key,
-            own: S::pair_key(identity, &key),
             instance: random::nonce(random),
             sequence: 0,
             known: BTreeMap::new(),
@@ -149,18 +144,12 @@ impl<S: Suite> Announcer<S> {
             },
             out: VecDeque::new(),
             heard: VecDeque::new(),
-            suite: PhantomData,
         }
     }
 
     /// From now on this peer is recognised.
-    pub fn add(&mut self, identity: &S::Identity, peer: PublicKey) {
-        self.known.entry(peer).or_insert_with(|| Known {
-            key: S::pair_key(identity, &peer),
-            there: None,
-            question: None,
-            last: None,
-        });
+    pub fn add(&mut self, peer: PublicKey) {
+        self.known.entry(peer).or_default();
     }
 
     /// It is no longer.
@@ -214,7 +203,13 @@ impl<S: Suite> Announcer<S> {
     }
 
     /// Asks a peer whether it is there.
-    pub fn ask(&mut self, peer: &PublicKey, random: &mut dyn Random, now: Millis) {
+    pub fn ask(
+        &mut self,
+        peer: &PublicKey,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
         let Some(known) = self.known.get(peer) else {
             return;
         };
@@ -222,7 +217,7 @@ impl<S: Suite> Announcer<S> {
             && known.question.is_none()
         {
             let address = there.address;
-            self.question(*peer, address, random, now);
+            self.question(*peer, address, keys, random, now);
         }
     }
 
@@ -269,13 +264,13 @@ impl<S: Suite> Announcer<S> {
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, random: &mut dyn Random, now: Millis) {
+    pub fn tick(&mut self, keys: &mut dyn Keys, random: &mut dyn Random, now: Millis) {
         if self.next <= now {
             if self.rate.is_crowded(now) {
                 // Few at first here too, for nobody hears at once that others spoke.
                 self.next = now + 1 + spread(random) * DEFER;
             } else {
-                self.announce(false, random, now);
+                self.announce(false, keys, random, now);
             }
         }
         let due = |known: &Known| match (&known.question, &known.there) {
@@ -285,17 +280,23 @@ impl<S: Suite> Announcer<S> {
         };
         let due: Vec<_> = self.known.iter().filter(|(_, known)| due(known)).collect();
         for peer in due.into_iter().map(|(peer, _)| *peer).collect::<Vec<_>>() {
-            self.ask_again(peer, random, now);
+            self.ask_again(peer, keys, random, now);
         }
         self.strangers.retain(|_, stranger| stranger.until > now);
     }
 
     /// Says that this device goes.
-    pub fn leave(&mut self, random: &mut dyn Random, now: Millis) {
-        self.announce(true, random, now);
+    pub fn leave(&mut self, keys: &mut dyn Keys, random: &mut dyn Random, now: Millis) {
+        self.announce(true, keys, random, now);
     }
 
-    fn announce(&mut self, leaves: bool, random: &mut dyn Random, now: Millis) {
+    fn announce(
+        &mut self,
+        leaves: bool,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
         let interval = self.rate.interval(now);
         self.sequence += 1;
         let mut hello = Hello {
@@ -312,17 +313,14 @@ impl<S: Suite> Announcer<S> {
         // More peers than tags: each has its turn.
         let count = self.known.len();
         let first = if count > TAGS { self.turn % count } else { 0 };
-        let keys = self
-            .known
-            .values()
-            .cycle()
-            .skip(first)
-            .take(count.min(TAGS));
+        let peers = self.known.keys().cycle().skip(first);
+        let peers: Vec<_> = peers.take(count.min(TAGS)).copied().collect();
         // No place means anything.
         let shift = random::below(random, TAGS as u64) as usize;
-        for (index, known) in keys.enumerate() {
-            let mac = S::mac(&known.key, &[b"hello", &self.key.0, &head]);
-            hello.tags[(index + shift) % TAGS].copy_from_slice(&mac[..8]);
+        // Without its tags it is an announcement to strangers still.
+        let tags = keys.tags(Tagged::Hello, &peers, &head).unwrap_or_default();
+        for (index, tag) in tags.iter().take(TAGS).enumerate() {
+            hello.tags[(index + shift) % TAGS].copy_from_slice(&tag[..8]);
         }
         self.turn = first + TAGS;
         self.out.push_back((None, hello.finish(head)));
@@ -337,14 +335,29 @@ impl<S: Suite> Announcer<S> {
         self.next = now + jitter(random, next);
     }
 
-    /// A datagram came.
-    pub fn receive(&mut self, from: Address, bytes: &[u8], random: &mut dyn Random, now: Millis) {
-        match Datagram::read(bytes) {
-            Ok(Datagram::Hello(hello)) => self.hello(from, &hello, &bytes[..HEAD], random, now),
-            Ok(Datagram::Ping(ping, tag)) => {
-                self.pinged(from, ping, &tag, &bytes[..PING_HEAD], random, now);
+    /// A datagram came, these bytes, which whoever parses read.
+    pub fn receive(
+        &mut self,
+        from: Address,
+        datagram: &Datagram,
+        bytes: &[u8],
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        match datagram {
+            Datagram::Hello(hello) => {
+                if let Some(head) = bytes.get(..HEAD) {
+                    self.hello(from, hello, head, keys, random, now);
+                }
             }
-            Err(_) => {}
+            Datagram::Ping(ping, tag) => {
+                let candidates = self.candidates(ping.instance);
+                let head = bytes.get(..PING_HEAD).unwrap_or_default();
+                if let Some(peer) = keys.recognise(Tagged::Ping, head, tag, &candidates) {
+                    self.pinged(peer, from, *ping, keys, random, now);
+                }
+            }
         }
     }
 
@@ -353,6 +366,7 @@ impl<S: Suite> Announcer<S> {
         from: Address,
         hello: &Hello,
         head: &[u8],
+        keys: &mut dyn Keys,
         random: &mut dyn Random,
         now: Millis,
     ) {
@@ -361,12 +375,13 @@ impl<S: Suite> Announcer<S> {
         }
         let interval = u64::from(hello.interval) * 100;
         self.rate.heard(now, interval);
-        if let Some(peer) = self.recognise(hello, head) {
-            return self.peer_hello(peer, from, hello, random, now);
-        }
-        let twin = S::mac(&self.own, &[b"hello", &self.key.0, head]);
-        if hello.tags.iter().any(|tag| same(tag, &twin[..8])) {
-            self.heard.push_back(Heard::Twin(from));
+        let mut candidates = self.candidates(hello.instance);
+        candidates.push(self.key);
+        let tags = hello.tags.as_flattened();
+        match keys.recognise(Tagged::Hello, head, tags, &candidates) {
+            Some(peer) if peer == self.key => self.heard.push_back(Heard::Twin(from)),
+            Some(peer) => return self.peer_hello(peer, from, hello, keys, random, now),
+            None => {}
         }
         self.stranger(from, hello, interval, now);
         // Whoever came hears who is there, unless it has just heard.
@@ -378,21 +393,13 @@ impl<S: Suite> Announcer<S> {
         }
     }
 
-    /// Whose announcement it is: the one that had this instance before, or anybody's.
-    fn recognise(&self, hello: &Hello, head: &[u8]) -> Option<PublicKey> {
-        let is = |peer: &PublicKey, known: &Known| {
-            let mac = S::mac(&known.key, &[b"hello", &peer.0, head]);
-            hello.tags.iter().any(|tag| same(tag, &mac[..8]))
-        };
-        if let Some(peer) = self.instances.get(&hello.instance)
-            && is(peer, self.known.get(peer)?)
-        {
-            return Some(*peer);
-        }
-        let mut known = self.known.iter();
-        known
-            .find(|(peer, known)| is(peer, known))
-            .map(|(peer, _)| *peer)
+    /// Who can have sent a datagram: first the one that had this instance before.
+    fn candidates(&self, instance: u64) -> Vec<PublicKey> {
+        let mut all = Vec::with_capacity(self.known.len() + 2);
+        let first = self.instances.get(&instance);
+        all.extend(first.filter(|peer| self.known.contains_key(peer)));
+        all.extend(self.known.keys());
+        all
     }
 
     fn peer_hello(
@@ -400,6 +407,7 @@ impl<S: Suite> Announcer<S> {
         peer: PublicKey,
         from: Address,
         hello: &Hello,
+        keys: &mut dyn Keys,
         random: &mut dyn Random,
         now: Millis,
     ) {
@@ -429,7 +437,7 @@ impl<S: Suite> Announcer<S> {
         }
         // New here, or elsewhere: it may be somebody who repeats what it once said.
         if known.question.is_none() {
-            self.question(peer, from, random, now);
+            self.question(peer, from, keys, random, now);
         }
     }
 
@@ -465,25 +473,13 @@ impl<S: Suite> Announcer<S> {
 
     fn pinged(
         &mut self,
+        peer: PublicKey,
         from: Address,
         ping: Ping,
-        tag: &[u8; 16],
-        head: &[u8],
+        keys: &mut dyn Keys,
         random: &mut dyn Random,
         now: Millis,
     ) {
-        let is = |peer: &PublicKey, known: &Known| {
-            same(tag, &S::mac(&known.key, &[b"ping", &peer.0, head]))
-        };
-        let first = self.instances.get(&ping.instance).copied();
-        let first = first.filter(|peer| self.known.get(peer).is_some_and(|known| is(peer, known)));
-        let found = first.or_else(|| {
-            let mut known = self.known.iter();
-            known
-                .find(|(peer, known)| is(peer, known))
-                .map(|(peer, _)| *peer)
-        });
-        let Some(peer) = found else { return };
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
@@ -518,7 +514,7 @@ impl<S: Suite> Announcer<S> {
             }
         }
         if ping.nonce != 0 {
-            self.reply(peer, from, ping, random, now);
+            self.reply(peer, from, ping, keys, random, now);
         }
     }
 
@@ -528,6 +524,7 @@ impl<S: Suite> Announcer<S> {
         peer: PublicKey,
         from: Address,
         ping: Ping,
+        keys: &mut dyn Keys,
         random: &mut dyn Random,
         now: Millis,
     ) {
@@ -548,13 +545,14 @@ impl<S: Suite> Announcer<S> {
         let question = known.question.as_ref();
         let nonce = question.filter(|question| question.address == from);
         let nonce = nonce.map_or(0, |question| question.nonce);
-        self.ping(peer, from, nonce, ping.nonce, now);
+        self.ping(peer, from, nonce, ping.nonce, keys, now);
     }
 
     fn question(
         &mut self,
         peer: PublicKey,
         address: Address,
+        keys: &mut dyn Keys,
         random: &mut dyn Random,
         now: Millis,
     ) {
@@ -566,12 +564,18 @@ impl<S: Suite> Announcer<S> {
                 again: now + PROBE_AGAIN,
                 left: PROBES - 1,
             });
-            self.ping(peer, address, nonce, 0, now);
+            self.ping(peer, address, nonce, 0, keys, now);
         }
     }
 
     /// A question was not answered, or it is time for one.
-    fn ask_again(&mut self, peer: PublicKey, random: &mut dyn Random, now: Millis) {
+    fn ask_again(
+        &mut self,
+        peer: PublicKey,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
@@ -582,7 +586,7 @@ impl<S: Suite> Announcer<S> {
                 let slow = (PROBES - question.left).saturating_sub(QUICK_PROBES);
                 question.again = now + (PROBE_AGAIN << slow);
                 let (address, nonce) = (question.address, question.nonce);
-                self.ping(peer, address, nonce, 0, now);
+                self.ping(peer, address, nonce, 0, keys, now);
             }
             (Some(question), there) => {
                 // Nobody there. If it was asked at the address where it is, it is gone.
@@ -596,16 +600,21 @@ impl<S: Suite> Announcer<S> {
             }
             (None, Some(there)) => {
                 let address = there.address;
-                self.question(peer, address, random, now);
+                self.question(peer, address, keys, random, now);
             }
             (None, None) => {}
         }
     }
 
-    fn ping(&mut self, peer: PublicKey, to: Address, nonce: u64, echo: u64, now: Millis) {
-        let Some(known) = self.known.get(&peer) else {
-            return;
-        };
+    fn ping(
+        &mut self,
+        peer: PublicKey,
+        to: Address,
+        nonce: u64,
+        echo: u64,
+        keys: &mut dyn Keys,
+        now: Millis,
+    ) {
         if self.unicasts.since + 1_000 <= now {
             self.unicasts = Budget {
                 since: now,
@@ -623,8 +632,11 @@ impl<S: Suite> Announcer<S> {
             port: self.me.port,
         };
         let mut bytes = ping.head();
-        let tag = S::mac(&known.key, &[b"ping", &self.key.0, &bytes]);
-        bytes.extend_from_slice(&tag);
+        let tags = keys.tags(Tagged::Ping, &[peer], &bytes);
+        let Some(tag) = tags.as_deref().and_then(<[_]>::first) else {
+            return;
+        };
+        bytes.extend_from_slice(tag);
         self.out.push_back((Some(to), bytes));
     }
 }

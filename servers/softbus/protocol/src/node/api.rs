@@ -40,8 +40,6 @@ pub struct RevocationId(pub u64);
 
 /// What a node starts with.
 pub struct Config {
-    /// The static secret key, made once when there was entropy, kept with the disk.
-    pub secret: [u8; 32],
     /// What is told of this device: to peers when they are paired, to strangers while
     /// pairing is open.
     pub me: Trusted,

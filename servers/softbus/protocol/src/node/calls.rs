@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Millis;
 use crate::peer::{Heard, Request};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 use crate::table::Local;
 use crate::wire::{Body, ObjectId, ObjectRef, Outcome, Payload, Reply};
 
@@ -107,7 +107,7 @@ impl Calls {
     }
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Calls an object of another device. How it ends is an [`Event::Answered`]; an
     /// error here means that it was not made.
     pub fn call(&mut self, import: Import, call: Call, now: Millis) -> Result<CallId, Cause> {

@@ -1,6 +1,8 @@
 //! One peer: whether it is there, whether a session with it is needed, and whether it is
 //! lost.
 
+use alloc::vec::Vec;
+
 use libipc_abi::status::{Cause, TransportError};
 
 use super::{Event, Node, Output, StreamId};
@@ -10,7 +12,7 @@ use crate::limits::{
     BEAT, FORGET, LOST, REDIAL, REDIAL_SLOWEST, REPLACE, REVISIT, SUSPECT, UNUSABLE,
 };
 use crate::peer::{Continuity, Heard, Peer};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 
 /// How long a question by datagram is waited for before another is asked.
 const ASK: Millis = SUSPECT / 3;
@@ -135,7 +137,7 @@ impl Contact {
     }
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Does what is due with a peer.
     pub(super) fn look_after(&mut self, key: PublicKey, now: Millis) {
         let Some(contact) = self.contacts.get_mut(&key) else {
@@ -158,7 +160,8 @@ impl<S: Suite> Node<S> {
             }
             if silence >= SUSPECT && contact.ask <= now {
                 contact.ask = now + ASK;
-                self.announcer.ask(&key, &mut *self.random, now);
+                let (keys, random) = (&mut *self.keys, &mut *self.random);
+                self.announcer.ask(&key, keys, random, now);
             }
             let is_due = contact.dialing.is_none() && contact.redial <= now;
             if is_due && (silence >= REPLACE || self.streams.is_worn(contact.current, now)) {
@@ -302,10 +305,10 @@ impl<S: Suite> Node<S> {
         if let Some(contact) = self.contacts.get_mut(key)
             && let Some(stream) = contact.current
         {
-            while let Some(plain) = contact.peer.poll(now) {
-                if !self.streams.send(stream, &plain, &mut self.out) {
-                    break;
-                }
+            let plain: Vec<_> = core::iter::from_fn(|| contact.peer.poll(now)).collect();
+            if !plain.is_empty() && !self.streams.send_all(stream, &plain, &mut self.out) {
+                // What was not sent goes over the next one.
+                self.close(stream, now);
             }
         } else if self
             .contacts

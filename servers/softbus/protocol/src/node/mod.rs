@@ -26,15 +26,19 @@ mod streams;
 
 pub use api::*;
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box, collections::BTreeMap, collections::BTreeSet, collections::VecDeque, vec::Vec,
+};
 
 use libipc_abi::status::Cause;
 
 use crate::Millis;
 use crate::address::Address;
 use crate::announce::{Announcer, Heard, Me, Stranger};
+use crate::keys::Keys;
+use crate::parser::Parser;
 use crate::random::{self, Source};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 use crate::table::{Service, Table};
 use crate::trust::{Trust, Trusted};
 use calls::Calls;
@@ -44,37 +48,51 @@ use pair::Pairing;
 use revoke::Revocations;
 use streams::Streams;
 
+/// What a device leaves to others, who may be in tasks of their own.
+pub struct Parts {
+    /// Who holds its keys.
+    pub keys: Box<dyn Keys>,
+    /// Who reads what others say.
+    pub parser: Box<dyn Parser>,
+    /// Where its random numbers come from. It must be seeded.
+    pub random: Source,
+}
+
 /// One device.
-pub struct Node<S: Suite> {
-    identity: S::Identity,
+pub struct Node {
+    keys: Box<dyn Keys>,
+    parser: Box<dyn Parser>,
     key: PublicKey,
     me: Trusted,
     /// Random, of this boot and of this run of the server.
     boot: u64,
     epoch: u64,
     random: Source,
-    announcer: Announcer<S>,
+    announcer: Announcer,
     table: Table,
     /// What is trusted.
     trust: Trust,
     /// Every device that may speak to us in a session: those trusted, those that an
     /// object was handed on to, and the owners of what was handed on to us.
     contacts: BTreeMap<PublicKey, Contact>,
-    streams: Streams<S>,
+    streams: Streams,
     imports: Imports,
     calls: Calls,
     revocations: Revocations,
-    pairing: Pairing<S>,
+    pairing: Pairing,
     /// Peers with which something is to be said.
     busy: BTreeSet<PublicKey>,
     out: VecDeque<Output>,
 }
 
-impl<S: Suite> Node<S> {
-    /// A device that starts. `boot` is random and made anew at each boot of the device;
-    /// the random source must be seeded.
-    pub fn new(config: Config, boot: u64, mut random: Source, now: Millis) -> Self {
-        let identity = S::identity(&config.secret);
+impl Node {
+    /// A device that starts. `boot` is random and made anew at each boot of the device.
+    pub fn new(config: Config, boot: u64, parts: Parts, now: Millis) -> Self {
+        let Parts {
+            keys,
+            parser,
+            mut random,
+        } = parts;
         let me = Me {
             name: config.me.name.clone(),
             kind: config.me.kind,
@@ -82,9 +100,10 @@ impl<S: Suite> Node<S> {
         };
         let epoch = random::nonce(&mut *random);
         let mut node = Node {
-            key: S::public(&identity),
-            announcer: Announcer::new(&identity, me, &mut *random, now),
-            identity,
+            key: keys.public(),
+            announcer: Announcer::new(keys.public(), me, &mut *random, now),
+            keys,
+            parser,
             me: config.me,
             boot: boot.max(1),
             epoch,
@@ -148,7 +167,7 @@ impl<S: Suite> Node<S> {
     /// Time has passed.
     pub fn tick(&mut self, now: Millis) {
         if self.announcer.deadline() <= now {
-            self.announcer.tick(&mut *self.random, now);
+            self.announcer.tick(&mut *self.keys, &mut *self.random, now);
         }
         self.expire_streams(now);
         self.expire_pairing(now);
@@ -165,13 +184,18 @@ impl<S: Suite> Node<S> {
 
     /// A datagram came.
     pub fn datagram(&mut self, from: Address, bytes: &[u8], now: Millis) {
-        self.announcer.receive(from, bytes, &mut *self.random, now);
+        if let Some(datagram) = self.parser.datagram(bytes) {
+            let (keys, random) = (&mut *self.keys, &mut *self.random);
+            self.announcer
+                .receive(from, &datagram, bytes, keys, random, now);
+        }
         self.pump(now);
     }
 
     /// This device goes: say so. Peers see it go at once, not after some time.
     pub fn leave(&mut self, now: Millis) {
-        self.announcer.leave(&mut *self.random, now);
+        self.announcer
+            .leave(&mut *self.keys, &mut *self.random, now);
         self.pump(now);
     }
 
@@ -235,7 +259,7 @@ impl<S: Suite> Node<S> {
     /// From now on this device may speak to us.
     fn know(&mut self, key: PublicKey, now: Millis) {
         if !self.contacts.contains_key(&key) {
-            self.announcer.add(&self.identity, key);
+            self.announcer.add(key);
             let contact = Contact::new((self.boot, self.epoch), now);
             self.contacts.insert(key, contact);
         }
@@ -254,6 +278,7 @@ impl<S: Suite> Node<S> {
             self.drop_streams(key);
             self.contacts.remove(key);
             self.announcer.remove(key);
+            self.parser.forget(key);
         }
     }
 

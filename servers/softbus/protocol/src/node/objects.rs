@@ -7,7 +7,7 @@ use libipc_abi::status::Cause;
 use super::{Event, Import, Node, Object};
 use crate::Millis;
 use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, GUESTS, IMPORTS};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 use crate::table::Taken;
 use crate::wire::{Body, ObjectId, ObjectRef, Rights};
 
@@ -69,7 +69,7 @@ pub(super) enum Travels {
     HandedOn(Import, Rights, Millis),
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// How an object of the host gets to a peer.
     pub(super) fn travels(&mut self, to: &PublicKey, object: Object) -> Result<Travels, Cause> {
         match object {

@@ -9,11 +9,10 @@ use super::{Event, Node, Output, StreamId};
 use crate::Millis;
 use crate::address::Address;
 use crate::link::Cookie;
-use crate::pairing::{Opened, PairingError, Pin, Run, Step};
+use crate::pairing::{Opened, PairingError, Pin, Run, Said, Step};
 use crate::random;
-use crate::suite::{PublicKey, Side, Suite};
+use crate::suite::{PublicKey, Side};
 use crate::trust::{Trust, Trusted};
-use core::marker::PhantomData;
 
 /// What follows when the disk has it.
 enum Then {
@@ -22,7 +21,7 @@ enum Then {
 }
 
 /// See the module.
-pub(super) struct Pairing<S: Suite> {
+pub(super) struct Pairing {
     /// Opened here.
     opened: Option<Opened>,
     /// The stream of the exchange that is under way, and the PIN that was typed, if it
@@ -32,10 +31,9 @@ pub(super) struct Pairing<S: Suite> {
     wanted: Trust,
     generation: u64,
     stores: VecDeque<(u64, Then)>,
-    suite: PhantomData<S>,
 }
 
-impl<S: Suite> Pairing<S> {
+impl Pairing {
     pub(super) fn new(trust: Trust) -> Self {
         Pairing {
             opened: None,
@@ -43,7 +41,6 @@ impl<S: Suite> Pairing<S> {
             wanted: trust,
             generation: 0,
             stores: VecDeque::new(),
-            suite: PhantomData,
         }
     }
 
@@ -59,7 +56,7 @@ impl<S: Suite> Pairing<S> {
     }
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Opens pairing for a minute: the PIN to be shown. Only a person does this.
     pub fn open_pairing(&mut self, now: Millis) -> Pin {
         let opened = Opened::new(now, &mut *self.random);
@@ -117,10 +114,7 @@ impl<S: Suite> Node<S> {
         let Some(stream) = self.streams.all.get_mut(&id) else {
             return;
         };
-        let (side, digest) = (stream.link.side(), *stream.link.digest());
-        let Some(peer) = stream.link.peer() else {
-            return;
-        };
+        let side = stream.link.side();
         let pin = match (side, self.pairing.run, &self.pairing.opened) {
             (Side::Initiator, Some((run, Some(pin))), _) if run == id => pin,
             (Side::Responder, None, Some(opened)) => {
@@ -129,24 +123,31 @@ impl<S: Suite> Node<S> {
             }
             _ => return self.close(id, now),
         };
-        let keys = (&self.key, &peer);
-        let (run, first) = Run::new(side, &pin, digest, keys, random);
+        let keys = stream.link.session();
+        let begun = keys.map(|keys| Run::new(side, &pin, keys, random));
+        let Some(Ok((run, first))) = begun else {
+            return self.close(id, now);
+        };
         stream.run = Some(run);
         if let Some(first) = first {
-            self.streams.send(id, &first, &mut self.out);
+            self.streams.send(id, first, &mut self.out);
         }
     }
 
-    /// A message of the exchange.
-    pub(super) fn run_heard(&mut self, id: StreamId, plain: &[u8], now: Millis) {
+    /// A message of the exchange, or what is none.
+    pub(super) fn run_heard(&mut self, id: StreamId, said: Option<Said>, now: Millis) {
         let Some(stream) = self.streams.all.get_mut(&id) else {
             return;
         };
         let (side, peer) = (stream.link.side(), stream.link.peer());
         let Some(run) = &mut stream.run else { return };
-        match run.receive(plain, &self.me) {
+        let step = match (said, stream.link.session()) {
+            (Some(said), Some(keys)) => run.receive(said, keys, &self.me),
+            _ => Err(PairingError::Broken),
+        };
+        match step {
             Ok(Step::Send(bytes)) => {
-                self.streams.send(id, &bytes, &mut self.out);
+                self.streams.send(id, bytes, &mut self.out);
             }
             Ok(Step::Keep(them, then)) => {
                 let Some(peer) = peer else { return };
@@ -159,7 +160,7 @@ impl<S: Suite> Node<S> {
             Ok(Step::Done) => self.close(id, now),
             Err(error) => {
                 if error == PairingError::WrongPin && side == Side::Responder {
-                    self.streams.send(id, &Run::<S>::wrong(), &mut self.out);
+                    self.streams.send(id, Said::Wrong.to_bytes(), &mut self.out);
                 }
                 if side == Side::Initiator {
                     self.event(Event::PairingFailed(error));
@@ -232,7 +233,7 @@ impl<S: Suite> Node<S> {
         let stream = self.streams.all.get(&id);
         if let Some(stream) = stream {
             let side = stream.link.side();
-            self.streams.send(id, then, &mut self.out);
+            self.streams.send(id, then.to_vec(), &mut self.out);
             if side == Side::Initiator {
                 // The other side closes it.
                 self.pairing.run = None;

@@ -14,7 +14,7 @@ use super::calls::Why;
 use super::{Event, GrantId, Node, Revocation, RevocationId};
 use crate::Millis;
 use crate::limits::{GRANTS, SKEW};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 use crate::table::{Local, Taken};
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload, Rights};
 
@@ -65,7 +65,7 @@ impl Revocations {
     }
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Takes an object of this device back, from everybody or from one peer, with all
     /// that came of it. Nothing begins through it from now on; when nothing runs any
     /// more, there is an [`Event::Revoked`].

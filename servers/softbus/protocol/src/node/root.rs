@@ -12,7 +12,7 @@ use super::{Call, CallId, Event, Listed, Node, Object};
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, BYTES, NAME};
-use crate::suite::{PublicKey, Suite};
+use crate::suite::PublicKey;
 use crate::table::Grantor;
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload, Reply, Rights};
 
@@ -30,7 +30,7 @@ pub(super) mod operation {
     pub(crate) const TAKE_BACK: u8 = 3;
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Lists what a peer publishes: an [`Event::Browsed`].
     pub fn browse(
         &mut self,

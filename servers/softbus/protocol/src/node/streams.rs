@@ -11,13 +11,13 @@ use crate::link::{Cookie, Got, Link, LinkError, Purpose};
 use crate::pairing::Run;
 use crate::peer::{Continuity, Heard};
 use crate::random::{self, Random};
-use crate::suite::{PublicKey, Side, Suite, same};
+use crate::suite::{Noise, PublicKey, Side, Suite, same};
 use crate::wire::{Message, Resume};
 use libipc_abi::status::Cause;
 
 /// One stream.
-pub(super) struct Stream<S: Suite> {
-    pub(super) link: Link<S>,
+pub(super) struct Stream {
+    pub(super) link: Link,
     /// Who is at the other end.
     address: Address,
     /// Whom we dialled, in a session.
@@ -30,18 +30,18 @@ pub(super) struct Stream<S: Suite> {
     /// The first message was read: it is no repetition.
     proven: bool,
     /// The run of pairing that it carries.
-    pub(super) run: Option<Run<S>>,
+    pub(super) run: Option<Run>,
 }
 
 /// All of them.
-pub(super) struct Streams<S: Suite> {
-    pub(super) all: BTreeMap<StreamId, Stream<S>>,
+pub(super) struct Streams {
+    pub(super) all: BTreeMap<StreamId, Stream>,
     next: u32,
-    /// Makes cookies.
+    /// Makes cookies. It protects nothing but the table of streams.
     secret: [u8; 32],
 }
 
-impl<S: Suite> Streams<S> {
+impl Streams {
     pub(super) fn new(random: &mut dyn Random) -> Self {
         Streams {
             all: BTreeMap::new(),
@@ -50,7 +50,7 @@ impl<S: Suite> Streams<S> {
         }
     }
 
-    fn add(&mut self, link: Link<S>, address: Address, first: Vec<u8>) -> StreamId {
+    fn add(&mut self, link: Link, address: Address, first: Vec<u8>) -> StreamId {
         let id = StreamId(self.next);
         self.next = self.next.wrapping_add(1);
         self.all.insert(
@@ -70,8 +70,8 @@ impl<S: Suite> Streams<S> {
     }
 
     /// Streams of others whose handshake is not complete.
-    fn pending(&self) -> impl Iterator<Item = &Stream<S>> {
-        let answered = |stream: &&Stream<S>| stream.link.side() == Side::Responder;
+    fn pending(&self) -> impl Iterator<Item = &Stream> {
+        let answered = |stream: &&Stream| stream.link.side() == Side::Responder;
         self.all
             .values()
             .filter(answered)
@@ -97,19 +97,34 @@ impl<S: Suite> Streams<S> {
     }
 
     /// Encrypts and sends.
-    pub(super) fn send(&mut self, id: StreamId, plain: &[u8], out: &mut VecDeque<Output>) -> bool {
+    pub(super) fn send(
+        &mut self,
+        id: StreamId,
+        plain: Vec<u8>,
+        out: &mut VecDeque<Output>,
+    ) -> bool {
+        self.send_all(id, &[plain], out)
+    }
+
+    /// Encrypts and sends messages, in order. False if the stream is of no more use.
+    pub(super) fn send_all(
+        &mut self,
+        id: StreamId,
+        plain: &[Vec<u8>],
+        out: &mut VecDeque<Output>,
+    ) -> bool {
         let Some(stream) = self.all.get_mut(&id) else {
             return false;
         };
-        let Ok(bytes) = stream.link.seal(plain) else {
+        let Ok(sealed) = stream.link.seal(plain) else {
             return false;
         };
-        out.push_back(Output::Send(id, bytes));
+        out.extend(sealed.into_iter().map(|bytes| Output::Send(id, bytes)));
         true
     }
 
     fn cookie(&self, from: Address, span: Millis) -> Cookie {
-        S::mac(&self.secret, &[b"cookie", &from.ip, &span.to_le_bytes()])
+        Noise::mac(&self.secret, &[b"cookie", &from.ip, &span.to_le_bytes()])
     }
 
     fn is_good(&self, cookie: &Cookie, from: Address, now: Millis) -> bool {
@@ -121,7 +136,7 @@ impl<S: Suite> Streams<S> {
     }
 }
 
-impl<S: Suite> Stream<S> {
+impl Stream {
     /// When it has to be something.
     fn until(&self) -> Millis {
         let most = if self.run.is_some() {
@@ -133,7 +148,7 @@ impl<S: Suite> Stream<S> {
     }
 }
 
-impl<S: Suite> Node<S> {
+impl Node {
     /// Somebody opened a stream to this device's port. `None`: close it, there are too
     /// many.
     pub fn accepted(&mut self, from: Address, now: Millis) -> Option<StreamId> {
@@ -169,13 +184,13 @@ impl<S: Suite> Node<S> {
             stream.link.push(bytes);
         }
         while let Some(stream) = self.streams.all.get_mut(&id) {
-            match stream.link.next(&self.identity) {
+            match stream.link.poll() {
                 Ok(None) => break,
                 Ok(Some(got)) => self.got(id, got, now),
                 Err(error) => {
                     let asked = stream.link.side() == Side::Responder;
                     if asked && matches!(error, LinkError::Version { .. }) {
-                        let refusal = Link::<S>::refusal();
+                        let refusal = Link::refusal();
                         self.out.push_back(Output::Send(id, refusal));
                     }
                     self.close(id, now);
@@ -205,7 +220,7 @@ impl<S: Suite> Node<S> {
                     let contact = self.contacts.get_mut(&key);
                     let resume = contact.map(|contact| contact.peer.resume(generation, false));
                     if let Some(resume) = resume {
-                        self.streams.send(id, &resume, &mut self.out);
+                        self.streams.send(id, resume, &mut self.out);
                     }
                 }
                 _ => {}
@@ -226,13 +241,12 @@ impl<S: Suite> Node<S> {
         let many = self.streams.pending().count() > COOKIES_FROM;
         if many && !self.streams.is_good(cookie, from, now) {
             let cookie = self.streams.cookie(from, now / COOKIE);
-            self.out
-                .push_back(Output::Send(id, Link::<S>::retry(&cookie)));
+            self.out.push_back(Output::Send(id, Link::retry(&cookie)));
             return self.close(id, now);
         }
         let random = random::array(&mut *self.random);
         let stream = self.streams.all.get_mut(&id);
-        let proceeds = stream.map(|stream| stream.link.proceed(&self.identity, random));
+        let proceeds = stream.map(|stream| stream.link.proceed(&mut *self.keys, random));
         if proceeds.is_none_or(|proceeds| proceeds.is_err()) {
             self.close(id, now);
         }
@@ -251,20 +265,45 @@ impl<S: Suite> Node<S> {
         }
     }
 
-    fn data(&mut self, id: StreamId, plain: &[u8], now: Millis) {
-        let Some(stream) = self.streams.all.get_mut(&id) else {
+    /// Messages came, which whoever parses reads.
+    fn data(&mut self, id: StreamId, plain: &[Vec<u8>], now: Millis) {
+        let Some(stream) = self.streams.all.get(&id) else {
             return;
         };
-        if stream.link.purpose() == Purpose::Pairing {
-            return self.run_heard(id, plain, now);
-        }
         let Some(key) = stream.link.peer() else {
+            return;
+        };
+        let count = plain.len();
+        if stream.link.purpose() == Purpose::Pairing {
+            let said = self.parser.exchange(plain);
+            let is_broken = said.len() < count;
+            for said in said {
+                self.run_heard(id, Some(said), now);
+            }
+            if is_broken {
+                self.run_heard(id, None, now);
+            }
+            return;
+        }
+        let messages = self.parser.messages(&key, plain);
+        let is_broken = messages.len() < count;
+        for message in messages {
+            self.message(id, key, Some(message), now);
+        }
+        if is_broken {
+            self.message(id, key, None, now);
+        }
+    }
+
+    /// A message of a session, or what is none.
+    fn message(&mut self, id: StreamId, key: PublicKey, message: Option<Message>, now: Millis) {
+        let Some(stream) = self.streams.all.get(&id) else {
             return;
         };
         let side = stream.link.side();
         if !stream.proven {
-            return match Message::read(plain) {
-                Ok(Message::Resume(resume)) => match side {
+            return match message {
+                Some(Message::Resume(resume)) => match side {
                     Side::Initiator => self.responder_said(id, key, &resume, now),
                     Side::Responder => self.initiator_said(id, key, &resume, now),
                 },
@@ -279,9 +318,9 @@ impl<S: Suite> Node<S> {
             return;
         }
         contact.heard = now;
-        match contact.peer.receive(plain, now) {
-            Ok(Heard::Resume(_)) | Err(_) => self.close(id, now),
-            Ok(heard) => {
+        match message.map(|message| contact.peer.receive(message, now)) {
+            Some(Ok(Heard::Resume(_)) | Err(_)) | None => self.close(id, now),
+            Some(Ok(heard)) => {
                 self.announcer.lives(&key, now + crate::limits::HELLO_EVERY);
                 self.said(key, heard, now);
             }
@@ -309,7 +348,7 @@ impl<S: Suite> Node<S> {
         };
         contact.generation = resume.generation;
         let reply = contact.peer.resume(resume.generation, !goes_on);
-        self.streams.send(id, &reply, &mut self.out);
+        self.streams.send(id, reply, &mut self.out);
         self.counts(id, key, continuity, now);
     }
 
@@ -368,7 +407,7 @@ impl<S: Suite> Node<S> {
         };
         let random = random::array(&mut *self.random);
         let purpose = Purpose::Session;
-        let dialled = Link::dial(&self.identity, purpose, Some(&key), cookie, random, now);
+        let dialled = Link::dial(&mut *self.keys, purpose, Some(&key), cookie, random, now);
         let (Some(contact), Ok((link, first))) = (self.contacts.get_mut(&key), dialled) else {
             return;
         };
@@ -392,7 +431,7 @@ impl<S: Suite> Node<S> {
     ) -> Option<StreamId> {
         let random = random::array(&mut *self.random);
         let purpose = Purpose::Pairing;
-        let dialled = Link::dial(&self.identity, purpose, None, cookie, random, now);
+        let dialled = Link::dial(&mut *self.keys, purpose, None, cookie, random, now);
         let (link, first) = dialled.ok()?;
         let id = self.streams.add(link, address, first);
         if let Some(stream) = self.streams.all.get_mut(&id) {
@@ -473,7 +512,7 @@ impl<S: Suite> Node<S> {
         if self.streams.deadline() > now {
             return;
         }
-        let late = |stream: &Stream<S>| !stream.proven && stream.until() <= now;
+        let late = |stream: &Stream| !stream.proven && stream.until() <= now;
         let late = self.streams.all.iter().filter(|(_, stream)| late(stream));
         for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.close(id, now);

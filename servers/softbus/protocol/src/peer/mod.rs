@@ -1,8 +1,9 @@
 //! One other device: its messages and ours, its calls and ours, and what of them is left
 //! when a stream breaks or the device starts again.
 //!
-//! This is what reads a peer's plain text. It holds no key, no other peer's state and no
-//! right: what a call may do is asked of [`crate::table`].
+//! It holds no key, no other peer's state and no right: what a call may do is asked of
+//! [`crate::table`]. It takes messages as a [`crate::parser::Parser`] read them, and
+//! believes none of their numbers.
 
 mod incoming;
 mod outgoing;
@@ -16,7 +17,6 @@ use libipc_abi::operation::Class;
 use libipc_abi::status::{Cause, TransportError};
 
 use crate::Millis;
-use crate::bytes::Malformed;
 use crate::limits::{
     ACKNOWLEDGE, BEAT, CALL_BYTES, CALLS, CREDIT_STEP, OWN_CALLS, PIECE, QUEUE_BYTES,
 };
@@ -30,8 +30,6 @@ use window::Window;
 /// A peer broke the rules. Its stream is closed; nothing else happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostile {
-    /// Not a message.
-    Malformed,
     /// A message is missing before this one.
     Gap,
     /// More than it was promised.
@@ -46,12 +44,6 @@ pub enum Hostile {
     Lease,
     /// It goes on where nothing was, or not at all.
     Resume,
-}
-
-impl From<Malformed> for Hostile {
-    fn from(_: Malformed) -> Self {
-        Hostile::Malformed
-    }
 }
 
 /// What a message means for the rest of the node.
@@ -310,8 +302,8 @@ impl Peer {
     }
 
     /// A message came over the present stream.
-    pub fn receive(&mut self, bytes: &[u8], now: Millis) -> Result<Heard, Hostile> {
-        match Message::read(bytes)? {
+    pub fn receive(&mut self, message: Message, now: Millis) -> Result<Heard, Hostile> {
+        match message {
             Message::Resume(resume) => Ok(Heard::Resume(resume)),
             Message::Beat(beat) => {
                 self.window.acknowledge(beat.received, beat.credit)?;

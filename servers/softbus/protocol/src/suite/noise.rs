@@ -12,6 +12,7 @@ use snow::{Builder, HandshakeState, TransportState};
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 
 use super::{Broken, PAKE, Pattern, PublicKey, Side, Suite};
+use crate::limits::TAG;
 
 const KNOWN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
 const UNKNOWN: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
@@ -35,8 +36,6 @@ impl Suite for Noise {
     type Handshake = HandshakeState;
     type Transport = TransportState;
     type Pake = Spake2<Ed25519Group>;
-
-    const TAG: usize = 16;
 
     fn identity(secret: &[u8; 32]) -> KeyPair {
         let mut public = [0; 32];
@@ -108,7 +107,7 @@ impl Suite for Noise {
     }
 
     fn write(handshake: &mut HandshakeState, payload: &[u8]) -> Result<Vec<u8>, Broken> {
-        let mut message = vec![0; payload.len() + OVERHEAD + Self::TAG];
+        let mut message = vec![0; payload.len() + OVERHEAD + TAG];
         let length = handshake.write_message(payload, &mut message)?;
         message.truncate(length);
         Ok(message)
@@ -135,13 +134,13 @@ impl Suite for Noise {
 
     fn seal(transport: &mut TransportState, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
         let start = out.len();
-        out.resize(start + plain.len() + Self::TAG, 0);
+        out.resize(start + plain.len() + TAG, 0);
         transport.write_message(plain, &mut out[start..])?;
         Ok(())
     }
 
     fn open(transport: &mut TransportState, sealed: &[u8]) -> Result<Vec<u8>, Broken> {
-        let length = sealed.len().checked_sub(Self::TAG).ok_or(Broken)?;
+        let length = sealed.len().checked_sub(TAG).ok_or(Broken)?;
         let mut plain = vec![0; length];
         transport.read_message(sealed, &mut plain)?;
         Ok(plain)

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
-use tessera_softbus_protocol::node::{Config, Event, Node, Output, StreamId};
+use tessera_softbus_protocol::keys::Holder;
+use tessera_softbus_protocol::node::{Config, Event, Node, Output, Parts, StreamId};
+use tessera_softbus_protocol::parser::Inline;
 use tessera_softbus_protocol::random::Random;
 use tessera_softbus_protocol::suite::{Noise, PublicKey};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
@@ -26,7 +28,7 @@ impl Random for Seeded {
 
 /// Nodes, and what is under way between them.
 pub(crate) struct Net {
-    pub(crate) nodes: Vec<Node<Noise>>,
+    pub(crate) nodes: Vec<Node>,
     pub(crate) disks: Vec<Vec<u8>>,
     pub(crate) now: Millis,
     /// The other end of each stream.
@@ -62,9 +64,8 @@ impl Net {
         net
     }
 
-    pub(crate) fn start(&self, index: usize, trust: Trust) -> Node<Noise> {
+    pub(crate) fn start(&self, index: usize, trust: Trust) -> Node {
         let config = Config {
-            secret: [index as u8 + 1; 32],
             me: Trusted {
                 name: format!("device {index}"),
                 kind: 1,
@@ -72,8 +73,12 @@ impl Net {
             port: 700,
             trust,
         };
-        let random = Box::new(Seeded(index as u64 ^ self.now << 8));
-        Node::new(config, self.now + index as u64, random, self.now)
+        let parts = Parts {
+            keys: Box::new(Holder::<Noise>::new(&[index as u8 + 1; 32])),
+            parser: Box::new(Inline),
+            random: Box::new(Seeded(index as u64 ^ self.now << 8)),
+        };
+        Node::new(config, self.now + index as u64, parts, self.now)
     }
 
     /// Starts a node again from its disk.

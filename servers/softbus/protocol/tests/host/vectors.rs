@@ -4,6 +4,7 @@ use libipc_abi::operation::Class;
 use libipc_abi::status::{Cause, TransportError};
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::announce::{Hello, Ping};
+use tessera_softbus_protocol::keys::{Holder, Keys, Tagged};
 use tessera_softbus_protocol::link::{Link, Purpose};
 use tessera_softbus_protocol::suite::{Noise, PublicKey, Suite};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
@@ -108,8 +109,9 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
         kind: 2,
     };
     assert!(trust.add(PublicKey([7; 32]), trusted));
-    let dialled =
-        Link::<Noise>::dial(&a, Purpose::Session, Some(&other), [0; 16], [3; 32], 0).unwrap();
+    let mut keys = Holder::<Noise>::new(&[1; 32]);
+    let purpose = Purpose::Session;
+    let dialled = Link::dial(&mut keys, purpose, Some(&other), [0; 16], [3; 32], 0).unwrap();
     let (head, question) = (hello.head(), ping.head());
     vec![
         ("public key of 01..01", key.0.to_vec()),
@@ -118,12 +120,12 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
         ("hello, first 64 bytes", head.clone()),
         (
             "its tag",
-            Noise::mac(&pair, &[b"hello", &key.0, &head])[..8].to_vec(),
+            keys.tags(Tagged::Hello, &[other], &head).unwrap()[0][..8].to_vec(),
         ),
         ("ping, first 48 bytes", question.clone()),
         (
             "its tag, whole",
-            Noise::mac(&pair, &[b"ping", &key.0, &question]).to_vec(),
+            keys.tags(Tagged::Ping, &[other], &question).unwrap()[0].to_vec(),
         ),
         ("preamble", dialled.1[..24].to_vec()),
         ("handshake 1, with its header", dialled.1[24..].to_vec()),
