@@ -66,8 +66,17 @@ pub struct Nic {
 impl Nic {
     /// One on QEMU's own network.
     pub fn user() -> Nic {
+        Nic::on(Network::User)
+    }
+
+    /// One on the network of those in the same machine.
+    pub fn inside() -> Nic {
+        Nic::on(Network::Inside)
+    }
+
+    fn on(network: Network) -> Nic {
         Nic {
-            network: Network::User,
+            network,
             mac: None,
             capture: None,
         }

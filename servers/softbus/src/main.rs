@@ -17,7 +17,7 @@ use tessera_softbus::{
     random,
     server::{Server, clock},
     services,
-    store::Store,
+    store::{self, Store},
     users::Users,
     wires::PORT,
 };
@@ -33,13 +33,20 @@ use tessera_softbus_protocol::{
 libipc::program!(run);
 
 fn run(mut start: Start) -> Result<(), AnyError> {
-    let endpoint: EndpointClient = start.take("bus")?;
+    // Of several buses in one machine each has a name of its own.
+    let served = start.names().find(|name| name.ends_with("bus"));
+    let endpoint: EndpointClient = start.take(served.unwrap_or("bus"))?;
     let net: NetClient = start.take("net")?;
     let entropy: EntropyClient = start.take("entropy")?;
     let files: Option<DirectoryClient> = start.take("files").ok();
     // No key is made before there is entropy.
     let mut random = random::source(entropy.seed().map_err(AnyError::new)?);
-    let store = files.as_ref().and_then(Store::open);
+    let arguments = start.arguments().to_vec();
+    let place = arguments
+        .iter()
+        .find_map(|text| text.strip_prefix("store="));
+    let place = place.unwrap_or(store::PLACE);
+    let store = files.as_ref().and_then(|files| Store::open(files, place));
     let fresh = array(&mut *random);
     let kept = store.as_ref().and_then(|store| store.secret(fresh));
     let name = store.as_ref().and_then(Store::name);
@@ -61,7 +68,6 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         parser: Box::new(Inline),
         random,
     };
-    let arguments = start.arguments().to_vec();
     let newest = live_badges(&endpoint).max().unwrap_or(SERVER_BADGES);
     let mut server = Server::new(
         &endpoint,

@@ -4,7 +4,7 @@
 //! `publish:NAME=Directory:PATH` a directory of the files, which is made if it is not
 //! there. With `private:` in place of `publish:` the owner is asked at first use.
 
-use crate::server::Server;
+use crate::{server::Server, store::PATIENCE};
 use libipc::{
     CallError, Capability, Start, Text,
     interfaces::{DirectoryClient, FileAccess::ReadWrite, FileError},
@@ -44,14 +44,15 @@ pub fn publish(
 }
 
 /// The directory at a path, made if it is not there.
-fn walk(root: &DirectoryClient, path: &str) -> Option<DirectoryClient> {
+pub fn walk(root: &DirectoryClient, path: &str) -> Option<DirectoryClient> {
     let mut names = path.split('/').filter(|name| !name.is_empty());
     let first = Text::new(names.next()?)?;
     let mut directory = root.open_directory(first, ReadWrite).ok()?;
     for name in names {
         let name = Text::new(name)?;
-        directory = match directory.create_directory(name) {
-            Err(CallError::Server(FileError::Exists)) => directory.open_directory(name, ReadWrite),
+        let within = directory.with_timeout(PATIENCE);
+        directory = match within.create_directory(name) {
+            Err(CallError::Server(FileError::Exists)) => within.open_directory(name, ReadWrite),
             made => made,
         }
         .ok()?;

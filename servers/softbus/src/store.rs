@@ -3,12 +3,13 @@
 //! Both are replaced as a whole: written beside the old one, made durable, renamed, and
 //! durable again before anybody is told.
 
+use crate::services::walk;
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 use libipc::CallError;
 use libipc::{
     Text,
-    interfaces::{DirectoryClient, FileAccess::ReadWrite, FileError, directory::Name},
+    interfaces::{DirectoryClient, FileError, directory::Name},
 };
 use tessera_softbus_protocol::{limits::NAME, trust::Trust};
 
@@ -19,25 +20,21 @@ pub const SECRET: usize = 32;
 const MOST: usize = 16 << 10;
 
 /// How long the disk may hold up the bus.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where it is unless the page says `store=PATH`.
+pub const PLACE: &str = "/data/softbus";
 
 /// The directory of the bus.
 #[derive(Debug)]
 pub struct Store(DirectoryClient);
 
 impl Store {
-    /// The directory `softbus` of the disk that `root` shows as `data`, made if it is
-    /// not there. `None` without a disk.
-    pub fn open(root: &DirectoryClient) -> Option<Self> {
-        let data = root.open_directory(name("data"), ReadWrite).ok()?;
-        let data = data.with_timeout(PATIENCE);
-        let made = match data.create_directory(name("softbus")) {
-            Err(CallError::Server(FileError::Exists)) => {
-                data.open_directory(name("softbus"), ReadWrite)
-            }
-            made => made,
-        };
-        Some(Store(made.ok()?.with_timeout(PATIENCE)))
+    /// The directory at this path, made if it is not there. `None` if it cannot be made:
+    /// without a disk, say.
+    pub fn open(root: &DirectoryClient, path: &str) -> Option<Self> {
+        let directory = walk(root, path)?;
+        Some(Store(directory.with_timeout(PATIENCE)))
     }
 
     /// The secret key: that of the disk, or a new one that is now there. `None` if it

@@ -31,7 +31,7 @@ use tessera_files::{
 use tessera_softbus::{
     random,
     server::{Server, clock},
-    store::Store,
+    store::{PLACE, Store},
     users::Users,
 };
 use tessera_softbus_protocol::{
@@ -180,7 +180,7 @@ fn serve(
     task.spawn_with(handed, move |endpoint: EndpointClient| {
         let files = DirectoryClient::from(Capability::from_handle(files));
         let net = NetClient::from(Capability::from_handle(net));
-        let store = Store::open(&files).expect("there is a disk");
+        let store = Store::open(&files, PLACE).expect("there is a disk");
         let me = Trusted {
             name: format!("machine-{number}"),
             kind: 0,

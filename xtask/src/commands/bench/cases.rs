@@ -36,6 +36,8 @@ pub enum By {
     Files,
     /// The same, of what goes to the host and back.
     Net,
+    /// The same, of what goes to another device, both in one machine.
+    Bus,
     /// The default system, from reset on.
     Boot,
     /// The smallest system, on smaller and smaller machines.
@@ -44,11 +46,12 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Guest,
         Self::Disk,
         Self::Files,
         Self::Net,
+        Self::Bus,
         Self::Boot,
         Self::Memory,
     ];
@@ -73,6 +76,10 @@ impl By {
             Self::Net => {
                 "the same, from the client to the host behind QEMU's own network; \
                  tests/systems/bench-net.toml, with the same clock"
+            }
+            Self::Bus => {
+                "the same, of two devices in one machine, from the client on one to the server \
+                 on the other and back; tests/systems/bench-bus.toml, with the same clock"
             }
             Self::Boot => {
                 "busy guest instructions: elapsed less idle, firmware included; system \
@@ -335,6 +342,42 @@ pub const CASES: &[Case] = &[
             "64 KiB of a connection from the host, asked for by a byte",
             None,
             both(300_000, 600_000),
+        )
+    },
+    Case {
+        by: By::Bus,
+        ..case(
+            "net_tcp_ping",
+            "64 bytes of a connection to another device, and their echo",
+            None,
+            both(100_000, 125_000),
+        )
+    },
+    Case {
+        by: By::Bus,
+        ..case(
+            "bus_ping",
+            "a call of two words to a server on another device, and its answer of one",
+            None,
+            both(200_000, 270_000),
+        )
+    },
+    Case {
+        by: By::Bus,
+        ..case(
+            "net_tcp_read_1m",
+            "1 MiB of a connection from another device, asked for by 64 bytes",
+            None,
+            both(12_000_000, 24_000_000),
+        )
+    },
+    Case {
+        by: By::Bus,
+        ..case(
+            "bus_read_1m",
+            "1 MiB of a file on another device, by reads of 64 KiB",
+            None,
+            both(80_000_000, 190_000_000),
         )
     },
     Case {

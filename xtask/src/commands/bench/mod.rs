@@ -122,6 +122,12 @@ fn measure(arch: Arch, program: &Path, chosen: &[&Case]) -> Result<Vec<Figure>> 
         let lines = system.run(program.into(), WAITING_CLOCK, None)?;
         figures.extend(lines.iter().map(|line| line.figure(arch.name())));
     }
+    let names: Vec<_> = by(By::Bus).map(|case| case.name).collect();
+    if !names.is_empty() {
+        let system = System::build_with_two_nics(arch, &names)?;
+        let lines = system.run(program.into(), WAITING_CLOCK, None)?;
+        figures.extend(lines.iter().map(|line| line.figure(arch.name())));
+    }
     if by(By::Boot).next().is_some() {
         let line = Boot::build(arch)?.run(program.into(), None)?;
         figures.push(line.figure(arch.name()));

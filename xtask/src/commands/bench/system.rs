@@ -29,6 +29,9 @@ const FILES_SYSTEM: &str = "tests/systems/bench-files.toml";
 /// A network.
 const NET_SYSTEM: &str = "tests/systems/bench-net.toml";
 
+/// Two devices on a network of their own.
+const BUS_SYSTEM: &str = "tests/systems/bench-bus.toml";
+
 /// Bytes of the disk with files.
 const FILES_DISK: u64 = 128 << 20;
 
@@ -93,6 +96,14 @@ impl System {
         let ports = ports.map(|(name, port)| (name, port.to_string()));
         let mut system = Self::build_with(NET_SYSTEM, arch, 1, cases, &ports)?;
         system.machine.devices = vec![Device::Entropy, Device::Net(Nic::user())];
+        Ok(system)
+    }
+
+    /// Builds the one that is two devices, on a network within the machine.
+    pub fn build_with_two_nics(arch: Arch, cases: &[&str]) -> Result<Self> {
+        let mut system = Self::build_as(BUS_SYSTEM, arch, 1, cases)?;
+        let nic = Device::Net(Nic::inside());
+        system.machine.devices = vec![Device::Entropy, nic.clone(), nic];
         Ok(system)
     }
 
@@ -166,6 +177,12 @@ impl System {
         plugin: Option<&Plugin>,
     ) -> Result<Vec<Line>> {
         let arch = self.machine.arch;
+        // To count each instruction takes long.
+        let patience = if plugin.is_some() {
+            10 * PATIENCE
+        } else {
+            PATIENCE
+        };
         step("Measuring", format!("{} on {arch}", self.wanted));
         let started = Instant::now();
         let mut command = self.machine.qemu(program, &self.image);
@@ -176,7 +193,7 @@ impl System {
         let mut guest = Guest::start(command)?;
         let (mut lines, mut whole) = (Vec::new(), false);
         loop {
-            match guest.line(PATIENCE) {
+            match guest.line(patience) {
                 Event::Line(line) => {
                     whole |= line.contains("[bench] done");
                     match table::parse(&line) {
@@ -187,7 +204,11 @@ impl System {
                 }
                 Event::End => break,
                 Event::Silence => {
-                    bail!("the machine has said nothing for {} s", PATIENCE.as_secs())
+                    bail!(
+                        "the machine has said nothing for {} s:\n{}",
+                        patience.as_secs(),
+                        guest.tail()
+                    )
                 }
             }
         }

@@ -158,7 +158,7 @@ pub fn regressions(kept: &[Figure], measured: &[Figure]) -> Vec<String> {
 
 fn tolerance(case: &str) -> u64 {
     match cases::find(case).map(|case| case.by) {
-        Some(By::Disk | By::Files | By::Net) => DEVICE_TOLERANCE,
+        Some(By::Disk | By::Files | By::Net | By::Bus) => DEVICE_TOLERANCE,
         _ => TOLERANCE,
     }
 }

@@ -24,16 +24,18 @@ pub fn trace(case: &Case, arch: Arch, instructions: bool, yes: bool) -> Result<(
         By::Disk => "bench-disk",
         By::Files => "bench-files",
         By::Net => "bench-net",
+        By::Bus => "bench-bus",
         _ => "bench",
     };
     let (line, plugin, kernel) = match case.by {
-        By::Guest | By::Disk | By::Files | By::Net => {
+        By::Guest | By::Disk | By::Files | By::Net | By::Bus => {
             let names = [case.name];
             let host = Host::start()?;
             let (system, clock) = match case.by {
                 By::Disk => (System::build_with_disk(arch, &names)?, WAITING_CLOCK),
                 By::Files => (System::build_with_files(arch, &names)?, WAITING_CLOCK),
                 By::Net => (System::build_with_host(arch, &names, &host)?, WAITING_CLOCK),
+                By::Bus => (System::build_with_two_nics(arch, &names)?, WAITING_CLOCK),
                 _ => (System::build(arch, &names)?, CLOCK),
             };
             let built = system.parts.built();
