@@ -43,6 +43,8 @@ pub enum Command {
     /// Simulate devices on the soft bus, and check what must hold; `--help` tells its options
     #[command(name = "bus-lab", disable_help_flag = true)]
     BusLab(BusLab),
+    /// Set the temperature that a machine measures, while it runs
+    Sensor(SensorArgs),
     /// Make disk images, look into them, and put files there
     Disk(Disk),
     /// Measure what things cost in guest instructions, and compare with the figures
@@ -209,6 +211,16 @@ pub struct SetupOptions {
     pub yes: bool,
 }
 
+/// Options of `sensor`.
+#[derive(Args, Debug)]
+pub struct SensorArgs {
+    /// The socket that `run --sensor` made
+    pub socket: PathBuf,
+    /// Degrees Celsius, to a thousandth
+    #[arg(allow_negative_numbers = true)]
+    pub celsius: f64,
+}
+
 /// `run`
 #[derive(Args, Debug)]
 pub struct Run {
@@ -231,6 +243,9 @@ pub struct Run {
     /// No network device; otherwise it is on a network of QEMU's own
     #[arg(long, conflicts_with = "nodes")]
     pub no_net: bool,
+    /// Socket at which `cargo xtask sensor` sets the temperature that the machine measures
+    #[arg(long, value_name = "SOCKET", conflicts_with = "nodes")]
+    pub sensor: Option<PathBuf>,
     /// Several machines on one segment of Ethernet: their architectures, such as
     /// aarch64,riscv64, or how many there are. Each has a data disk of its own in
     /// target/tessera/nodes

@@ -50,6 +50,11 @@ pub enum Device {
     Entropy,
     /// A network.
     Net(Nic),
+    /// A console whose other end is the one who connects to this socket.
+    Console {
+        /// Where the socket is.
+        socket: PathBuf,
+    },
 }
 
 /// A network device.
@@ -184,14 +189,11 @@ impl Machine {
     /// Where the device with so many before it is: how its bus is called, and the place
     /// there.
     fn place(&self, index: usize) -> (&'static str, String) {
-        // More than there are places for QEMU refuses itself.
-        match self.pci {
-            // The first place on PCI is the bridge's own.
-            true => ("pci", format!("addr={:#x}", index + 1)),
-            false => {
-                let bus = self.arch.virtio_bus(index).unwrap_or(index);
-                ("device", format!("bus=virtio-mmio-bus.{bus}"))
-            }
+        // Those for which there is no page of registers left are on PCI too.
+        match self.arch.virtio_bus(index).filter(|_| !self.pci) {
+            Some(bus) => ("device", format!("bus=virtio-mmio-bus.{bus}")),
+            // The first place is the bridge's own.
+            None => ("pci", format!("addr={:#x}", index + 1)),
         }
     }
 
@@ -240,6 +242,16 @@ fn attach(command: &mut Command, index: usize, (bus, place): (&str, String), dev
         Device::Entropy => {
             let device = format!("virtio-rng-{bus},{place}");
             command.arg("-device").arg(device);
+        }
+        Device::Console { socket } => {
+            let path = socket.to_string_lossy().replace(',', ",,");
+            command.arg("-chardev").arg(format!(
+                "socket,id=port{index},path={path},server=on,wait=off"
+            ));
+            let device = format!("virtio-serial-{bus},id=console{index},max_ports=1,{place}");
+            command.arg("-device").arg(device);
+            let port = format!("virtconsole,bus=console{index}.0,chardev=port{index}");
+            command.arg("-device").arg(port);
         }
         Device::Net(nic) => {
             let path = |path: &Path| path.to_string_lossy().replace(',', ",,");

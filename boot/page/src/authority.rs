@@ -106,6 +106,8 @@ named! {
         Entropy = "entropy",
         /// Frames of Ethernet.
         Net = "net",
+        /// Bytes from the host, and to it.
+        Console = "console",
     }
 }
 

@@ -126,6 +126,9 @@ pub struct BusStats {
     pub held: u64,
     /// How often it was lost while there was a session.
     pub losses: u64,
+    /// For how many milliseconds nothing had come from it when that was noticed the last
+    /// time; with that, calls to it ended.
+    pub silence: u64,
 }
 
 /// That a device used a service of this one.

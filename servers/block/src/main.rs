@@ -9,7 +9,7 @@ use libipc::{
     handle::Rights,
     interfaces::{
         LogClient, LogLevel,
-        clients::{ClientArgument, PartitionArgument, SERVER_BADGES},
+        clients::{ClientArgument, ExportArgument, PartitionArgument, SERVER_BADGES},
         virtio::VirtioClient,
     },
     objects::EndpointClient,
@@ -49,9 +49,11 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         .filter_map(|a| ClientArgument::parse(a))
         .collect();
     let restricted: Vec<_> = arguments
+        .clone()
         .filter_map(|a| PartitionArgument::parse(a))
         .collect();
-    let table = server.prepare(&endpoint, &clients, &restricted)?;
+    let leaving: Vec<_> = arguments.filter_map(|a| ExportArgument::parse(a)).collect();
+    let table = server.prepare(&endpoint, &clients, &restricted, &leaving)?;
     if let Err(error) = table
         && (*error != TableError::None || !restricted.is_empty())
     {

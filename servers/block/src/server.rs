@@ -16,7 +16,7 @@ use core::time::Duration;
 use libipc::{
     interfaces::{
         block::{Block, BlockAccess, BlockAction, BlockError, Geometry, SECTOR},
-        clients::{ClientArgument, PartitionArgument, sessions},
+        clients::{ClientArgument, ExportArgument, PartitionArgument, sessions},
     },
     objects::EndpointClient,
     server::{Event, LeaseId, Receiver, Reply},
@@ -92,7 +92,8 @@ impl<D: Disk> Server<D> {
     }
 
     /// Reads the partition table and learns who the clients are: names, and partitions
-    /// of those that see no more, by name or number. Nothing is under way yet. An error
+    /// of those that see no more, by name or number, and whose capabilities may leave the
+    /// device. Nothing is under way yet. An error
     /// if the disk itself fails; if the table does, or has no such partition, these
     /// clients see nothing.
     pub fn prepare(
@@ -100,6 +101,7 @@ impl<D: Disk> Server<D> {
         endpoint: &EndpointClient,
         clients: &[ClientArgument<'_>],
         restricted: &[PartitionArgument<'_>],
+        leaving: &[ExportArgument],
     ) -> Result<&Result<Vec<Partition>, TableError>, AnyError> {
         let mut failed = None;
         let geometry = self.geometry;
@@ -119,6 +121,9 @@ impl<D: Disk> Server<D> {
         let partitions = self.table.as_deref().unwrap_or_default();
         for client in clients {
             self.views.name(client.badge, client.name);
+        }
+        for one in leaving {
+            self.views.let_leave(one.badge);
         }
         for one in restricted {
             let found = partitions::find(partitions, one.partition);

@@ -104,6 +104,8 @@ pub struct Views {
     /// By badge: nothing, if what it was meant for is not there.
     known: Vec<(u64, Option<View>)>,
     names: Vec<(u64, String)>,
+    /// Clients of the page whose capabilities may leave the device.
+    leaving: Vec<u64>,
     serial: u32,
 }
 
@@ -116,6 +118,17 @@ impl Views {
     /// A client of the page sees this, or nothing.
     pub fn restrict(&mut self, badge: u64, view: Option<View>) {
         self.known.push((badge, view));
+    }
+
+    /// What is made for this client of the page may leave the device.
+    pub fn let_leave(&mut self, badge: u64) {
+        self.leaving.push(badge);
+    }
+
+    /// Whether what is made for who has this badge may.
+    pub fn may_leave(&self, badge: u64) -> bool {
+        let client = Part::of_badge(badge).map_or(badge, |part| part.client);
+        self.leaving.contains(&client)
     }
 
     /// Capabilities with these badges are there, some of which a predecessor made;
@@ -256,6 +269,8 @@ mod tests {
         let mut successor = Views::default();
         successor.name(3, "data");
         successor.recover([7, badge, gone].into_iter(), part);
+        successor.let_leave(3);
+        assert!(successor.may_leave(badge) && !successor.may_leave(7));
         assert_eq!(successor.of(badge, whole), Ok(own));
         assert_eq!(successor.of(gone, whole), Err(BlockError::NoSuchPartition));
         assert_eq!(

@@ -301,7 +301,7 @@ fn serve(image: Image, restricted: &'static [(u64, &str)]) -> EndpointClient {
             .map(|&(badge, partition)| PartitionArgument { badge, partition })
             .collect();
         server
-            .prepare(&endpoint, &clients, &restricted)
+            .prepare(&endpoint, &clients, &restricted, &[])
             .unwrap()
             .as_ref()
             .ok();

@@ -17,7 +17,10 @@ impl Server<'_> {
                 self.tell_watchers();
             }
             Event::Lost(key) => {
-                self.stats.entry(key).or_default().losses += 1;
+                let silence = self.node.silence(&key, self.now());
+                let stats = self.stats.entry(key).or_default();
+                stats.losses += 1;
+                stats.silence = silence;
                 self.tell_watchers();
             }
             Event::Paired(key) => {

@@ -32,27 +32,31 @@ fn devices(page: &Page, image: &Path) -> Result<Vec<Device>> {
         _ => Network::Inside,
     };
     let make = |(kind, index)| match kind {
+        // Who has something to write to it puts it there.
+        Virtio::Console => Ok(None),
         Virtio::Block => {
             let path = image.with_extension(format!("disk{index}"));
             if page.tasks.iter().any(|task| task.program == "ext4") {
-                return match index {
+                let made = match index {
                     0 => ext4(path),
                     _ => parted::disk(path),
                 };
+                return made.map(Some);
             }
             std::fs::write(&path, disk::contents(index))?;
-            Ok(Device::Disk {
+            Ok(Some(Device::Disk {
                 image: path,
                 read_only: disk::is_read_only(index),
-            })
+            }))
         }
-        Virtio::Entropy => Ok(Device::Entropy),
-        Virtio::Net => Ok(Device::Net(Nic {
+        Virtio::Entropy => Ok(Some(Device::Entropy)),
+        Virtio::Net => Ok(Some(Device::Net(Nic {
             network: network.clone(),
             ..Nic::user()
-        })),
+        }))),
     };
-    named.into_iter().map(make).collect()
+    let made = named.into_iter().map(make);
+    made.filter_map(Result::transpose).collect()
 }
 
 /// A disk with an empty file system.

@@ -18,7 +18,8 @@
 //! after `N& ` nobody waits for that, and `N=` does so later. `^C` is Ctrl-C. `{N}` is the link-local
 //! address of machine N. `<name>` is any text the first time, and that text from then on.
 //! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
-//! what the segment does to frames; a line `! loss 5%` does so from there on. What
+//! what the segment does to frames; a line `! loss 5%` does so from there on, and
+//! `! sensor 2 21.5` sets what the thermometer of machine 2 measures. What
 //! `# secret:` names must not be in any frame that a machine sees, what `# seen:` names
 //! must be in one.
 //! The rest is as in [`session`](mod@crate::session).
@@ -27,8 +28,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use tessera_page::Virtio;
 use xtask::arch::Arch;
 use xtask::commands::nodes::parse as arches;
+use xtask::commands::sensor;
 use xtask::guest::Guest;
 use xtask::hub::{Hub, Trouble};
 use xtask::machine::{Device, Nic};
@@ -82,7 +85,10 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     let (mut guests, mut captures) = (Vec::new(), Vec::new());
     for (index, arch) in transcript.arches.iter().enumerate() {
         let name = format!("{arch}-nodes-{stem}-{}", index + 1);
-        let (mut machine, image) = images.pack(*arch, 1, &page, &name, |_| ())?;
+        let mut measures = false;
+        let (mut machine, image) = images.pack(*arch, 1, &page, &name, |page| {
+            measures = page.names(Virtio::Console);
+        })?;
         for device in &mut machine.devices {
             if let Device::Net(nic) = device {
                 *nic = Nic {
@@ -91,6 +97,10 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
                     capture: Some(image.with_extension("pcap")),
                 };
             }
+        }
+        if measures {
+            let socket = hub.sensor(index);
+            machine.devices.push(Device::Console { socket });
         }
         captures.push(image.with_extension("pcap"));
         let mut command = machine.qemu(qemu::ensure(*arch, false)?, &image);
@@ -169,6 +179,11 @@ impl Session {
         match &step.action {
             Action::Trouble(text) => {
                 let words: Vec<&str> = text.split_whitespace().collect();
+                if let ["sensor", number, celsius] = words[..] {
+                    let index = number.parse::<usize>()?.checked_sub(1);
+                    let socket = self.hub.sensor(index.context("machines count from 1")?);
+                    return sensor::set(&socket, celsius.parse()?);
+                }
                 let mut trouble = self.hub.trouble();
                 trouble.change(&words).map_err(anyhow::Error::msg)?;
                 self.hub.set_trouble(trouble);

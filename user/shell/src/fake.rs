@@ -8,7 +8,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
-use libipc::interfaces::{BusClient, DirectoryClient};
+use libipc::Capability;
+use libipc::interfaces::BusClient;
 use tessera_tools::IoError;
 
 use crate::execute::{Ended, Host, Launch, Mount, Mounted, StartError};
@@ -195,7 +196,7 @@ impl Host for World {
         process.killed = true;
         self.killed.push(process.arguments.join(" "));
     }
-    fn directory(&mut self, _: &str) -> Result<DirectoryClient, IoError> {
+    fn lend(&mut self, _: &str) -> Result<(&'static str, Capability), IoError> {
         Err(IoError::NotFound)
     }
 

@@ -16,6 +16,7 @@ pub mod miri;
 pub mod new;
 pub mod nodes;
 pub mod run;
+pub mod sensor;
 pub mod size;
 pub mod test;
 
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Miri(options) => miri::miri(&options),
         Command::Crash(options) => crash::crash(&options),
         Command::BusLab(options) => bus_lab::bus_lab(&options),
+        Command::Sensor(options) => sensor::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Disk(options) => disk::disk(&options),
         Command::Bench(options) => bench::bench(options),
         Command::Fuzz(options) => fuzz::fuzz(options),

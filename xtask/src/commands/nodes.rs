@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tessera_page::Virtio;
 
-use super::build_system;
+use super::{build_system, sensor};
 use crate::arch::Arch;
 use crate::cli::Run;
 use crate::disk;
@@ -135,6 +135,10 @@ fn start(
         mac: Some(Hub::mac(index)),
         capture: options.capture.as_ref().map(|path| numbered(path, number)),
     }));
+    if page.names(Virtio::Console) {
+        let socket = hub.sensor(index);
+        machine.devices.push(Device::Console { socket });
+    }
     let image = parts.write()?;
     let size = std::fs::metadata(&image)?.len();
     machine.check_fit(size)?;
@@ -221,6 +225,7 @@ const IDLE: Duration = Duration::from_millis(50);
 const HELP: &str = ":N  puts machine N in front
 :c  sends Ctrl-C to the machine in front
 :kill N  ends machine N as a power cut would
+:sensor N CELSIUS  sets what the thermometer of machine N measures
 :trouble  shows what the segment does to frames, and has done
 :loss 5%  :duplicate 1%  :reorder 2%  :delay 1..20  loses, doubles, overtakes, delays frames
 :partition 1,2 3  cuts machines off from each other
@@ -315,6 +320,14 @@ impl Console {
             ["kill", number] => match self.machine(number) {
                 Some(index) => self.machines[index] = None,
                 None => self.own("there is no such machine")?,
+            },
+            ["sensor", number, celsius] => match (self.machine(number), celsius.parse()) {
+                (Some(index), Ok(celsius)) => {
+                    if let Err(error) = sensor::set(&self.hub.sensor(index), celsius) {
+                        self.own(&format!("{error:#}"))?;
+                    }
+                }
+                _ => self.own("there is no such machine, or it is no number of degrees")?,
             },
             [number] if number.parse::<usize>().is_ok() => match self.machine(number) {
                 Some(index) => self.front = index,

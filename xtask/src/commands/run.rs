@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use tessera_page::Virtio;
 
-use super::{build_system, nodes};
+use super::{build_system, nodes, sensor};
 use crate::cli::Run;
 use crate::disk;
 use crate::machine::{Device, Machine, Nic};
@@ -50,6 +50,14 @@ pub fn run(options: Run) -> Result<ExitCode> {
             capture,
             ..Nic::user()
         }));
+    }
+    if let Some(socket) = &options.sensor {
+        let named = parts.page().names(Virtio::Console);
+        ensure!(named, "the system `{}` has no sensor", parts.page().name);
+        sensor::check(socket)?;
+        machine.devices.push(Device::Console {
+            socket: socket.clone(),
+        });
     }
     ensure!(
         machine.memory >= parts.page().ram,

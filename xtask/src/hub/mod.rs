@@ -112,6 +112,11 @@ impl Hub {
         }
     }
 
+    /// Where a machine's sensor is set.
+    pub fn sensor(&self, machine: usize) -> PathBuf {
+        self.shared.folder.join(format!("sensor{machine}"))
+    }
+
     /// The address that QEMU's device has for a machine: a local one.
     pub fn mac(machine: usize) -> Mac {
         let number = (machine as u32).to_be_bytes();

@@ -9,7 +9,8 @@ use crate::{
 };
 use alloc::boxed::Box;
 use libipc::{
-    Text,
+    Capability, Text,
+    handle::Rights,
     interfaces::block::{
         Block, BlockAccess, BlockAction, BlockClient, BlockError, BlockRequest, Completions,
         Geometry, MAX_COPY, Partition, PartitionKind, SECTOR,
@@ -17,6 +18,9 @@ use libipc::{
     objects::{EndpointClient, MemoryClient},
     server::{LeaseId, Reply},
 };
+
+/// Calls of one capability that may be under way.
+const IN_FLIGHT: u64 = 16;
 
 /// A request in place, as a client describes it.
 struct InPlace {
@@ -291,9 +295,14 @@ impl<D: Disk> Block for Client<'_, D> {
         }
         let views = &mut self.server.views;
         let badge = views.open(self.badge, View { access, ..view })?;
-        self.endpoint.mint_client(badge).map_err(|_| {
-            self.server.views.closed(badge);
-            BlockError::NoResources
-        })
+        let mut rights = Rights::CALL | Rights::GRANT;
+        rights.set(Rights::EXPORT, views.may_leave(badge));
+        let minted = self.endpoint.mint(badge, rights.bits().into(), IN_FLIGHT);
+        minted
+            .map(|made| Capability::from(made).into())
+            .map_err(|_| {
+                self.server.views.closed(badge);
+                BlockError::NoResources
+            })
     }
 }

@@ -24,6 +24,7 @@ const DEVICE: usize = 0x08;
 fn number(kind: Virtio) -> u32 {
     match kind {
         Virtio::Net => 1,
+        Virtio::Console => 3,
         Virtio::Block => 2,
         Virtio::Entropy => 4,
     }

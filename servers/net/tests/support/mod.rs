@@ -154,6 +154,15 @@ const PACE: u32 = 16;
 
 /// Two machines.
 pub(crate) fn machines(trouble: Trouble, seed: u64) -> [Machine; 2] {
+    machines_set_up(trouble, seed, |_| ())
+}
+
+/// The same, after something was done with their protocols.
+pub(crate) fn machines_set_up(
+    trouble: Trouble,
+    seed: u64,
+    set_up: fn(&mut Stack<WirePort>),
+) -> [Machine; 2] {
     let endpoints = [fake::endpoint(), fake::endpoint()].map(Capability::from);
     let end = |index: usize| End {
         frames: Arc::default(),
@@ -178,7 +187,8 @@ pub(crate) fn machines(trouble: Trouble, seed: u64) -> [Machine; 2] {
             };
             let mut identity = Identity::random([number, number, seed, 0]);
             identity.mac = [2, 0, 0, 0, 0, number as u8];
-            let stack = Stack::new(port, identity, now());
+            let mut stack = Stack::new(port, identity, now());
+            set_up(&mut stack);
             let shell = ClientArgument {
                 badge: SHELL,
                 name: "shell",

@@ -43,9 +43,9 @@ const VERSION_1: u64 = 1 << 32;
 /// rings and their like are not looked through.
 const ALLOWED: u64 = ((1 << TRANSPORT) - 1) | !((1 << DEVICE_AGAIN) - 1) | VERSION_1;
 
-/// Types of devices whose requests hold no addresses but in descriptors: network, block
-/// and entropy (Virtio 1.2, 5).
-const TYPES: [u32; 3] = [1, 2, 4];
+/// Types of devices whose requests hold no addresses but in descriptors: network, block,
+/// console and entropy (Virtio 1.2, 5).
+const TYPES: [u32; 4] = [1, 2, 3, 4];
 
 /// How often a device that was reset is asked whether it has done so.
 const PATIENCE: usize = 1 << 20;

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use libipc::interfaces::bus::{BusName, Device, Listed, Standing, services};
 use libipc::interfaces::{BusClient, BusError};
+use libipc::note::DISK;
 use libipc::{CallError, Text};
 use tessera_tools::IoError;
 use tessera_tools::format::table;
@@ -16,7 +17,7 @@ use super::{Flow, Host, Shell, absolute, code};
 
 /// What it is called with.
 pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]|trust|forget DEVICE\
-|publish NAME DIRECTORY|DEVICE/SERVICE|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
+|publish NAME DIRECTORY|@DISK|DEVICE/SERVICE|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
 
 /// Bytes of a list of services.
 const LIST: usize = 8 << 10;
@@ -59,8 +60,8 @@ pub(super) fn bus<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32
         ["pair", device, pin] => pair(shell, &client, device, pin),
         ["trust"] => trusted(&client),
         ["forget", device] => forget(&client, device),
-        ["publish", name, path] if path.starts_with(['/', '.']) => {
-            publish_directory(shell, &client, name, path)
+        ["publish", name, path] if path.starts_with(['/', '.', '@']) => {
+            lend(shell, &client, name, path)
         }
         ["publish", name, service] => publish(&client, name, service),
         ["withdraw", name] => named(name).and_then(|name| done(client.withdraw(name))),
@@ -208,23 +209,25 @@ fn publish(client: &BusClient, name: &str, service: &str) -> Told {
     done(client.publish(name, interface, 0, false, opened))
 }
 
-fn publish_directory<H: Host>(
-    shell: &mut Shell<H>,
-    client: &BusClient,
-    name: &str,
-    path: &str,
-) -> Told {
-    let path = absolute(&shell.directory, path);
-    let opened = shell.host.directory(&path);
-    let opened = opened.map_err(|error| format!("{path}: {error}"))?;
-    let (name, interface) = (named(name)?, named("Directory")?);
-    done(client.publish(name, interface, 0, false, opened.into()))
+fn lend<H: Host>(shell: &mut Shell<H>, client: &BusClient, name: &str, path: &str) -> Told {
+    let path = match path.starts_with(DISK) {
+        true => path.into(),
+        false => absolute(&shell.directory, path),
+    };
+    let opened = shell.host.lend(&path);
+    let (interface, opened) = opened.map_err(|error| format!("{path}: {error}"))?;
+    let (name, interface) = (named(name)?, named(interface)?);
+    done(client.publish(name, interface, 0, false, opened))
 }
 
 fn stats(client: &BusClient, device: &str) -> Told {
     let stats = client.stats(find(client, device)?.id).map_err(told)?;
+    let noticed = match stats.losses {
+        0 => String::new(),
+        _ => format!(", the last after {} ms of silence", stats.silence),
+    };
     Ok(format!(
-        "calls there {}, calls here {}, failed {}, bytes held {}, lost {} times\n",
+        "calls there {}, calls here {}, failed {}, bytes held {}, lost {} times{noticed}\n",
         stats.calls_out, stats.calls_in, stats.failed, stats.held, stats.losses
     ))
 }

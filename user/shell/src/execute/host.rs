@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
-use libipc::interfaces::{BusClient, DirectoryClient};
+use libipc::Capability;
+use libipc::interfaces::BusClient;
 use tessera_tools::IoError;
 
 use super::{Mount, Mounted};
@@ -48,8 +49,9 @@ pub trait Host: Sized {
     /// Ends a program.
     fn kill(&mut self, process: &mut Self::Process);
 
-    /// A directory, to be lent with all that is below.
-    fn directory(&mut self, path: &str) -> Result<DirectoryClient, IoError>;
+    /// What is to be lent, and the name of its interface: a directory with all that is
+    /// below, or, as `@DISK/PARTITION`, a disk.
+    fn lend(&mut self, path: &str) -> Result<(&'static str, Capability), IoError>;
     /// The soft bus.
     fn bus(&mut self) -> Result<BusClient, IoError>;
     /// Does nothing for so long, or until Ctrl-C is pressed.

@@ -5,10 +5,15 @@ use alloc::vec::Vec;
 
 use libipc::interfaces::block::{BlockAccess, BlockClient, BlockError, Partition};
 use libipc::note::{DISK, Use};
-use libipc::{CallError, Capability, Start};
+use libipc::{CallError, Capability, Start, Text};
 use tessera_tools::IoError;
 use tessera_tools::disk::{Disk, split};
 use tessera_tools::native::{NativeDisk, block_error};
+
+use super::World;
+use super::mounts::PATIENCE;
+use crate::execute::Host;
+use crate::execute::bus::in_words;
 
 /// What the names begin with under which a page gives a shell disks.
 const PREFIX: &str = "disk";
@@ -28,25 +33,12 @@ impl Disks {
         Disks(names.into_iter().filter_map(take).collect())
     }
 
-    /// A capability for what a path such as `@disk/2` names, that allows no more.
-    pub fn open(&mut self, path: &str, access: BlockAccess) -> Result<BlockClient, IoError> {
-        let (name, partition) = split(path).unwrap_or_default();
+    /// The disk that a path such as `@disk/2` names, and which partition, if it is one of
+    /// these.
+    fn find<'p>(&mut self, path: &'p str) -> Option<(&mut NativeDisk, Option<&'p str>)> {
+        let (name, partition) = split(path)?;
         let found = self.0.iter_mut().find(|(known, _)| known == name);
-        let (_, disk) = found.ok_or_else(no_disk)?;
-        let number = match partition {
-            None => 0,
-            Some(wanted) => find(disk, wanted)?.number,
-        };
-        disk.0.open(number, access).map_err(block_error)
-    }
-
-    /// What a program's note asks for.
-    pub fn open_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
-        let access = match used.contains(Use::WRITE) {
-            true => BlockAccess::ReadWrite,
-            false => BlockAccess::Read,
-        };
-        self.open(path, access).map(Capability::from)
+        found.map(|(_, disk)| (disk, partition))
     }
 
     /// Capabilities to read all disks, by the paths that name them.
@@ -59,6 +51,63 @@ impl Disks {
         });
         opened.collect()
     }
+}
+
+impl World {
+    /// A capability for what a path such as `@disk/2` names, or `@kitchen/usb/2` of a disk
+    /// that another device lends, that allows no more.
+    pub(super) fn open_disk(
+        &mut self,
+        path: &str,
+        access: BlockAccess,
+    ) -> Result<BlockClient, IoError> {
+        if let Some((disk, partition)) = self.disks.find(path) {
+            return open(disk, partition, access);
+        }
+        let (device, rest) = split(path).ok_or_else(no_disk)?;
+        let (service, partition) = match rest.ok_or_else(no_disk)?.split_once('/') {
+            Some((service, partition)) => (service, Some(partition)),
+            None => (rest.unwrap_or_default(), None),
+        };
+        let known = self
+            .bus()
+            .and_then(|bus| bus.find(device).map_err(in_words));
+        let device = known.map_err(|_| no_disk())?;
+        let service = Text::new(service).ok_or_else(no_disk)?;
+        let opened: BlockClient = self.open_service(device.id, service)?.into();
+        open(
+            &mut NativeDisk(opened.with_timeout(PATIENCE)),
+            partition,
+            access,
+        )
+        .map(|opened| opened.with_timeout(PATIENCE))
+    }
+
+    /// Whether a path names a disk of this device.
+    pub(super) fn is_here(&mut self, path: &str) -> bool {
+        self.disks.find(path).is_some()
+    }
+
+    /// What a program's note asks for.
+    pub(super) fn open_disk_for(&mut self, path: &str, used: Use) -> Result<Capability, IoError> {
+        let access = match used.contains(Use::WRITE) {
+            true => BlockAccess::ReadWrite,
+            false => BlockAccess::Read,
+        };
+        self.open_disk(path, access).map(Capability::from)
+    }
+}
+
+fn open(
+    disk: &mut NativeDisk,
+    partition: Option<&str>,
+    access: BlockAccess,
+) -> Result<BlockClient, IoError> {
+    let number = match partition {
+        None => 0,
+        Some(wanted) => find(disk, wanted)?.number,
+    };
+    disk.0.open(number, access).map_err(block_error)
 }
 
 /// The partition of this number, or the only one of this name.
@@ -86,5 +135,8 @@ pub(super) fn in_use() -> IoError {
 }
 
 fn no_disk() -> IoError {
-    IoError::Failed("no such disk or partition (`lsblk` lists them)".into())
+    IoError::Failed(
+        "no such disk or partition (`lsblk` lists them), nor a device that lends one (`bus`)"
+            .into(),
+    )
 }

@@ -20,9 +20,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use libipc::interfaces::block::BlockAccess;
 use libipc::interfaces::supervisor::StartClient;
-use libipc::interfaces::{BusClient, DirectoryClient, FileAccess, LoaderClient};
-use libipc::{ExitCode, Start, time};
+use libipc::interfaces::{BusClient, FileAccess, LoaderClient};
+use libipc::note::DISK;
+use libipc::{Capability, ExitCode, Start, time};
 use tessera_tools::native::{NativeNetwork, NativeSystem};
 use tessera_tools::{IoError, tools};
 
@@ -224,8 +226,16 @@ impl Host for World {
         process.kill();
     }
 
-    fn directory(&mut self, path: &str) -> Result<DirectoryClient, IoError> {
-        self.files()?.directory(path, FileAccess::ReadWrite)
+    fn lend(&mut self, path: &str) -> Result<(&'static str, Capability), IoError> {
+        if !path.starts_with(DISK) {
+            let directory = self.files()?.directory(path, FileAccess::ReadWrite)?;
+            return Ok(("Directory", directory.into()));
+        }
+        let disk = match self.open_disk(path, BlockAccess::ReadWrite) {
+            Err(IoError::ReadOnly) => self.open_disk(path, BlockAccess::Read),
+            opened => opened,
+        };
+        Ok(("Block", disk?.into()))
     }
 
     fn bus(&mut self) -> Result<BusClient, IoError> {

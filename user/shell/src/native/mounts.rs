@@ -39,7 +39,7 @@ const SERVER: Rights = Rights::RECEIVE
     .union(Rights::GRANT);
 
 /// How long a server may take to begin, with a journal to replay, and to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A file system that is mounted.
@@ -75,7 +75,11 @@ impl World {
             true => BlockAccess::Read,
             false => BlockAccess::Exclusive,
         };
-        let mut disk = NativeDisk(self.disks.open(&asked.disk, access)?);
+        if !self.is_here(&asked.disk) && self.open_disk(&asked.disk, BlockAccess::Read).is_ok() {
+            let text = "what is on another device's disk is mounted there, and lent as files";
+            return Err(IoError::Failed(text.into()));
+        }
+        let mut disk = NativeDisk(self.open_disk(&asked.disk, access)?);
         let kind = match &asked.kind {
             Some(kind) => kind.clone(),
             None => {
@@ -139,7 +143,16 @@ impl World {
     ) -> Result<Capability, IoError> {
         let bus = self.bus()?;
         let device = bus.find(device).map_err(in_words)?;
-        bus.open(device.id, service, 0, &[]).map_err(in_words)
+        self.open_service(device.id, service)
+    }
+
+    /// The same of a device that is known by its number.
+    pub(super) fn open_service(
+        &mut self,
+        device: u64,
+        service: BusName,
+    ) -> Result<Capability, IoError> {
+        self.bus()?.open(device, service, 0, &[]).map_err(in_words)
     }
 
     /// Starts the server of a disk, and waits until it serves.
@@ -219,7 +232,7 @@ impl World {
     fn wait_until_free(&mut self, about: &Mounted) {
         let deadline = time::Instant::after(PATIENCE);
         let is_free = |world: &mut World| {
-            let opened = world.disks.open(&about.disk, BlockAccess::ReadWrite);
+            let opened = world.open_disk(&about.disk, BlockAccess::ReadWrite);
             !matches!(opened, Err(error) if error == super::disks::in_use())
         };
         while !about.read_only && !is_free(self) && !deadline.passed() {

@@ -276,7 +276,7 @@ impl World {
         used: Use,
     ) -> Result<Capability, IoError> {
         if is_disk(written, used) {
-            return self.disks.open_for(written, used);
+            return self.open_disk_for(written, used);
         }
         let path = absolute(directory, written);
         self.files()?.open_for(&path, used)

@@ -245,6 +245,12 @@ impl Node {
         }
     }
 
+    /// For how long nothing at all has come from a peer: zero of one that is not known.
+    pub fn silence(&self, key: &PublicKey, now: Millis) -> Millis {
+        let lived = self.contacts.get(key).map(Contact::lived);
+        lived.map_or(0, |lived| now.saturating_sub(lived))
+    }
+
     /// A peer is lost: its calls end, and what is called now fails at once.
     fn lose(&mut self, key: PublicKey, now: Millis) {
         let Some(contact) = self.contacts.get_mut(&key) else {
