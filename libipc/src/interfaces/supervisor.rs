@@ -66,6 +66,8 @@ pub enum SupervisorError {
     Supervisor = 11,
     /// A capability that was passed lacks a right that this needs.
     Right = 12,
+    /// Who serves it is down: the machine has no such device, say.
+    Down = 13,
 }
 
 impl core::fmt::Display for SupervisorError {
@@ -82,6 +84,7 @@ impl core::fmt::Display for SupervisorError {
             SupervisorError::TooMany => "there are too many programs or capabilities",
             SupervisorError::Internal => "the kernel refused",
             SupervisorError::Supervisor => "the supervisor itself cannot be asked that",
+            SupervisorError::Down => "who serves that is down (`ps` lists tasks, `log` says why)",
             SupervisorError::Right => "the capability that was passed lacks a right",
         })
     }

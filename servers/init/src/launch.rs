@@ -72,6 +72,7 @@ impl From<LaunchError> for SupervisorError {
             {
                 SupervisorError::Quota
             }
+            gone if gone.is_server_gone() => SupervisorError::Down,
             LaunchError::Kernel(_) | LaunchError::Device(_) => SupervisorError::Internal,
         }
     }

@@ -8,7 +8,7 @@ use core::time::Duration;
 use libipc::handle::Rights;
 use libipc::interfaces::block::{BlockAccess, BlockClient};
 use libipc::interfaces::bus::BusName;
-use libipc::interfaces::clients::{ClientArgument, MountArgument};
+use libipc::interfaces::clients::{ClientArgument, ExportArgument, MountArgument};
 use libipc::interfaces::supervisor::{CapabilityName, Limits, ProgramClient, ProgramName};
 use libipc::interfaces::{DirectoryClient, FileAccess, FileError};
 use libipc::wire::ErrorCode;
@@ -32,11 +32,15 @@ const LIMITS: Limits = Limits {
     stack: 64 << 10,
 };
 
+/// Calls of the shell that may be under way there.
+const IN_FLIGHT: u64 = 16;
+
 /// What a server may do with the endpoint that it serves.
 const SERVER: Rights = Rights::RECEIVE
     .union(Rights::CALL)
     .union(Rights::SIGNAL)
-    .union(Rights::GRANT);
+    .union(Rights::GRANT)
+    .union(Rights::EXPORT);
 
 /// How long a server may take to begin, with a journal to replay, and to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -181,7 +185,9 @@ impl World {
             name: "shell",
         };
         let place = MountArgument { path: directory };
-        let arguments = format!("{client}\0{place}\0");
+        // What is mounted may be lent to other devices.
+        let export = ExportArgument { badge: OWN };
+        let arguments = format!("{client}\0{place}\0{export}\0");
         server.arguments(arguments.as_bytes()).map_err(failed)?;
         server.run().map_err(failed)?;
         let root = root.with_timeout(PATIENCE);
@@ -245,7 +251,9 @@ impl World {
 /// that calls end as well.
 fn endpoint() -> Result<(DirectoryClient, Capability), IoError> {
     let endpoint = task().create_endpoint().map_err(failed)?;
-    let root = endpoint.mint_client(OWN).map_err(failed)?;
+    let rights = Rights::CALL | Rights::GRANT | Rights::EXPORT;
+    let root = endpoint.mint(OWN, rights.bits().into(), IN_FLIGHT);
+    let root = Capability::from(root.map_err(failed)?).into();
     let endpoint: &Capability = endpoint.as_ref();
     Ok((root, endpoint.derive(SERVER).map_err(failed)?))
 }
