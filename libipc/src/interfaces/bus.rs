@@ -96,6 +96,9 @@ pub enum Standing {
     Open = 1,
     /// The two trust each other.
     Trusted = 2,
+    /// It is this device, and another one on the network has the same key: one disk is a
+    /// copy of the other's, and both are to be paired anew with new keys.
+    Doubled = 3,
 }
 
 /// A device.

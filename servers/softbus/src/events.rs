@@ -5,10 +5,16 @@ use alloc::vec::Vec;
 use libipc::interfaces::bus::{BusError, Listed};
 use libipc::status::{Cause, TransportError};
 use tessera_softbus_protocol::{
+    Millis,
+    limits::HELLO_SLOWEST,
     node::{CallId, Event, Import, Listed as Found, RevocationId},
     pairing::PairingError,
     suite::PublicKey,
 };
+
+/// For how long another device counts as there after it was heard with this one's key:
+/// longer than it may be silent.
+const DOUBLED: Millis = 3 * HELLO_SLOWEST;
 
 impl Server<'_> {
     pub(crate) fn event(&mut self, event: Event) {
@@ -34,7 +40,11 @@ impl Server<'_> {
                     reply.answer(Err(pairing(error)));
                 }
             }
-            Event::PairingClosed | Event::Twin(_) => self.tell_watchers(),
+            Event::PairingClosed => self.tell_watchers(),
+            Event::Twin(_) => {
+                self.doubled_until = self.now() + DOUBLED;
+                self.tell_watchers();
+            }
             Event::Distrusted(key) => {
                 self.stats.remove(&key);
                 self.forget_device(&key);

@@ -156,9 +156,13 @@ impl Session<'_, '_> {
 impl Bus for Session<'_, '_> {
     fn myself(&mut self) -> Result<Device, BusError> {
         self.server.users.find(self.badge)?;
+        let doubled = self.server.now() < self.server.doubled_until;
         Ok(Device {
             id: number(&self.server.node.key()),
-            standing: Standing::Trusted,
+            standing: match doubled {
+                true => Standing::Doubled,
+                false => Standing::Trusted,
+            },
             present: true,
             connected: true,
             name: plain(self.server.node.name()),

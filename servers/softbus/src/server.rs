@@ -104,6 +104,8 @@ pub struct Server<'e> {
     pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
     /// What was counted of each device.
     pub(crate) stats: BTreeMap<PublicKey, BusStats>,
+    /// Until when another device counts as having this one's key.
+    pub(crate) doubled_until: Millis,
     next_badge: u64,
 }
 
@@ -139,6 +141,7 @@ impl<'e> Server<'e> {
             consents: Consents::default(),
             watchers: Vec::new(),
             stats: BTreeMap::new(),
+            doubled_until: 0,
             next_badge: first_badge.max(CREW_BADGE),
         }
     }

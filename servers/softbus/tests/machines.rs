@@ -318,3 +318,37 @@ fn only_the_published_interface_is_reached() {
         .publish(name("thing"), name("Thing"), 77, false, sensor(0))
         .unwrap();
 }
+
+#[test]
+fn a_key_that_another_device_has_too_is_reported() {
+    let segment = Segment::new();
+    let [one, two, mut copy] = [1, 2, 3].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    let own = |machine: &Machine| machine.bus.myself().unwrap();
+    assert_eq!(own(&one).standing, Standing::Trusted);
+    // The third machine gets a copy of the first one's disk.
+    let keys = [&one, &copy].map(|machine| {
+        let data = machine
+            .files
+            .open_directory(file("data"), ReadWrite)
+            .unwrap();
+        data.open_directory(file("softbus"), ReadWrite).unwrap()
+    });
+    for kept in ["key", "trust"] {
+        let mut bytes = vec![0; 4096];
+        let (length, _) = keys[0].open_read(file(kept), &mut bytes).unwrap();
+        let _ = keys[1].remove(file(kept));
+        let made = keys[1].create(file(kept)).unwrap();
+        assert_eq!(made.write_at(0, &bytes[..length as usize]), Ok(length));
+    }
+    copy.restart(&segment);
+    while own(&copy).id != own(&one).id {
+        std::thread::yield_now();
+    }
+    for machine in [&one, &copy] {
+        while own(machine).standing != Standing::Doubled {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+    assert_eq!(own(&two).standing, Standing::Trusted);
+}

@@ -107,14 +107,17 @@ fn devices(client: &BusClient) -> Told {
     rows.push(row([
         &number(own.id),
         own.name.as_str(),
-        "this one",
+        match own.standing {
+            Standing::Doubled => "another has its key",
+            _ => "this one",
+        },
         "here",
     ]));
     for device in client.devices().map_err(told)? {
         let standing = match device.standing {
             Standing::Stranger => "stranger",
             Standing::Open => "open to pair",
-            Standing::Trusted => "trusted",
+            Standing::Trusted | Standing::Doubled => "trusted",
         };
         let state = match (device.present, device.connected) {
             (_, true) => "connected",

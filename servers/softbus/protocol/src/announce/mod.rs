@@ -310,11 +310,12 @@ impl Announcer {
             tags: core::array::from_fn(|_| random::array(random)),
         };
         let head = hello.head();
-        // More peers than tags: each has its turn.
-        let count = self.known.len();
-        let first = if count > TAGS { self.turn % count } else { 0 };
+        // More peers than tags: each has its turn. One tag is for who has our own key.
+        let (count, most) = (self.known.len(), TAGS - 1);
+        let first = if count > most { self.turn % count } else { 0 };
         let peers = self.known.keys().cycle().skip(first);
-        let peers: Vec<_> = peers.take(count.min(TAGS)).copied().collect();
+        let peers = peers.take(count.min(most)).chain([&self.key]);
+        let peers: Vec<_> = peers.copied().collect();
         // No place means anything.
         let shift = random::below(random, TAGS as u64) as usize;
         // Without its tags it is an announcement to strangers still.
@@ -322,7 +323,7 @@ impl Announcer {
         for (index, tag) in tags.iter().take(TAGS).enumerate() {
             hello.tags[(index + shift) % TAGS].copy_from_slice(&tag[..8]);
         }
-        self.turn = first + TAGS;
+        self.turn = first + most;
         self.out.push_back((None, hello.finish(head)));
         self.last = Some(now);
         // Once more, for the first may have been lost.
