@@ -337,9 +337,11 @@ impl Node {
         let same_run = contact.peer.remote() == Some((resume.boot, resume.epoch));
         let goes_on = same_run && resume.seen == me;
         // Another stream counts already, and it is newer, or equally new and opened by
-        // the lower key: both sides decide alike.
+        // the lower key: both sides decide alike. Or the initiator did not know of it
+        // when it said this: it would end what has begun there.
         let has_newer = contact.generation > resume.generation
-            || contact.generation == resume.generation && !(lower && goes_on);
+            || contact.generation == resume.generation && !lower
+            || !goes_on;
         if same_run && contact.current.is_some() && has_newer {
             return self.close(id, now);
         }

@@ -71,7 +71,7 @@ pub enum Heard {
 /// Whether a stream goes on where another one broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Continuity {
-    /// All is as it was.
+    /// All is as it was: also if nothing was, and what waits was made for this.
     Same,
     /// The peer began anew. These calls of ours ended, delivered or not; those of its
     /// that run, by serial, have no caller any more.
@@ -231,10 +231,11 @@ impl Peer {
             self.window.resume(0, resume.credit)?;
             return Ok(Continuity::Same);
         }
-        let fresh = self.forget(self.remote.is_some());
+        let had = self.remote.is_some();
+        let fresh = self.forget(had);
         self.remote = Some(remote);
         self.window.resume(0, resume.credit)?;
-        Ok(fresh)
+        Ok(if had { fresh } else { Continuity::Same })
     }
 
     /// Nothing of what was goes on. If there was something, calls that were sent end;
