@@ -7,7 +7,7 @@ use libipc::status::{Cause, TransportError};
 use tessera_softbus_protocol::{
     Millis,
     limits::HELLO_SLOWEST,
-    node::{CallId, Event, Import, Listed as Found, RevocationId},
+    node::{CallId, Event, Listed as Found, Object, RevocationId},
     pairing::PairingError,
     suite::PublicKey,
 };
@@ -97,10 +97,12 @@ impl Server<'_> {
         reply.answer(result);
     }
 
-    fn opened(&mut self, id: CallId, opened: Result<Import, TransportError>) {
+    fn opened(&mut self, id: CallId, opened: Result<Object, TransportError>) {
         let reply = self.waiting.open.remove(&id);
         let capability = match opened {
-            Ok(import) => self.import(import).map_err(|_| BusError::NoResources),
+            Ok(object) => self
+                .arrive_one(object)
+                .map_err(|cause| transport(TransportError::refused(cause))),
             Err(error) => Err(transport(error)),
         };
         if let Some(reply) = reply {

@@ -2,7 +2,7 @@
 
 use crate::{
     events::{number, pairing, transport},
-    objects::Export,
+    objects::{BOUND, Export},
     server::{Asked, Published, Server},
     users::User,
 };
@@ -20,7 +20,13 @@ use libipc::{
     status::{Cause, TransportError},
     time::Instant,
 };
-use tessera_softbus_protocol::{address::Address, suite::PublicKey, table::Service, wire::Rights};
+use tessera_softbus_protocol::{
+    address::Address,
+    node::{Import, Object},
+    suite::PublicKey,
+    table::Service,
+    wire::Rights,
+};
 
 /// How long another device may take to say what it publishes, or to open it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -227,8 +233,12 @@ impl Bus for Session<'_, '_> {
     fn withdraw(&mut self, service: BusName) -> Result<(), BusError> {
         self.user(BusAllowed::PUBLISH)?;
         let withdrawn = self.server.published.remove(service.as_str());
-        withdrawn.ok_or(BusError::NoService)?;
+        let withdrawn = withdrawn.ok_or(BusError::NoService)?;
         self.server.node.withdraw(service.as_str());
+        if withdrawn.is_handed_on {
+            // With what is ours of it ends what others have through us.
+            self.server.exports.remove(withdrawn.local);
+        }
         Ok(())
     }
 
@@ -242,9 +252,14 @@ impl Bus for Session<'_, '_> {
         match local {
             Ok(local) => {
                 let now = self.server.now();
-                self.server.node.withdraw(service.as_str());
-                let id = self.server.node.revoke(local, None, now);
-                self.server.waiting.revoke.insert(id, (local, reply));
+                match self.server.node.revoke_service(service.as_str(), now) {
+                    Some(id) => {
+                        self.server.waiting.revoke.insert(id, (local, reply));
+                    }
+                    None => {
+                        reply.answer(Err(BusError::NoService));
+                    }
+                }
             }
             Err(error) => {
                 reply.answer(Err(error));
@@ -438,17 +453,16 @@ impl Server<'_> {
         is_private: bool,
         server: Capability,
     ) -> Result<(), BusError> {
-        // What comes from another device is called there, through this one.
-        let is_import = self
-            .own(&server)
-            .map_err(|_| BusError::NotExported)?
-            .is_some();
+        let import = self.own(&server).map_err(|_| BusError::NotExported)?;
         let may_leave = server.object_type() == Some(ObjectType::Endpoint)
             && server.rights().contains(Held::EXPORT);
-        if !is_import && !may_leave {
+        if import.is_none() && !may_leave {
             return Err(BusError::NotExported);
         }
-        self.publish_own(name, interface, is_private, server)
+        // Another device's is handed on to who opens it, who then calls it there; unless
+        // the owner here has a say about each use.
+        let handed_on = import.filter(|_| !is_private);
+        self.publish_as(name, interface, is_private, server, handed_on)
     }
 
     /// Publishes what is this device's own to lend, whatever the capability allows.
@@ -458,6 +472,17 @@ impl Server<'_> {
         interface: (&str, u32),
         is_private: bool,
         server: Capability,
+    ) -> Result<(), BusError> {
+        self.publish_as(name, interface, is_private, server, None)
+    }
+
+    fn publish_as(
+        &mut self,
+        name: &str,
+        interface: (&str, u32),
+        is_private: bool,
+        server: Capability,
+        handed_on: Option<Import>,
     ) -> Result<(), BusError> {
         let is_plain =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -478,9 +503,12 @@ impl Server<'_> {
             is_private,
             hashes: hashes.ok_or(BusError::BadName)?,
         });
+        let object = match handed_on {
+            Some(import) => Object::Import(import, Rights::ALL, BOUND),
+            None => Object::Local(local, Rights::ALL),
+        };
         let service = Service {
-            local,
-            rights: Rights::ALL,
+            object,
             interface: interface.into(),
             only: None,
         };
@@ -490,6 +518,7 @@ impl Server<'_> {
         }
         let published = Published {
             local,
+            is_handed_on: handed_on.is_some(),
             interface: interface.into(),
         };
         self.published.insert(name.into(), published);

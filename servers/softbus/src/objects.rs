@@ -17,7 +17,7 @@ use tessera_softbus_protocol::{
 };
 
 /// How long what is handed on outlasts our silence.
-const BOUND: Millis = 30_000;
+pub(crate) const BOUND: Millis = 30_000;
 
 /// Things of other devices that were handed on and are kept here.
 const HANDED: usize = 64;
@@ -108,19 +108,23 @@ impl Server<'_> {
         }
     }
 
+    /// A capability for an object that came.
+    pub(crate) fn arrive_one(&mut self, object: Object) -> Result<Capability, Cause> {
+        match object {
+            Object::Local(local, _) => {
+                let home = self.exports.get(local).ok_or(Cause::Revoked)?;
+                home.server.copy().map_err(|_| Cause::QuotaExceeded)
+            }
+            Object::Import(import, ..) => self.import(import),
+        }
+    }
+
     /// The capabilities for objects that came. If one cannot be made, none is.
     pub(crate) fn arrive(&mut self, objects: Vec<Object>) -> Result<Vec<Capability>, Cause> {
         let mut arrived = Vec::new();
         let mut failed = None;
         for object in objects {
-            let one = match object {
-                Object::Local(local, _) => {
-                    let home = self.exports.get(local).ok_or(Cause::Revoked);
-                    home.and_then(|home| home.server.copy().map_err(|_| Cause::QuotaExceeded))
-                }
-                Object::Import(import, ..) => self.import(import),
-            };
-            match one {
+            match self.arrive_one(object) {
                 Ok(capability) => arrived.push(capability),
                 Err(cause) => failed = Some(cause),
             }

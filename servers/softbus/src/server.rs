@@ -50,7 +50,10 @@ const PATROL: Duration = Duration::from_secs(1);
 
 /// A service that is published.
 pub(crate) struct Published {
+    /// Where its capability is kept.
     pub(crate) local: Local,
+    /// It is another device's, and handed on to who opens it.
+    pub(crate) is_handed_on: bool,
     pub(crate) interface: String,
 }
 

@@ -122,6 +122,64 @@ fn a_directory_is_used_as_if_it_were_here() {
 }
 
 #[test]
+fn what_is_published_of_another_machine_is_called_there() {
+    let segment = Segment::new();
+    let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    pair(&two, &three);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
+        .unwrap();
+    let at = |machine: &Machine, device: &str, service: &str| {
+        let there = machine.wait_for(device, |device| device.standing == Standing::Trusted);
+        let opened = machine
+            .bus
+            .open_as::<dyn Sensor, _>(there.id, name(service));
+        opened as Result<SensorClient, _>
+    };
+    let second = at(&two, "machine-1", "sensor").unwrap();
+    let publish = |service: &str| {
+        let copy = second.as_ref().copy().unwrap();
+        let published = two
+            .bus
+            .publish(name(service), name("Sensor"), 0, false, copy);
+        published.unwrap();
+    };
+    publish("one");
+    publish("other");
+    let [third, other] = ["one", "other"].map(|name| at(&three, "machine-2", name).unwrap());
+    assert_eq!(third.read().unwrap().value, 1);
+    assert_eq!(other.read().unwrap().value, 2);
+    let known = two.wait_for("machine-3", |device| device.standing == Standing::Trusted);
+    let through = two.bus.stats(known.id).unwrap().calls_in;
+    assert_eq!(through, 0, "the second one is not on the way");
+    // It ends when the second one takes it back, or has it no longer, and that alone.
+    two.bus.revoke(name("one")).unwrap();
+    assert_eq!(cause(&third), Cause::Revoked);
+    let gone = at(&three, "machine-2", "one").err();
+    assert_eq!(gone, Some(CallError::Server(BusError::NoService)));
+    assert_eq!(other.read().unwrap().value, 3);
+    // What comes home is the local one.
+    let home = at(&one, "machine-2", "other").unwrap();
+    assert_eq!(home.read().unwrap().value, 4);
+    let known = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    assert_eq!(one.bus.stats(known.id).unwrap().calls_out, 0);
+    one.bus.revoke(name("sensor")).unwrap();
+    for sensor in [second, other] {
+        assert_eq!(cause(&sensor), Cause::Revoked);
+    }
+    assert_eq!(home.read().unwrap().value, 5);
+}
+
+/// Why a sensor cannot be read.
+fn cause(sensor: &SensorClient) -> Cause {
+    match sensor.read() {
+        Err(CallError::Transport(error)) => error.cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn what_is_taken_back_runs_no_more() {
     let segment = Segment::new();
     let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
@@ -154,10 +212,7 @@ fn what_is_taken_back_runs_no_more() {
     assert_eq!(third.read().unwrap().value, 2);
     one.bus.revoke(name("sensor")).unwrap();
     for sensor in [second, third] {
-        match sensor.read() {
-            Err(CallError::Transport(error)) => assert_eq!(error.cause, Cause::Revoked),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(cause(&sensor), Cause::Revoked);
     }
     assert_eq!(
         one.bus.revoke(name("sensor")),

@@ -75,6 +75,17 @@ struct Served {
     leases: Vec<Lent>,
 }
 
+/// A service that is being opened.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    /// At whom.
+    peer: usize,
+    /// The object that this device publishes of another one's; none: its own.
+    relay: Option<u64>,
+    /// The call that follows must succeed.
+    eligible: bool,
+}
+
 /// What one device does.
 #[derive(Default)]
 pub struct App {
@@ -85,15 +96,17 @@ pub struct App {
     service: Option<u64>,
     held: Vec<Held>,
     open: BTreeMap<CallId, Open>,
-    /// Services that are being opened, and whether the call that follows must succeed.
-    opening: BTreeMap<CallId, (usize, bool)>,
+    /// Services that are being opened.
+    opening: BTreeMap<CallId, Opening>,
+    /// Objects of others that it publishes, and who has opened them.
+    relays: BTreeMap<u64, BTreeSet<usize>>,
     served: BTreeMap<Token, Served>,
     /// Objects that it made and gave away.
     made: Vec<u64>,
     next: u64,
     grants: Vec<(GrantId, u64, usize)>,
     revoking: BTreeMap<RevocationId, u64>,
-    taking: BTreeMap<RevocationId, (u64, usize)>,
+    taking: BTreeMap<RevocationId, (u64, Vec<usize>)>,
     /// Recorded calls that ended without an answer.
     ended: Vec<(CallId, Open)>,
     /// It was told a PIN, and whether that was the right one.
@@ -165,8 +178,7 @@ impl<S: Suite> World<S> {
     pub(crate) fn publish(&mut self, on: usize) {
         let local = self.new_thing(on);
         let service = Service {
-            local: Local(local),
-            rights: Rights::ALL,
+            object: Object::Local(Local(local), Rights::ALL),
             interface: "Lab".into(),
             only: None,
         };
@@ -198,9 +210,10 @@ impl<S: Suite> World<S> {
             0..8 => self.revoke_some(on),
             8..16 => self.take_back_some(on),
             16..22 => self.ask_again(on),
-            22..40 => {
+            22..26 => self.relay_some(on),
+            26..40 => {
                 if let Some(&peer) = self.rng.pick(&friends) {
-                    self.open_service(on, peer, false);
+                    self.open_some(on, peer);
                 }
             }
             _ => match self.rng.pick(&held).copied() {
@@ -221,7 +234,98 @@ impl<S: Suite> World<S> {
         }
         let opened = self.quietly(on, |node, now| node.open(&key, "lab", Some(deadline), now));
         if let Some(Ok(id)) = opened {
-            self.app(on).opening.insert(id, (peer, eligible));
+            let opening = Opening {
+                peer,
+                relay: None,
+                eligible,
+            };
+            self.app(on).opening.insert(id, opening);
+        }
+        self.drain(on);
+    }
+
+    /// A device opens what another one has: of a third device, if there is such a thing.
+    fn open_some(&mut self, on: usize, peer: usize) {
+        let relays = self.machines[peer].app.relays.keys().copied();
+        let new: Vec<u64> = relays.filter(|local| self.is_new_to(*local, on)).collect();
+        let Some(&local) = self.rng.pick(&new) else {
+            return self.open_service(on, peer, false);
+        };
+        if !self.trusts(peer, on) {
+            self.truth.occasion(Check::Unpaired);
+        }
+        self.trace(|| format!("{on} opens {local:x} at {peer}"));
+        let (key, name) = (self.machines[peer].key, relay_name(local));
+        let deadline = self.local(on) + 8_000;
+        let opened = self.quietly(on, |node, now| node.open(&key, &name, Some(deadline), now));
+        if let Some(Ok(id)) = opened {
+            let opening = Opening {
+                peer,
+                relay: Some(local),
+                eligible: false,
+            };
+            self.app(on).opening.insert(id, opening);
+            if self.owner_of(local) != Some(on) {
+                self.truth.handed.insert((local, on), peer);
+                if let Some(openers) = self.app(peer).relays.get_mut(&local) {
+                    openers.insert(on);
+                }
+            }
+        }
+        self.drain(on);
+    }
+
+    /// Whether a device has no other way to an object: what is taken back is gone then.
+    fn is_new_to(&self, local: u64, on: usize) -> bool {
+        let truth = &self.truth;
+        truth.first.get(&local) != Some(&on)
+            && !truth.handed.contains_key(&(local, on))
+            && !truth.returned.contains(&(local, on))
+    }
+
+    fn owner_of(&self, local: u64) -> Option<usize> {
+        self.truth.things.get(&local).map(|thing| thing.owner)
+    }
+
+    /// A device publishes what it has of another one, or takes that back.
+    fn relay_some(&mut self, on: usize) {
+        let relays: Vec<u64> = self.machines[on].app.relays.keys().copied().collect();
+        if self.rng.chance(400_000)
+            && let Some(&local) = self.rng.pick(&relays)
+        {
+            return self.revoke_relay(on, local);
+        }
+        let mut held = self.machines[on].app.held.clone();
+        held.retain(|held| {
+            held.may_hand_on
+                && held.owner != on
+                && !relays.contains(&held.local)
+                && self.is_made(held.local)
+        });
+        let Some(held) = self.rng.pick(&held).copied() else {
+            return;
+        };
+        self.trace(|| format!("{on} publishes {:x} of {}", held.local, held.owner));
+        let bound = self.rng.within(2_000, 10_000);
+        let service = Service {
+            object: Object::Import(held.import, Rights::ALL, bound),
+            interface: "Lab".into(),
+            only: None,
+        };
+        let name = relay_name(held.local);
+        if self.with(on, |node, _| node.publish(&name, service)) == Some(true) {
+            self.app(on).relays.insert(held.local, BTreeSet::new());
+        }
+    }
+
+    fn revoke_relay(&mut self, on: usize, local: u64) {
+        let openers = self.app(on).relays.remove(&local).unwrap_or_default();
+        self.trace(|| format!("{on} takes {local:x} back from {openers:?}"));
+        let name = relay_name(local);
+        let id = self.quietly(on, |node, now| node.revoke_service(&name, now));
+        if let Some(id) = id.flatten() {
+            let openers = openers.into_iter().collect();
+            self.app(on).taking.insert(id, (local, openers));
         }
         self.drain(on);
     }
@@ -329,8 +433,7 @@ impl<S: Suite> World<S> {
         held.retain(|held| {
             held.may_hand_on
                 && held.owner != on
-                && self.truth.first.get(&held.local) != Some(&to)
-                && (held.owner == to || !self.truth.handed.contains_key(&(held.local, to)))
+                && (held.owner == to || self.is_new_to(held.local, to))
                 && (held.owner == to || self.is_made(held.local))
         });
         match self.rng.pick(&held).copied() {
@@ -402,7 +505,7 @@ impl<S: Suite> World<S> {
         self.trace(|| format!("{on} takes {local:x} back from {third}"));
         let id = self.quietly(on, |node, now| node.take_back(grant, now));
         if let Some(id) = id.flatten() {
-            self.app(on).taking.insert(id, (local, third));
+            self.app(on).taking.insert(id, (local, vec![third]));
         }
         self.drain(on);
     }
@@ -475,7 +578,7 @@ impl<S: Suite> World<S> {
                 }
             },
             Said::Incoming(incoming) => self.serve(on, incoming),
-            Said::Dead(import, _) => self.drop_held(on, import),
+            Said::Dead(import, cause) => self.dead(on, import, cause),
             Said::HandedOn(grant, import, third) => {
                 let held = self.machines[on].app.held.iter();
                 let local = held.clone().find(|held| held.import == import);
@@ -487,6 +590,23 @@ impl<S: Suite> World<S> {
             Said::Revoked(id, how) => self.revoked(on, id, how),
             _ => {}
         }
+    }
+
+    /// An object of another device can be called no more.
+    fn dead(&mut self, on: usize, import: Import, cause: Cause) {
+        let mut held = self.machines[on].app.held.iter();
+        let held = held.find(|held| held.import == import).copied();
+        let thing = held.and_then(|held| self.truth.things.get(&held.local).copied());
+        if let (Some(held), Some(thing), Cause::EpochChanged) = (held, thing, cause) {
+            let owner = thing.owner;
+            let goes_on =
+                thing.run == self.machines[owner].run && !self.truth.parted.contains(&(owner, on));
+            let now = self.now;
+            self.truth.must(Check::Lives, !goes_on, || {
+                format!("{now}: {:x} of {owner} ended for {on}", held.local)
+            });
+        }
+        self.drop_held(on, import);
     }
 
     fn gone(&mut self, on: usize, peer: usize) {
@@ -510,29 +630,53 @@ impl<S: Suite> World<S> {
         &mut self,
         on: usize,
         id: CallId,
-        result: Result<Import, libipc_abi::status::TransportError>,
+        result: Result<Object, libipc_abi::status::TransportError>,
     ) {
-        let Some((peer, eligible)) = self.app(on).opening.remove(&id) else {
+        let Some(opening) = self.app(on).opening.remove(&id) else {
             return;
         };
-        match result {
-            Ok(import) => {
-                // Which object that is, the owner's service says.
-                let Some(local) = self.service_of(peer) else {
-                    return;
-                };
+        let (peer, now) = (opening.peer, self.now);
+        let object = match result {
+            Ok(object) => object,
+            Err(error) => {
+                self.trace(|| format!("{on} {opening:?}: {error}"));
+                self.count(&format!("open: {:?}", error.cause));
+                return;
+            }
+        };
+        // Which object that is, the owner's service says, or what was asked for.
+        let Some(local) = opening.relay.or(self.service_of(peer)) else {
+            return;
+        };
+        let owner = self.owner_of(local).unwrap_or(peer);
+        match object {
+            Object::Local(home, _) => {
+                let is_it = owner == on && home.0 == local;
+                self.truth.must(Check::Home, is_it, || {
+                    format!(
+                        "{now}: {local:x} of {owner} came home to {on} as {:x}",
+                        home.0
+                    )
+                });
+            }
+            Object::Import(import, rights, _) => {
+                if opening.relay.is_some() {
+                    let node = self.machines[on].node.as_ref();
+                    let its = node.and_then(|node| node.owner(import));
+                    let is_owner = its == Some(self.machines[owner].key);
+                    self.truth.must(Check::Direct, is_owner, || {
+                        format!("{now}: {on} opened {local:x} of {owner} at {peer} as its own")
+                    });
+                    self.count("opened at a third device");
+                }
                 let held = Held {
                     import,
                     local,
-                    owner: peer,
-                    may_hand_on: true,
+                    owner,
+                    may_hand_on: rights.hand_on,
                 };
                 self.keep(on, held);
-                self.call(on, held, eligible);
-            }
-            Err(error) => {
-                self.trace(|| format!("{on} opens {peer}, eligible {eligible}: {error}"));
-                self.count(&format!("open: {:?}", error.cause));
+                self.call(on, held, opening.eligible);
             }
         }
     }
@@ -545,8 +689,13 @@ impl<S: Suite> World<S> {
     fn keep(&mut self, on: usize, held: Held) {
         let app = self.app(on);
         app.held.push(held);
-        if app.held.len() > KEPT {
-            let oldest = app.held.remove(0);
+        // What it publishes it keeps.
+        let relays = &app.relays;
+        let may_go = |held: &Held| !relays.contains_key(&held.local);
+        if app.held.len() > KEPT
+            && let Some(oldest) = app.held.iter().position(may_go)
+        {
+            let oldest = app.held.remove(oldest);
             self.with(on, |node, now| node.release(oldest.import, now));
         }
     }
@@ -665,6 +814,10 @@ impl<S: Suite> World<S> {
             format!("{now}: device {on} serves {peer:?}, which it does not trust")
         });
         let Some(peer) = peer else { return };
+        let through = number >> 40 != peer as u64 + 1;
+        self.truth.never(Check::Direct, through, || {
+            format!("{now}: device {on} serves call {number:x} for {peer}, which did not make it")
+        });
         let thing = self.truth.things.get(&local).copied();
         let run = self.machines[on].run;
         let current = thing.is_some_and(|thing| thing.owner == on && thing.run == run);
@@ -788,28 +941,36 @@ impl<S: Suite> World<S> {
         let now = self.now;
         let local = self.app(on).revoking.remove(&id);
 
-        if let Some((local, third)) = self.app(on).taking.remove(&id) {
-            self.truth.returns(local, third);
-            // What it calls from now on must not run.
-            if let Some((third, held)) = self.holder_of(local, Some(third)) {
-                self.call(third, held, false);
-            }
+        if let Some((local, thirds)) = self.app(on).taking.remove(&id) {
             self.count(&format!("taken back: {how:?}"));
-            if how == Revocation::Confirmed
-                && let Some(thing) = self.truth.things.get(&local).copied()
-                && self.machines[thing.owner].run == thing.run
-            {
-                let app = &self.machines[thing.owner].app;
-                let mut served = app.served.values();
-                let runs = served.any(|served| (served.local, served.peer) == (local, third));
-                self.truth.must(Check::NothingRuns, !runs, || {
-                    format!("{now}: a call of {third} runs through {local:x}")
-                });
+            for third in thirds {
+                self.taken_back(local, third, how);
             }
         } else if let Some(local) = local {
             let runs = self.machines[on].app.serves(local);
             self.truth.must(Check::NothingRuns, !runs, || {
                 format!("{now}: a call runs through {local:x}, which was taken back")
+            });
+        }
+    }
+
+    /// What was handed on to a third device is taken back from it.
+    fn taken_back(&mut self, local: u64, third: usize, how: Revocation) {
+        let now = self.now;
+        self.truth.returns(local, third);
+        // What it calls from now on must not run.
+        if let Some((third, held)) = self.holder_of(local, Some(third)) {
+            self.call(third, held, false);
+        }
+        if how == Revocation::Confirmed
+            && let Some(thing) = self.truth.things.get(&local).copied()
+            && self.machines[thing.owner].run == thing.run
+        {
+            let app = &self.machines[thing.owner].app;
+            let mut served = app.served.values();
+            let runs = served.any(|served| (served.local, served.peer) == (local, third));
+            self.truth.must(Check::NothingRuns, !runs, || {
+                format!("{now}: a call of {third} runs through {local:x}")
             });
         }
     }
@@ -887,6 +1048,7 @@ impl<S: Suite> World<S> {
         let key = self.machines[peer].key;
         self.trace(|| format!("{on} trusts {peer} no longer"));
         self.app(on).friends.remove(&peer);
+        self.truth.parted.insert((on, peer));
         self.truth.handed.retain(|(local, to), _| {
             // What was handed on to it is taken back with the rest.
             !(*to == peer && self.machines[on].app.made.contains(local))
@@ -909,6 +1071,11 @@ impl<S: Suite> World<S> {
     fn count(&mut self, ending: &str) {
         *self.truth.endings.entry(ending.into()).or_default() += 1;
     }
+}
+
+/// As what a device publishes what is another one's.
+fn relay_name(local: u64) -> String {
+    format!("{local:x}")
 }
 
 fn class(operation: u8) -> Class {

@@ -55,8 +55,8 @@ impl Report {
         let expected = |check: &Check| match check {
             Check::Ghost | Check::FalseGone | Check::Silence | Check::Memory => !options.peaceful,
             Check::LossNoticed | Check::EndAfterLoss => options.partitions + options.crashes > 0,
-            Check::Epoch => options.crashes > 0,
-            Check::TakenBack | Check::Home => options.nodes > 2,
+            Check::Epoch | Check::Lives => options.crashes > 0,
+            Check::TakenBack | Check::Home | Check::Direct => options.nodes > 2,
             _ => true,
         };
         let none = |check: &Check| !self.truth.occasions.contains_key(check);

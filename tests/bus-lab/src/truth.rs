@@ -28,10 +28,16 @@ pub enum Check {
     TakenBack,
     /// No object of an earlier run of its owner is called.
     Epoch,
+    /// An object that was not taken back ends with its owner's run, and not before.
+    /// Occasion: one ended.
+    Lives,
     /// What is lent, written and answered arrives as it was.
     Contents,
     /// An object that comes home is the local one.
     Home,
+    /// What a device publishes of another one's is called there, not through it.
+    /// Occasion: somebody opened it.
+    Direct,
     /// A peer makes nobody hold more than its credit. Occasion: it tried.
     Memory,
     /// No datagram that is forged, altered or repeated makes a peer appear.
@@ -56,7 +62,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Check; 21] = [
+    pub const ALL: [Check; 23] = [
         Check::Outcome,
         Check::AtMostOnce,
         Check::NotDelivered,
@@ -66,8 +72,10 @@ impl Check {
         Check::NothingRuns,
         Check::TakenBack,
         Check::Epoch,
+        Check::Lives,
         Check::Contents,
         Check::Home,
+        Check::Direct,
         Check::Memory,
         Check::Ghost,
         Check::FalseGone,
@@ -109,6 +117,8 @@ pub struct Truth {
     pub first: HashMap<u64, usize>,
     /// Who was handed what, by whom.
     pub handed: BTreeMap<(u64, usize), usize>,
+    /// Who trusts whom no longer.
+    pub parted: BTreeSet<(usize, usize)>,
     /// What was taken back of that.
     pub returned: BTreeSet<(u64, usize)>,
     /// Losses that were noticed: how long after.

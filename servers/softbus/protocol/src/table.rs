@@ -14,13 +14,27 @@ use crate::wire::{ObjectId, Rights};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Local(pub u64);
 
+/// An object of another device that this one may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Import(pub u64);
+
+/// An object in a message, as the host sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// One of this device. Going out it is exported with these rights, coming in it has
+    /// come home.
+    Local(Local, Rights),
+    /// One of another device. Going out to a third one it is handed on with at most
+    /// these rights, and outlasts this device's silence by the time given.
+    Import(Import, Rights, Millis),
+}
+
 /// A service that is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The object behind it.
-    pub local: Local,
-    /// What openers may do with it.
-    pub rights: Rights,
+    /// What openers get. Another device's object is handed on to them: they reach it
+    /// without this device.
+    pub object: Object,
     /// What it is, for people who browse: the name of its interface.
     pub interface: String,
     /// Who may open it; `None`: every device that is trusted.
@@ -69,6 +83,8 @@ pub struct Table {
     next: u64,
     services: BTreeMap<String, Service>,
     exports: BTreeMap<(PublicKey, u64), Export>,
+    /// What was handed on and is no more, and who did: see [`Table::gone`].
+    gone: Vec<Taken>,
 }
 
 impl Table {
@@ -79,6 +95,7 @@ impl Table {
             next: 1,
             services: BTreeMap::new(),
             exports: BTreeMap::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -107,15 +124,13 @@ impl Table {
             .map(|(name, service)| (&**name, service))
     }
 
-    /// Opens a service for a peer. `Denied` also if there is none of that name: who may
-    /// not open it does not learn whether it is there.
-    pub fn open(&mut self, peer: &PublicKey, name: &str) -> Result<(ObjectId, Rights), Cause> {
+    /// What a peer gets that opens a service. `Denied` also if there is none of that name:
+    /// who may not open it does not learn whether it is there.
+    pub fn open(&self, peer: &PublicKey, name: &str) -> Result<Object, Cause> {
         let found = self.services(peer).find(|(there, _)| *there == name);
-        let (local, rights) = match found {
-            Some((_, service)) => (service.local, service.rights),
-            None => return Err(Cause::Denied),
-        };
-        Ok((self.export(peer, local, rights)?, rights))
+        found
+            .map(|(_, service)| service.object)
+            .ok_or(Cause::Denied)
     }
 
     /// Gives a peer a reference to an object. What it holds already with the same rights
@@ -150,7 +165,7 @@ impl Table {
         rights: Rights,
         grantor: Option<Grantor>,
     ) -> Result<ObjectId, Cause> {
-        if self.of(peer).count() >= EXPORTS {
+        if self.of(peer).count() >= EXPORTS && !self.drop_taken(peer) {
             return Err(Cause::QuotaExceeded);
         }
         let number = self.next;
@@ -259,7 +274,7 @@ impl Table {
         if let Some(export) = self.exports.get_mut(&(*peer, number)) {
             export.running = export.running.saturating_sub(1);
             if export.references == 0 && export.running == 0 {
-                self.exports.remove(&(*peer, number));
+                self.remove(peer, number);
             }
         }
     }
@@ -364,6 +379,55 @@ impl Table {
         exports.map(|(key, _)| *key).collect()
     }
 
+    /// What was taken back is kept so that its holder hears why, until its place is
+    /// needed: the holder may never have heard of it.
+    fn drop_taken(&mut self, peer: &PublicKey) -> bool {
+        let is_taken = |export: &Export| export.revoked && export.running == 0;
+        let taken = self.of(peer).find(|(_, export)| is_taken(export));
+        let number = taken.map(|(number, _)| number);
+        if let Some(number) = number {
+            self.remove(peer, number);
+        }
+        number.is_some()
+    }
+
+    /// Makes room for another guest: nothing is left of one that holds nothing but what
+    /// was taken back, and it is returned.
+    pub fn drop_guest(
+        &mut self,
+        guest: &PublicKey,
+        trusted: impl Fn(&PublicKey) -> bool,
+    ) -> Option<PublicKey> {
+        let may_go = |peer: &PublicKey| {
+            let mut its = self.of(peer);
+            peer != guest
+                && !trusted(peer)
+                && its.all(|(_, export)| export.revoked && export.running == 0)
+        };
+        let guest = self.holders().into_iter().find(may_go)?;
+        while self.drop_taken(&guest) {}
+        Some(guest)
+    }
+
+    fn remove(&mut self, peer: &PublicKey, number: u64) {
+        let export = self.exports.remove(&(*peer, number));
+        if let Some(grantor) = export.and_then(|export| export.grantor) {
+            let object = ObjectId {
+                number,
+                epoch: self.epoch,
+            };
+            self.gone.push(Taken {
+                peer: grantor.peer,
+                object,
+            });
+        }
+    }
+
+    /// What was handed on and is no more: who did that need not remember it.
+    pub fn gone(&mut self) -> Vec<Taken> {
+        core::mem::take(&mut self.gone)
+    }
+
     /// A peer drops references. What it handed on goes with the last.
     pub fn release(&mut self, peer: &PublicKey, object: ObjectId, count: u32) -> Vec<Taken> {
         let key = (*peer, object.number);
@@ -378,7 +442,7 @@ impl Table {
                 self.take(peer, object.number, &mut taken);
                 taken.retain(|taken| taken.object != object || taken.peer != *peer);
                 if running == 0 {
-                    self.exports.remove(&key);
+                    self.remove(peer, object.number);
                 }
             }
         }
@@ -397,7 +461,7 @@ impl Table {
             if let Some(export) = self.exports.get_mut(&(*peer, number)) {
                 export.references = 0;
                 if export.running == 0 {
-                    self.exports.remove(&(*peer, number));
+                    self.remove(peer, number);
                 }
             }
         }

@@ -6,7 +6,9 @@ use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::keys::{Holder, Keys};
 use tessera_softbus_protocol::limits::PEER_BYTES;
 use tessera_softbus_protocol::link::{Got, Link, Purpose};
-use tessera_softbus_protocol::node::{Answer, Config, Event, Node, Output, Parts, StreamId};
+use tessera_softbus_protocol::node::{
+    Answer, Config, Event, Node, Object, Output, Parts, StreamId,
+};
 use tessera_softbus_protocol::parser::Inline;
 use tessera_softbus_protocol::table::{Local, Service};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
@@ -66,8 +68,7 @@ impl World {
         let mut node = Node::new(config, 5, parts, 0);
         for (name, local, only) in [("fuzz", 1, None), ("secret", 2, Some(Vec::new()))] {
             let service = Service {
-                local: Local(local),
-                rights: Rights::ALL,
+                object: Object::Local(Local(local), Rights::ALL),
                 interface: "Fuzz".into(),
                 only,
             };

@@ -11,16 +11,13 @@ use crate::pairing::PairingError;
 pub use crate::peer::Lent;
 use crate::suite::PublicKey;
 use crate::table::Local;
+pub use crate::table::{Import, Object};
 use crate::trust::Trusted;
-use crate::wire::{Outcome, Payload, Rights};
+use crate::wire::{Outcome, Payload};
 
 /// A stream, as node and host call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
-
-/// An object of another device that this one may call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Import(pub u64);
 
 /// A call that the host made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,17 +64,6 @@ pub enum Output {
     Store(u64, Vec<u8>),
     /// Something happened.
     Event(Event),
-}
-
-/// An object in a message, as the host sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// One of this device. Going out it is exported with these rights, coming in it has
-    /// come home.
-    Local(Local, Rights),
-    /// One of another device. Going out to a third one it is handed on with at most
-    /// these rights, and outlasts this device's silence by the time given.
-    Import(Import, Rights, Millis),
 }
 
 /// A call to be made.
@@ -194,8 +180,9 @@ pub enum Event {
     Distrusted(PublicKey),
     /// What a peer publishes, from [`browse`](super::Node::browse).
     Browsed(CallId, Result<Vec<Listed>, TransportError>),
-    /// A service was opened, from [`open`](super::Node::open).
-    Opened(CallId, Result<Import, TransportError>),
+    /// A service was opened, from [`open`](super::Node::open). It is the peer's, or a
+    /// third device's, or has come home.
+    Opened(CallId, Result<Object, TransportError>),
     /// A call ended.
     Answered(CallId, Result<Answered, TransportError>),
     /// A call came.

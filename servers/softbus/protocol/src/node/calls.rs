@@ -1,15 +1,15 @@
 //! Calls, in both directions.
 
-use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
+use alloc::{collections::BTreeMap, collections::VecDeque, string::String, vec::Vec};
 
 use libipc_abi::operation::Class;
 use libipc_abi::status::{Cause, TransportError};
 
 use super::contact::error;
 use super::objects::Travels;
+use super::revoke::OwedId;
 use super::{
-    Answer, Answered, Call, CallId, Event, Import, Incoming, Lent, Listed, Node, Object,
-    RevocationId, Token,
+    Answer, Answered, Call, CallId, Event, Import, Incoming, Lent, Listed, Node, Object, Token,
 };
 use crate::Millis;
 use crate::peer::{Heard, Request};
@@ -35,7 +35,7 @@ pub(super) struct Calls {
     parked: BTreeMap<u64, Parked>,
     /// Calls that the host has to answer.
     tokens: BTreeMap<Token, Running>,
-    ended: VecDeque<(CallId, PublicKey, u64)>,
+    ended: VecDeque<(CallId, PublicKey, ObjectId, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +47,7 @@ enum Place {
 /// A request to a peer.
 struct Made {
     peer: PublicKey,
+    object: ObjectId,
     class: Class,
     why: Why,
     /// What was exported for it.
@@ -60,8 +61,19 @@ pub(super) enum Why {
     Browse(CallId, Vec<Listed>),
     Open(CallId),
     /// An object of a message that waits is handed on.
-    Hand(u64, usize),
-    TakeBack(RevocationId),
+    Hand(Handing),
+    TakeBack(OwedId),
+}
+
+/// One object of a message that waits.
+#[derive(Clone, Copy)]
+pub(super) struct Handing {
+    pub(super) parked: u64,
+    pub(super) slot: usize,
+    /// Whom it is handed on to.
+    pub(super) third: PublicKey,
+    /// Epoch of its owner.
+    pub(super) epoch: u64,
 }
 
 /// A call with the host.
@@ -83,9 +95,11 @@ pub(super) struct Parked {
     what: What,
 }
 
-enum What {
+pub(super) enum What {
     Call(CallId, ObjectId, Call),
     Answer(u64, Outcome, Payload, Vec<Vec<u8>>),
+    /// The answer to who opened a service.
+    Opened(u64, String),
 }
 
 impl Calls {
@@ -117,7 +131,6 @@ impl Node {
         if !rights.allows(call.operation) {
             return Err(Cause::Denied);
         }
-        imported.used = true;
         self.reach(&owner)?;
         let id = self.calls.new_call();
         let mut call = call;
@@ -153,7 +166,7 @@ impl Node {
     ) -> Result<(), TransportError> {
         let ended = self.calls.ended.iter().position(|(ended, ..)| *ended == id);
         let ended = ended.and_then(|index| self.calls.ended.remove(index));
-        let (_, peer, number) = ended.ok_or(error(Cause::EpochChanged, true))?;
+        let (_, peer, object, number) = ended.ok_or(error(Cause::EpochChanged, true))?;
         let contact = self.contacts.get_mut(&peer);
         let contact = contact.ok_or(error(Cause::EpochChanged, true))?;
         let late = contact
@@ -163,6 +176,7 @@ impl Node {
         self.calls.places.insert(id, Place::Sent(peer, number));
         let made = Made {
             peer,
+            object,
             class: Class::Recorded,
             why: Why::Host(id),
             objects: Vec::new(),
@@ -198,7 +212,7 @@ impl Node {
     }
 
     /// Sends a message with its objects, or parks it until they are handed on.
-    fn send(
+    pub(super) fn send(
         &mut self,
         to: &PublicKey,
         objects: Vec<Object>,
@@ -260,10 +274,7 @@ impl Node {
         if parked.missing == 0
             && let Some(parked) = self.calls.parked.remove(&id)
         {
-            let call = match &parked.what {
-                What::Call(call, ..) => Some(*call),
-                What::Answer(..) => None,
-            };
+            let call = parked.what.call();
             let (to, serial) = (parked.to, parked.what.serial());
             if let Err(cause) = self.unpark(parked, now) {
                 if let Some(call) = call {
@@ -290,19 +301,35 @@ impl Node {
                 self.calls.places.insert(id, Place::Sent(to, number));
             }
             What::Answer(serial, outcome, payload, written) => {
-                let contact = self.contacts.get_mut(&to);
-                let there = contact.is_some_and(|contact| {
-                    contact
-                        .peer
-                        .answer(serial, outcome, payload, objects.clone(), &written)
-                });
-                if !there {
-                    self.take_in(&to, &objects);
-                }
-                self.busy.insert(to);
+                self.answer_with(&to, serial, outcome, payload, objects, &written);
+            }
+            What::Opened(serial, _) => {
+                let payload = Payload::default();
+                self.answer_with(&to, serial, Outcome::Ok, payload, objects, &[]);
             }
         }
         Ok(())
+    }
+
+    fn answer_with(
+        &mut self,
+        to: &PublicKey,
+        serial: u64,
+        outcome: Outcome,
+        payload: Payload,
+        objects: Vec<ObjectRef>,
+        written: &[Vec<u8>],
+    ) {
+        let contact = self.contacts.get_mut(to);
+        let there = contact.is_some_and(|contact| {
+            contact
+                .peer
+                .answer(serial, outcome, payload, objects.clone(), written)
+        });
+        if !there {
+            self.take_in(to, &objects);
+        }
+        self.busy.insert(*to);
     }
 
     /// Makes a request to a peer. `Err`: nothing was made.
@@ -336,6 +363,7 @@ impl Node {
         }
         let made = Made {
             peer: *to,
+            object,
             class,
             why,
             objects,
@@ -351,14 +379,18 @@ impl Node {
             let Some(made) = self.calls.made.remove(&number) else {
                 continue;
             };
-            if !delivered {
+            if delivered {
+                self.imports.was_used(&made.peer, made.object);
+            } else {
                 self.take_in(&made.peer, &made.objects);
             }
             if let (Why::Host(id), Class::Recorded, true) = (&made.why, made.class, delivered) {
                 if self.calls.ended.len() >= ENDED {
                     self.calls.ended.pop_front();
                 }
-                self.calls.ended.push_back((*id, made.peer, number));
+                self.calls
+                    .ended
+                    .push_back((*id, made.peer, made.object, number));
             }
             self.end(made.why, error(cause, delivered));
         }
@@ -378,8 +410,8 @@ impl Node {
                 self.calls.places.remove(&id);
                 self.event(Event::Opened(id, Err(error)));
             }
-            Why::Hand(parked, _) => self.fail_parked_one(parked, error.cause),
-            Why::TakeBack(revocation) => self.take_back_failed(revocation, error),
+            Why::Hand(handing) => self.fail_parked_one(handing.parked, error.cause),
+            Why::TakeBack(owed) => self.take_back_failed(owed, error),
         }
     }
 
@@ -395,7 +427,19 @@ impl Node {
                 self.calls.places.remove(&id);
                 self.event(Event::Answered(id, Err(error(cause, false))));
             }
-            What::Answer(serial, ..) => self.fail(&parked.to, serial, error(cause, true)),
+            What::Answer(serial, ..) | What::Opened(serial, _) => {
+                self.fail(&parked.to, serial, error(cause, true));
+            }
+        }
+    }
+
+    /// A service is taken back: who is opening it does not get it.
+    pub(super) fn fail_openings(&mut self, service: &str) {
+        let opens = |parked: &Parked| parked.what.service() == Some(service);
+        let parked = self.calls.parked.iter();
+        let opening = parked.filter(|(_, parked)| opens(parked));
+        for id in opening.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.fail_parked_one(id, Cause::Revoked);
         }
     }
 
@@ -436,7 +480,10 @@ impl Node {
                 self.tell_taken(&taken);
                 self.forget_guest(&key);
             }
-            Heard::Revoked(object) => self.object_revoked(&key, object),
+            Heard::Revoked(object) => {
+                self.object_revoked(&key, object);
+                self.revocations.is_gone(&key, object);
+            }
         }
     }
 
@@ -536,6 +583,10 @@ impl Node {
             return;
         };
         let peer = made.peer;
+        let ran = !matches!(reply.outcome, Outcome::Failed(error) if !error.delivered);
+        if ran {
+            self.imports.was_used(&peer, made.object);
+        }
         let is_error = match reply.outcome {
             Outcome::Failed(error) => {
                 self.unwanted(&peer, &reply.objects, now);
@@ -576,16 +627,35 @@ impl Parked {
     pub(super) fn deadline(&self) -> Option<Millis> {
         match &self.what {
             What::Call(_, _, call) => call.deadline,
-            What::Answer(..) => None,
+            What::Answer(..) | What::Opened(..) => None,
         }
+    }
+
+    /// The service of which an opener waits for the object.
+    pub(super) fn service(&self) -> Option<&str> {
+        self.what.service()
     }
 }
 
 impl What {
+    fn call(&self) -> Option<CallId> {
+        match self {
+            What::Call(call, ..) => Some(*call),
+            What::Answer(..) | What::Opened(..) => None,
+        }
+    }
+
     fn serial(&self) -> Option<u64> {
         match self {
             What::Call(..) => None,
-            What::Answer(serial, ..) => Some(*serial),
+            What::Answer(serial, ..) | What::Opened(serial, _) => Some(*serial),
+        }
+    }
+
+    fn service(&self) -> Option<&str> {
+        match self {
+            What::Opened(_, service) => Some(service),
+            What::Call(..) | What::Answer(..) => None,
         }
     }
 }

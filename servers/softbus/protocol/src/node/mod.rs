@@ -41,6 +41,7 @@ use crate::random::{self, Source};
 use crate::suite::PublicKey;
 use crate::table::{Service, Table};
 use crate::trust::{Trust, Trusted};
+use crate::wire::Body;
 use calls::Calls;
 use contact::Contact;
 use objects::Imports;
@@ -223,7 +224,7 @@ impl Node {
     }
 
     /// Publishes it no longer: nobody opens it from now on. Who has it keeps it; see
-    /// [`Node::revoke`].
+    /// [`Node::revoke_service`].
     pub fn withdraw(&mut self, name: &str) -> bool {
         self.table.withdraw(name).is_some()
     }
@@ -287,6 +288,10 @@ impl Node {
         while let Some(heard) = self.announcer.event() {
             self.heard(heard, now);
         }
+        for gone in self.table.gone() {
+            self.tell(&gone.peer, &Body::Revoked(gone.object));
+        }
+        self.ask_unasked(now);
         while let Some(key) = self.busy.pop_first() {
             self.flush(&key, now);
         }

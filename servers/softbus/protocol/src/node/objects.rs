@@ -22,8 +22,8 @@ pub(super) struct Imported {
     held: u32,
     /// Why it can be called no more.
     pub(super) dead: Option<Cause>,
-    /// It was called, so the owner knows that we know it.
-    pub(super) used: bool,
+    /// A call of it ran, as far as we know: the owner knows that we know it.
+    used: bool,
 }
 
 /// All of them.
@@ -41,11 +41,20 @@ impl Imports {
     }
 
     /// One that can be called, or why it cannot.
-    pub(super) fn live(&mut self, import: Import) -> Result<&mut Imported, Cause> {
-        let imported = self.all.get_mut(&import).ok_or(Cause::Denied)?;
+    pub(super) fn live(&self, import: Import) -> Result<&Imported, Cause> {
+        let imported = self.all.get(&import).ok_or(Cause::Denied)?;
         match imported.dead {
             Some(cause) => Err(cause),
             None => Ok(imported),
+        }
+    }
+
+    /// A call of it ran, or may have.
+    pub(super) fn was_used(&mut self, owner: &PublicKey, object: ObjectId) {
+        if let Some(import) = self.names.get(&(*owner, object))
+            && let Some(imported) = self.all.get_mut(import)
+        {
+            imported.used = true;
         }
     }
 
@@ -91,12 +100,18 @@ impl Node {
         }
     }
 
-    /// What did not get to a peer is not exported.
+    /// What did not get to a peer is not exported, nor handed on.
     pub(super) fn take_in(&mut self, peer: &PublicKey, objects: &[ObjectRef]) {
         for object in objects {
-            if let ObjectRef::Export(name, _) = object {
-                let taken = self.table.release(peer, *name, 1);
-                self.tell_taken(&taken);
+            match object {
+                ObjectRef::Export(name, _) => {
+                    let taken = self.table.release(peer, *name, 1);
+                    self.tell_taken(&taken);
+                }
+                ObjectRef::Ticket { owner, object, .. } => {
+                    self.not_handed_on(*owner, *peer, *object);
+                }
+                ObjectRef::Home(_) => {}
             }
         }
     }
@@ -228,6 +243,8 @@ impl Node {
         }
         let imported = imported.clone();
         self.imports.all.remove(&import);
+        // What was handed on of it ends with it, at its owner.
+        self.revocations.ends(import);
         if imported.dead != Some(Cause::EpochChanged) && imported.dead != Some(Cause::Unreachable) {
             self.tell(
                 &imported.owner,
@@ -311,6 +328,7 @@ impl Node {
             && imported.dead.is_none()
         {
             imported.dead = Some(cause);
+            self.revocations.ends(import);
             let owner = imported.owner;
             self.event(Event::Dead(import, cause));
             let holds = self.imports.of(&owner).next().is_some();

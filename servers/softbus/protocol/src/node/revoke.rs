@@ -6,12 +6,17 @@
 //! from the last moment at which it knows us to have lived; and while it has not said
 //! that it has taken something back, our beats say nothing of that kind.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec,
+    vec::Vec,
+};
 
 use libipc_abi::status::{Cause, TransportError};
 
-use super::calls::Why;
-use super::{Event, GrantId, Node, Revocation, RevocationId};
+use super::calls::{Handing, Why};
+use super::{Event, GrantId, Import, Node, Object, Revocation, RevocationId};
 use crate::Millis;
 use crate::limits::{GRANTS, SKEW};
 use crate::suite::PublicKey;
@@ -19,12 +24,15 @@ use crate::table::{Local, Taken};
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload, Rights};
 
 /// What we handed on.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Grant {
     owner: PublicKey,
     third: PublicKey,
     object: ObjectId,
     bound: Millis,
+    /// What it was handed on of, and the service that was opened, if one was.
+    of: Import,
+    service: Option<String>,
 }
 
 /// Who waits until nothing runs.
@@ -35,13 +43,25 @@ enum Waits {
 
 /// A hand-over that its owner has to take back.
 struct Owed {
-    grant: Grant,
+    owner: PublicKey,
+    third: PublicKey,
+    object: ObjectId,
     until: Millis,
-    /// The host knows.
-    told: bool,
+    /// Whom the host waits for, if it still does.
+    waits: Option<RevocationId>,
     /// The owner was asked, and the stream lives.
     asked: bool,
 }
+
+/// Hand-overs that the host takes back at one time.
+struct Together {
+    missing: usize,
+    how: Revocation,
+}
+
+/// Names what an owner has to take back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OwedId(u64);
 
 /// All that is under way.
 #[derive(Default)]
@@ -50,18 +70,32 @@ pub(super) struct Revocations {
     next_grant: u64,
     grants: BTreeMap<GrantId, Grant>,
     waiting: Vec<(Waits, Vec<Taken>)>,
-    owed: BTreeMap<RevocationId, Owed>,
+    owed: BTreeMap<OwedId, Owed>,
+    together: BTreeMap<RevocationId, Together>,
+    /// Owners that are to be asked.
+    unasked: BTreeSet<PublicKey>,
 }
 
 impl Revocations {
     pub(super) fn deadline(&self) -> Millis {
-        let open = self.owed.values().filter(|owed| !owed.told);
+        let open = self.owed.values().filter(|owed| owed.waits.is_some());
         open.map(|owed| owed.until).min().unwrap_or(Millis::MAX)
     }
 
     fn new_id(&mut self) -> RevocationId {
         self.next += 1;
         RevocationId(self.next)
+    }
+
+    /// The owner says that what was handed on is no more: the third device dropped it.
+    pub(super) fn is_gone(&mut self, owner: &PublicKey, object: ObjectId) {
+        self.grants
+            .retain(|_, grant| grant.owner != *owner || grant.object != object);
+    }
+
+    /// An object can be called no more, so what was handed on of it cannot.
+    pub(super) fn ends(&mut self, of: Import) {
+        self.grants.retain(|_, grant| grant.of != of);
     }
 }
 
@@ -83,28 +117,87 @@ impl Node {
     /// owner has said so, or when the bound has passed. `None` if there is no such grant.
     pub fn take_back(&mut self, grant: GrantId, now: Millis) -> Option<RevocationId> {
         let grant = self.revocations.grants.remove(&grant)?;
+        Some(self.take_back_all(vec![grant], now))
+    }
+
+    /// Publishes a service no longer, and takes back what was opened of it, from
+    /// everybody: an [`Event::Revoked`] as for [`Node::revoke`] and [`Node::take_back`].
+    /// `None` if there is no such service.
+    pub fn revoke_service(&mut self, name: &str, now: Millis) -> Option<RevocationId> {
+        let service = self.table.withdraw(name)?;
+        if let Object::Local(local, _) = service.object {
+            return Some(self.revoke(local, None, now));
+        }
+        self.fail_openings(name);
+        let is_of = |_: &GrantId, grant: &mut Grant| grant.service.as_deref() == Some(name);
+        let grants = self.revocations.grants.extract_if(.., is_of);
+        let grants = grants.map(|(_, grant)| grant).collect();
+        Some(self.take_back_all(grants, now))
+    }
+
+    fn take_back_all(&mut self, grants: Vec<Grant>, now: Millis) -> RevocationId {
         let id = self.revocations.new_id();
-        let owed = Owed {
-            grant,
+        let together = Together {
+            missing: grants.len(),
+            how: Revocation::Confirmed,
+        };
+        if grants.is_empty() {
+            self.event(Event::Revoked(id, together.how));
+        } else {
+            self.revocations.together.insert(id, together);
+        }
+        for grant in grants {
             // Our clock may be the faster one.
-            until: now + grant.bound + 2 * grant.bound / SKEW + 1,
-            told: false,
+            let until = now + grant.bound + 2 * grant.bound / SKEW + 1;
+            self.owe(grant.owner, grant.third, grant.object, Some(id), until);
+        }
+        self.pump(now);
+        id
+    }
+
+    /// What was handed on did not get to the third device.
+    pub(super) fn not_handed_on(&mut self, owner: PublicKey, third: PublicKey, object: ObjectId) {
+        self.revocations.is_gone(&owner, object);
+        self.owe(owner, third, object, None, Millis::MAX);
+    }
+
+    fn owe(
+        &mut self,
+        owner: PublicKey,
+        third: PublicKey,
+        object: ObjectId,
+        waits: Option<RevocationId>,
+        until: Millis,
+    ) {
+        let owed = Owed {
+            owner,
+            third,
+            object,
+            until,
+            waits,
             asked: false,
         };
+        self.revocations.next += 1;
+        let id = OwedId(self.revocations.next);
         self.revocations.owed.insert(id, owed);
-        self.withhold(&grant.owner);
-        self.owe_revocations(&grant.owner, now);
-        self.pump(now);
-        Some(id)
+        self.revocations.unasked.insert(owner);
+        self.withhold(&owner);
+    }
+
+    /// Asks those owners that have something to take back since.
+    pub(super) fn ask_unasked(&mut self, now: Millis) {
+        while let Some(owner) = self.revocations.unasked.pop_first() {
+            self.owe_revocations(&owner, now);
+        }
     }
 
     /// Asks an owner to take back what is still to be taken back.
     pub(super) fn owe_revocations(&mut self, owner: &PublicKey, now: Millis) {
         let owed = self.revocations.owed.iter();
-        let owed = owed.filter(|(_, owed)| owed.grant.owner == *owner && !owed.asked);
-        for (id, grant) in owed.map(|(id, owed)| (*id, owed.grant)).collect::<Vec<_>>() {
-            let why = Why::TakeBack(id);
-            let asked = self.ask_take_back(owner, grant.object, &grant.third, why, now);
+        let owed = owed.filter(|(_, owed)| owed.owner == *owner && !owed.asked);
+        let owed = owed.map(|(id, owed)| (*id, owed.object, owed.third));
+        for (id, object, third) in owed.collect::<Vec<_>>() {
+            let asked = self.ask_take_back(owner, object, &third, Why::TakeBack(id), now);
             if let Some(owed) = self.revocations.owed.get_mut(&id) {
                 owed.asked = asked.is_ok();
             }
@@ -113,31 +206,28 @@ impl Node {
 
     /// Our beats renew nothing at an owner that has something to take back.
     fn withhold(&mut self, owner: &PublicKey) {
-        let withholds = self
-            .revocations
-            .owed
-            .values()
-            .any(|owed| owed.grant.owner == *owner);
+        let mut owed = self.revocations.owed.values();
+        let withholds = owed.any(|owed| owed.owner == *owner);
         if let Some(contact) = self.contacts.get_mut(owner) {
             contact.peer.withhold(withholds);
         }
     }
 
     /// The owner has taken it back.
-    pub(super) fn taken_back(&mut self, id: RevocationId, _: Millis) {
+    pub(super) fn taken_back(&mut self, id: OwedId) {
         if let Some(owed) = self.revocations.owed.remove(&id) {
-            self.withhold(&owed.grant.owner);
-            if !owed.told {
-                self.event(Event::Revoked(id, Revocation::Confirmed));
+            self.withhold(&owed.owner);
+            if let Some(waits) = owed.waits {
+                self.one_ended(waits, Revocation::Confirmed);
             }
         }
     }
 
     /// The owner did not answer, or does not know the object any more.
-    pub(super) fn take_back_failed(&mut self, id: RevocationId, error: TransportError) {
+    pub(super) fn take_back_failed(&mut self, id: OwedId, error: TransportError) {
         match error.cause {
             // It began anew: what was handed on is gone with the rest.
-            Cause::EpochChanged if !error.delivered => self.taken_back(id, 0),
+            Cause::EpochChanged if !error.delivered => self.taken_back(id),
             _ => {
                 if let Some(owed) = self.revocations.owed.get_mut(&id) {
                     owed.asked = false;
@@ -146,17 +236,29 @@ impl Node {
         }
     }
 
+    /// One of those that the host takes back at one time is.
+    fn one_ended(&mut self, id: RevocationId, how: Revocation) {
+        let Some(together) = self.revocations.together.get_mut(&id) else {
+            return;
+        };
+        together.missing -= 1;
+        if how == Revocation::Expired {
+            together.how = how;
+        }
+        let (missing, how) = (together.missing, together.how);
+        if missing == 0 {
+            self.revocations.together.remove(&id);
+            self.event(Event::Revoked(id, how));
+        }
+    }
+
     /// Bounds that have passed.
     pub(super) fn expire_revocations(&mut self, now: Millis) {
-        let mut expired = Vec::new();
-        for (id, owed) in &mut self.revocations.owed {
-            if !owed.told && owed.until <= now {
-                owed.told = true;
-                expired.push(*id);
-            }
-        }
-        for id in expired {
-            self.event(Event::Revoked(id, Revocation::Expired));
+        let owed = self.revocations.owed.values_mut();
+        let expired = owed.filter(|owed| owed.until <= now);
+        let waits: Vec<_> = expired.filter_map(|owed| owed.waits.take()).collect();
+        for id in waits {
+            self.one_ended(id, Revocation::Expired);
         }
     }
 
@@ -195,45 +297,49 @@ impl Node {
     /// The owner knows the third device: a message that waited for that has its object.
     pub(super) fn handed_on(
         &mut self,
-        parked: u64,
-        slot: usize,
-        number: u64,
+        owner: PublicKey,
+        handing: Handing,
+        object: ObjectId,
         rights: Rights,
         now: Millis,
     ) {
-        let Some(waiting) = self.calls.parked(parked) else {
-            return;
+        let (parked, slot, third) = (handing.parked, handing.slot, handing.third);
+        let wanted = self.calls.parked(parked).and_then(|waiting| {
+            let (_, import, _, bound) = waiting.wanted.get(slot)?;
+            Some((*import, *bound, waiting.service().map(String::from)))
+        });
+        // Nobody waits any longer, or it was dropped here: the owner need not know.
+        let Some((of, bound, service)) = wanted else {
+            return self.not_handed_on(owner, third, object);
         };
-        let to = waiting.to;
-        let Some(&(_, import, _, bound)) = waiting.wanted.get(slot) else {
-            return;
+        let address = self.address(&owner).ok_or(Cause::Unreachable);
+        let is_full = self.revocations.grants.len() >= GRANTS;
+        let address = match address {
+            _ if self.imports.live(of).is_err() => Err(Cause::Revoked),
+            Ok(_) if is_full => Err(Cause::QuotaExceeded),
+            address => address,
         };
-        let Some(imported) = self.imports.get(import) else {
-            return self.fail_parked_one(parked, Cause::Denied);
+        let address = match address {
+            Ok(address) => address,
+            Err(cause) => {
+                self.not_handed_on(owner, third, object);
+                return self.fail_parked_one(parked, cause);
+            }
         };
-        let owner = imported.owner;
-        let object = ObjectId {
-            number,
-            epoch: imported.object.epoch,
-        };
-        let Some(address) = self.address(&owner) else {
-            return self.fail_parked_one(parked, Cause::Unreachable);
-        };
-        if self.revocations.grants.len() >= GRANTS {
-            return self.fail_parked_one(parked, Cause::QuotaExceeded);
-        }
         self.revocations.next_grant += 1;
         let grant = GrantId(self.revocations.next_grant);
         self.revocations.grants.insert(
             grant,
             Grant {
                 owner,
-                third: to,
+                third,
                 object,
                 bound,
+                of,
+                service,
             },
         );
-        self.event(Event::HandedOn(grant, import, to));
+        self.event(Event::HandedOn(grant, of, third));
         let ticket = ObjectRef::Ticket {
             owner,
             address,

@@ -6,15 +6,15 @@ use alloc::{vec, vec::Vec};
 use libipc_abi::operation::Class;
 use libipc_abi::status::Cause;
 
-use super::calls::Why;
+use super::calls::{Handing, What, Why};
 use super::contact::error;
-use super::{Call, CallId, Event, Listed, Node, Object};
+use super::{Call, CallId, Event, Listed, Node};
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, BYTES, NAME};
 use crate::suite::PublicKey;
 use crate::table::Grantor;
-use crate::wire::{ObjectId, ObjectRef, Outcome, Payload, Reply, Rights};
+use crate::wire::{ObjectId, Outcome, Payload, Reply, Rights};
 
 /// Operations of the device.
 pub(super) mod operation {
@@ -103,17 +103,20 @@ impl Node {
             return;
         };
         let (owner, object) = match self.imports.live(import) {
-            Ok(imported) => {
-                imported.used = true;
-                (imported.owner, imported.object)
-            }
+            Ok(imported) => (imported.owner, imported.object),
             Err(cause) => return self.fail_parked_one(parked, cause),
         };
         let mut writer = Writer::default();
         rights.write(writer.bytes(&to.0));
         let words = [object.number, bound];
         let call = ask(operation::HAND_ON, Class::Once, words, writer.0, deadline);
-        if let Err(cause) = self.ask(&owner, call, Why::Hand(parked, slot), now) {
+        let handing = Handing {
+            parked,
+            slot,
+            third: to,
+            epoch: object.epoch,
+        };
+        if let Err(cause) = self.ask(&owner, call, Why::Hand(handing), now) {
             self.fail_parked_one(parked, cause);
         }
     }
@@ -143,9 +146,13 @@ impl Node {
         // A guest knows no more of us than the object that it was given.
         let is_trusted = self.trust.holds(&key);
         let done = match operation {
-            operation::BROWSE if is_trusted => Ok((self.list(&key, payload.words[0]), None)),
-            operation::OPEN if is_trusted => self.opens(&key, &payload),
-            operation::HAND_ON => self.hands_on(&key, &payload, now).map(|done| (done, None)),
+            operation::BROWSE if is_trusted => Ok(self.list(&key, payload.words[0])),
+            operation::OPEN if is_trusted => {
+                return if let Err(cause) = self.opens(&key, serial, &payload, now) {
+                    self.fail(&key, serial, error(cause, false));
+                };
+            }
+            operation::HAND_ON => self.hands_on(&key, &payload, now),
             operation::TAKE_BACK => {
                 return if let Err(cause) = self.takes_back(&key, serial, &payload, now) {
                     self.fail(&key, serial, error(cause, false));
@@ -154,10 +161,7 @@ impl Node {
             _ => Err(Cause::Denied),
         };
         match done {
-            Ok((payload, object)) => {
-                let objects = object.into_iter().collect();
-                self.reply(&key, serial, Outcome::Ok, payload, objects);
-            }
+            Ok(payload) => self.reply(&key, serial, Outcome::Ok, payload, Vec::new()),
             Err(cause) => self.fail(&key, serial, error(cause, false)),
         }
     }
@@ -176,14 +180,18 @@ impl Node {
         payload
     }
 
+    /// A peer opens a service: it gets what any answer can carry.
     fn opens(
         &mut self,
         key: &PublicKey,
+        serial: u64,
         payload: &Payload,
-    ) -> Result<(Payload, Option<ObjectRef>), Cause> {
+        now: Millis,
+    ) -> Result<(), Cause> {
         let name = core::str::from_utf8(&payload.bytes).map_err(|_| Cause::Malformed)?;
-        let (object, rights) = self.table.open(key, name)?;
-        Ok((Payload::default(), Some(ObjectRef::Export(object, rights))))
+        let object = self.table.open(key, name)?;
+        let what = What::Opened(serial, name.into());
+        self.send(key, vec![object], what, now)
     }
 
     fn hands_on(
@@ -197,13 +205,10 @@ impl Node {
             Ok((PublicKey(reader.array()?), Rights::read(&mut reader)?))
         };
         let (third, rights) = read().map_err(|_| Cause::Malformed)?;
-        let (trust, contacts) = (&self.trust, &self.contacts);
-        let may = third != self.key
-            && third != *key
-            && self.table.has_room_for(&third, |key| trust.holds(key));
-        if !may {
+        if third == self.key || third == *key || !self.make_room_for(&third) {
             return Err(Cause::QuotaExceeded);
         }
+        let contacts = &self.contacts;
         let grantor = Grantor {
             peer: *key,
             number: payload.words[0],
@@ -222,6 +227,19 @@ impl Node {
         };
         answer.words[0] = object.number;
         Ok(answer)
+    }
+
+    /// Whether another device can be known for an object alone.
+    fn make_room_for(&mut self, third: &PublicKey) -> bool {
+        let trust = &self.trust;
+        if self.table.has_room_for(third, |key| trust.holds(key)) {
+            return true;
+        }
+        let gone = self.table.drop_guest(third, |key| trust.holds(key));
+        if let Some(gone) = gone {
+            self.forget_unless_known(&gone);
+        }
+        gone.is_some()
     }
 
     fn takes_back(
@@ -273,7 +291,7 @@ impl Node {
             Why::Open(id) => {
                 let arrived = self.arrive(&peer, &reply.objects, now);
                 let result = match arrived.as_deref() {
-                    Ok([Object::Import(import, ..)]) if !is_error => Ok(*import),
+                    Ok([object]) if !is_error => Ok(*object),
                     Ok(objects) => {
                         let objects = objects.to_vec();
                         self.drop_objects(&objects);
@@ -283,17 +301,20 @@ impl Node {
                 };
                 self.event(Event::Opened(id, result));
             }
-            Why::Hand(parked, slot) => {
+            Why::Hand(handing) => {
                 let rights = Rights::read(&mut Reader::new(&reply.payload.bytes));
                 match rights {
                     Ok(rights) if !is_error => {
-                        let number = reply.payload.words[0];
-                        self.handed_on(parked, slot, number, rights, now);
+                        let object = ObjectId {
+                            number: reply.payload.words[0],
+                            epoch: handing.epoch,
+                        };
+                        self.handed_on(peer, handing, object, rights, now);
                     }
-                    _ => self.fail_parked_one(parked, Cause::Malformed),
+                    _ => self.fail_parked_one(handing.parked, Cause::Malformed),
                 }
             }
-            Why::TakeBack(revocation) => self.taken_back(revocation, now),
+            Why::TakeBack(owed) => self.taken_back(owed),
             Why::Host(_) => {}
         }
     }

@@ -3,14 +3,14 @@
 use libipc_abi::operation::Class;
 use libipc_abi::status::{Cause, TransportError};
 use tessera_softbus_protocol::node::{
-    Answer, Call, CallId, Event, Import, Incoming, Lent, Object, Revocation, Token,
+    Answer, Call, CallId, Event, Import, Incoming, Lent, Object, Token,
 };
 use tessera_softbus_protocol::table::{Local, Service};
 use tessera_softbus_protocol::wire::{Access, Outcome, Payload, Rights};
 
 use crate::net::Net;
 
-fn call(operation: u8) -> Call {
+pub(crate) fn call(operation: u8) -> Call {
     Call {
         operation,
         class: Class::Once,
@@ -25,7 +25,7 @@ fn call(operation: u8) -> Call {
     }
 }
 
-fn answer(outcome: Outcome, written: Vec<Vec<u8>>) -> Answer {
+pub(crate) fn answer(outcome: Outcome, written: Vec<Vec<u8>>) -> Answer {
     Answer {
         outcome,
         payload: Payload {
@@ -37,17 +37,16 @@ fn answer(outcome: Outcome, written: Vec<Vec<u8>>) -> Answer {
     }
 }
 
-fn service(local: u64) -> Service {
+pub(crate) fn service(local: u64) -> Service {
     Service {
-        local: Local(local),
-        rights: Rights::ALL,
+        object: Object::Local(Local(local), Rights::ALL),
         interface: "Canary".into(),
         only: None,
     }
 }
 
 /// Paired nodes of which the first publishes an object.
-fn nodes(count: usize) -> Net {
+pub(crate) fn nodes(count: usize) -> Net {
     let mut net = Net::new(count);
     for other in 1..count {
         net.pair(other - 1, other);
@@ -59,19 +58,31 @@ fn nodes(count: usize) -> Net {
 }
 
 /// Opens the first node's object at another.
-fn open(net: &mut Net, at: usize) -> Import {
-    let zero = net.key(0);
-    let now = net.now;
-    net.nodes[at].open(&zero, "canary", None, now).unwrap();
+pub(crate) fn open(net: &mut Net, at: usize) -> Import {
+    match open_at(net, at, 0, "canary") {
+        Ok(Object::Import(import, ..)) => import,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Opens what a node publishes at another.
+pub(crate) fn open_at(
+    net: &mut Net,
+    at: usize,
+    of: usize,
+    name: &str,
+) -> Result<Object, TransportError> {
+    let (key, now) = (net.key(of), net.now);
+    net.nodes[at].open(&key, name, None, now).unwrap();
     net.run(10);
     let opened = net.events_of(at).into_iter().find_map(|event| match event {
         Event::Opened(_, result) => Some(result),
         _ => None,
     });
-    opened.unwrap().unwrap()
+    opened.expect("it ends")
 }
 
-fn incoming(net: &mut Net, at: usize) -> Incoming {
+pub(crate) fn incoming(net: &mut Net, at: usize) -> Incoming {
     let came = net.events_of(at).into_iter().find_map(|event| match event {
         Event::Incoming(incoming) => Some(incoming),
         _ => None,
@@ -79,7 +90,7 @@ fn incoming(net: &mut Net, at: usize) -> Incoming {
     came.expect("a call came")
 }
 
-fn ending(net: &mut Net, at: usize, id: CallId) -> Result<u64, TransportError> {
+pub(crate) fn ending(net: &mut Net, at: usize, id: CallId) -> Result<u64, TransportError> {
     let ended = net.events_of(at).into_iter().find_map(|event| match event {
         Event::Answered(of, result) if of == id => Some(result),
         _ => None,
@@ -89,19 +100,19 @@ fn ending(net: &mut Net, at: usize, id: CallId) -> Result<u64, TransportError> {
         .map(|answered| answered.payload.words[0])
 }
 
-fn make(net: &mut Net, at: usize, import: Import, call: Call) -> CallId {
+pub(crate) fn make(net: &mut Net, at: usize, import: Import, call: Call) -> CallId {
     let id = net.nodes[at].call(import, call, net.now).unwrap();
     net.settle();
     id
 }
 
-fn reply(net: &mut Net, at: usize, token: Token, answer: Answer) -> bool {
+pub(crate) fn reply(net: &mut Net, at: usize, token: Token, answer: Answer) -> bool {
     let sent = net.nodes[at].answer(token, answer, net.now);
     net.settle();
     sent
 }
 
-const fn failed(cause: Cause, delivered: bool) -> Result<u64, TransportError> {
+pub(crate) const fn failed(cause: Cause, delivered: bool) -> Result<u64, TransportError> {
     Err(TransportError { cause, delivered })
 }
 
@@ -248,7 +259,7 @@ fn a_restart_of_the_server_ends_calls_with_its_epoch() {
 fn the_owner_checks_rights_on_every_call() {
     let mut net = nodes(2);
     let mut limited = service(5);
-    limited.rights = Rights::only(&[3]);
+    limited.object = Object::Local(Local(5), Rights::only(&[3]));
     assert!(net.nodes[0].publish("canary", limited));
     let import = open(&mut net, 1);
     assert_eq!(
@@ -257,131 +268,4 @@ fn the_owner_checks_rights_on_every_call() {
     );
     make(&mut net, 1, import, call(3));
     assert_eq!(incoming(&mut net, 0).operation, 3);
-}
-
-#[test]
-fn an_object_goes_on_to_a_third_device_and_is_taken_back() {
-    for owner_revokes in [true, false] {
-        let mut net = nodes(3);
-        assert!(net.nodes[1].publish("relay", service(6)));
-        let object = open(&mut net, 1);
-        let one = net.key(1);
-        let now = net.now;
-        net.nodes[2].open(&one, "relay", None, now).unwrap();
-        net.run(10);
-        let relay = net.events_of(2).into_iter().find_map(|event| match event {
-            Event::Opened(_, result) => result.ok(),
-            _ => None,
-        });
-        // The third asks the second, which answers with the first's object.
-        let id = make(&mut net, 2, relay.unwrap(), call(1));
-        let came = incoming(&mut net, 1);
-        let mut with_object = answer(Outcome::Ok, vec![]);
-        with_object.objects = vec![Object::Import(object, Rights::only(&[3]), 5_000)];
-        reply(&mut net, 1, came.token, with_object);
-        net.run(10);
-        let (mut grant, mut import) = (None, None);
-        for (_, event) in std::mem::take(&mut net.events) {
-            match event {
-                Event::HandedOn(handed, ..) => grant = Some(handed),
-                Event::Answered(of, Ok(answered)) if of == id => {
-                    if let [Object::Import(arrived, ..)] = answered.objects[..] {
-                        import = Some(arrived);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let import = import.expect("it arrived");
-        assert_eq!(
-            net.nodes[2].call(import, call(4), net.now),
-            Err(Cause::Denied)
-        );
-        let id = make(&mut net, 2, import, call(3));
-        net.run(10);
-        let came = incoming(&mut net, 0);
-        assert_eq!((came.local, came.peer), (Local(5), net.key(2)));
-        // A guest learns nothing but that object.
-        let zero = net.key(0);
-        net.nodes[2].browse(&zero, None, net.now).unwrap();
-        net.settle();
-        let denied = net.events_of(2).into_iter().any(|event| match event {
-            Event::Browsed(_, Err(error)) => error.cause == Cause::Denied,
-            _ => false,
-        });
-        assert!(denied);
-        let revocation = if owner_revokes {
-            net.nodes[0].revoke(Local(5), None, net.now)
-        } else {
-            net.nodes[1].take_back(grant.unwrap(), net.now).unwrap()
-        };
-        net.settle();
-        let done = Event::Revoked(revocation, Revocation::Confirmed);
-        assert!(
-            !net.events.iter().any(|(_, event)| *event == done),
-            "a call runs"
-        );
-        reply(&mut net, 0, came.token, answer(Outcome::Ok, vec![]));
-        assert!(net.events.iter().any(|(_, event)| *event == done));
-        assert_eq!(ending(&mut net, 2, id), Ok(9));
-        assert_eq!(
-            net.nodes[2].call(import, call(3), net.now),
-            Err(Cause::Revoked)
-        );
-        let second = net.nodes[1].call(object, call(3), net.now);
-        assert_eq!(second.is_err(), owner_revokes);
-    }
-}
-
-#[test]
-fn a_hand_over_expires_when_its_maker_is_not_heard() {
-    let mut net = nodes(3);
-    // The third knows the first too, so that only the second goes away.
-    let object = open(&mut net, 1);
-    assert!(net.nodes[2].publish("sink", service(8)));
-    let two = net.key(2);
-    let now = net.now;
-    net.nodes[1].open(&two, "sink", None, now).unwrap();
-    net.run(10);
-    let sink = net.events_of(1).into_iter().find_map(|event| match event {
-        Event::Opened(_, result) => result.ok(),
-        _ => None,
-    });
-    let mut carries = call(1);
-    carries.objects = vec![Object::Import(object, Rights::ALL, 4_000)];
-    make(&mut net, 1, sink.unwrap(), carries);
-    net.run(500);
-    let import = match incoming(&mut net, 2).objects[..] {
-        [Object::Import(import, ..)] => import,
-        _ => panic!("the object arrived"),
-    };
-    make(&mut net, 2, import, call(3));
-    net.run(10);
-    let came = incoming(&mut net, 0);
-    reply(&mut net, 0, came.token, answer(Outcome::Ok, vec![]));
-    net.away.insert(1);
-    net.run(4_500);
-    net.events.clear();
-    let id = make(&mut net, 2, import, call(3));
-    net.run(10);
-    assert_eq!(ending(&mut net, 2, id), failed(Cause::Revoked, false));
-}
-
-#[test]
-fn an_object_that_comes_home_is_the_local_one() {
-    let mut net = nodes(2);
-    let import = open(&mut net, 1);
-    let mut carries = call(1);
-    carries.objects = vec![
-        Object::Import(import, Rights::ALL, 0),
-        Object::Local(Local(77), Rights::ALL),
-    ];
-    make(&mut net, 1, import, carries);
-    let came = incoming(&mut net, 0);
-    assert!(matches!(came.objects[0], Object::Local(Local(5), _)));
-    let Object::Import(callback, ..) = came.objects[1] else {
-        panic!("the other one is the caller's");
-    };
-    make(&mut net, 0, callback, call(2));
-    assert_eq!(incoming(&mut net, 1).local, Local(77), "a callback");
 }

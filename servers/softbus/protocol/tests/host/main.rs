@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+mod handing;
 mod net;
 mod pairing;
 mod vectors;

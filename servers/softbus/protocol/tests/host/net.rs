@@ -105,13 +105,17 @@ impl Net {
 
     /// Does what nodes want until they want nothing more.
     pub(crate) fn settle(&mut self) {
-        loop {
-            let outputs = (0..self.nodes.len()).find_map(|i| Some((i, self.nodes[i].poll()?)));
-            let Some((from, output)) = outputs else {
-                return;
-            };
-            self.output(from, output);
-        }
+        while self.step() {}
+    }
+
+    /// Does one thing that a node wants; false if there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        let outputs = (0..self.nodes.len()).find_map(|i| Some((i, self.nodes[i].poll()?)));
+        let Some((from, output)) = outputs else {
+            return false;
+        };
+        self.output(from, output);
+        true
     }
 
     fn output(&mut self, from: usize, output: Output) {
