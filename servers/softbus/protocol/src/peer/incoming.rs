@@ -2,9 +2,13 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::Hostile;
+use libipc_abi::status::{Cause, TransportError};
+
+use super::outgoing::Lent;
+use super::{Heard, Hostile, Peer};
 use crate::Millis;
-use crate::wire::{Call, Piece};
+use crate::limits::{CALL_BYTES, CALLS, PIECE};
+use crate::wire::{self, Body, Call, Outcome, Payload, Piece, Reply};
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,5 +85,179 @@ impl Incoming {
         self.missing -= piece.bytes.len();
         self.held += held;
         Ok(())
+    }
+}
+
+impl Peer {
+    pub(super) fn called(
+        &mut self,
+        call: wire::Call,
+        cost: u64,
+        now: Millis,
+    ) -> Result<Heard, Hostile> {
+        let number = call.call;
+        if number <= self.last_call {
+            return Err(Hostile::CallNumber);
+        }
+        self.last_call = number;
+        let lent: u64 = call
+            .leases
+            .iter()
+            .map(|lease| u64::from(lease.length))
+            .sum();
+        if self.incoming.len() >= CALLS || lent > CALL_BYTES {
+            self.window.free(cost);
+            self.refuse(number, Cause::QuotaExceeded);
+            return Ok(Heard::Unwanted(call.objects));
+        }
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let incoming = Incoming::new(serial, call, cost, now);
+        let whole = incoming.is_whole();
+        self.incoming.insert(number, incoming);
+        Ok(if whole {
+            self.whole(number, now)
+        } else {
+            Heard::Nothing
+        })
+    }
+
+    /// All of a call is here: it runs, unless its caller has given up already.
+    pub(super) fn whole(&mut self, number: u64, now: Millis) -> Heard {
+        let Some(incoming) = self.incoming.get_mut(&number) else {
+            return Heard::Nothing;
+        };
+        if incoming.deadline.is_some_and(|deadline| deadline <= now) {
+            let objects = core::mem::take(&mut incoming.call.objects);
+            self.finish(number, failed(Cause::TimedOut, false), &[]);
+            return Heard::Unwanted(objects);
+        }
+        incoming.stage = Stage::Running;
+        Heard::Call(incoming.serial)
+    }
+
+    pub(super) fn cancelled(&mut self, number: u64) -> Heard {
+        match self.incoming.get_mut(&number) {
+            Some(incoming) if incoming.stage == Stage::Filling => {
+                let objects = core::mem::take(&mut incoming.call.objects);
+                self.finish(number, failed(Cause::Cancelled, false), &[]);
+                Heard::Unwanted(objects)
+            }
+            Some(incoming) if incoming.stage == Stage::Running && !incoming.cancelled => {
+                incoming.cancelled = true;
+                Heard::Cancelled(incoming.serial)
+            }
+            _ => Heard::Nothing,
+        }
+    }
+
+    fn number_of(&self, serial: u64) -> Option<u64> {
+        let mut incoming = self.incoming.iter();
+        incoming
+            .find(|(_, call)| call.serial == serial)
+            .map(|(number, _)| *number)
+    }
+
+    /// A call of the peer's that is whole.
+    pub fn call(&self, serial: u64) -> Option<&wire::Call> {
+        Some(&self.incoming.get(&self.number_of(serial)?)?.call)
+    }
+
+    /// Takes the contents out of such a call, for the host: words and bytes, leases with
+    /// what was lent, and the caller's deadline.
+    pub fn contents(&mut self, serial: u64) -> Option<(Payload, Vec<Lent>, Option<Millis>)> {
+        let number = self.number_of(serial)?;
+        let incoming = self.incoming.get_mut(&number)?;
+        let payload = core::mem::take(&mut incoming.call.payload);
+        let leases = core::mem::take(&mut incoming.leases).into_iter();
+        let heads = incoming.call.leases.iter();
+        let leases = heads.zip(leases).map(|(head, bytes)| Lent {
+            access: head.access,
+            bytes,
+        });
+        Some((payload, leases.collect(), incoming.deadline))
+    }
+
+    /// Answers a call of the peer's. `written` are the bytes that were written to its
+    /// leases, from their beginnings on; what does not fit is left out. False if there
+    /// is nobody to answer.
+    pub fn answer(
+        &mut self,
+        serial: u64,
+        outcome: Outcome,
+        payload: Payload,
+        objects: Vec<wire::ObjectRef>,
+        written: &[Vec<u8>],
+    ) -> bool {
+        if let Some(held) = self.orphans.remove(&serial) {
+            self.window.free(held);
+            return false;
+        }
+        let Some(number) = self.number_of(serial) else {
+            return false;
+        };
+        let reply = Reply {
+            call: number,
+            outcome,
+            payload,
+            objects,
+        };
+        self.finish(number, reply, written);
+        true
+    }
+
+    fn finish(&mut self, number: u64, mut reply: Reply, written: &[Vec<u8>]) {
+        reply.call = number;
+        let Some(incoming) = self.incoming.get_mut(&number) else {
+            return;
+        };
+        incoming.leases = Vec::new();
+        let heads = core::mem::take(&mut incoming.call.leases);
+        for (index, (head, bytes)) in heads.iter().zip(written).enumerate() {
+            if !head.access.writes() {
+                continue;
+            }
+            let bytes = &bytes[..bytes.len().min(head.length as usize)];
+            for (piece, bytes) in bytes.chunks(PIECE).enumerate() {
+                let piece = Piece {
+                    call: number,
+                    lease: index as u8,
+                    offset: (piece * PIECE) as u32,
+                    bytes: bytes.into(),
+                };
+                self.window.push(&Body::Fill(piece), None);
+            }
+        }
+        incoming.stage = Stage::Answered(self.window.next_number());
+        self.window.push(&Body::Reply(reply), None);
+    }
+
+    /// Answers a call of which nothing is kept: it did not run, and the peer knows.
+    fn refuse(&mut self, number: u64, cause: Cause) {
+        let mut reply = failed(cause, false);
+        reply.call = number;
+        self.window.push(&Body::Reply(reply), None);
+    }
+
+    /// Records of calls go when the peer has acknowledged the answers.
+    pub(super) fn settle_acknowledged(&mut self) {
+        let (acknowledged, window) = (self.window.acknowledged(), &mut self.window);
+        self.incoming.retain(|_, call| match call.stage {
+            Stage::Answered(number) if number <= acknowledged => {
+                window.free(call.held);
+                false
+            }
+            _ => true,
+        });
+    }
+}
+
+/// A reply that says only this.
+fn failed(cause: Cause, delivered: bool) -> Reply {
+    Reply {
+        call: 0,
+        outcome: Outcome::Failed(TransportError { cause, delivered }),
+        payload: Payload::default(),
+        objects: Vec::new(),
     }
 }

@@ -3,10 +3,12 @@
 use alloc::vec::Vec;
 
 use libipc_abi::operation::Class;
+use libipc_abi::status::Cause;
 
-use super::Hostile;
+use super::{Heard, Hostile, Peer, Request};
 use crate::Millis;
-use crate::wire::{Access, Piece, Reply};
+use crate::limits::{CALL_BYTES, OWN_CALLS, PIECE, QUEUE_BYTES};
+use crate::wire::{self, Access, Body, LeaseHead, ObjectId, Piece, Reply};
 
 /// Memory that is lent for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,5 +85,139 @@ impl Outgoing {
         place.copy_from_slice(&piece.bytes);
         *filled = end;
         Ok(())
+    }
+}
+
+impl Peer {
+    /// Makes a call. An error means that it was not made.
+    pub fn request(&mut self, request: Request, now: Millis) -> Result<(), Cause> {
+        let lent: usize = request.leases.iter().map(|lease| lease.bytes.len()).sum();
+        let bytes = self.window.bytes() + lent + request.payload.bytes.len();
+        if lent as u64 > CALL_BYTES || bytes as u64 > QUEUE_BYTES || !self.has_room() {
+            return Err(Cause::QuotaExceeded);
+        }
+        let mut outgoing = Outgoing::new(
+            request.class,
+            request.deadline,
+            request.object == ObjectId::ROOT,
+            request.leases,
+        );
+        let heads = outgoing.leases.iter().map(|lease| LeaseHead {
+            access: lease.access,
+            length: lease.bytes.len() as u32,
+        });
+        let call = wire::Call {
+            remaining: outgoing.remaining(now),
+            call: request.call,
+            object: request.object,
+            operation: request.operation,
+            class: request.class,
+            hash: request.hash,
+            payload: request.payload,
+            leases: heads.collect(),
+            objects: request.objects,
+        };
+        let number = Some(request.call);
+        self.window.push(&Body::Call(call), number);
+        outgoing.messages = 1;
+        for (index, lease) in outgoing.leases.iter().enumerate() {
+            if !lease.access.reads() {
+                continue;
+            }
+            for (piece, bytes) in lease.bytes.chunks(PIECE).enumerate() {
+                let piece = Piece {
+                    call: request.call,
+                    lease: index as u8,
+                    offset: (piece * PIECE) as u32,
+                    bytes: bytes.into(),
+                };
+                self.window.push(&Body::Lend(piece), number);
+                outgoing.messages += 1;
+            }
+        }
+        outgoing.unsent = outgoing.messages;
+        self.outgoing.insert(request.call, outgoing);
+        Ok(())
+    }
+
+    /// Whether another call can be made; answers that nobody asked for again make room.
+    fn has_room(&mut self) -> bool {
+        if self.outgoing.len() >= OWN_CALLS {
+            let late = self.outgoing.iter().find(|(_, call)| call.late.is_some());
+            if let Some(number) = late.map(|(number, _)| *number) {
+                self.outgoing.remove(&number);
+            }
+        }
+        self.outgoing.len() < OWN_CALLS
+    }
+
+    /// The caller no longer waits. Returns whether the call may have run; `None` if it
+    /// has ended already.
+    pub fn end(&mut self, number: u64) -> Option<bool> {
+        let call = self.outgoing.get_mut(&number)?;
+        if call.ended {
+            return None;
+        }
+        let delivered = call.is_delivered();
+        if call.unsent == call.messages {
+            self.outgoing.remove(&number);
+            self.window.withdraw(number);
+        } else {
+            call.ended = true;
+            self.window.withdraw(number);
+            self.window.push(&Body::Cancel(number), None);
+        }
+        Some(delivered)
+    }
+
+    /// The peer is lost: every call ends, delivered or not.
+    pub fn lose(&mut self) -> Vec<(u64, bool)> {
+        let waiting = self.outgoing.iter().filter(|(_, call)| !call.ended);
+        let waiting: Vec<_> = waiting.map(|(number, _)| *number).collect();
+        let end = |number| Some((number, self.end(number)?));
+        waiting.into_iter().filter_map(end).collect()
+    }
+
+    /// Waits again for the answer to a recorded call that has ended without one. What
+    /// came meanwhile is returned.
+    pub fn again(
+        &mut self,
+        number: u64,
+        deadline: Option<Millis>,
+    ) -> Result<Option<(Reply, Vec<Lent>)>, Cause> {
+        let call = self.outgoing.get_mut(&number).ok_or(Cause::EpochChanged)?;
+        if call.class != Class::Recorded || !call.ended {
+            return Err(Cause::Denied);
+        }
+        if let Some(reply) = call.late.take() {
+            let leases = core::mem::take(&mut call.leases);
+            self.outgoing.remove(&number);
+            return Ok(Some((reply, leases)));
+        }
+        call.ended = false;
+        call.deadline = deadline;
+        Ok(None)
+    }
+
+    pub(super) fn replied(&mut self, reply: Reply) -> Result<Heard, Hostile> {
+        let number = reply.call;
+        let call = self.outgoing.get_mut(&number).ok_or(Hostile::Unasked)?;
+        if call.ended && call.late.is_some() {
+            return Err(Hostile::Unasked);
+        }
+        // An object is handed over once: such an answer is not for later.
+        if call.ended && call.class == Class::Recorded && reply.objects.is_empty() {
+            call.late = Some(reply);
+            return Ok(Heard::Nothing);
+        }
+        let Some(call) = self.outgoing.remove(&number) else {
+            return Err(Hostile::Unasked);
+        };
+        self.window.withdraw(number);
+        Ok(if call.ended {
+            Heard::Unwanted(reply.objects)
+        } else {
+            Heard::Answered(number, reply, call.leases)
+        })
     }
 }

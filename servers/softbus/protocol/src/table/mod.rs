@@ -1,12 +1,15 @@
 //! What this device exports, and to whom. The owner's checks are here and nowhere else:
 //! every call of every object passes [`Table::check`].
 
+mod guests;
+mod revoke;
+
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use libipc_abi::status::Cause;
 
 use crate::Millis;
-use crate::limits::{EXPORTS, GUESTS, SERVICES};
+use crate::limits::{EXPORTS, SERVICES};
 use crate::suite::PublicKey;
 use crate::wire::{ObjectId, Rights};
 
@@ -279,220 +282,9 @@ impl Table {
         }
     }
 
-    /// Calls that still run through what was taken back.
-    pub fn running(&self, taken: &[Taken]) -> u32 {
-        let running = |taken: &Taken| {
-            let export = self.exports.get(&(taken.peer, taken.object.number));
-            export.map_or(0, |export| export.running)
-        };
-        taken.iter().map(running).sum()
-    }
-
-    /// Takes an object back from everybody, or from one peer. Nothing begins through
-    /// it from now on.
-    pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>) -> Vec<Taken> {
-        let wanted = |peer: &PublicKey, export: &Export| {
-            export.local == local && from.is_none_or(|from| from == peer)
-        };
-        let exports = self.exports.iter();
-        let roots = exports.filter(|((peer, _), export)| wanted(peer, export));
-        let roots: Vec<_> = roots.map(|(key, _)| *key).collect();
-        let mut taken = Vec::new();
-        for (peer, number) in roots {
-            self.take(&peer, number, &mut taken);
-        }
-        taken
-    }
-
-    /// A peer takes back what it handed on.
-    pub fn take_back(
-        &mut self,
-        grantor: &PublicKey,
-        third: &PublicKey,
-        object: ObjectId,
-    ) -> Result<Vec<Taken>, Cause> {
-        if object.epoch != self.epoch {
-            return Err(Cause::EpochChanged);
-        }
-        let export = self.exports.get(&(*third, object.number));
-        match export.map(|export| export.grantor) {
-            // It was released: nothing is left to take.
-            None => return Ok(Vec::new()),
-            Some(Some(by)) if by.peer == *grantor => {}
-            Some(_) => return Err(Cause::Denied),
-        }
-        self.take(third, object.number, &mut Vec::new());
-        // All of it, also what was taken before: calls may still run there.
-        let mut taken = Vec::new();
-        self.under(third, object.number, &mut taken);
-        Ok(taken)
-    }
-
-    /// One reference, and what came of it.
-    fn under(&self, peer: &PublicKey, number: u64, found: &mut Vec<Taken>) {
-        let object = ObjectId {
-            number,
-            epoch: self.epoch,
-        };
-        found.push(Taken {
-            peer: *peer,
-            object,
-        });
-        for (holder, number) in self.children(peer, number) {
-            self.under(&holder, number, found);
-        }
-    }
-
-    /// Takes one reference back, and what came of it.
-    fn take(&mut self, peer: &PublicKey, number: u64, taken: &mut Vec<Taken>) {
-        if let Some(export) = self.exports.get_mut(&(*peer, number))
-            && !export.revoked
-        {
-            export.revoked = true;
-            let object = ObjectId {
-                number,
-                epoch: self.epoch,
-            };
-            taken.push(Taken {
-                peer: *peer,
-                object,
-            });
-        }
-        for (holder, number) in self.children(peer, number) {
-            let gone = self
-                .exports
-                .get(&(holder, number))
-                .is_none_or(|child| child.revoked);
-            if !gone {
-                self.take(&holder, number, taken);
-            }
-        }
-    }
-
-    fn children(&self, peer: &PublicKey, number: u64) -> Vec<(PublicKey, u64)> {
-        let came = |export: &Export| {
-            export
-                .grantor
-                .is_some_and(|by| by.peer == *peer && by.number == number)
-        };
-        let exports = self.exports.iter().filter(|(_, export)| came(export));
-        exports.map(|(key, _)| *key).collect()
-    }
-
-    /// What was taken back is kept so that its holder hears why, until its place is
-    /// needed: the holder may never have heard of it.
-    fn drop_taken(&mut self, peer: &PublicKey) -> bool {
-        let is_taken = |export: &Export| export.revoked && export.running == 0;
-        let taken = self.of(peer).find(|(_, export)| is_taken(export));
-        let number = taken.map(|(number, _)| number);
-        if let Some(number) = number {
-            self.remove(peer, number);
-        }
-        number.is_some()
-    }
-
-    /// Makes room for another guest: nothing is left of one that holds nothing but what
-    /// was taken back, and it is returned.
-    pub fn drop_guest(
-        &mut self,
-        guest: &PublicKey,
-        trusted: impl Fn(&PublicKey) -> bool,
-    ) -> Option<PublicKey> {
-        let may_go = |peer: &PublicKey| {
-            let mut its = self.of(peer);
-            peer != guest
-                && !trusted(peer)
-                && its.all(|(_, export)| export.revoked && export.running == 0)
-        };
-        let guest = self.holders().into_iter().find(may_go)?;
-        while self.drop_taken(&guest) {}
-        Some(guest)
-    }
-
-    fn remove(&mut self, peer: &PublicKey, number: u64) {
-        let export = self.exports.remove(&(*peer, number));
-        if let Some(grantor) = export.and_then(|export| export.grantor) {
-            let object = ObjectId {
-                number,
-                epoch: self.epoch,
-            };
-            self.gone.push(Taken {
-                peer: grantor.peer,
-                object,
-            });
-        }
-    }
-
-    /// What was handed on and is no more: who did that need not remember it.
-    pub fn gone(&mut self) -> Vec<Taken> {
-        core::mem::take(&mut self.gone)
-    }
-
-    /// A peer drops references. What it handed on goes with the last.
-    pub fn release(&mut self, peer: &PublicKey, object: ObjectId, count: u32) -> Vec<Taken> {
-        let key = (*peer, object.number);
-        let mut taken = Vec::new();
-        if object.epoch != self.epoch {
-            return taken;
-        }
-        if let Some(export) = self.exports.get_mut(&key) {
-            export.references = export.references.saturating_sub(count);
-            if export.references == 0 {
-                let running = export.running;
-                self.take(peer, object.number, &mut taken);
-                taken.retain(|taken| taken.object != object || taken.peer != *peer);
-                if running == 0 {
-                    self.remove(peer, object.number);
-                }
-            }
-        }
-        taken
-    }
-
-    /// A peer is gone for good, or began anew: nothing is left of what it held, but for
-    /// what was handed on to it and never used, of which it may just have been told.
-    pub fn forget(&mut self, peer: &PublicKey) -> Vec<Taken> {
-        let is_old = |export: &Export| export.used || export.grantor.is_none();
-        let old = self.of(peer).filter(|(_, export)| is_old(export));
-        let numbers: Vec<_> = old.map(|(number, _)| number).collect();
-        let mut taken = Vec::new();
-        for number in numbers {
-            self.take(peer, number, &mut taken);
-            if let Some(export) = self.exports.get_mut(&(*peer, number)) {
-                export.references = 0;
-                if export.running == 0 {
-                    self.remove(peer, number);
-                }
-            }
-        }
-        taken.retain(|taken| taken.peer != *peer);
-        taken
-    }
-
-    /// A peer is no longer trusted: nothing is left of what it held, handed on or not.
-    pub fn revoke_from(&mut self, peer: &PublicKey) -> Vec<Taken> {
-        for export in self.of_mut(peer).map(|(_, export)| export) {
-            export.used = true;
-        }
-        self.forget(peer)
-    }
-
     /// Whether any peer holds this object.
     pub fn is_exported(&self, local: Local) -> bool {
         self.exports.values().any(|export| export.local == local)
-    }
-
-    /// Whether a peer holds anything that was not taken back.
-    pub fn is_guest(&self, peer: &PublicKey) -> bool {
-        self.of(peer).any(|(_, export)| !export.revoked)
-    }
-
-    /// Whether another guest can be taken in, beside those for which this holds.
-    pub fn has_room_for(&self, peer: &PublicKey, trusted: impl Fn(&PublicKey) -> bool) -> bool {
-        let mut guests: Vec<PublicKey> = self.exports.keys().map(|(peer, _)| *peer).collect();
-        guests.dedup();
-        guests.retain(|guest| !trusted(guest) && guest != peer);
-        guests.len() < GUESTS
     }
 
     /// Objects that a peer holds.

@@ -1,0 +1,199 @@
+//! Questions to one device whether it is there, and answers to those of others.
+
+use super::{Announcer, Budget, Heard, Ping, Question, There};
+use crate::Millis;
+use crate::address::Address;
+use crate::keys::{Keys, Tagged};
+use crate::limits::{MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES, UNICASTS};
+use crate::random::{self, Random};
+use crate::suite::PublicKey;
+
+impl Announcer {
+    /// Asks a peer whether it is there.
+    pub fn ask(
+        &mut self,
+        peer: &PublicKey,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        let Some(known) = self.known.get(peer) else {
+            return;
+        };
+        if let Some(there) = &known.there
+            && known.question.is_none()
+        {
+            let address = there.address;
+            self.question(*peer, address, keys, random, now);
+        }
+    }
+
+    pub(super) fn pinged(
+        &mut self,
+        peer: PublicKey,
+        from: Address,
+        ping: Ping,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        let Some(known) = self.known.get_mut(&peer) else {
+            return;
+        };
+        let asked = known.question.as_ref();
+        if asked.is_some_and(|question| question.nonce == ping.echo && question.address == from) {
+            known.question = None;
+            known.last = Some(from.at(ping.port));
+            let until = now + MISSED * self.rate.interval(now);
+            let before = known.there.as_ref().map(|there| there.instance);
+            let restarted = before.is_some_and(|before| before != ping.instance);
+            let news = match &mut known.there {
+                Some(there) if (there.instance, there.address) == (ping.instance, from) => {
+                    there.until = there.until.max(until);
+                    false
+                }
+                _ => {
+                    known.there = Some(There {
+                        instance: ping.instance,
+                        address: from,
+                        sequence: 0,
+                        until,
+                    });
+                    self.instances.retain(|_, known| *known != peer);
+                    self.instances.insert(ping.instance, peer);
+                    self.strangers.remove(&ping.instance);
+                    true
+                }
+            };
+            self.heard.push_back(Heard::Alive(peer));
+            if news {
+                self.heard.push_back(Heard::Appeared(peer, restarted));
+            }
+        }
+        if ping.nonce != 0 {
+            self.reply(peer, from, ping, keys, random, now);
+        }
+    }
+
+    /// Echoes a question, with one of our own if we do not know that it is there.
+    fn reply(
+        &mut self,
+        peer: PublicKey,
+        from: Address,
+        ping: Ping,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        let Some(known) = self.known.get_mut(&peer) else {
+            return;
+        };
+        let there = known.there.as_ref();
+        let is_news =
+            there.is_none_or(|there| (there.instance, there.address) != (ping.instance, from));
+        if is_news && known.question.is_none() {
+            known.question = Some(Question {
+                nonce: random::nonce(random),
+                address: from,
+                again: now + PROBE_AGAIN,
+                left: PROBES - 1,
+            });
+        }
+        let question = known.question.as_ref();
+        let nonce = question.filter(|question| question.address == from);
+        let nonce = nonce.map_or(0, |question| question.nonce);
+        self.ping(peer, from, nonce, ping.nonce, keys, now);
+    }
+
+    pub(super) fn question(
+        &mut self,
+        peer: PublicKey,
+        address: Address,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            let nonce = random::nonce(random);
+            known.question = Some(Question {
+                nonce,
+                address,
+                again: now + PROBE_AGAIN,
+                left: PROBES - 1,
+            });
+            self.ping(peer, address, nonce, 0, keys, now);
+        }
+    }
+
+    /// A question was not answered, or it is time for one.
+    pub(super) fn ask_again(
+        &mut self,
+        peer: PublicKey,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        let Some(known) = self.known.get_mut(&peer) else {
+            return;
+        };
+        match (&mut known.question, &known.there) {
+            (Some(question), _) if question.left > 0 => {
+                question.left -= 1;
+                // The first ones close together, then each twice as long.
+                let slow = (PROBES - question.left).saturating_sub(QUICK_PROBES);
+                question.again = now + (PROBE_AGAIN << slow);
+                let (address, nonce) = (question.address, question.nonce);
+                self.ping(peer, address, nonce, 0, keys, now);
+            }
+            (Some(question), there) => {
+                // Nobody there. If it was asked at the address where it is, it is gone.
+                let asked = question.address;
+                known.question = None;
+                let gone = |there: &There| there.address == asked && there.until <= now;
+                if there.as_ref().is_some_and(gone) {
+                    known.there = None;
+                    self.heard.push_back(Heard::Gone(peer));
+                }
+            }
+            (None, Some(there)) => {
+                let address = there.address;
+                self.question(peer, address, keys, random, now);
+            }
+            (None, None) => {}
+        }
+    }
+
+    pub(super) fn ping(
+        &mut self,
+        peer: PublicKey,
+        to: Address,
+        nonce: u64,
+        echo: u64,
+        keys: &mut dyn Keys,
+        now: Millis,
+    ) {
+        if self.unicasts.since + 1_000 <= now {
+            self.unicasts = Budget {
+                since: now,
+                left: UNICASTS,
+            };
+        }
+        let Some(left) = self.unicasts.left.checked_sub(1) else {
+            return;
+        };
+        self.unicasts.left = left;
+        let ping = Ping {
+            instance: self.instance,
+            nonce,
+            echo,
+            port: self.me.port,
+        };
+        let mut bytes = ping.head();
+        let tags = keys.tags(Tagged::Ping, &[peer], &bytes);
+        let Some(tag) = tags.as_deref().and_then(<[_]>::first) else {
+            return;
+        };
+        bytes.extend_from_slice(tag);
+        self.out.push_back((Some(to), bytes));
+    }
+}

@@ -1,0 +1,179 @@
+//! What is taken back, dropped or forgotten, with all that came of it.
+
+use alloc::vec::Vec;
+
+use libipc_abi::status::Cause;
+
+use super::{Export, Local, Table, Taken};
+use crate::suite::PublicKey;
+use crate::wire::ObjectId;
+
+impl Table {
+    /// Calls that still run through what was taken back.
+    pub fn running(&self, taken: &[Taken]) -> u32 {
+        let running = |taken: &Taken| {
+            let export = self.exports.get(&(taken.peer, taken.object.number));
+            export.map_or(0, |export| export.running)
+        };
+        taken.iter().map(running).sum()
+    }
+
+    /// Takes an object back from everybody, or from one peer. Nothing begins through
+    /// it from now on.
+    pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>) -> Vec<Taken> {
+        let wanted = |peer: &PublicKey, export: &Export| {
+            export.local == local && from.is_none_or(|from| from == peer)
+        };
+        let exports = self.exports.iter();
+        let roots = exports.filter(|((peer, _), export)| wanted(peer, export));
+        let roots: Vec<_> = roots.map(|(key, _)| *key).collect();
+        let mut taken = Vec::new();
+        for (peer, number) in roots {
+            self.take(&peer, number, &mut taken);
+        }
+        taken
+    }
+
+    /// A peer takes back what it handed on.
+    pub fn take_back(
+        &mut self,
+        grantor: &PublicKey,
+        third: &PublicKey,
+        object: ObjectId,
+    ) -> Result<Vec<Taken>, Cause> {
+        if object.epoch != self.epoch {
+            return Err(Cause::EpochChanged);
+        }
+        let export = self.exports.get(&(*third, object.number));
+        match export.map(|export| export.grantor) {
+            // It was released: nothing is left to take.
+            None => return Ok(Vec::new()),
+            Some(Some(by)) if by.peer == *grantor => {}
+            Some(_) => return Err(Cause::Denied),
+        }
+        self.take(third, object.number, &mut Vec::new());
+        // All of it, also what was taken before: calls may still run there.
+        let mut taken = Vec::new();
+        self.under(third, object.number, &mut taken);
+        Ok(taken)
+    }
+
+    /// One reference, and what came of it.
+    fn under(&self, peer: &PublicKey, number: u64, found: &mut Vec<Taken>) {
+        let object = ObjectId {
+            number,
+            epoch: self.epoch,
+        };
+        found.push(Taken {
+            peer: *peer,
+            object,
+        });
+        for (holder, number) in self.children(peer, number) {
+            self.under(&holder, number, found);
+        }
+    }
+
+    /// Takes one reference back, and what came of it.
+    fn take(&mut self, peer: &PublicKey, number: u64, taken: &mut Vec<Taken>) {
+        if let Some(export) = self.exports.get_mut(&(*peer, number))
+            && !export.revoked
+        {
+            export.revoked = true;
+            let object = ObjectId {
+                number,
+                epoch: self.epoch,
+            };
+            taken.push(Taken {
+                peer: *peer,
+                object,
+            });
+        }
+        for (holder, number) in self.children(peer, number) {
+            let gone = self
+                .exports
+                .get(&(holder, number))
+                .is_none_or(|child| child.revoked);
+            if !gone {
+                self.take(&holder, number, taken);
+            }
+        }
+    }
+
+    fn children(&self, peer: &PublicKey, number: u64) -> Vec<(PublicKey, u64)> {
+        let came = |export: &Export| {
+            export
+                .grantor
+                .is_some_and(|by| by.peer == *peer && by.number == number)
+        };
+        let exports = self.exports.iter().filter(|(_, export)| came(export));
+        exports.map(|(key, _)| *key).collect()
+    }
+
+    pub(super) fn remove(&mut self, peer: &PublicKey, number: u64) {
+        let export = self.exports.remove(&(*peer, number));
+        if let Some(grantor) = export.and_then(|export| export.grantor) {
+            let object = ObjectId {
+                number,
+                epoch: self.epoch,
+            };
+            self.gone.push(Taken {
+                peer: grantor.peer,
+                object,
+            });
+        }
+    }
+
+    /// What was handed on and is no more: who did that need not remember it.
+    pub fn gone(&mut self) -> Vec<Taken> {
+        core::mem::take(&mut self.gone)
+    }
+
+    /// A peer drops references. What it handed on goes with the last.
+    pub fn release(&mut self, peer: &PublicKey, object: ObjectId, count: u32) -> Vec<Taken> {
+        let key = (*peer, object.number);
+        let mut taken = Vec::new();
+        if object.epoch != self.epoch {
+            return taken;
+        }
+        if let Some(export) = self.exports.get_mut(&key) {
+            export.references = export.references.saturating_sub(count);
+            if export.references == 0 {
+                let running = export.running;
+                self.take(peer, object.number, &mut taken);
+                taken.retain(|taken| taken.object != object || taken.peer != *peer);
+                if running == 0 {
+                    self.remove(peer, object.number);
+                }
+            }
+        }
+        taken
+    }
+
+    /// A peer is gone for good, or began anew: nothing is left of what it held, but for
+    /// what was handed on to it and never used, of which it may just have been told.
+    pub fn forget(&mut self, peer: &PublicKey) -> Vec<Taken> {
+        let is_old = |export: &Export| export.used || export.grantor.is_none();
+        let old = self.of(peer).filter(|(_, export)| is_old(export));
+        let numbers: Vec<_> = old.map(|(number, _)| number).collect();
+        let mut taken = Vec::new();
+        for number in numbers {
+            self.take(peer, number, &mut taken);
+            if let Some(export) = self.exports.get_mut(&(*peer, number)) {
+                export.references = 0;
+                if export.running == 0 {
+                    self.remove(peer, number);
+                }
+            }
+        }
+        taken.retain(|taken| taken.peer != *peer);
+        taken
+    }
+
+    /// A peer is no longer trusted: nothing is left of what it held, handed on or not.
+    pub fn revoke_from(&mut self, peer: &PublicKey) -> Vec<Taken> {
+        for export in self.of_mut(peer).map(|(_, export)| export) {
+            export.used = true;
+        }
+        self.forget(peer)
+    }
+}
