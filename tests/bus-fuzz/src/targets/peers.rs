@@ -29,7 +29,7 @@ impl Target for Peers {
             generation: 1,
             fresh: true,
         };
-        let _ = peer.resumed_by_responder(&resume);
+        let _ = peer.resumed_by_responder(&resume, |_| false);
         let mut known = Known {
             it: (5, 6),
             sequence: 0,
@@ -76,7 +76,7 @@ impl Target for Peers {
                 Ok(Heard::Resume(resume)) => {
                     feature |= 1 << 32;
                     // The node knows where a stream begins.
-                    let _ = peer.resumed_by_initiator(&resume);
+                    let _ = peer.resumed_by_initiator(&resume, |_| false);
                     known.sequence = 0;
                 }
                 Ok(Heard::Call(serial)) => {

@@ -237,6 +237,9 @@ impl<S: Suite> World<S> {
         if !error.delivered {
             self.not_delivered(open.number);
         }
+        if error.cause == Cause::EpochChanged {
+            self.ended_rightly(on, open.local);
+        }
         self.in_time(on, &open);
         if open.eligible {
             let now = self.now;

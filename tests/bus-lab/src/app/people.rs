@@ -51,7 +51,8 @@ impl<S: Suite> World<S> {
                 .filter(|(with, _)| *with == b)
                 .map(|(_, right)| right)
         });
-        let wrong = typed.contains(&Some(false));
+        // Each may have typed the other's PIN: one was right.
+        let wrong = typed.contains(&Some(false)) && !typed.contains(&Some(true));
         self.truth.never(Check::WrongPin, wrong, || {
             format!("{now}: {on} trusts {peer} after a wrong PIN")
         });

@@ -131,19 +131,25 @@ impl<S: Suite> World<S> {
         }
     }
 
+    /// An object, or a call of it, ended for a device because its owner began anew.
+    pub(super) fn ended_rightly(&mut self, on: usize, local: u64) {
+        let Some(thing) = self.truth.things.get(&local).copied() else {
+            return;
+        };
+        let (now, owner) = (self.now, thing.owner);
+        let parted = self.truth.parted.contains(&(owner, on));
+        let did = thing.run != self.machines[owner].run || parted;
+        self.truth.must(Check::Lives, did, || {
+            format!("{now}: {local:x} of {owner} ended for {on}")
+        });
+    }
+
     /// An object of another device can be called no more.
     pub(super) fn dead(&mut self, on: usize, import: Import, cause: Cause) {
         let mut held = self.machines[on].app.held.iter();
         let held = held.find(|held| held.import == import).copied();
-        let thing = held.and_then(|held| self.truth.things.get(&held.local).copied());
-        if let (Some(held), Some(thing), Cause::EpochChanged) = (held, thing, cause) {
-            let owner = thing.owner;
-            let goes_on =
-                thing.run == self.machines[owner].run && !self.truth.parted.contains(&(owner, on));
-            let now = self.now;
-            self.truth.must(Check::Lives, !goes_on, || {
-                format!("{now}: {:x} of {owner} ended for {on}", held.local)
-            });
+        if let (Some(held), Cause::EpochChanged) = (held, cause) {
+            self.ended_rightly(on, held.local);
         }
         self.drop_held(on, import);
     }

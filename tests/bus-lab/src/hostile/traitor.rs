@@ -100,7 +100,7 @@ pub(super) fn misbehave(what: u64, epoch: u64, rng: &mut Rng, send: &mut Vec<Vec
                 let mut root = call_of(call, ObjectId::ROOT);
                 root.operation = operation;
                 root.payload.words[0] = rng.below(20);
-                root.payload.words[1] = epoch;
+                root.payload.words[1..3].fill(epoch);
                 root.payload.bytes = random::array::<65>(rng).to_vec();
                 let bytes = [vec![7; 32], vec![0; 33]].concat();
                 if operation == 2 {

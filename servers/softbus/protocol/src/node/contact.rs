@@ -75,7 +75,7 @@ impl Contact {
         self.due
     }
 
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.watch || self.holds || self.peer.waiting() > 0
     }
 
@@ -280,7 +280,7 @@ impl Node {
         let is_left = contact.current.is_none() && contact.peer.remote().is_some();
         if is_left && now >= contact.heard + FORGET {
             contact.generation = 0;
-            let fresh = contact.peer.forget(true);
+            let fresh = contact.peer.forget();
             self.began_anew(key, fresh, Cause::Unreachable, now);
             self.forget_unless_known(&key);
         }

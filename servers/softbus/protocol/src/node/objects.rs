@@ -49,6 +49,14 @@ impl Imports {
         }
     }
 
+    /// Whether an object lives on when its owner begins anew with us: if it has not
+    /// heard of it from us, it may be of the new time.
+    pub(super) fn outlasts(&self, owner: &PublicKey, object: ObjectId) -> bool {
+        let import = self.names.get(&(*owner, object));
+        let imported = import.and_then(|import| self.all.get(import));
+        imported.is_some_and(|imported| !imported.used)
+    }
+
     /// A call of it ran, or may have.
     pub(super) fn was_used(&mut self, owner: &PublicKey, object: ObjectId) {
         if let Some(import) = self.names.get(&(*owner, object))

@@ -256,7 +256,7 @@ impl Node {
         self.drop_streams(key);
         if let Some(contact) = self.contacts.get_mut(key) {
             contact.generation = 0;
-            let fresh = contact.peer.forget(true);
+            let fresh = contact.peer.forget();
             self.began_anew(*key, fresh, Cause::Revoked, now);
         }
         // Also what was handed on to it.

@@ -22,8 +22,8 @@ pub(super) mod operation {
     pub(crate) const BROWSE: u8 = 0;
     /// Bytes: a name. Answer: the object.
     pub(crate) const OPEN: u8 = 1;
-    /// Word 0: number of an object that the caller holds; word 1: the bound. Bytes: the
-    /// third device's key, rights. Answer: its number there (word 0), and rights.
+    /// Word 0: number of an object that the caller holds; word 1: the bound; word 2: the
+    /// object's epoch. Bytes: the third device's key, rights. Answer: its number there (word 0), and rights.
     pub(crate) const HAND_ON: u8 = 2;
     /// Words 0 and 1: number and epoch of what was handed on. Bytes: the third device's
     /// key. Answered when nothing runs there any more.
@@ -52,7 +52,7 @@ impl Node {
         deadline: Option<Millis>,
         now: Millis,
     ) -> Result<(), Cause> {
-        let words = [listed.len() as u64, 0];
+        let words = [listed.len() as u64, 0, 0];
         let call = ask(
             operation::BROWSE,
             Class::Idempotent,
@@ -78,7 +78,7 @@ impl Node {
         let call = ask(
             operation::OPEN,
             Class::Once,
-            [0; 2],
+            [0; 3],
             name.as_bytes().to_vec(),
             deadline,
         );
@@ -108,7 +108,7 @@ impl Node {
         };
         let mut writer = Writer::default();
         rights.write(writer.bytes(&to.0));
-        let words = [object.number, bound];
+        let words = [object.number, bound, object.epoch];
         let call = ask(operation::HAND_ON, Class::Once, words, writer.0, deadline);
         let handing = Handing {
             parked,
@@ -130,7 +130,7 @@ impl Node {
         why: Why,
         now: Millis,
     ) -> Result<u64, Cause> {
-        let words = [object.number, object.epoch];
+        let words = [object.number, object.epoch, 0];
         let bytes = third.0.to_vec();
         let call = ask(operation::TAKE_BACK, Class::Idempotent, words, bytes, None);
         self.ask(owner, call, why, now)
@@ -215,9 +215,9 @@ impl Node {
             bound: payload.words[1].clamp(BOUND_SHORTEST, BOUND_LONGEST),
         };
         let alive = |peer: &PublicKey| contacts.get(peer).and_then(|contact| contact.peer.alive());
-        let (object, rights) = self
-            .table
-            .hand_on(grantor, self.epoch, &third, rights, alive, now)?;
+        let (object, rights) =
+            self.table
+                .hand_on(grantor, payload.words[2], &third, rights, alive, now)?;
         self.know(third, now);
         let mut writer = Writer::default();
         rights.write(&mut writer);
@@ -323,7 +323,7 @@ impl Node {
 fn ask(
     operation: u8,
     class: Class,
-    words: [u64; 2],
+    words: [u64; 3],
     bytes: Vec<u8>,
     deadline: Option<Millis>,
 ) -> Call {
@@ -331,7 +331,7 @@ fn ask(
         bytes,
         ..Payload::default()
     };
-    payload.words[..2].copy_from_slice(&words);
+    payload.words[..3].copy_from_slice(&words);
     Call {
         operation,
         class,

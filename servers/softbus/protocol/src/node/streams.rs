@@ -331,6 +331,7 @@ impl Node {
     /// The first message on a stream that was opened to us.
     fn initiator_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
         let (me, lower) = ((self.boot, self.epoch), key < self.key);
+        let imports = &self.imports;
         let Some(contact) = self.contacts.get_mut(&key) else {
             return self.close(id, now);
         };
@@ -345,7 +346,8 @@ impl Node {
         if same_run && contact.current.is_some() && has_newer {
             return self.close(id, now);
         }
-        let Ok(continuity) = contact.peer.resumed_by_initiator(resume) else {
+        let lives = |object| imports.outlasts(&key, object);
+        let Ok(continuity) = contact.peer.resumed_by_initiator(resume, lives) else {
             return self.close(id, now);
         };
         contact.generation = resume.generation;
@@ -357,6 +359,7 @@ impl Node {
     /// The first message on a stream that we opened.
     fn responder_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
         let lower = self.key < key;
+        let imports = &self.imports;
         let generation = self
             .streams
             .all
@@ -370,7 +373,8 @@ impl Node {
         if contact.current.is_some() && has_newer || resume.generation != generation {
             return self.close(id, now);
         }
-        let Ok(continuity) = contact.peer.resumed_by_responder(resume) else {
+        let lives = |object| imports.outlasts(&key, object);
+        let Ok(continuity) = contact.peer.resumed_by_responder(resume, lives) else {
             return self.close(id, now);
         };
         contact.generation = generation;
@@ -490,6 +494,9 @@ impl Node {
             }
             if contact.current == Some(id) {
                 contact.disconnected();
+            }
+            if !contact.is_needed() {
+                self.forget_unless_known(&key);
             }
             self.look_after(key, now);
         }

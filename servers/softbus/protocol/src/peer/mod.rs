@@ -198,22 +198,36 @@ impl Peer {
     }
 
     /// The initiator of a stream said where it was. Returns whether we go on from there,
-    /// which is what the answer has to say.
-    pub fn resumed_by_initiator(&mut self, resume: &Resume) -> Result<Continuity, Hostile> {
+    /// which is what the answer has to say. If the peer begins anew, `lives` says which of
+    /// its objects do all the same.
+    pub fn resumed_by_initiator(
+        &mut self,
+        resume: &Resume,
+        lives: impl Fn(ObjectId) -> bool,
+    ) -> Result<Continuity, Hostile> {
         let goes_on = self.remote == Some((resume.boot, resume.epoch)) && resume.seen == self.me;
-        self.go_on(resume, goes_on)
+        self.go_on(resume, goes_on, lives)
     }
 
     /// The responder of our stream said where it was.
-    pub fn resumed_by_responder(&mut self, resume: &Resume) -> Result<Continuity, Hostile> {
+    pub fn resumed_by_responder(
+        &mut self,
+        resume: &Resume,
+        lives: impl Fn(ObjectId) -> bool,
+    ) -> Result<Continuity, Hostile> {
         let same = self.remote == Some((resume.boot, resume.epoch)) && resume.seen == self.me;
         if !resume.fresh && !same {
             return Err(Hostile::Resume);
         }
-        self.go_on(resume, !resume.fresh)
+        self.go_on(resume, !resume.fresh, lives)
     }
 
-    fn go_on(&mut self, resume: &Resume, goes_on: bool) -> Result<Continuity, Hostile> {
+    fn go_on(
+        &mut self,
+        resume: &Resume,
+        goes_on: bool,
+        lives: impl Fn(ObjectId) -> bool,
+    ) -> Result<Continuity, Hostile> {
         self.next_beat = 0;
         if goes_on {
             self.window.resume(resume.received, resume.credit)?;
@@ -227,18 +241,24 @@ impl Peer {
             return Ok(Continuity::Same);
         }
         let had = self.remote.is_some();
-        let fresh = self.forget(had);
+        let fresh = self.begin_anew(|call| !had || !call.exports && lives(call.object));
         self.remote = Some(remote);
         self.window.resume(0, resume.credit)?;
         Ok(if had { fresh } else { Continuity::Same })
     }
 
-    /// Nothing of what was goes on. If there was something, calls that were sent end;
-    /// those that were not, and that are of the device itself, wait for the next stream.
-    pub fn forget(&mut self, ends: bool) -> Continuity {
+    /// The peer is gone for good: nothing of what was goes on.
+    pub fn forget(&mut self) -> Continuity {
+        self.begin_anew(|_| false)
+    }
+
+    /// Nothing of what was goes on. Calls that were sent end; those that were not wait for
+    /// the next stream, if they are of the device itself or make sense then.
+    fn begin_anew(&mut self, waits: impl Fn(&Outgoing) -> bool) -> Continuity {
         let mut ended = Vec::new();
         self.outgoing.retain(|&number, call| {
-            let stays = call.unsent == call.messages && (call.is_root || !ends) && !call.ended;
+            let may_stay = call.object == ObjectId::ROOT || waits(call);
+            let stays = call.unsent == call.messages && may_stay && !call.ended;
             if !stays && !call.ended {
                 ended.push((number, call.is_delivered()));
             }

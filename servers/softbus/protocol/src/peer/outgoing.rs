@@ -8,7 +8,7 @@ use libipc_abi::status::Cause;
 use super::{Heard, Hostile, Peer, Request};
 use crate::Millis;
 use crate::limits::{CALL_BYTES, OWN_CALLS, PIECE, QUEUE_BYTES};
-use crate::wire::{self, Access, Body, LeaseHead, ObjectId, Piece, Reply};
+use crate::wire::{self, Access, Body, LeaseHead, ObjectId, ObjectRef, Piece, Reply};
 
 /// Memory that is lent for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub struct Lent {
 pub(super) struct Outgoing {
     pub(super) class: Class,
     pub(super) deadline: Option<Millis>,
-    /// Of the device itself, not of an object: it makes sense after a restart too.
-    pub(super) is_root: bool,
+    /// Of what: a call of the device itself makes sense after a restart too.
+    pub(super) object: ObjectId,
+    /// It carries objects of ours, which end with what is between the peer and us.
+    pub(super) exports: bool,
     pub(super) leases: Vec<Lent>,
     filled: Vec<usize>,
     /// Messages of it, and how many of them no stream was given yet.
@@ -38,18 +40,15 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(
-        class: Class,
-        deadline: Option<Millis>,
-        is_root: bool,
-        leases: Vec<Lent>,
-    ) -> Self {
+    fn new(request: &mut Request) -> Self {
+        let mut objects = request.objects.iter();
         Outgoing {
-            class,
-            deadline,
-            is_root,
-            filled: leases.iter().map(|_| 0).collect(),
-            leases,
+            class: request.class,
+            deadline: request.deadline,
+            object: request.object,
+            exports: objects.any(|object| matches!(object, ObjectRef::Export(..))),
+            filled: request.leases.iter().map(|_| 0).collect(),
+            leases: core::mem::take(&mut request.leases),
             messages: 0,
             unsent: 0,
             ended: false,
@@ -90,18 +89,13 @@ impl Outgoing {
 
 impl Peer {
     /// Makes a call. An error means that it was not made.
-    pub fn request(&mut self, request: Request, now: Millis) -> Result<(), Cause> {
+    pub fn request(&mut self, mut request: Request, now: Millis) -> Result<(), Cause> {
         let lent: usize = request.leases.iter().map(|lease| lease.bytes.len()).sum();
         let bytes = self.window.bytes() + lent + request.payload.bytes.len();
         if lent as u64 > CALL_BYTES || bytes as u64 > QUEUE_BYTES || !self.has_room() {
             return Err(Cause::QuotaExceeded);
         }
-        let mut outgoing = Outgoing::new(
-            request.class,
-            request.deadline,
-            request.object == ObjectId::ROOT,
-            request.leases,
-        );
+        let mut outgoing = Outgoing::new(&mut request);
         let heads = outgoing.leases.iter().map(|lease| LeaseHead {
             access: lease.access,
             length: lease.bytes.len() as u32,

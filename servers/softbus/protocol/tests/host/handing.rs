@@ -347,17 +347,13 @@ fn an_object_that_comes_home_is_the_local_one() {
     assert_eq!(incoming(&mut net, 1).local, Local(77), "a callback");
 }
 
-/// What is said to a device before there is anything between it and us outlasts the
-/// beginning of that.
-#[test]
-fn what_is_called_before_the_first_session_lives() {
-    let (mut net, _) = passed_on(5_000);
+/// Opens the second node's service at the third, and calls it before its owner is dialled.
+fn calls_at_once(net: &mut Net) -> Import {
     let (zero, one) = (net.key(0), net.key(1));
     let now = net.now;
     net.nodes[2].open(&one, "outside", None, now).unwrap();
     let mut import = None;
     while import.is_none() {
-        // A message at a time: the call is made before the owner is dialled.
         net.step();
         for event in net.events_of(2) {
             if let Event::Opened(_, Ok(Object::Import(opened, ..))) = event {
@@ -367,17 +363,65 @@ fn what_is_called_before_the_first_session_lives() {
     }
     let import = import.unwrap();
     assert!(!net.nodes[2].is_connected(&zero));
+    calls_through(net, import);
+    import
+}
+
+/// What is said to a device before there is anything between it and us outlasts the
+/// beginning of that.
+#[test]
+fn what_is_called_before_a_session_lives() {
+    let (mut net, _) = passed_on(5_000);
+    let import = calls_at_once(&mut net);
     let mut carries = call(3);
     carries.objects = vec![Object::Local(Local(77), Rights::ALL)];
-    let id = make(&mut net, 2, import, carries);
-    net.run(10);
+    make(&mut net, 2, import, carries);
     let came = incoming(&mut net, 0);
     let Object::Import(callback, ..) = came.objects[0] else {
         panic!("it is the caller's");
     };
     reply(&mut net, 0, came.token, answer(Outcome::Ok, vec![]));
-    assert_eq!(ending(&mut net, 2, id), Ok(9));
     make(&mut net, 0, callback, call(2));
     assert_eq!(incoming(&mut net, 2).local, Local(77));
-    calls_through(&mut net, import);
+    // A guest that has nothing any more is forgotten, and comes again.
+    net.nodes[0].release(callback, net.now);
+    net.nodes[2].release(import, net.now);
+    net.run(10);
+    let zero = net.key(0);
+    assert!(!net.nodes[2].is_connected(&zero));
+    calls_at_once(&mut net);
+}
+
+/// An object that is exported in a first call is there when the call is.
+#[test]
+fn what_a_first_call_carries_lives() {
+    let (mut net, object) = passed_on(5_000);
+    assert!(net.nodes[2].publish("sink", service(8)));
+    let sink = imported(open_at(&mut net, 1, 2, "sink"));
+    let mut carries = call(1);
+    carries.objects = vec![Object::Import(object, Rights::ALL, 5_000)];
+    net.nodes[1].call(sink, carries, net.now).unwrap();
+    let mut came = None;
+    while came.is_none() {
+        net.step();
+        for event in net.events_of(2) {
+            if let Event::Incoming(incoming) = event {
+                came = Some(incoming);
+            }
+        }
+    }
+    let Object::Import(import, ..) = came.unwrap().objects[0] else {
+        panic!("it is the first one's");
+    };
+    let zero = net.key(0);
+    assert!(!net.nodes[2].is_connected(&zero));
+    let mut carries = call(3);
+    carries.objects = vec![Object::Local(Local(77), Rights::ALL)];
+    make(&mut net, 2, import, carries);
+    net.run(10);
+    let Object::Import(callback, ..) = incoming(&mut net, 0).objects[0] else {
+        panic!("it is the caller's");
+    };
+    make(&mut net, 0, callback, call(2));
+    assert_eq!(incoming(&mut net, 2).local, Local(77));
 }
