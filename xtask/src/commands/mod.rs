@@ -3,7 +3,6 @@
 pub mod bench;
 pub mod boots;
 pub mod build;
-pub mod bus_faults;
 pub mod bus_fuzz;
 pub mod bus_lab;
 pub mod crash;
