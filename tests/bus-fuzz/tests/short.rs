@@ -10,7 +10,7 @@ use tessera_softbus_protocol::wire::Message;
 
 #[test]
 fn nothing_breaks_and_much_is_reached() {
-    let counts = run(350_000, 1, None, |_, _| {}).unwrap_or_else(|found| panic!("{found}"));
+    let counts = run(450_000, 1, None, |_, _| {}).unwrap_or_else(|found| panic!("{found}"));
     for (target, (_, features)) in &counts.targets {
         assert!(
             features.len() > 3,
@@ -29,6 +29,11 @@ fn honest_looking_peers_get_somewhere() {
         ("nodes", 32, "an object is taken back"),
         ("peers", 1 << 34, "a call of ours is answered"),
         ("streams", 16, "data is decrypted"),
+        ("tables", 2, "a call is allowed"),
+        ("tables", 16, "an object is handed on"),
+        ("noise", 1, "a record is read"),
+        ("noise", 32, "a handshake is completed"),
+        ("noise", 128, "an exchange is completed"),
     ] {
         let counts = run(60_000, 2, Some(target), |_, _| {});
         let counts = counts.unwrap_or_else(|found| panic!("{found}"));

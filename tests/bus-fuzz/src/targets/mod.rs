@@ -5,9 +5,11 @@ pub mod datagrams;
 pub mod disk;
 pub mod messages;
 pub mod nodes;
+pub mod noise;
 pub mod pairing;
 pub mod peers;
 pub mod streams;
+pub mod tables;
 
 use tessera_bus_lab::random::Rng;
 
@@ -30,5 +32,7 @@ pub fn all() -> Vec<Box<dyn Target>> {
         Box::new(nodes::Nodes::new()),
         Box::new(pairing::Pairing),
         Box::new(disk::Disk),
+        Box::new(tables::Tables::new()),
+        Box::new(noise::Noise::new()),
     ]
 }
