@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+mod capture;
 mod handing;
 mod net;
 mod pairing;

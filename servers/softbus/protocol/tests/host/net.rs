@@ -36,8 +36,19 @@ pub(crate) struct Net {
     /// Nodes that nobody reaches.
     pub(crate) away: BTreeSet<usize>,
     pub(crate) events: Vec<(usize, Event)>,
-    /// Every byte that was sent, for those who listen.
-    pub(crate) wire: Vec<u8>,
+    /// A byte at this place of the next data of a stream is changed on the way.
+    pub(crate) change: Option<usize>,
+    /// All that was sent, for those who listen.
+    pub(crate) wire: Vec<Packet>,
+}
+
+/// Something that was sent.
+#[derive(Clone)]
+pub(crate) struct Packet {
+    pub(crate) from: usize,
+    /// The stream, and who has its other end; none: a datagram.
+    pub(crate) stream: Option<(StreamId, usize)>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 pub(crate) fn address(index: usize) -> Address {
@@ -55,6 +66,7 @@ impl Net {
             ends: BTreeMap::new(),
             away: BTreeSet::new(),
             events: Vec::new(),
+            change: None,
             wire: Vec::new(),
         };
         for index in 0..count {
@@ -122,7 +134,11 @@ impl Net {
         let now = self.now;
         match output {
             Output::Datagram(to, bytes) => {
-                self.wire.extend_from_slice(&bytes);
+                self.wire.push(Packet {
+                    from,
+                    stream: None,
+                    bytes: bytes.clone(),
+                });
                 for index in 0..self.nodes.len() {
                     let is_to = to.is_none_or(|to| to.ip == address(index).ip);
                     if index != from && is_to && !self.cut(from, index) {
@@ -144,12 +160,21 @@ impl Net {
                     None => self.nodes[from].closed(stream, now),
                 }
             }
-            Output::Send(stream, bytes) => {
-                self.wire.extend_from_slice(&bytes);
-                if let Some(&(to, stream)) = self.ends.get(&(from, stream))
-                    && !self.cut(from, to)
-                {
-                    self.nodes[to].received(stream, &bytes, now);
+            Output::Send(stream, mut bytes) => {
+                if let Some(place) = self.change.take() {
+                    let place = place % bytes.len();
+                    bytes[place] ^= 1 << (place % 8);
+                }
+                let Some(&(to, other)) = self.ends.get(&(from, stream)) else {
+                    return;
+                };
+                self.wire.push(Packet {
+                    from,
+                    stream: Some((stream, to)),
+                    bytes: bytes.clone(),
+                });
+                if !self.cut(from, to) {
+                    self.nodes[to].received(other, &bytes, now);
                 }
             }
             Output::Close(stream) => {
