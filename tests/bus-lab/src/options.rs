@@ -27,9 +27,9 @@ pub struct Options {
     /// Partitions of the network
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub partitions: u32,
-    /// Crashes and restarts of devices, in all
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub crashes: u32,
+    /// Crashes and restarts of devices, in all [default: for every tenth device, at least 10]
+    #[arg(long, value_name = "N")]
+    crashes: Option<u32>,
     /// Nobody tries what must not work
     #[arg(long)]
     pub peaceful: bool,
@@ -39,6 +39,13 @@ pub struct Options {
     /// Print each event
     #[arg(long)]
     pub trace: bool,
+}
+
+impl Options {
+    /// Crashes and restarts of devices, in all.
+    pub fn crashes(&self) -> u32 {
+        self.crashes.unwrap_or((self.nodes / 10).max(10))
+    }
 }
 
 impl Default for Options {

@@ -54,8 +54,8 @@ impl Report {
         let options = &self.options;
         let expected = |check: &Check| match check {
             Check::Ghost | Check::FalseGone | Check::Silence | Check::Memory => !options.peaceful,
-            Check::LossNoticed | Check::EndAfterLoss => options.partitions + options.crashes > 0,
-            Check::Epoch | Check::Lives => options.crashes > 0,
+            Check::LossNoticed | Check::EndAfterLoss => options.partitions + options.crashes() > 0,
+            Check::Epoch | Check::Lives => options.crashes() > 0,
             Check::TakenBack | Check::Home | Check::Direct => options.nodes > 2,
             _ => true,
         };

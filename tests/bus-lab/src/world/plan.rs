@@ -35,7 +35,7 @@ impl<S: Suite> World<S> {
             let at = self.rng.within(15_000, end - 1_000);
             self.at(at, Event::Cut);
         }
-        for _ in 0..self.options.crashes {
+        for _ in 0..self.options.crashes() {
             let (at, on) = (self.rng.within(15_000, end - 1_000), self.rng.below(count));
             self.at(at, Event::Crash(on as usize));
         }
