@@ -39,6 +39,10 @@ impl<S: Suite> World<S> {
         };
         self.app(on).grants.retain(|(its, ..)| *its != grant);
         self.trace(|| format!("{on} takes {local:x} back from {third}"));
+        // Taking back the service does not wait for what is taken back already.
+        if let Some(openers) = self.app(on).relays.get_mut(&local) {
+            openers.remove(&third);
+        }
         let id = self.quietly(on, |node, now| node.take_back(grant, now));
         if let Some(id) = id.flatten() {
             self.app(on).taking.insert(id, (local, vec![third]));
