@@ -246,6 +246,24 @@ impl<'e, P: Port> Server<'e, P> {
         self.remove(badge);
     }
 
+    /// Pays for another connection. Those that nobody has and that are over, but for the
+    /// time in which the other side may ask for the last confirmation again, make room.
+    fn begin_stream(&mut self, account: u64) -> Result<(), NetError> {
+        loop {
+            let begun = self.accounts.begin(account, net::STREAM);
+            let is_over = |socket: &Socket| match &socket.kind {
+                Kind::Tcp(connection) => connection.orphan && connection.is_over(),
+                _ => false,
+            };
+            let mut over = self.sockets.iter();
+            let over = over.find(|(_, socket)| socket.account == account && is_over(socket));
+            match (begun, over.map(|(badge, _)| *badge)) {
+                (Err(_), Some(over)) => self.remove(over),
+                (begun, _) => return begun,
+            }
+        }
+    }
+
     fn limit_orphans(&mut self) {
         let is_orphan = |socket: &Socket| match &socket.kind {
             Kind::Tcp(connection) => connection.orphan,

@@ -396,6 +396,20 @@ fn who_goes_at_once_has_confirmed_what_came() {
 }
 
 #[test]
+fn connections_that_are_over_keep_nobody_out() {
+    let [left, right] = machines(Trouble::default(), 1);
+    let (net, there) = (left.net(SHELL), right.net(SHELL));
+    let listener = there.listen(9, 1, 0).unwrap();
+    // More than an account may have, sooner than any of them is forgotten.
+    for _ in 0..40 {
+        let tcp = net.connect(at(&right, 9), 0).unwrap();
+        // Who ends it first remembers it for a while.
+        drop(listener.accept(0).unwrap());
+        assert_eq!(read_to_end(&tcp), b"");
+    }
+}
+
+#[test]
 fn who_goes_is_told_no_more() {
     let [left, right] = machines(Trouble::default(), 3);
     let mut here = Loop::new(&left, SHELL);

@@ -16,12 +16,13 @@ impl<P: Port> Client<'_, '_, P> {
     /// Takes a connection that was made; another socket listens in its place.
     pub(super) fn accept_now(&mut self, tag: u32) -> Result<TcpClient, NetError> {
         let server = &mut *self.server;
-        let socket = server.sockets.get_mut(&self.badge);
+        let socket = server.sockets.get(&self.badge);
         let socket = socket.ok_or(NetError::Stale)?;
         let account = socket.account;
-        let Kind::Listener { handles, port, .. } = &mut socket.kind else {
+        let Kind::Listener { handles, port, .. } = &socket.kind else {
             return Err(NetError::Stale);
         };
+        let port = *port;
         let sockets = &server.stack.sockets;
         let made = handles
             .iter()
@@ -31,9 +32,13 @@ impl<P: Port> Client<'_, '_, P> {
             return Err(NetError::WouldBlock);
         };
         // The connection is paid for anew, and its place by the listener as before.
-        server.accounts.begin(account, STREAM)?;
-        let next = server.stack.listen(*port);
+        server.begin_stream(account)?;
+        let next = server.stack.listen(port);
         let next = next.inspect_err(|_| server.accounts.end(account, STREAM))?;
+        let socket = server.sockets.get_mut(&self.badge);
+        let Some(Kind::Listener { handles, .. }) = socket.map(|socket| &mut socket.kind) else {
+            return Err(NetError::Stale);
+        };
         let handle = core::mem::replace(&mut handles[made], next);
         let state = server.stack.sockets.get::<tcp::Socket>(handle).state();
         let connection = Connection::new(handle, state, server.clock.now());
