@@ -131,7 +131,7 @@ impl Session<'_, '_> {
 
     fn try_pair(&mut self, device: u64, pin: u32) -> Result<(), BusError> {
         self.user(BusAllowed::MANAGE)?;
-        if self.server.store.is_none() {
+        if !self.server.keeper.is_durable() {
             return Err(BusError::NotDurable);
         }
         if self.server.waiting.pair.is_some() {
@@ -289,7 +289,7 @@ impl Bus for Session<'_, '_> {
 
     fn open_pairing(&mut self) -> Result<u32, BusError> {
         self.user(BusAllowed::MANAGE)?;
-        if self.server.store.is_none() {
+        if !self.server.keeper.is_durable() {
             return Err(BusError::NotDurable);
         }
         let now = self.server.now();

@@ -9,12 +9,15 @@
 //! objects    capabilities in messages, in and out
 //!            -> tessera_softbus_protocol: sessions, rights, what survives a loss
 //! wires      datagrams and streams of the network server
+//!            -> tessera_softbus_keys: the keys, in a task of their own
+//! parsers    tasks that read what other devices say
+//!            -> tessera_softbus_parser
 //! crew       threads that make the calls of other devices here
 //! ```
 //!
 //! Beside that way: `interface` is what programs ask of the bus, `events` what the
 //! protocol tells, [`users`] who may do what, [`registry`] what a repeat of an operation
-//! does, [`store`] the key and what is trusted, [`services`] what the page publishes,
+//! does, [`services`] what the page publishes,
 //! `consent` what the owner is asked and who used what.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
@@ -27,10 +30,9 @@ pub mod crew;
 mod events;
 mod interface;
 pub mod objects;
-pub mod random;
+pub mod parsers;
 pub mod registry;
 pub mod server;
 pub mod services;
-pub mod store;
 pub mod users;
 pub mod wires;

@@ -6,7 +6,6 @@ use crate::{
     interface::Session,
     objects::{Exports, Imports},
     registry::Registry,
-    store::Store,
     users::Users,
     wires::{Heard, Wires},
 };
@@ -29,6 +28,7 @@ use libipc::{
     status::{Cause, TransportError},
     time::{self, Instant},
 };
+use tessera_softbus_keys::Keeper;
 use tessera_softbus_protocol::{
     Millis,
     node::{CallId, Import, Node, Output, RevocationId, Token},
@@ -92,7 +92,7 @@ pub struct Server<'e> {
     retry: Instant,
     /// When it is looked whether callers still wait.
     patrol: Instant,
-    pub(crate) store: Option<Store>,
+    pub(crate) keeper: Keeper,
     pub(crate) users: Users,
     pub(crate) registry: Registry,
     pub(crate) exports: Exports,
@@ -119,7 +119,7 @@ impl<'e> Server<'e> {
         endpoint: &'e EndpointClient,
         node: Node,
         net: NetClient,
-        store: Option<Store>,
+        keeper: Keeper,
         users: Users,
         first_badge: u64,
     ) -> Self {
@@ -131,7 +131,7 @@ impl<'e> Server<'e> {
             network_badge: 0,
             retry: Instant::PAST,
             patrol: Instant::now() + PATROL,
-            store,
+            keeper,
             users,
             registry: Registry::new(),
             exports: Exports::default(),
@@ -155,13 +155,17 @@ impl<'e> Server<'e> {
         self
     }
 
-    /// Serves until the endpoint ends, and returns why.
+    /// Serves until the endpoint ends, or the device is another one, and returns why.
     pub fn run(&mut self) -> TransportError {
         let endpoint = self.endpoint;
         self.workers.start(|| endpoint.mint_client(CREW_BADGE).ok());
         let mut receiver = Receiver::new(endpoint);
         loop {
             self.advance();
+            if self.keeper.is_another() {
+                // All that others know of this device is of one that is no more.
+                return TransportError::refused(Cause::EpochChanged);
+            }
             match receiver.wait(self.deadline()) {
                 Ok(Event::Message(message)) => self.message(message),
                 Ok(Event::Signals(bits)) if bits & NETWORK != 0 => self.hear(),
@@ -219,6 +223,10 @@ impl<'e> Server<'e> {
         if self.wires.is_none() && self.retry <= now {
             self.connect();
         }
+        if self.is_full() && self.retry <= now {
+            self.retry = now + RETRY;
+            self.hear();
+        }
         self.ask_unreached();
         if self.patrol <= now {
             self.patrol = now + PATROL;
@@ -237,8 +245,8 @@ impl<'e> Server<'e> {
     fn deadline(&self) -> Instant {
         let node = self.instant(self.node.deadline());
         let retry = match self.wires {
-            Some(_) => Instant::FOREVER,
-            None => self.retry,
+            Some(_) if !self.is_full() => Instant::FOREVER,
+            _ => self.retry,
         };
         let unreached = self.waiting.unreached.iter().map(|(until, ..)| *until);
         let unreached = unreached.min().unwrap_or(Instant::FOREVER);
@@ -274,6 +282,11 @@ impl<'e> Server<'e> {
         for id in wires.streams() {
             self.node.closed(id, now);
         }
+    }
+
+    /// Whether somebody waits who could not be accepted.
+    fn is_full(&self) -> bool {
+        self.wires.as_ref().is_some_and(Wires::is_full)
     }
 
     fn hear(&mut self) {
@@ -326,9 +339,9 @@ impl<'e> Server<'e> {
                     wires.close(id);
                 }
             }
-            Output::Store(generation, bytes) => match &self.store {
-                Some(store) if store.keep(&bytes).is_ok() => self.node.stored(generation, now),
-                _ => self.not_durable(),
+            Output::Store(generation, bytes) => match self.keeper.keep(&bytes) {
+                true => self.node.stored(generation, now),
+                false => self.not_durable(),
             },
             Output::Event(event) => self.event(event),
         }

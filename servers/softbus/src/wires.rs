@@ -31,7 +31,7 @@ const LISTENER: u32 = 2;
 const STREAMS: u32 = 16;
 
 /// Streams that may wait to be accepted.
-const BACKLOG: u16 = 8;
+const BACKLOG: u16 = 4;
 
 /// Bytes read from a stream at once.
 const PIECE: usize = 16 << 10;
@@ -71,6 +71,8 @@ pub struct Wires {
     streams: BTreeMap<u32, Stream>,
     tags: BTreeMap<StreamId, u32>,
     next: u32,
+    /// Somebody waits to be accepted, and the network server has no room for him.
+    is_full: bool,
 }
 
 impl Wires {
@@ -93,6 +95,7 @@ impl Wires {
             streams: BTreeMap::new(),
             tags: BTreeMap::new(),
             next: STREAMS,
+            is_full: false,
         })
     }
 
@@ -152,6 +155,9 @@ impl Wires {
     /// What has happened since.
     pub fn hear(&mut self) -> Result<Vec<Heard>, CallError<NetError>> {
         let mut heard = Vec::new();
+        if self.is_full {
+            self.accept(&mut heard);
+        }
         loop {
             let ready = self.net.collect()?;
             for (tag, events) in ready.iter() {
@@ -165,6 +171,11 @@ impl Wires {
                 return Ok(heard);
             }
         }
+    }
+
+    /// Whether [`hear`](Wires::hear) is to be called again soon, without a signal.
+    pub fn is_full(&self) -> bool {
+        self.is_full
     }
 
     fn datagrams(&self, heard: &mut Vec<Heard>) {
@@ -184,9 +195,12 @@ impl Wires {
     fn accept(&mut self, heard: &mut Vec<Heard>) {
         loop {
             let tag = self.tag();
-            let Ok(tcp) = self.listener.try_accept(tag) else {
-                return;
-            };
+            let accepted = self.listener.try_accept(tag);
+            // Of anything else it is not told when it is over.
+            self.is_full = accepted
+                .as_ref()
+                .is_err_and(|error| *error != CallError::Server(NetError::WouldBlock));
+            let Ok(tcp) = accepted else { return };
             let from = tcp.info().map(|info| address(info.remote));
             self.streams.insert(tag, Stream::new(None, tcp, false));
             heard.push(Heard::Accepted(from.unwrap_or_default(), tag));

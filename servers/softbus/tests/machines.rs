@@ -15,7 +15,7 @@ use libipc::{
     objects::EndpointClient,
     status::{Cause, TransportError},
 };
-use support::{Machine, Segment, file, name, pair};
+use support::{Damage, Machine, Segment, file, name, pair};
 
 struct Thermometer(i64);
 
@@ -396,6 +396,7 @@ fn a_key_that_another_device_has_too_is_reported() {
         let made = keys[1].create(file(kept)).unwrap();
         assert_eq!(made.write_at(0, &bytes[..length as usize]), Ok(length));
     }
+    copy.restart_holder();
     copy.restart(&segment);
     while own(&copy).id != own(&one).id {
         std::thread::yield_now();
@@ -406,4 +407,87 @@ fn a_key_that_another_device_has_too_is_reported() {
         }
     }
     assert_eq!(own(&two).standing, Standing::Trusted);
+}
+
+#[test]
+fn the_keys_come_back_after_their_holder_ended() {
+    let segment = Segment::new();
+    let mut one = Machine::start(&segment, 1);
+    let mut two = Machine::start(&segment, 2);
+    pair(&one, &two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(20_000))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let sensor: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    assert_eq!(sensor.read().unwrap().value, 20_001);
+    // Neither side's keys are there any more: the stream breaks, and no call with it.
+    one.restart_holder();
+    assert_eq!(sensor.read().unwrap().value, 20_002);
+    two.restart_holder();
+    assert_eq!(sensor.read().unwrap().value, 20_003);
+    // They are who they were, to each other and to those who start anew.
+    two.restart(&segment);
+    let same = two.wait_for("machine-1", |device| device.present);
+    assert_eq!((same.id, same.standing), (there.id, Standing::Trusted));
+}
+
+#[test]
+fn a_call_outlives_whoever_read_of_it() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(20_000))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let sensor: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    let mut next = 20_001;
+    for damage in [Damage::Ends, Damage::Lies, Damage::Denies] {
+        for machine in [&one, &two] {
+            let before = machine.readers.made();
+            machine.readers.damage(damage);
+            // The stream breaks, another reads, and each call runs once.
+            while !machine.readers.was_damaged() || machine.readers.made() == before {
+                assert_eq!(sensor.read().unwrap().value, next);
+                next += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transfer_outlives_its_readers() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    let shared = one.files_for_others();
+    one.bus
+        .publish(name("files"), name("Directory"), 0, false, shared)
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let root: DirectoryClient = two
+        .bus
+        .open_as::<dyn Directory, _>(there.id, name("files"))
+        .unwrap();
+    let remote = root.open_directory(file("data"), ReadWrite).unwrap();
+    let bytes: Vec<u8> = (0..1_u32 << 19).map(|index| (index / 3) as u8).collect();
+    let made = remote.create(file("large")).unwrap();
+    for (at, piece) in (0..).step_by(64 << 10).zip(bytes.chunks(64 << 10)) {
+        one.readers.kill();
+        two.readers.kill();
+        assert_eq!(made.write_at(at, piece), Ok(64 << 10));
+    }
+    let (mut back, mut into) = (Vec::new(), vec![1; 64 << 10]);
+    while let Ok(count @ 1..) = made.read_at(back.len() as u64, &mut into) {
+        back.extend_from_slice(&into[..count as usize]);
+        two.readers.kill();
+    }
+    assert!(back == bytes, "other bytes");
 }

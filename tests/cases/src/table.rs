@@ -517,6 +517,18 @@ pub const SUITES: &[Suite] = &[
             "a_network_server_holds_no_device",
         ],
     },
+    Suite {
+        name: "bus",
+        system: "bus",
+        counted: false,
+        cases: &[
+            "a_parser_holds_nothing_but_its_endpoint",
+            "the_bus_holds_neither_disk_nor_secret",
+            "a_call_outlives_parsers_that_are_killed",
+            "a_parser_that_crashes_costs_no_call",
+            "keys_come_back_with_the_same_device",
+        ],
+    },
 ];
 
 impl Suite {

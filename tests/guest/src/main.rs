@@ -26,6 +26,8 @@ mod child;
 #[cfg(target_os = "none")]
 mod echo;
 #[cfg(target_os = "none")]
+mod faulty;
+#[cfg(target_os = "none")]
 mod fuzz;
 #[cfg(target_os = "none")]
 mod outcomes;

@@ -17,7 +17,8 @@
 //!
 //! Beside that way: [`announce`] finds devices by datagrams, [`pairing`] makes two of
 //! them trust each other by a PIN, [`trust`] is what is kept of that on the disk,
-//! [`limits`] has every bound and every time, [`bytes`] the reader that all parsers use.
+//! [`limits`] has every bound and every time, [`bytes`] the reader that all parsers use,
+//! [`records`] how several byte strings lie in memory that one task lends another.
 //!
 //! Three tasks share the work, and trust one another no more than they must: who holds the
 //! keys ([`keys`]), who reads what came from one peer ([`parser`]), and who holds the
@@ -39,6 +40,7 @@ pub mod pairing;
 pub mod parser;
 pub mod peer;
 pub mod random;
+pub mod records;
 pub mod suite;
 pub mod table;
 pub mod trust;

@@ -5,7 +5,7 @@ mod segment;
 pub(crate) use segment::Segment;
 
 use libipc::{
-    Capability, Text,
+    Bytes, Capability, Lease, LeaseMut, Text,
     fake::{self, Task},
     handle::Rights,
     interfaces::{
@@ -29,16 +29,23 @@ use tessera_files::{
     service::Service,
 };
 use tessera_softbus::{
-    random,
+    parsers::{self, Make, Parsers},
     server::{Server, clock},
-    store::{PLACE, Store},
     users::Users,
 };
+use tessera_softbus_keys::{
+    BusKeysClient, Connected, Remote, random,
+    server::Server as Keys,
+    store::{PLACE, Store},
+};
+use tessera_softbus_parser::{
+    BusParser, BusParserClient, ParserError, Reader,
+    interface::SAID,
+    small::{Datagram, Said},
+};
 use tessera_softbus_protocol::{
-    keys::Holder,
+    announce::HELLO,
     node::{Config, Node, Parts},
-    parser::Inline,
-    suite::Noise,
     trust::Trusted,
 };
 
@@ -66,8 +73,106 @@ impl Consent for Owner {
     }
 }
 
+/// Tasks that read what others say to a machine.
+#[derive(Clone, Default)]
+pub(crate) struct Readers(Arc<Mutex<Made>>);
+
+#[derive(Default)]
+struct Made {
+    count: usize,
+    running: Vec<Task>,
+    damage: Option<Damage>,
+}
+
+/// What goes wrong once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// The task ends when it is to read.
+    Ends,
+    /// It answers what nobody can have read.
+    Lies,
+    /// It answers that a message is none.
+    Denies,
+}
+
+impl Readers {
+    /// How many were made.
+    pub(crate) fn made(&self) -> usize {
+        self.0.lock().unwrap().count
+    }
+
+    /// Ends all of them.
+    pub(crate) fn kill(&self) {
+        let mut made = self.0.lock().unwrap();
+        made.running.drain(..).for_each(|task| task.kill());
+    }
+
+    /// The next that reads a message of a session has this damage.
+    pub(crate) fn damage(&self, damage: Damage) {
+        self.0.lock().unwrap().damage = Some(damage);
+    }
+
+    /// Whether one had it.
+    pub(crate) fn was_damaged(&self) -> bool {
+        self.0.lock().unwrap().damage.is_none()
+    }
+}
+
+impl Make for Readers {
+    fn make(&mut self) -> Option<(BusParserClient, parsers::Task)> {
+        let endpoint = fake::endpoint();
+        let client = endpoint.mint_client(1).unwrap();
+        let task = Task::new();
+        let mut reader = Damaged(self.clone(), task);
+        task.spawn_with(endpoint, move |endpoint: EndpointClient| {
+            libipc::serve::<dyn BusParser>(&endpoint, &mut reader)
+        });
+        let mut made = self.0.lock().unwrap();
+        made.count += 1;
+        made.running.push(task);
+        Some((client, Box::new(Killed(task))))
+    }
+}
+
+/// Ends a task with its owner.
+struct Killed(Task);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+/// Reads, with some damage.
+struct Damaged(Readers, Task);
+
+impl BusParser for Damaged {
+    fn messages(&mut self, plain: Lease, forms: LeaseMut) -> Result<u64, ParserError> {
+        let damage = self.0.0.lock().unwrap().damage.take();
+        match damage {
+            None => return Reader.messages(plain, forms),
+            Some(Damage::Ends) => self.1.kill(),
+            Some(Damage::Lies) => {
+                let _ = forms.write_at(0, &vec![0xff; forms.len()]);
+                return Ok(u64::MAX);
+            }
+            Some(Damage::Denies) => {}
+        }
+        Ok(0)
+    }
+
+    fn said(&mut self, bytes: Bytes<SAID>) -> Result<Said, ParserError> {
+        Reader.said(bytes)
+    }
+
+    fn datagram(&mut self, bytes: Bytes<HELLO>) -> Result<Datagram, ParserError> {
+        Reader.datagram(bytes)
+    }
+}
+
 /// A machine.
 pub(crate) struct Machine {
+    pub(crate) readers: Readers,
     pub(crate) owner: Owner,
     /// Its bus, for somebody who may do everything.
     pub(crate) bus: BusClient,
@@ -77,6 +182,9 @@ pub(crate) struct Machine {
     endpoint: EndpointClient,
     number: u8,
     task: Task,
+    /// Where its keys are, and who holds them.
+    keys: EndpointClient,
+    holder: Task,
 }
 
 impl Machine {
@@ -98,8 +206,16 @@ impl Machine {
         let files = served.mint_client(1).unwrap();
         let endpoint = fake::endpoint();
         let owner = Owner::default();
-        let task = serve(&endpoint, &files, segment.net(number), number, 0, &owner);
+        let keys = fake::endpoint();
+        let holder = hold(&keys, &files, number, 0);
+        let client = keys.mint_client(1).unwrap();
+        let readers = Readers::default();
+        let net = segment.net(number);
+        let task = serve(&endpoint, client, net, (number, 0), &owner, &readers);
         Machine {
+            readers,
+            keys,
+            holder,
             owner,
             bus: endpoint.mint_client(1).unwrap(),
             files,
@@ -123,15 +239,17 @@ impl Machine {
     pub(crate) fn restart(&mut self, segment: &Segment) {
         self.endpoint.expel().unwrap();
         let net = segment.net(self.number);
-        let task = serve(
-            &self.endpoint,
-            &self.files,
-            net,
-            self.number,
-            1,
-            &self.owner,
-        );
+        let keys = self.keys.mint_client(1).unwrap();
+        let (number, owner) = ((self.number, 1), &self.owner);
+        let task = serve(&self.endpoint, keys, net, number, owner, &self.readers);
         std::mem::replace(&mut self.task, task).kill();
+    }
+
+    /// Whoever holds the keys ends, and another one begins on the same disk.
+    pub(crate) fn restart_holder(&mut self) {
+        self.keys.expel().unwrap();
+        let holder = hold(&self.keys, &self.files, self.number, 1);
+        std::mem::replace(&mut self.holder, holder).kill();
     }
 
     /// The device of that name, as soon as it stands so.
@@ -161,26 +279,46 @@ pub(crate) fn pair(one: &Machine, other: &Machine) {
     });
 }
 
+/// Holds the keys that are on the disk.
+fn hold(endpoint: &EndpointClient, files: &DirectoryClient, number: u8, run: u64) -> Task {
+    let task = Task::new();
+    let files = task.give(files.as_ref().copy().unwrap());
+    let handed = endpoint.as_ref().copy().unwrap();
+    task.spawn_with(handed, move |endpoint: EndpointClient| {
+        let files = DirectoryClient::from(Capability::from_handle(files));
+        let store = Store::open(&files, PLACE).expect("there is a disk");
+        let random = random::source([number.into(), run, 3, 4]);
+        Keys::new(&endpoint, Some(store), random).run()
+    });
+    task
+}
+
 fn serve(
     endpoint: &EndpointClient,
-    files: &DirectoryClient,
+    keys: BusKeysClient,
     net: NetClient,
-    number: u8,
-    run: u64,
+    (number, run): (u8, u64),
     owner: &Owner,
+    readers: &Readers,
 ) -> Task {
     let task = Task::new();
+    let readers = readers.clone();
     let mut asked = owner.clone();
     let owner: ConsentClient =
         fake::serve(move |endpoint| libipc::serve::<dyn Consent>(endpoint, &mut asked));
     let owner = task.give(owner);
-    let files = task.give(files.as_ref().copy().unwrap());
+    let keys = task.give(Capability::from(keys));
     let net = task.give(Capability::from(net));
     let handed = endpoint.as_ref().copy().unwrap();
     task.spawn_with(handed, move |endpoint: EndpointClient| {
-        let files = DirectoryClient::from(Capability::from_handle(files));
         let net = NetClient::from(Capability::from_handle(net));
-        let store = Store::open(&files, PLACE).expect("there is a disk");
+        let keys = BusKeysClient::from(Capability::from_handle(keys));
+        let Connected {
+            keys,
+            keeper,
+            trust,
+            ..
+        } = Remote::connect(keys).expect("somebody holds the keys");
         let me = Trusted {
             name: format!("machine-{number}"),
             kind: 0,
@@ -188,19 +326,18 @@ fn serve(
         let config = Config {
             me,
             port: tessera_softbus::wires::PORT,
-            trust: store.trust(),
+            trust,
         };
-        let secret = store.secret([number; 32]).expect("it can be written");
         let parts = Parts {
-            keys: Box::new(Holder::<Noise>::new(&secret)),
-            parser: Box::new(Inline),
+            keys: Box::new(keys),
+            parser: Box::new(Parsers::new(Box::new(readers))),
             random: random::source([number.into(), run, 1, 2]),
         };
         let server = Server::new(
             &endpoint,
             Node::new(config, run + 1, parts, clock()),
             net,
-            Some(store),
+            keeper,
             Users::new(["client:1=test", "allow:test=use,publish,manage"].into_iter()),
             live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
         );

@@ -1,5 +1,6 @@
 //! The suites, hostile first.
 
+mod bus;
 mod capabilities;
 mod conformance;
 mod cores;
@@ -40,6 +41,7 @@ pub(crate) fn find(suite: &str) -> Option<&'static [Case]> {
         "driver" => driver::CASES,
         "entropy" => entropy::CASES,
         "net" => net::CASES,
+        "bus" => bus::CASES,
         _ => return None,
     })
 }

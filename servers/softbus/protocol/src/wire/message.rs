@@ -163,6 +163,11 @@ pub struct LeaseHead {
     pub length: u32,
 }
 
+impl LeaseHead {
+    /// Bytes that it takes.
+    pub const SIZE: usize = 5;
+}
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {

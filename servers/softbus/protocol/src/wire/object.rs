@@ -125,6 +125,16 @@ pub enum ObjectRef {
 }
 
 impl ObjectRef {
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        const ID: usize = 16;
+        1 + match self {
+            ObjectRef::Export(..) => ID + Rights::SIZE,
+            ObjectRef::Home(_) => ID,
+            ObjectRef::Ticket { .. } => 32 + Address::SIZE + ID + Rights::SIZE,
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(match reader.u8()? {
             0 => ObjectRef::Export(ObjectId::read(reader)?, Rights::read(reader)?),

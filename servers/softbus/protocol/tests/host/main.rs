@@ -7,5 +7,6 @@ mod capture;
 mod handing;
 mod net;
 mod pairing;
+mod strategies;
 mod vectors;
 mod wire;

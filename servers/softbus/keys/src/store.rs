@@ -3,27 +3,42 @@
 //! Both are replaced as a whole: written beside the old one, made durable, renamed, and
 //! durable again before anybody is told.
 
-use crate::services::walk;
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 use libipc::CallError;
 use libipc::{
     Text,
-    interfaces::{DirectoryClient, FileError, directory::Name},
+    interfaces::{DirectoryClient, FileAccess::ReadWrite, FileError, directory::Name},
 };
-use tessera_softbus_protocol::{limits::NAME, trust::Trust};
+use tessera_softbus_protocol::limits::NAME;
+
+use crate::interface::TRUST;
 
 /// Bytes of a secret key.
 pub const SECRET: usize = 32;
-
-/// Most bytes of what is trusted.
-const MOST: usize = 16 << 10;
 
 /// How long the disk may hold up the bus.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where it is unless the page says `store=PATH`.
 pub const PLACE: &str = "/data/softbus";
+
+/// The directory at a path, made if it is not there.
+pub fn walk(root: &DirectoryClient, path: &str) -> Option<DirectoryClient> {
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    let first = Text::new(names.next()?)?;
+    let mut directory = root.open_directory(first, ReadWrite).ok()?;
+    for name in names {
+        let name = Text::new(name)?;
+        let within = directory.with_timeout(PATIENCE);
+        directory = match within.create_directory(name) {
+            Err(CallError::Server(FileError::Exists)) => within.open_directory(name, ReadWrite),
+            made => made,
+        }
+        .ok()?;
+    }
+    Some(directory)
+}
 
 /// The directory of the bus.
 #[derive(Debug)]
@@ -55,10 +70,9 @@ impl Store {
         (is_plain && (1..=NAME).contains(&name.len())).then(|| name.into())
     }
 
-    /// What is trusted; nobody if nothing was kept, or not what was written.
-    pub fn trust(&self) -> Trust {
-        let kept = self.read("trust").unwrap_or_default();
-        Trust::read(&kept).unwrap_or_default()
+    /// What is trusted, as it was kept; nothing if it was not.
+    pub fn trust(&self) -> Vec<u8> {
+        self.read("trust").unwrap_or_default()
     }
 
     /// Keeps what is trusted. Durable when this returns well.
@@ -67,7 +81,7 @@ impl Store {
     }
 
     fn read(&self, file: &str) -> Option<Vec<u8>> {
-        let mut bytes = alloc::vec![0; MOST];
+        let mut bytes = alloc::vec![0; TRUST];
         let (length, more) = self.0.open_read(name(file), &mut bytes).ok()?;
         bytes.truncate(length as usize);
         more.is_none().then_some(bytes)

@@ -1,0 +1,223 @@
+//! Tasks that read what other devices say: one for each device, one for all strangers, made
+//! when they are needed.
+//!
+//! One that ends, does not answer in time, answers what nobody could have read or says that
+//! a message of a session is none is killed and counts as a failure; the stream breaks of which it was reading, and another task
+//! reads the next one. Whoever makes it fail again and again waits longer each time. There
+//! are at most [`PARSERS`] of them: of more devices the one that was read the longest ago
+//! loses its task, which costs it the time to make another.
+
+mod task;
+
+pub use task::Supervised;
+
+use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
+use core::time::Duration;
+use libipc::{Bytes, CallError, time::Instant};
+use tessera_softbus_parser::{
+    BusParserClient, Form, ParserError,
+    interface::{BATCH, RECORDS},
+};
+use tessera_softbus_protocol::{
+    announce::Datagram, pairing::Said, parser::Parser, records, suite::PublicKey, wire::Message,
+};
+
+/// Tasks at most.
+pub const PARSERS: usize = 9;
+
+/// How long one may read. The bus waits as long.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long whoever made one fail twice waits, and at most; and after which time without a
+/// failure all is forgotten.
+const WAIT: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A task; it ends when this is dropped.
+pub type Task = Box<dyn Send>;
+
+/// Makes tasks that read.
+pub trait Make: Send {
+    /// A task, and where it is asked. None if there is no memory for one, say.
+    fn make(&mut self) -> Option<(BusParserClient, Task)>;
+}
+
+/// Of whom it reads; none: of strangers.
+type Of = Option<PublicKey>;
+
+/// See the module.
+pub struct Parsers {
+    make: Box<dyn Make>,
+    all: BTreeMap<Of, One>,
+    failures: BTreeMap<Of, Failures>,
+    uses: u64,
+}
+
+struct One {
+    client: BusParserClient,
+    _task: Task,
+    /// When it read last, in uses of any.
+    used: u64,
+}
+
+struct Failures {
+    count: u32,
+    last: Instant,
+    until: Instant,
+}
+
+impl Parsers {
+    /// None yet.
+    pub fn new(make: Box<dyn Make>) -> Self {
+        Parsers {
+            make,
+            all: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            uses: 0,
+        }
+    }
+
+    /// Asks whoever reads of this device, and once more if that one had ended before it
+    /// was asked.
+    fn ask<T>(
+        &mut self,
+        of: Of,
+        mut ask: impl FnMut(&BusParserClient) -> Result<T, CallError<ParserError>>,
+    ) -> Option<T> {
+        for _ in 0..2 {
+            match ask(self.find(of)?) {
+                Ok(answer) => return Some(answer),
+                Err(CallError::Server(ParserError::Malformed)) => return None,
+                Err(CallError::Transport(error)) if !error.delivered && error.is_closed() => {
+                    self.all.remove(&of);
+                }
+                Err(_) => break,
+            }
+        }
+        self.failed(of);
+        None
+    }
+
+    /// Whoever reads of this device.
+    fn find(&mut self, of: Of) -> Option<&BusParserClient> {
+        if !self.all.contains_key(&of) {
+            let waits = |failures: &Failures| !failures.until.passed();
+            if self.failures.get(&of).is_some_and(waits) {
+                return None;
+            }
+            if self.all.len() >= PARSERS {
+                let oldest = self.all.iter().min_by_key(|(_, one)| one.used);
+                let oldest = oldest.map(|(of, _)| *of);
+                oldest.and_then(|of| self.all.remove(&of));
+            }
+            let (client, _task) = self.make.make()?;
+            let one = One {
+                client: client.with_timeout(PATIENCE),
+                _task,
+                used: self.uses,
+            };
+            self.all.insert(of, one);
+        }
+        self.uses += 1;
+        let one = self.all.get_mut(&of)?;
+        one.used = self.uses;
+        Some(&one.client)
+    }
+
+    /// It did not do what it is for.
+    fn failed(&mut self, of: Of) {
+        self.all.remove(&of);
+        let now = Instant::now();
+        self.failures.retain(|_, one| one.last + LONGEST > now);
+        if self.failures.len() >= PARSERS * 8 {
+            let oldest = self.failures.iter().min_by_key(|(_, one)| one.last);
+            let oldest = oldest.map(|(of, _)| *of);
+            oldest.and_then(|of| self.failures.remove(&of));
+        }
+        let failures = self.failures.entry(of).or_insert(Failures {
+            count: 0,
+            last: now,
+            until: now,
+        });
+        // The first time may have been a chance.
+        if failures.count > 0 {
+            failures.until = now + LONGEST.min(WAIT * (1 << (failures.count - 1).min(8)));
+        }
+        failures.count += 1;
+        failures.last = now;
+    }
+}
+
+impl Parser for Parsers {
+    fn messages(&mut self, peer: &PublicKey, plain: &[Vec<u8>]) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(plain.len());
+        for some in batches(plain) {
+            let records = records::write(some, 0);
+            let mut forms = vec![0; some.len() * Form::SIZE];
+            let count = self.ask(Some(*peer), |parser| parser.messages(&records, &mut forms));
+            let Some(count) = count else { break };
+            let read = some.iter().zip(forms.chunks_exact(Form::SIZE));
+            let before = messages.len();
+            for (plain, form) in read.take(count as usize) {
+                match Form::read(form).and_then(|form| form.message(plain)) {
+                    Some(message) => messages.push(message),
+                    None => {
+                        self.failed(Some(*peer));
+                        return messages;
+                    }
+                }
+            }
+            if messages.len() - before < some.len() {
+                // What is no message is a lie of one of the two.
+                self.failed(Some(*peer));
+                break;
+            }
+        }
+        messages
+    }
+
+    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
+        let mut all = Vec::with_capacity(plain.len());
+        for plain in plain {
+            let bytes = Bytes::new(plain);
+            let read = bytes.and_then(|bytes| self.ask(None, |parser| parser.said(bytes)));
+            let Some(read) = read else { break };
+            let Some(said) = read.get() else {
+                self.failed(None);
+                break;
+            };
+            all.push(said);
+        }
+        all
+    }
+
+    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
+        let bytes = Bytes::new(bytes)?;
+        let read = self.ask(None, |parser| parser.datagram(bytes))?;
+        let datagram = read.get();
+        if datagram.is_none() {
+            self.failed(None);
+        }
+        datagram
+    }
+
+    fn forget(&mut self, peer: &PublicKey) {
+        self.all.remove(&Some(*peer));
+    }
+}
+
+/// Records in lots that are read at once.
+fn batches(records: &[Vec<u8>]) -> impl Iterator<Item = &[Vec<u8>]> {
+    let mut rest = records;
+    core::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(RECORDS).take_while(|record| {
+            bytes += record.len() + records::HEADER;
+            bytes <= BATCH
+        });
+        let count = fits.count().max(1);
+        let (some, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(some)
+    })
+}
