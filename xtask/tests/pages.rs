@@ -456,7 +456,7 @@ fn devices() {
     problem(
         "compatible = [\"ns16550a\"]",
         "virtio = \"modem\"",
-        "page.toml:20: `modem` is no type of virtio device; there are block, entropy, net",
+        "page.toml:20: `modem` is no type of virtio device; there are block, entropy, net, console",
     );
     let twice = "virtio = \"block\" }, { name = \"d\", virtio = \"block\"";
     problem(
