@@ -359,7 +359,7 @@ pub const CASES: &[Case] = &[
             "bus_ping",
             "a call of two words to a server on another device, and its answer of one",
             None,
-            both(200_000, 270_000),
+            both(230_000, 310_000),
         )
     },
     Case {
