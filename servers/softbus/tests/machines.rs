@@ -451,15 +451,43 @@ fn a_call_outlives_whoever_read_of_it() {
     let mut next = 20_001;
     for damage in [Damage::Ends, Damage::Lies, Damage::Denies] {
         for machine in [&one, &two] {
-            let before = machine.readers.made();
-            machine.readers.damage(damage);
-            // The stream breaks, another reads, and each call runs once.
-            while !machine.readers.was_damaged() || machine.readers.made() == before {
-                assert_eq!(sensor.read().unwrap().value, next);
-                next += 1;
-            }
+            next = read_while_damaged(machine, &sensor, damage, next);
         }
     }
+}
+
+#[test]
+fn a_reader_that_hangs_is_ended() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let sensor: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
+        .unwrap();
+    let next = read_while_damaged(&one, &sensor, Damage::Hangs, 1);
+    read_while_damaged(&two, &sensor, Damage::Hangs, next);
+}
+
+/// Reads a sensor, whose next value is known, while a reader of a machine is damaged: the
+/// stream breaks, another reads, and each call runs once. The next value then.
+fn read_while_damaged(
+    machine: &Machine,
+    sensor: &SensorClient,
+    damage: Damage,
+    mut next: i64,
+) -> i64 {
+    let before = machine.readers.made();
+    machine.readers.damage(damage);
+    while !machine.readers.was_damaged() || machine.readers.made() == before {
+        assert_eq!(sensor.read().unwrap().value, next);
+        next += 1;
+    }
+    next
 }
 
 #[test]

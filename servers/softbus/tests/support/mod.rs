@@ -93,6 +93,8 @@ pub(crate) enum Damage {
     Lies,
     /// It answers that a message is none.
     Denies,
+    /// It does not answer.
+    Hangs,
 }
 
 impl Readers {
@@ -157,6 +159,8 @@ impl BusParser for Damaged {
                 return Ok(u64::MAX);
             }
             Some(Damage::Denies) => {}
+            // It is killed meanwhile.
+            Some(Damage::Hangs) => std::thread::sleep(Duration::from_secs(60)),
         }
         Ok(0)
     }

@@ -303,7 +303,7 @@ impl Node {
         }
         let taken = self.table.forget(&key);
         self.tell_taken(&taken);
-        self.kill_imports(&key, cause);
+        self.kill_imports(&key, cause, now);
     }
 
     /// Passes on what a peer and we have to say to each other.

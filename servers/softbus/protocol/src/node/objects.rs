@@ -251,8 +251,10 @@ impl Node {
         }
         let imported = imported.clone();
         self.imports.all.remove(&import);
-        // What was handed on of it ends with it, at its owner.
-        self.revocations.ends(import);
+        if imported.dead.is_none() {
+            // What was handed on of it ends with it, at its owner.
+            self.revocations.ends(import);
+        }
         if imported.dead != Some(Cause::EpochChanged) && imported.dead != Some(Cause::Unreachable) {
             self.tell(
                 &imported.owner,
@@ -299,12 +301,13 @@ impl Node {
     pub(super) fn object_revoked(&mut self, owner: &PublicKey, object: ObjectId) {
         if let Some(import) = self.imports.names.remove(&(*owner, object)) {
             self.kill(import, Cause::Revoked);
+            self.revocations.ends(import);
         }
     }
 
     /// Objects of a peer that began anew, or that is no longer trusted. Those that it
     /// has not heard of from us stay: they may be of the new time.
-    pub(super) fn kill_imports(&mut self, owner: &PublicKey, cause: Cause) {
+    pub(super) fn kill_imports(&mut self, owner: &PublicKey, cause: Cause, now: Millis) {
         for import in self.imports.of(owner).collect::<Vec<_>>() {
             let Some(imported) = self.imports.get(import) else {
                 continue;
@@ -313,6 +316,10 @@ impl Node {
                 let name = (imported.owner, imported.object);
                 self.imports.names.remove(&name);
                 self.kill(import, cause);
+                match cause {
+                    Cause::EpochChanged => self.revocations.ends(import),
+                    _ => self.revocations.is_left(import, now),
+                }
             }
         }
         let holds = self.imports.of(owner).next().is_some();
@@ -322,13 +329,13 @@ impl Node {
     }
 
     /// All objects of a peer that is no longer trusted.
-    pub(super) fn kill_all_imports(&mut self, owner: &PublicKey, cause: Cause) {
+    pub(super) fn kill_all_imports(&mut self, owner: &PublicKey, cause: Cause, now: Millis) {
         for import in self.imports.of(owner).collect::<Vec<_>>() {
             if let Some(imported) = self.imports.all.get_mut(&import) {
                 imported.used = true;
             }
         }
-        self.kill_imports(owner, cause);
+        self.kill_imports(owner, cause, now);
     }
 
     fn kill(&mut self, import: Import, cause: Cause) {
@@ -336,7 +343,6 @@ impl Node {
             && imported.dead.is_none()
         {
             imported.dead = Some(cause);
-            self.revocations.ends(import);
             let owner = imported.owner;
             self.event(Event::Dead(import, cause));
             let holds = self.imports.of(&owner).next().is_some();

@@ -262,7 +262,7 @@ impl Node {
         // Also what was handed on to it.
         let taken = self.table.revoke_from(key);
         self.tell_taken(&taken);
-        self.kill_all_imports(key, Cause::Revoked);
+        self.kill_all_imports(key, Cause::Revoked, now);
         self.forget_unless_known(key);
         self.store(Then::Distrust(*key));
         self.pump(now);

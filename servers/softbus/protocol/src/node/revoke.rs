@@ -33,6 +33,16 @@ struct Grant {
     /// What it was handed on of, and the service that was opened, if one was.
     of: Import,
     service: Option<String>,
+    /// Until when the owner may honour it, once there is no word from us to it any more.
+    until: Option<Millis>,
+}
+
+impl Grant {
+    /// When the owner will have ended it by itself, if it hears nothing of us from now on.
+    fn expires(&self, now: Millis) -> Millis {
+        // Our clock may be the faster one.
+        now + self.bound + 2 * self.bound / SKEW + 1
+    }
 }
 
 /// Who waits until nothing runs.
@@ -93,9 +103,17 @@ impl Revocations {
             .retain(|_, grant| grant.owner != *owner || grant.object != object);
     }
 
-    /// An object can be called no more, so what was handed on of it cannot.
+    /// Its owner has ended an object, and with it what was handed on of it.
     pub(super) fn ends(&mut self, of: Import) {
         self.grants.retain(|_, grant| grant.of != of);
+    }
+
+    /// We have nothing more to do with an object's owner, which knows nothing of that: it
+    /// honours what was handed on until the bound has passed.
+    pub(super) fn is_left(&mut self, of: Import, now: Millis) {
+        for grant in self.grants.values_mut().filter(|grant| grant.of == of) {
+            grant.until = Some(grant.expires(now));
+        }
     }
 }
 
@@ -147,8 +165,7 @@ impl Node {
             self.revocations.together.insert(id, together);
         }
         for grant in grants {
-            // Our clock may be the faster one.
-            let until = now + grant.bound + 2 * grant.bound / SKEW + 1;
+            let until = grant.until.unwrap_or(grant.expires(now));
             self.owe(grant.owner, grant.third, grant.object, Some(id), until);
         }
         self.pump(now);
@@ -260,6 +277,10 @@ impl Node {
         for id in waits {
             self.one_ended(id, Revocation::Expired);
         }
+        // Whom we have nothing to do with is not asked again.
+        let contacts = &self.contacts;
+        let owed = &mut self.revocations.owed;
+        owed.retain(|_, owed| owed.until > now || contacts.contains_key(&owed.owner));
     }
 
     /// A peer took something back: it is answered when nothing runs there.
@@ -313,6 +334,8 @@ impl Node {
             return self.not_handed_on(owner, third, object);
         };
         let address = self.address(&owner).ok_or(Cause::Unreachable);
+        let is_open = |grant: &Grant| grant.until.is_none_or(|until| until > now);
+        self.revocations.grants.retain(|_, grant| is_open(grant));
         let is_full = self.revocations.grants.len() >= GRANTS;
         let address = match address {
             _ if self.imports.live(of).is_err() => Err(Cause::Revoked),
@@ -337,6 +360,7 @@ impl Node {
                 bound,
                 of,
                 service,
+                until: None,
             },
         );
         self.event(Event::HandedOn(grant, of, third));

@@ -117,6 +117,26 @@ fn a_service_that_is_taken_back_while_the_owner_is_away_ends_within_the_bound() 
 }
 
 #[test]
+fn a_service_of_an_owner_that_is_trusted_no_longer_ends_within_the_bound() {
+    let (mut net, object) = passed_on(4_000);
+    let import = imported(open_at(&mut net, 2, 1, "outside"));
+    calls_through(&mut net, import);
+    // The owner is told nothing, and goes on until the bound has passed.
+    let owner = net.key(0);
+    assert!(net.nodes[1].distrust(&owner, net.now));
+    net.nodes[1].release(object, net.now);
+    net.run(10);
+    let revocation = net.nodes[1].revoke_service("outside", net.now).unwrap();
+    net.run(4_000);
+    let ends = |how| (1, Event::Revoked(revocation, how));
+    assert!(!net.events.contains(&ends(Revocation::Confirmed)));
+    assert!(!net.events.contains(&ends(Revocation::Expired)));
+    net.run(200);
+    assert!(net.events.contains(&ends(Revocation::Expired)));
+    is_over(&mut net, import);
+}
+
+#[test]
 fn who_opens_while_the_service_is_taken_back_gets_nothing() {
     let (mut net, _) = passed_on(5_000);
     // The question to the owner is under way.
