@@ -275,7 +275,9 @@ impl<S: Suite> World<S> {
             Event::Stall(on) => {
                 let time = self.rng.within(100, 1_000);
                 if self.now < self.end {
-                    self.machines[on].stalled = self.now + time;
+                    // It may be stopped already, and for longer.
+                    let stalled = &mut self.machines[on].stalled;
+                    *stalled = (*stalled).max(self.now + time);
                 }
             }
             Event::Cut => self.cut(),
