@@ -439,15 +439,7 @@ fn the_keys_come_back_after_their_holder_ended() {
 fn a_call_outlives_whoever_read_of_it() {
     let segment = Segment::new();
     let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
-    pair(&one, &two);
-    one.bus
-        .publish(name("sensor"), name("Sensor"), 0, false, sensor(20_000))
-        .unwrap();
-    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
-    let sensor: SensorClient = two
-        .bus
-        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
-        .unwrap();
+    let sensor = sensor_of(&one, &two, 20_000);
     let mut next = 20_001;
     for damage in [Damage::Ends, Damage::Lies, Damage::Denies] {
         for machine in [&one, &two] {
@@ -460,17 +452,20 @@ fn a_call_outlives_whoever_read_of_it() {
 fn a_reader_that_hangs_is_ended() {
     let segment = Segment::new();
     let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
-    pair(&one, &two);
-    one.bus
-        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
-        .unwrap();
-    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
-    let sensor: SensorClient = two
-        .bus
-        .open_as::<dyn Sensor, _>(there.id, name("sensor"))
-        .unwrap();
+    let sensor = sensor_of(&one, &two, 0);
     let next = read_while_damaged(&one, &sensor, Damage::Hangs, 1);
     read_while_damaged(&two, &sensor, Damage::Hangs, next);
+}
+
+/// The second machine's client of a sensor of the first one, which it pairs with.
+fn sensor_of(one: &Machine, two: &Machine, value: i64) -> SensorClient {
+    pair(one, two);
+    one.bus
+        .publish(name("sensor"), name("Sensor"), 0, false, sensor(value))
+        .unwrap();
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let opened = two.bus.open_as::<dyn Sensor, _>(there.id, name("sensor"));
+    opened.unwrap()
 }
 
 /// Reads a sensor, whose next value is known, while a reader of a machine is damaged: the

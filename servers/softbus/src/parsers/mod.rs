@@ -2,10 +2,11 @@
 //! when they are needed.
 //!
 //! One that ends, does not answer in time, answers what nobody could have read or says that
-//! a message of a session is none is killed and counts as a failure; the stream breaks of which it was reading, and another task
-//! reads the next one. Whoever makes it fail again and again waits longer each time. There
-//! are at most [`PARSERS`] of them: of more devices the one that was read the longest ago
-//! loses its task, which costs it the time to make another.
+//! a message of a session is none is killed and counts as a failure; the stream breaks of
+//! which it was reading, and another task reads the next one. Whoever makes it fail again
+//! and again waits longer each time. There are at most [`PARSERS`] of them: of more devices
+//! the one that was read the longest ago loses its task, which costs it the time to make
+//! another.
 
 mod task;
 
