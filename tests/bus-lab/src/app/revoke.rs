@@ -140,6 +140,11 @@ impl<S: Suite> World<S> {
         let Some(thing) = self.truth.things.get(&local).copied() else {
             return;
         };
+        // What was taken back lives no longer, and its owner keeps that it did only until
+        // it forgets a holder that was away.
+        if thing.revoked || self.truth.returned.contains(&(local, on)) {
+            return;
+        }
         let (now, owner) = (self.now, thing.owner);
         let parted = self.truth.parted.contains(&(owner, on));
         let did = thing.run != self.machines[owner].run || parted;
