@@ -2,12 +2,12 @@
 
 use crate::server::Server;
 use alloc::vec::Vec;
-use libipc::interfaces::bus::{BusError, Listed};
+use libipc::interfaces::bus::BusError;
 use libipc::status::{Cause, TransportError};
 use tessera_softbus_protocol::{
     Millis,
     limits::HELLO_SLOWEST,
-    node::{CallId, Event, Listed as Found, Object, RevocationId},
+    node::{Event, RevocationId},
     pairing::PairingError,
     suite::PublicKey,
 };
@@ -64,49 +64,6 @@ impl Server<'_> {
             // Calls of it say so.
             Event::Dead(..) | Event::HandedOn(..) => {}
             Event::Revoked(id, _) => self.revoked(id),
-        }
-    }
-
-    fn browsed(&mut self, id: CallId, found: Result<Vec<Found>, TransportError>) {
-        let Some((into, reply, interface)) = self.waiting.browse.remove(&id) else {
-            return;
-        };
-        let listed = found.map_err(transport).map(|found| {
-            let mut list = Vec::new();
-            let wanted = |one: &Found| interface.is_empty() || one.interface == interface;
-            for one in found.into_iter().filter(wanted) {
-                let before = list.len();
-                let one = Listed {
-                    name: one.name,
-                    interface: one.interface,
-                };
-                one.emit(&mut list);
-                if list.len() > into.len() {
-                    list.truncate(before);
-                }
-            }
-            list
-        });
-        let result = listed.and_then(|list| {
-            let lease = reply.lease_mut(into);
-            let written = lease.and_then(|lease| lease.write_at(0, &list));
-            written
-                .map(|()| list.len() as u64)
-                .map_err(|_| BusError::BadMemory)
-        });
-        reply.answer(result);
-    }
-
-    fn opened(&mut self, id: CallId, opened: Result<Object, TransportError>) {
-        let reply = self.waiting.open.remove(&id);
-        let capability = match opened {
-            Ok(object) => self
-                .arrive_one(object)
-                .map_err(|cause| transport(TransportError::refused(cause))),
-            Err(error) => Err(transport(error)),
-        };
-        if let Some(reply) = reply {
-            reply.answer(capability);
         }
     }
 

@@ -1,41 +1,22 @@
 //! The interface: what programs here ask of the bus.
 
 use crate::{
-    events::{number, pairing, transport},
-    objects::{BOUND, Export},
-    server::{Asked, Published, Server},
+    asked::Asked,
+    events::{number, pairing},
+    server::{Published, Server},
     users::User,
 };
 use alloc::{string::String, vec, vec::Vec};
-use core::time::Duration;
 use libipc::{
     Capability, Lease, LeaseMut,
-    handle::{ObjectType, Rights as Held},
     interfaces::{
         Bus, BusClient, BusError,
         bus::{BusAllowed, BusName, BusStats, Device, Listed, Standing, Used},
     },
     objects::EndpointClient,
     server::{LeaseId, Reply},
-    status::{Cause, TransportError},
-    time::Instant,
 };
-use tessera_softbus_protocol::{
-    address::Address,
-    node::{Import, Object},
-    suite::PublicKey,
-    table::Service,
-    wire::Rights,
-};
-
-/// How long another device may take to say what it publishes, or to open it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a device may take until it is heard.
-const REACH: Duration = Duration::from_secs(6);
-
-/// Requests to devices that cannot be reached yet.
-const UNREACHED: usize = 32;
+use tessera_softbus_protocol::{address::Address, suite::PublicKey};
 
 /// Bytes of a table of operations: two for each.
 const TABLE: usize = 512;
@@ -56,57 +37,63 @@ impl Session<'_, '_> {
         Ok(user)
     }
 
+    /// Whether the caller may pair, and see what all devices do.
+    fn manages(&self) -> Result<(), BusError> {
+        self.user(BusAllowed::MANAGE)?.may_reach_all()
+    }
+
+    /// What is published under a name is published no longer, if the caller may use it.
+    fn unpublish(&mut self, service: &str) -> Result<Published, BusError> {
+        let user = self.user(BusAllowed::PUBLISH)?;
+        let published = self.server.published.get(service);
+        if !published.is_some_and(|published| user.may_use(&published.interface)) {
+            return Err(BusError::NoService);
+        }
+        let withdrawn = self.server.published.remove(service);
+        withdrawn.ok_or(BusError::NoService)
+    }
+
     /// The key of a device that is trusted, if the caller may speak to it.
     fn key(&self, device: u64, needed: BusAllowed) -> Result<PublicKey, BusError> {
         let user = self.user(needed)?;
         let mut trusted = self.server.node.trusted();
         let found = trusted.find(|(key, ..)| number(key) == device);
-        let (key, ..) = found.ok_or(BusError::NoDevice)?;
-        user.may_reach(key)?;
+        let (key, known, _) = found.ok_or(BusError::NoDevice)?;
+        user.may_reach(key, &known.name)?;
         Ok(*key)
     }
 
     /// All devices that the caller may see.
     fn devices(&self, user: &User) -> Vec<Device> {
         let node = &self.server.node;
-        let trusted = node.trusted().map(|(key, trusted, present)| {
-            let device = Device {
-                id: number(key),
-                standing: Standing::Trusted,
-                present,
-                connected: node.is_connected(key),
-                name: plain(&trusted.name),
-            };
-            (Some(*key), device)
+        let trusted = node
+            .trusted()
+            .filter(|(key, trusted, _)| user.reach.contains(key, &trusted.name));
+        let trusted = trusted.map(|(key, trusted, present)| Device {
+            id: number(key),
+            standing: Standing::Trusted,
+            present,
+            connected: node.is_connected(key),
+            name: plain(&trusted.name),
         });
-        let strangers = node.strangers().map(|stranger| {
-            let device = Device {
-                id: stranger.instance,
-                standing: match stranger.open {
-                    Some(_) => Standing::Open,
-                    None => Standing::Stranger,
-                },
-                present: true,
-                connected: false,
-                name: stranger
-                    .open
-                    .as_ref()
-                    .map_or_else(BusName::default, |(name, _)| plain(name)),
-            };
-            (None, device)
+        let strangers = node.strangers().map(|stranger| Device {
+            id: stranger.instance,
+            standing: match stranger.open {
+                Some(_) => Standing::Open,
+                None => Standing::Stranger,
+            },
+            present: true,
+            connected: false,
+            name: stranger
+                .open
+                .as_ref()
+                .map_or_else(BusName::default, |(name, _)| plain(name)),
         });
-        let seen = |(key, _): &(Option<PublicKey>, Device)| match (key, &user.device) {
-            (_, None) => true,
-            (Some(key), Some(only)) => key == only,
-            (None, Some(_)) => false,
-        };
-        trusted
-            .chain(strangers)
-            .filter(seen)
-            .map(|(_, device)| device)
-            .collect()
+        let strangers = strangers.filter(|_| user.may_reach_all().is_ok());
+        trusted.chain(strangers).collect()
     }
 
+    /// A device that the caller may speak to, and the interface to which it is kept.
     fn try_browse(&self, device: u64) -> Result<(PublicKey, String), BusError> {
         let key = self.key(device, BusAllowed::USE)?;
         Ok((key, self.user(BusAllowed::USE)?.interface))
@@ -117,20 +104,20 @@ impl Session<'_, '_> {
         device: u64,
         hash: u32,
         table: &Lease<'_>,
-    ) -> Result<PublicKey, BusError> {
-        let key = self.key(device, BusAllowed::USE)?;
+    ) -> Result<(PublicKey, String), BusError> {
+        let (key, interface) = self.try_browse(device)?;
         let mut classes = vec![0; table.len()];
         if classes.len() > TABLE || table.read_at(0, &mut classes).is_err() {
             return Err(BusError::BadMemory);
         }
         match self.server.registry.learn(hash, &classes) {
-            true => Ok(key),
+            true => Ok((key, interface)),
             false => Err(BusError::TooMany),
         }
     }
 
     fn try_pair(&mut self, device: u64, pin: u32) -> Result<(), BusError> {
-        self.user(BusAllowed::MANAGE)?;
+        self.manages()?;
         if !self.server.keeper.is_durable() {
             return Err(BusError::NotDurable);
         }
@@ -185,14 +172,12 @@ impl Bus for Session<'_, '_> {
     }
 
     fn browse(&mut self, device: u64, into: LeaseId, reply: Reply<u64, BusError>) {
-        let (key, interface) = match self.try_browse(device) {
-            Ok(found) => found,
+        match self.try_browse(device) {
+            Ok((key, interface)) => self.server.ask(key, Asked::Browse(into, reply, interface)),
             Err(error) => {
                 reply.answer(Err(error));
-                return;
             }
-        };
-        self.ask(key, Asked::Browse(into, reply, interface));
+        }
     }
 
     fn open(
@@ -203,14 +188,13 @@ impl Bus for Session<'_, '_> {
         table: LeaseId,
         reply: Reply<Capability, BusError>,
     ) {
-        let key = match self.try_open(device, hash, &reply.lease(table)) {
-            Ok(key) => key,
+        match self.try_open(device, hash, &reply.lease(table)) {
+            Ok((key, any)) if any.is_empty() => self.server.ask(key, Asked::Open(service, reply)),
+            Ok((key, only)) => self.server.ask(key, Asked::OpenOf(only, service, reply)),
             Err(error) => {
                 reply.answer(Err(error));
-                return;
             }
-        };
-        self.ask(key, Asked::Open(service, reply));
+        }
     }
 
     fn publish(
@@ -231,9 +215,7 @@ impl Bus for Session<'_, '_> {
     }
 
     fn withdraw(&mut self, service: BusName) -> Result<(), BusError> {
-        self.user(BusAllowed::PUBLISH)?;
-        let withdrawn = self.server.published.remove(service.as_str());
-        let withdrawn = withdrawn.ok_or(BusError::NoService)?;
+        let withdrawn = self.unpublish(service.as_str())?;
         self.server.node.withdraw(service.as_str());
         if withdrawn.is_handed_on {
             // With what is ours of it ends what others have through us.
@@ -243,14 +225,8 @@ impl Bus for Session<'_, '_> {
     }
 
     fn revoke(&mut self, service: BusName, reply: Reply<(), BusError>) {
-        let local = self.user(BusAllowed::PUBLISH).and_then(|_| {
-            let withdrawn = self.server.published.remove(service.as_str());
-            withdrawn
-                .map(|service| service.local)
-                .ok_or(BusError::NoService)
-        });
-        match local {
-            Ok(local) => {
+        match self.unpublish(service.as_str()) {
+            Ok(Published { local, .. }) => {
                 let now = self.server.now();
                 match self.server.node.revoke_service(service.as_str(), now) {
                     Some(id) => {
@@ -288,7 +264,7 @@ impl Bus for Session<'_, '_> {
     }
 
     fn open_pairing(&mut self) -> Result<u32, BusError> {
-        self.user(BusAllowed::MANAGE)?;
+        self.manages()?;
         if !self.server.keeper.is_durable() {
             return Err(BusError::NotDurable);
         }
@@ -299,7 +275,7 @@ impl Bus for Session<'_, '_> {
     }
 
     fn close_pairing(&mut self) -> Result<(), BusError> {
-        self.user(BusAllowed::MANAGE)?;
+        self.manages()?;
         let now = self.server.now();
         self.server.node.close_pairing(now);
         Ok(())
@@ -369,11 +345,8 @@ impl Bus for Session<'_, '_> {
             0 => None,
             device => Some(self.key(device, BusAllowed::empty())?),
         };
-        let user = user.and(User {
-            allowed: BusAllowed::from_bits_truncate(allowed),
-            device,
-            interface: interface.as_str().into(),
-        })?;
+        let allowed = BusAllowed::from_bits_truncate(allowed);
+        let user = user.narrowed(allowed, device, interface.as_str())?;
         let badge = self.server.new_badge();
         self.server.users.add(badge, user)?;
         self.server.endpoint.mint_client(badge).map_err(|_| {
@@ -383,146 +356,8 @@ impl Bus for Session<'_, '_> {
     }
 
     fn used(&mut self, index: u64) -> Result<Used, BusError> {
-        self.user(BusAllowed::MANAGE)?;
+        self.manages()?;
         self.server.used(index).ok_or(BusError::NoService)
-    }
-}
-
-impl Session<'_, '_> {
-    /// Asks a device, now or when it can be reached.
-    fn ask(&mut self, key: PublicKey, asked: Asked) {
-        if self.server.waiting.unreached.len() >= UNREACHED {
-            return asked.fail(BusError::Busy);
-        }
-        let until = Instant::now() + REACH;
-        self.server.waiting.unreached.push((until, key, asked));
-        self.server.ask_unreached();
-    }
-}
-
-impl Asked {
-    fn fail(self, error: BusError) {
-        match self {
-            Asked::Browse(_, reply, _) => reply.answer(Err(error)),
-            Asked::Open(_, reply) => reply.answer(Err(error)),
-        };
-    }
-
-    /// When it ends at the latest.
-    fn deadline(&self) -> Instant {
-        let caller = match self {
-            Asked::Browse(_, reply, _) => reply.deadline(),
-            Asked::Open(_, reply) => reply.deadline(),
-        };
-        caller.min(Instant::now() + PATIENCE)
-    }
-}
-
-impl Server<'_> {
-    /// Asks devices that can be reached now. A device that was just paired, or that has
-    /// just started, is heard a little later.
-    pub(crate) fn ask_unreached(&mut self) {
-        let waiting = core::mem::take(&mut self.waiting.unreached);
-        for (until, key, asked) in waiting {
-            let (deadline, now) = (self.millis(asked.deadline()), self.now());
-            let made = match &asked {
-                Asked::Browse(..) => self.node.browse(&key, deadline, now),
-                Asked::Open(service, _) => self.node.open(&key, service.as_str(), deadline, now),
-            };
-            match (made, asked) {
-                (Ok(id), Asked::Browse(into, reply, interface)) => {
-                    let waiting = (into, reply, interface);
-                    self.waiting.browse.insert(id, waiting);
-                }
-                (Ok(id), Asked::Open(_, reply)) => {
-                    self.waiting.open.insert(id, reply);
-                }
-                (Err(Cause::Unreachable), asked) if until > Instant::now() => {
-                    self.waiting.unreached.push((until, key, asked));
-                }
-                (Err(cause), asked) => asked.fail(refused(cause)),
-            }
-        }
-    }
-
-    /// Publishes a service.
-    pub fn publish(
-        &mut self,
-        name: &str,
-        interface: (&str, u32),
-        is_private: bool,
-        server: Capability,
-    ) -> Result<(), BusError> {
-        let import = self.own(&server).map_err(|_| BusError::NotExported)?;
-        let may_leave = server.object_type() == Some(ObjectType::Endpoint)
-            && server.rights().contains(Held::EXPORT);
-        if import.is_none() && !may_leave {
-            return Err(BusError::NotExported);
-        }
-        // Another device's is handed on to who opens it, who then calls it there; unless
-        // the owner here has a say about each use.
-        let handed_on = import.filter(|_| !is_private);
-        self.publish_as(name, interface, is_private, server, handed_on)
-    }
-
-    /// Publishes what is this device's own to lend, whatever the capability allows.
-    pub fn publish_own(
-        &mut self,
-        name: &str,
-        interface: (&str, u32),
-        is_private: bool,
-        server: Capability,
-    ) -> Result<(), BusError> {
-        self.publish_as(name, interface, is_private, server, None)
-    }
-
-    fn publish_as(
-        &mut self,
-        name: &str,
-        interface: (&str, u32),
-        is_private: bool,
-        server: Capability,
-        handed_on: Option<Import>,
-    ) -> Result<(), BusError> {
-        let is_plain =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let (interface, hash) = interface;
-        if !is_plain(name) || !is_plain(interface) {
-            return Err(BusError::BadName);
-        }
-        if self.published.contains_key(name) {
-            return Err(BusError::Exists);
-        }
-        let hashes = match hash {
-            0 => self.registry.hashes(interface).map(Vec::from),
-            hash => Some(Vec::from([hash])),
-        };
-        let local = self.exports.add(Export {
-            server,
-            service: Some(name.into()),
-            is_private,
-            hashes: hashes.ok_or(BusError::BadName)?,
-        });
-        let object = match handed_on {
-            Some(import) => Object::Import(import, Rights::ALL, BOUND),
-            None => Object::Local(local, Rights::ALL),
-        };
-        let service = Service {
-            object,
-            interface: interface.into(),
-            only: None,
-        };
-        if !self.node.publish(name, service) {
-            self.exports.remove(local);
-            return Err(BusError::TooMany);
-        }
-        let published = Published {
-            local,
-            is_handed_on: handed_on.is_some(),
-            interface: interface.into(),
-        };
-        self.published.insert(name.into(), published);
-        Ok(())
     }
 }
 
@@ -534,8 +369,4 @@ pub(crate) fn plain(name: &str) -> BusName {
         .take(32)
         .collect();
     BusName::new(&shown).unwrap_or_default()
-}
-
-fn refused(cause: Cause) -> BusError {
-    transport(TransportError::refused(cause))
 }

@@ -15,15 +15,16 @@
 //! crew       threads that make the calls of other devices here
 //! ```
 //!
-//! Beside that way: `interface` is what programs ask of the bus, `events` what the
-//! protocol tells, [`users`] who may do what, [`registry`] what a repeat of an operation
-//! does, [`services`] what the page publishes,
+//! Beside that way: `interface` is what programs ask of the bus, `asked` what of that goes
+//! to another device as a whole, `events` what the protocol tells, [`users`] who may do
+//! what, [`registry`] what a repeat of an operation does, [`services`] what is published,
 //! `consent` what the owner is asked and who used what.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod asked;
 mod calls;
 mod consent;
 pub mod crew;

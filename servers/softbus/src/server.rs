@@ -1,6 +1,7 @@
 //! The loop: what programs here want, what the network says, and when time is up.
 
 use crate::{
+    asked::Asked,
     consent::Consents,
     crew::{Crew, CrewError, Workers},
     interface::Session,
@@ -20,11 +21,11 @@ use libipc::{
     forward::{Answer, Forwarded},
     interfaces::{
         Bus, ConsentClient, NetClient, NetError,
-        bus::{BusError, BusName, BusStats},
+        bus::{BusError, BusStats},
         clients::SERVER_BADGES,
     },
     objects::EndpointClient,
-    server::{Event, LeaseId, Message, Receiver, Reply},
+    server::{Event, Message, Receiver, Reply},
     status::{Cause, TransportError},
     time::{self, Instant},
 };
@@ -57,22 +58,14 @@ pub(crate) struct Published {
     pub(crate) interface: String,
 }
 
-/// What is asked of a device as soon as it can be reached.
-pub(crate) enum Asked {
-    /// What it publishes, of this interface.
-    Browse(LeaseId, Reply<u64, BusError>, String),
-    /// A service.
-    Open(BusName, Reply<Capability, BusError>),
-}
-
 /// Who waits for what.
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) calls: BTreeMap<CallId, Forwarded>,
     /// Recorded calls that ended without an answer, by badge and request.
     pub(crate) ended: VecDeque<((u64, u64), CallId)>,
-    pub(crate) browse: BTreeMap<CallId, (LeaseId, Reply<u64, BusError>, String)>,
-    pub(crate) open: BTreeMap<CallId, Reply<Capability, BusError>>,
+    /// What devices were asked as a whole.
+    pub(crate) asked: BTreeMap<CallId, (PublicKey, Asked)>,
     /// Requests to devices that could not be reached yet, and until when that is tried.
     pub(crate) unreached: Vec<(Instant, PublicKey, Asked)>,
     pub(crate) pair: Option<Reply<u64, BusError>>,

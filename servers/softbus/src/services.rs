@@ -1,13 +1,26 @@
-//! What the page says is to be published.
+//! What is published, by programs here and by the page.
 //!
-//! `publish:NAME=INTERFACE` publishes the capability that the page gives under `NAME`, or
-//! the directory of this name that the page lets whoever holds the keys give out. With
-//! `private:` in place of `publish:` the owner is asked at first use.
+//! Of the page's arguments, `publish:NAME=INTERFACE` publishes the capability that the page
+//! gives under `NAME`, or the directory of this name that the page lets whoever holds the
+//! keys give out. With `private:` in place of `publish:` the owner is asked at first use.
 
-use crate::server::Server;
-use libipc::{Capability, Start};
+use crate::{
+    objects::{BOUND, Export},
+    server::{Published, Server},
+};
+use alloc::vec::Vec;
+use libipc::{
+    Capability, Start,
+    handle::{ObjectType, Rights as Held},
+    interfaces::bus::BusError,
+};
+use tessera_softbus_protocol::{
+    node::{Import, Object},
+    table::Service,
+    wire::Rights,
+};
 
-/// Publishes all that the arguments name. What is not there is left out.
+/// Publishes all that the page's arguments name. What is not there is left out.
 pub fn publish(server: &mut Server<'_>, start: &mut Start, arguments: &[&str]) {
     for argument in arguments {
         let (what, is_private) = match argument.split_once(':') {
@@ -26,5 +39,87 @@ pub fn publish(server: &mut Server<'_>, start: &mut Start, arguments: &[&str]) {
             // Of two of one name the first counts.
             let _ = server.publish_own(name, (interface, 0), is_private, capability);
         }
+    }
+}
+
+impl Server<'_> {
+    /// Publishes a service.
+    pub fn publish(
+        &mut self,
+        name: &str,
+        interface: (&str, u32),
+        is_private: bool,
+        server: Capability,
+    ) -> Result<(), BusError> {
+        let import = self.own(&server).map_err(|_| BusError::NotExported)?;
+        let may_leave = server.object_type() == Some(ObjectType::Endpoint)
+            && server.rights().contains(Held::EXPORT);
+        if import.is_none() && !may_leave {
+            return Err(BusError::NotExported);
+        }
+        // Another device's is handed on to who opens it, who then calls it there; unless
+        // the owner here has a say about each use.
+        let handed_on = import.filter(|_| !is_private);
+        self.publish_as(name, interface, is_private, server, handed_on)
+    }
+
+    /// Publishes what is this device's own to lend, whatever the capability allows.
+    pub fn publish_own(
+        &mut self,
+        name: &str,
+        interface: (&str, u32),
+        is_private: bool,
+        server: Capability,
+    ) -> Result<(), BusError> {
+        self.publish_as(name, interface, is_private, server, None)
+    }
+
+    fn publish_as(
+        &mut self,
+        name: &str,
+        interface: (&str, u32),
+        is_private: bool,
+        server: Capability,
+        handed_on: Option<Import>,
+    ) -> Result<(), BusError> {
+        let is_plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (interface, hash) = interface;
+        if !is_plain(name) || !is_plain(interface) {
+            return Err(BusError::BadName);
+        }
+        if self.published.contains_key(name) {
+            return Err(BusError::Exists);
+        }
+        let hashes = match hash {
+            0 => self.registry.hashes(interface).map(Vec::from),
+            hash => Some(Vec::from([hash])),
+        };
+        let local = self.exports.add(Export {
+            server,
+            service: Some(name.into()),
+            is_private,
+            hashes: hashes.ok_or(BusError::BadName)?,
+        });
+        let object = match handed_on {
+            Some(import) => Object::Import(import, Rights::ALL, BOUND),
+            None => Object::Local(local, Rights::ALL),
+        };
+        let service = Service {
+            object,
+            interface: interface.into(),
+            only: None,
+        };
+        if !self.node.publish(name, service) {
+            self.exports.remove(local);
+            return Err(BusError::TooMany);
+        }
+        let published = Published {
+            local,
+            is_handed_on: handed_on.is_some(),
+            interface: interface.into(),
+        };
+        self.published.insert(name.into(), published);
+        Ok(())
     }
 }

@@ -1,19 +1,42 @@
 //! Who may do what with the bus.
 
-use alloc::{collections::BTreeMap, string::String};
+use crate::events::number;
+use alloc::{collections::BTreeMap, format, string::String};
 use libipc::interfaces::{
     bus::{BusAllowed, BusError},
     clients::{ClientArgument, SERVER_BADGES},
 };
 use tessera_softbus_protocol::suite::PublicKey;
 
+/// Which devices a user may speak to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All.
+    All,
+    /// One.
+    One(PublicKey),
+    /// Trusted devices that the page says: by their number in hexadecimal, or their name.
+    Named(String),
+}
+
+impl Reach {
+    /// Whether it reaches this device, which has this name.
+    pub fn contains(&self, device: &PublicKey, name: &str) -> bool {
+        match self {
+            Reach::All => true,
+            Reach::One(only) => only == device,
+            Reach::Named(named) => named == name || *named == format!("{:016x}", number(device)),
+        }
+    }
+}
+
 /// What a capability for the bus is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Operations.
     pub allowed: BusAllowed,
-    /// The only device.
-    pub device: Option<PublicKey>,
+    /// Devices.
+    pub reach: Reach,
     /// The only interface; none in particular if empty.
     pub interface: String,
 }
@@ -22,25 +45,24 @@ impl User {
     fn with(allowed: BusAllowed) -> User {
         User {
             allowed,
-            device: None,
+            reach: Reach::All,
             interface: String::new(),
         }
     }
 
     /// Whether it may do this.
     pub fn may(&self, allowed: BusAllowed) -> Result<(), BusError> {
-        match self.allowed.contains(allowed) {
-            true => Ok(()),
-            false => Err(BusError::NotPermitted),
-        }
+        permit(self.allowed.contains(allowed))
     }
 
-    /// Whether it may speak to this device.
-    pub fn may_reach(&self, device: &PublicKey) -> Result<(), BusError> {
-        match self.device.as_ref().is_none_or(|only| only == device) {
-            true => Ok(()),
-            false => Err(BusError::NotPermitted),
-        }
+    /// Whether it may speak to this device, which has this name.
+    pub fn may_reach(&self, device: &PublicKey, name: &str) -> Result<(), BusError> {
+        permit(self.reach.contains(device, name))
+    }
+
+    /// Whether it may do what concerns no device alone.
+    pub fn may_reach_all(&self) -> Result<(), BusError> {
+        permit(self.reach == Reach::All)
     }
 
     /// Whether it may use a service of this interface.
@@ -48,24 +70,30 @@ impl User {
         self.interface.is_empty() || self.interface == interface
     }
 
-    /// One that may do no more than both.
-    pub fn and(&self, other: User) -> Result<User, BusError> {
-        if let (Some(mine), Some(its)) = (&self.device, &other.device)
-            && mine != its
-        {
-            return Err(BusError::NotPermitted);
-        }
-        if !other.interface.is_empty() && !self.may_use(&other.interface) {
-            return Err(BusError::NotPermitted);
-        }
+    /// One that may do this and no more than before, with one device alone if one is given
+    /// that it may speak to, and with one interface alone unless that is empty.
+    pub fn narrowed(
+        &self,
+        allowed: BusAllowed,
+        device: Option<PublicKey>,
+        interface: &str,
+    ) -> Result<User, BusError> {
+        permit(interface.is_empty() || self.may_use(interface))?;
         Ok(User {
-            allowed: self.allowed & other.allowed,
-            device: self.device.or(other.device),
-            interface: match other.interface.is_empty() {
+            allowed: self.allowed & allowed,
+            reach: device.map_or_else(|| self.reach.clone(), Reach::One),
+            interface: match interface.is_empty() {
                 true => self.interface.clone(),
-                false => other.interface,
+                false => interface.into(),
             },
         })
+    }
+}
+
+fn permit(permitted: bool) -> Result<(), BusError> {
+    match permitted {
+        true => Ok(()),
+        false => Err(BusError::NotPermitted),
     }
 }
 
@@ -82,31 +110,29 @@ pub struct Users {
 const MADE: usize = 256;
 
 impl Users {
-    /// The clients of the page. Of the arguments, `allow:NAME=use,publish,manage` says
-    /// what one may do; one of whom nothing is said may use the bus.
+    /// The clients of the page. Its arguments say of each what it may do:
+    ///
+    /// - `allow:NAME=use,publish,manage`, or one or two of them; one of whom nothing is
+    ///   said may use the bus;
+    /// - `device:NAME=DEVICE`, the only device, by the number or the name that it has in
+    ///   `bus trust`;
+    /// - `interface:NAME=INTERFACE`, the only interface.
     pub fn new<'a>(arguments: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let allowed = |name: &str| {
-            let named = arguments.clone().find_map(|argument| {
-                let (of, list) = argument.strip_prefix("allow:")?.split_once('=')?;
-                (of == name).then_some(list)
-            });
-            let Some(list) = named else {
-                return BusAllowed::USE;
-            };
-            let one = |word: &str| match word {
-                "use" => BusAllowed::USE,
-                "publish" => BusAllowed::PUBLISH,
-                "manage" => BusAllowed::MANAGE,
-                _ => BusAllowed::empty(),
-            };
-            list.split(',')
-                .map(one)
-                .fold(BusAllowed::empty(), BusAllowed::union)
+        let said = |what: &str, name: &str| {
+            arguments.clone().find_map(|argument| {
+                let (of, text) = argument.strip_prefix(what)?.split_once('=')?;
+                (of == name).then_some(text)
+            })
+        };
+        let user = |name: &str| User {
+            allowed: said("allow:", name).map_or(BusAllowed::USE, allowed),
+            reach: said("device:", name).map_or(Reach::All, |device| Reach::Named(device.into())),
+            interface: said("interface:", name).unwrap_or_default().into(),
         };
         let clients = arguments.clone().filter_map(ClientArgument::parse);
         Users {
             clients: clients
-                .map(|client| (client.badge, User::with(allowed(client.name))))
+                .map(|client| (client.badge, user(client.name)))
                 .collect(),
             made: BTreeMap::new(),
         }
@@ -142,9 +168,26 @@ impl Users {
     }
 }
 
+/// What a list of operations allows.
+fn allowed(list: &str) -> BusAllowed {
+    let one = |word: &str| match word {
+        "use" => BusAllowed::USE,
+        "publish" => BusAllowed::PUBLISH,
+        "manage" => BusAllowed::MANAGE,
+        _ => BusAllowed::empty(),
+    };
+    list.split(',')
+        .map(one)
+        .fold(BusAllowed::empty(), BusAllowed::union)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONE: PublicKey = PublicKey([1; 32]);
+    const TWO: PublicKey = PublicKey([2; 32]);
+    const REFUSED: Result<(), BusError> = Err(BusError::NotPermitted);
 
     #[test]
     fn who_is_restricted_may_never_do_more() {
@@ -156,28 +199,44 @@ mod tests {
         let mut users = Users::new(arguments.into_iter());
         let shell = users.find(1).unwrap();
         assert_eq!(shell.may(BusAllowed::MANAGE), Ok(()));
-        assert_eq!(
-            users.find(2).unwrap().may(BusAllowed::PUBLISH),
-            Err(BusError::NotPermitted)
-        );
-        let narrow = |device, interface: &str| User {
-            allowed: BusAllowed::all(),
-            device,
-            interface: interface.into(),
-        };
-        let (one, two) = (PublicKey([1; 32]), PublicKey([2; 32]));
-        let only = shell.and(narrow(Some(one), "Sensor")).unwrap();
-        assert_eq!(only.may_reach(&one), Ok(()));
-        assert_eq!(only.may_reach(&two), Err(BusError::NotPermitted));
+        assert_eq!(shell.may_reach_all(), Ok(()));
+        assert_eq!(users.find(2).unwrap().may(BusAllowed::PUBLISH), REFUSED);
+
+        let all = BusAllowed::all();
+        let only = shell.narrowed(all, Some(ONE), "Sensor").unwrap();
+        assert_eq!(only.may_reach(&ONE, "one"), Ok(()));
+        assert_eq!(only.may_reach(&TWO, "one"), REFUSED);
+        assert_eq!(only.may_reach_all(), REFUSED);
         assert!(only.may_use("Sensor") && !only.may_use("Directory"));
-        assert!(only.and(narrow(Some(two), "")).is_err());
-        assert!(only.and(narrow(None, "Directory")).is_err());
+        assert!(only.narrowed(all, None, "Directory").is_err());
         let badge = SERVER_BADGES + 1;
-        users
-            .add(badge, only.and(narrow(None, "")).unwrap())
-            .unwrap();
+        let same = only.narrowed(all, None, "").unwrap();
+        users.add(badge, same).unwrap();
         assert_eq!(users.find(badge), Ok(only));
         users.closed(badge);
         assert!(users.find(badge).is_err() && !users.holds(badge));
+    }
+
+    #[test]
+    fn the_page_says_which_device_and_which_interface() {
+        let arguments = [
+            "client:1=display",
+            "client:2=logger",
+            "device:display=kitchen",
+            "interface:display=Sensor",
+            "device:logger=0101010101010101",
+        ];
+        let users = Users::new(arguments.into_iter());
+        let display = users.find(1).unwrap();
+        assert_eq!(display.may_reach(&ONE, "kitchen"), Ok(()));
+        assert_eq!(display.may_reach(&ONE, "garage"), REFUSED);
+        assert!(display.may_use("Sensor") && !display.may_use("Directory"));
+        let logger = users.find(2).unwrap();
+        assert_eq!(logger.may_reach(&ONE, "any"), Ok(()));
+        assert_eq!(logger.may_reach(&TWO, "any"), REFUSED);
+        assert!(logger.may_use("Log"));
+        // A capability that is made of it keeps to it.
+        let same = display.narrowed(BusAllowed::all(), None, "").unwrap();
+        assert_eq!(same.may_reach(&TWO, "garage"), REFUSED);
     }
 }

@@ -298,6 +298,45 @@ fn a_wrong_pin_and_a_weak_capability_get_nothing() {
 }
 
 #[test]
+fn the_page_keeps_a_program_to_one_device_and_one_interface() {
+    let segment = Segment::new();
+    let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    pair(&one, &three);
+    for machine in [&one, &two, &three] {
+        for (service, interface) in [("sensor", "Sensor"), ("log", "Log")] {
+            let (service, interface) = (name(service), name(interface));
+            machine
+                .bus
+                .publish(service, interface, 0, false, sensor(0))
+                .unwrap();
+        }
+    }
+    let display = one.display();
+    let seen = display.devices().unwrap();
+    let [there] = seen.as_slice() else {
+        panic!("all but one device is hidden: {seen:?}");
+    };
+    assert_eq!(there.name.as_str(), "machine-2");
+    let open = |device, service| {
+        let opened = display.open_as::<dyn Sensor, SensorClient>(device, name(service));
+        opened.map(|sensor| sensor.read().unwrap().value)
+    };
+    assert_eq!(open(there.id, "sensor"), Ok(1));
+    let unknown = CallError::Server(BusError::NoService);
+    assert_eq!(open(there.id, "log"), Err(unknown));
+    let refused = CallError::Server(BusError::NotPermitted);
+    let hidden = one.wait_for("machine-3", |device| device.present);
+    assert_eq!(open(hidden.id, "sensor"), Err(refused));
+    assert_eq!(display.open_pairing(), Err(refused));
+    assert_eq!(display.pair(there.id, 0), Err(refused));
+    // What it may not use it may not take back.
+    assert_eq!(display.withdraw(name("log")), Err(unknown));
+    assert_eq!(display.revoke(name("log")), Err(unknown));
+    assert_eq!(display.withdraw(name("sensor")), Ok(()));
+}
+
+#[test]
 fn what_is_private_is_lent_by_the_owners_word() {
     let segment = Segment::new();
     let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));

@@ -174,6 +174,16 @@ impl BusParser for Damaged {
     }
 }
 
+/// What the page of a machine says of those who use its bus.
+const PAGE: [&str; 6] = [
+    "client:1=test",
+    "allow:test=use,publish,manage",
+    "client:2=display",
+    "allow:display=use,publish,manage",
+    "device:display=machine-2",
+    "interface:display=Sensor",
+];
+
 /// A machine.
 pub(crate) struct Machine {
     pub(crate) readers: Readers,
@@ -228,6 +238,11 @@ impl Machine {
             number,
             task,
         }
+    }
+
+    /// Its bus, for somebody who may do everything with the sensors of `machine-2` alone.
+    pub(crate) fn display(&self) -> BusClient {
+        self.endpoint.mint_client(2).unwrap()
     }
 
     /// All its files, to be published.
@@ -342,7 +357,7 @@ fn serve(
             Node::new(config, run + 1, parts, clock()),
             net,
             keeper,
-            Users::new(["client:1=test", "allow:test=use,publish,manage"].into_iter()),
+            Users::new(PAGE.into_iter()),
             live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
         );
         let owner = ConsentClient::from(Capability::from_handle(owner));
