@@ -143,10 +143,23 @@ pub struct Used {
     pub name: BusName,
     /// The service.
     pub service: BusName,
-    /// When, in milliseconds since boot.
-    pub since_boot: u64,
+    /// When, in seconds since 1970 in UTC; 0 if the device did not know.
+    pub time: u64,
     /// Calls, as long as one came soon after the other.
     pub calls: u64,
+}
+
+/// That the owner lets a device use a private service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire)]
+pub struct Agreed {
+    /// The device's number, and its name.
+    pub device: u64,
+    /// See `device`.
+    pub name: BusName,
+    /// The service, and its interface.
+    pub service: BusName,
+    /// See `service`.
+    pub interface: BusName,
 }
 
 bitflags::bitflags! {
@@ -198,7 +211,11 @@ pub trait Bus {
     /// Publishes what is behind a capability, which needs the right `EXPORT` unless it
     /// comes from another device. Only calls of the interface with this name and hash
     /// reach it; for interfaces that the bus knows the hash may be 0. If `private`, the
-    /// owner is asked when a device uses it first. `Exists`, `BadName`, `NotExported`,
+    /// owner is asked when a device uses it first. His consent is for the device, the name
+    /// and the interface: it outlives the bus, so that whoever publishes the same after a
+    /// restart finds it, and ends with [`withdraw`](Self::withdraw),
+    /// [`revoke`](Self::revoke), [`distrust`](Self::distrust) and
+    /// [`forget_consent`](Self::forget_consent). `Exists`, `BadName`, `NotExported`,
     /// `TooMany`.
     #[op(4)]
     fn publish(
@@ -210,13 +227,16 @@ pub trait Bus {
         server: Capability,
     ) -> Result<(), BusError>;
 
-    /// Publishes it no longer. Who has it open keeps it. `NoService`.
+    /// Publishes it no longer, and what is published under this name later is another
+    /// thing: the owner is asked anew. Who has it open keeps it. `NoService`;
+    /// `NotDurable` if what the owner had said may hold again after a restart.
     #[op(5)]
     fn withdraw(&mut self, service: BusName) -> Result<(), BusError>;
 
     /// Publishes it no longer, and takes it back from all devices, with all that was
     /// opened through it: when this returns, nothing runs through it any more, and their
-    /// calls end as `Revoked`. `NoService`.
+    /// calls end as `Revoked`. What the owner had said of it ends too. `NoService`;
+    /// `NotDurable` as for `withdraw`.
     #[op(6)]
     #[deferred]
     fn revoke(&mut self, service: BusName) -> Result<(), BusError>;
@@ -240,8 +260,8 @@ pub trait Bus {
     #[deferred]
     fn pair(&mut self, device: u64, pin: u32) -> Result<u64, BusError>;
 
-    /// Trusts a device no longer; returns when that is durable. `NoDevice`,
-    /// `NotDurable`.
+    /// Trusts a device no longer; returns when that is durable. What the owner had said
+    /// of it ends; who used what is still told. `NoDevice`, `NotDurable`.
     #[op(11)]
     #[deferred]
     fn distrust(&mut self, device: u64) -> Result<(), BusError>;
@@ -271,10 +291,23 @@ pub trait Bus {
         interface: BusName,
     ) -> Result<BusClient, BusError>;
 
-    /// Who has used what of this device, the latest first. Needs `MANAGE`. `NoService`
-    /// past what is remembered.
+    /// Who has used what of this device, the latest first. It outlives the bus, but for
+    /// what the last seconds before a crash brought. Needs `MANAGE`. `NoService` past what
+    /// is remembered.
     #[op(16, idempotent)]
     fn used(&mut self, index: u64) -> Result<Used, BusError>;
+
+    /// One of the owner's consents, in no particular order. Needs `MANAGE`. `NoService`
+    /// past the last.
+    #[op(17, idempotent)]
+    fn consent(&mut self, index: u64) -> Result<Agreed, BusError>;
+
+    /// The owner's consent that a device uses a service holds no longer: he is asked when
+    /// it does so next. Calls that run go on, and what it has opened there it keeps, see
+    /// [`revoke`](Self::revoke). Needs `MANAGE`. `NoDevice`, `NoService` if there is none;
+    /// `NotDurable` if it may hold again after a restart.
+    #[op(18)]
+    fn forget_consent(&mut self, device: u64, service: BusName) -> Result<(), BusError>;
 }
 
 /// A service in a list.

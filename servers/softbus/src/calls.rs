@@ -197,7 +197,7 @@ impl Server<'_> {
                 answer,
                 leases,
             } => self.called(token, answer, leases),
-            Done::Asked(peer, local, yes) => self.owner_said(peer, local, yes),
+            Done::Asked(question, yes) => self.owner_said(question, yes),
         }
     }
 

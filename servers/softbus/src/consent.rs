@@ -1,21 +1,31 @@
 //! What the owner marked private: he is asked at a device's first use. And who used what.
 
 use crate::{
+    audit::Audit,
     crew::{Job, Work},
+    events::number,
+    given::{Consent, Given},
+    kept::Pace,
     server::Server,
 };
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::BTreeMap,
     format,
-    string::String,
+    string::{String, ToString},
     vec::Vec,
 };
+use core::time::Duration;
 use libipc::{
     Text,
-    interfaces::{ConsentClient, bus::Used},
+    interfaces::{
+        ClockClient, ConsentClient, LogClient, LogLevel,
+        bus::{Agreed, BusError, Used},
+    },
     status::Cause,
+    time::{self, Instant},
 };
-use tessera_softbus_protocol::{Millis, suite::PublicKey, table::Local};
+use tessera_softbus_keys::Record;
+use tessera_softbus_protocol::{Millis, bytes::Malformed, suite::PublicKey, table::Local};
 
 /// Questions at one time, of different devices.
 const ASKED: usize = 2;
@@ -26,76 +36,192 @@ const HELD: usize = 16;
 /// How long a no holds, until the device may ask again.
 const NO: Millis = 60_000;
 
-/// Uses that are remembered.
-const USES: usize = 256;
+/// How long clock and log may hold up the bus.
+const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Uses of one service by one device that are this close are one.
-const TOGETHER: Millis = 60_000;
+/// Where the owner is asked and told, and by which clock.
+#[derive(Default)]
+pub struct Owner {
+    /// Where he is asked.
+    pub consent: Option<ConsentClient>,
+    /// Where he reads what went wrong.
+    pub log: Option<LogClient>,
+    /// What dates the uses.
+    pub clock: Option<ClockClient>,
+}
 
-/// What the owner said, and what he is asked.
+/// What the owner said, what he is asked, and who used what.
 #[derive(Default)]
 pub(crate) struct Consents {
-    /// Where he is asked.
-    pub(crate) owner: Option<ConsentClient>,
-    given: BTreeSet<(PublicKey, Local)>,
+    pub(crate) owner: Owner,
+    given: Given,
     /// Until when a no holds.
     refused: BTreeMap<(PublicKey, Local), Millis>,
-    /// What each device is asked about, and its calls that wait.
-    asked: BTreeMap<PublicKey, (Local, Vec<Job>)>,
-    uses: VecDeque<(Used, Millis)>,
+    /// What each device is asked about.
+    asked: BTreeMap<PublicKey, Asked>,
+    /// The number of the newest question.
+    newest: u64,
+    audit: Audit,
+    /// When it is tried again to write what is given, if the disk did not take it.
+    again: Pace,
+}
+
+/// A question, and the calls that wait for its answer.
+struct Asked {
+    question: u64,
+    about: Local,
+    held: Vec<Job>,
+}
+
+impl Owner {
+    /// The same, waiting for clock and log only so long.
+    pub(crate) fn impatient(self) -> Self {
+        Owner {
+            log: self.log.map(|log| log.with_timeout(PATIENCE)),
+            clock: self.clock.map(|clock| clock.with_timeout(PATIENCE)),
+            ..self
+        }
+    }
 }
 
 impl Server<'_> {
+    /// Takes up what was kept. What cannot be read is begun anew, and the owner told.
+    pub(crate) fn remember(&mut self) {
+        let given = self.recall(Record::Consents, Given::read, "consents");
+        self.consents.given = given.unwrap_or_default();
+        // Whoever is trusted no longer has nothing left, whatever the disk says.
+        let trusted: Vec<_> = self.node.trusted().map(|(key, ..)| *key).collect();
+        let is_trusted = |consent: &Consent| trusted.contains(&consent.device);
+        if self.consents.given.retain(is_trusted) {
+            self.keep_consents();
+        }
+        let audit = self.recall(Record::Uses, Audit::read, "uses");
+        self.consents.audit = audit.unwrap_or_default();
+    }
+
+    fn recall<T>(
+        &self,
+        record: Record,
+        read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+        what: &str,
+    ) -> Option<T> {
+        let why = match self.keeper.kept(record) {
+            Ok(bytes) => match read(&bytes) {
+                Ok(read) => return Some(read),
+                Err(Malformed) => "it is damaged".to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.report(&format!("the disk's record of {what} is not used: {why}"));
+        None
+    }
+
+    /// Keeps the consents; true when that is durable. Otherwise it is tried again.
+    fn keep_consents(&mut self) -> bool {
+        let bytes = self.consents.given.to_bytes();
+        let is_kept = self.keeper.keep(Record::Consents, &bytes);
+        if !is_kept {
+            self.report("the disk does not take the record of consents");
+        }
+        let now = self.now();
+        self.consents.again.written(is_kept, now);
+        is_kept
+    }
+
+    /// Writes what is to be written: the record of uses, and what the disk did not take.
+    pub(crate) fn keep_late(&mut self) {
+        let now = self.now();
+        if self.consents.again.is_due(now) {
+            self.keep_consents();
+        }
+        if self.consents.audit.pace.is_due(now) {
+            let bytes = self.consents.audit.to_bytes();
+            let is_kept = self.keeper.keep(Record::Uses, &bytes);
+            self.consents.audit.pace.written(is_kept, self.now());
+            if !is_kept {
+                self.report("the disk does not take the record of uses");
+            }
+        }
+    }
+
+    /// Tells the owner what went wrong.
+    fn report(&self, text: &str) {
+        if let Some(log) = &self.consents.owner.log {
+            // A log that takes nothing is no reason to stop.
+            let _ = log.append(LogLevel::Error, Text::new(text).unwrap_or_default());
+        }
+    }
+
+    /// The consent that a device needs for this export, as long as it is what is published
+    /// under its name.
+    fn consent(&self, peer: &PublicKey, local: Local) -> Option<Consent> {
+        let name = self.exports.get(local)?.service.as_deref()?;
+        let published = self.published.get(name)?;
+        (published.local == local).then(|| Consent::new(*peer, name, &published.interface))
+    }
+
     /// Runs a call of something private, now, later or never.
     pub(crate) fn ask_first(&mut self, peer: PublicKey, local: Local, service: &str, job: Job) {
-        let (now, key) = (self.now(), (peer, local));
-        self.consents.refused.retain(|_, until| *until > now);
-        if self.consents.given.contains(&key) {
+        let now = self.now();
+        let needed = self.consent(&peer, local);
+        let export = self.exports.get(local);
+        let is_given = needed
+            .as_ref()
+            .is_some_and(|needed| self.consents.given.holds(needed));
+        if is_given || export.is_some_and(|export| export.agreed.contains(&peer)) {
             return self.start(job);
         }
-        if self.consents.refused.contains_key(&key) {
+        self.consents.refused.retain(|_, until| *until > now);
+        if self.consents.refused.contains_key(&(peer, local)) {
             return self.refuse(job.token, Cause::Denied);
         }
-        if let Some((about, held)) = self.consents.asked.get_mut(&peer) {
-            return match *about == local && held.len() < HELD {
-                true => held.push(job),
+        if let Some(asked) = self.consents.asked.get_mut(&peer) {
+            return match asked.about == local && asked.held.len() < HELD {
+                true => asked.held.push(job),
                 false => self.refuse(job.token, Cause::QuotaExceeded),
             };
         }
-        let copy = self
-            .consents
-            .owner
-            .as_ref()
-            .map(|owner| owner.as_ref().copy());
-        let Some(Ok(owner)) = copy else {
+        let owner = self.consents.owner.consent.as_ref();
+        let Some(Ok(owner)) = owner.map(|owner| owner.as_ref().copy()) else {
             return self.refuse(job.token, Cause::Denied);
         };
-        if self.consents.asked.len() >= ASKED {
+        if self.consents.asked.len() >= ASKED || !self.consents.given.has_room() {
             return self.refuse(job.token, Cause::QuotaExceeded);
         }
-        let question = format!("may {} use {service}?", self.name_of(&peer));
+        let text = format!("may {} use {service}?", self.name_of(&peer));
+        let question = self.consents.newest + 1;
         let work = Work::Ask {
-            peer,
-            local,
+            question,
             owner: owner.into(),
-            question: Text::new(&question).unwrap_or_default(),
+            text: Text::new(&text).unwrap_or_default(),
         };
         if !self.workers.give(work) {
             return self.refuse(job.token, Cause::QuotaExceeded);
         }
-        self.consents.asked.insert(peer, (local, Vec::from([job])));
+        self.consents.newest = question;
+        let asked = Asked {
+            question,
+            about: local,
+            held: Vec::from([job]),
+        };
+        self.consents.asked.insert(peer, asked);
     }
 
     /// The owner has answered, or not in time, which is a no.
-    pub(crate) fn owner_said(&mut self, peer: PublicKey, local: Local, yes: bool) {
-        let Some((_, held)) = self.consents.asked.remove(&peer) else {
+    pub(crate) fn owner_said(&mut self, question: u64, yes: bool) {
+        let mut asked = self.consents.asked.iter();
+        let Some((peer, _)) = asked.find(|(_, asked)| asked.question == question) else {
+            // The device is trusted no longer.
             return;
         };
-        if yes {
-            self.consents.given.insert((peer, local));
-        } else {
+        let peer = *peer;
+        let Some(Asked { about, held, .. }) = self.consents.asked.remove(&peer) else {
+            return;
+        };
+        let yes = yes && self.agree(peer, about);
+        if !yes {
             let until = self.now() + NO;
-            self.consents.refused.insert((peer, local), until);
+            self.consents.refused.insert((peer, about), until);
         }
         for job in held {
             match yes {
@@ -105,53 +231,108 @@ impl Server<'_> {
         }
     }
 
-    /// A device is trusted no longer: what the owner said of it, or is still asked, does not
-    /// hold when it is paired again.
-    pub(crate) fn forget_device(&mut self, peer: &PublicKey) {
-        self.consents.given.retain(|(of, _)| of != peer);
-        self.consents.refused.retain(|(of, _), _| of != peer);
-        let asked = self.consents.asked.remove(peer);
-        for job in asked.map(|(_, held)| held).unwrap_or_default() {
-            self.refuse(job.token, Cause::Denied);
+    /// Lets a device use something; false if that cannot be made durable.
+    fn agree(&mut self, peer: PublicKey, local: Local) -> bool {
+        match self.consent(&peer, local) {
+            Some(consent) => {
+                let is_added = self.consents.given.add(consent.clone());
+                let is_kept = is_added && self.keep_consents();
+                if !is_kept {
+                    self.consents.given.retain(|one| *one != consent);
+                }
+                is_kept
+            }
+            // It was withdrawn meanwhile: whoever has it open may go on, and nobody else.
+            None => self.exports.agree(local, peer),
         }
     }
 
-    /// What the owner said of this holds no longer.
-    pub(crate) fn forget_consent(&mut self, local: Local) {
-        self.consents.given.retain(|(_, of)| *of != local);
+    /// A device is trusted no longer: what the owner said of it, or is still asked, does not
+    /// hold when it is paired again. True when that is durable.
+    pub(crate) fn forget_device(&mut self, peer: &PublicKey) -> bool {
+        self.consents.refused.retain(|(of, _), _| of != peer);
+        self.exports.disagree(|_| true, peer);
+        let asked = self.consents.asked.remove(peer);
+        for job in asked.map(|asked| asked.held).unwrap_or_default() {
+            self.refuse(job.token, Cause::Denied);
+        }
+        let is_changed = self.consents.given.retain(|one| one.device != *peer);
+        !is_changed || self.keep_consents()
+    }
+
+    /// A service is published no longer: what the owner said of it does not hold for what
+    /// comes under its name. True when that is durable.
+    pub(crate) fn forget_service(&mut self, service: &str, local: Local) -> bool {
+        let given = self.consents.given.iter();
+        let devices = given.filter(|one| one.service == service);
+        let devices: Vec<_> = devices.map(|one| one.device).collect();
+        for device in devices {
+            // Who has it open keeps it.
+            self.exports.agree(local, device);
+        }
+        let is_changed = self.consents.given.retain(|one| one.service != service);
+        !is_changed || self.keep_consents()
+    }
+
+    /// The owner takes his word back.
+    pub(crate) fn forget_consent(
+        &mut self,
+        peer: &PublicKey,
+        service: &str,
+    ) -> Result<(), BusError> {
+        let is_open = self.exports.disagree(|name| name == service, peer);
+        let is_it = |one: &Consent| one.device == *peer && one.service == service;
+        let is_changed = self.consents.given.retain(|one| !is_it(one));
+        match (is_changed, is_open) {
+            (true, _) if !self.keep_consents() => Err(BusError::NotDurable),
+            (false, false) => Err(BusError::NoService),
+            _ => Ok(()),
+        }
+    }
+
+    /// One of the consents.
+    pub(crate) fn agreed(&self, index: u64) -> Option<Agreed> {
+        let mut given = self.consents.given.iter();
+        let one = given.nth(usize::try_from(index).ok()?)?;
+        Some(Agreed {
+            device: number(&one.device),
+            name: Text::new(&self.name_of(&one.device)).unwrap_or_default(),
+            service: Text::new(&one.service).unwrap_or_default(),
+            interface: Text::new(&one.interface).unwrap_or_default(),
+        })
     }
 
     /// A device uses a service.
     pub(crate) fn note_use(&mut self, peer: &PublicKey, service: &str) {
-        let now = self.now();
-        let device = crate::events::number(peer);
-        let mut uses = self.consents.uses.iter_mut().rev();
-        let same = uses.find(|(used, last)| {
-            used.device == device && used.service.as_str() == service && *last + TOGETHER > now
-        });
-        if let Some((used, last)) = same {
-            used.calls += 1;
-            *last = now;
+        let (device, now) = (number(peer), self.now());
+        if self.consents.audit.again(device, service, now) {
             return;
         }
         let used = Used {
             device,
             name: Text::new(&self.name_of(peer)).unwrap_or_default(),
             service: Text::new(service).unwrap_or_default(),
-            since_boot: now,
+            time: self.wall_time(),
             calls: 1,
         };
-        if self.consents.uses.len() == USES {
-            self.consents.uses.pop_front();
-        }
-        self.consents.uses.push_back((used, now));
+        self.consents.audit.note(used, now);
     }
 
     /// One of the uses that are remembered, the latest first.
     pub(crate) fn used(&self, index: u64) -> Option<Used> {
-        let mut uses = self.consents.uses.iter().rev();
-        let used = uses.nth(usize::try_from(index).ok()?);
-        used.map(|(used, _)| *used)
+        self.consents.audit.get(index)
+    }
+
+    /// Seconds since 1970; 0 if nobody knows.
+    fn wall_time(&self) -> u64 {
+        let Some(clock) = &self.consents.owner.clock else {
+            return 0;
+        };
+        let Ok(told) = clock.now() else {
+            return 0;
+        };
+        let since = time::from_ticks(Instant::now().ticks().saturating_sub(told.ticks));
+        (Duration::from_nanos(told.nanoseconds) + since).as_secs()
     }
 
     /// What a device is called here.
@@ -161,7 +342,7 @@ impl Server<'_> {
         let name = found.map(|(_, trusted, _)| crate::interface::plain(&trusted.name));
         match name {
             Some(name) if !name.as_str().is_empty() => name.as_str().into(),
-            _ => format!("{:016x}", crate::events::number(peer)),
+            _ => format!("{:016x}", number(peer)),
         }
     }
 }

@@ -19,8 +19,6 @@ use libipc::{
 };
 use tessera_softbus_protocol::{
     node::{Lent, Token},
-    suite::PublicKey,
-    table::Local,
     wire::Payload,
 };
 
@@ -56,14 +54,12 @@ pub enum Work {
     Call(Job),
     /// The owner is asked whether a device may use something.
     Ask {
-        /// The device.
-        peer: PublicKey,
-        /// What it wants to use.
-        local: Local,
+        /// The question's number.
+        question: u64,
         /// Where the owner is asked.
         owner: ConsentClient,
         /// What he is asked.
-        question: Text<200>,
+        text: Text<200>,
     },
 }
 
@@ -98,8 +94,8 @@ pub enum Done {
         /// The memory that was lent.
         leases: Vec<Lent>,
     },
-    /// The owner has answered.
-    Asked(PublicKey, Local, bool),
+    /// The owner has answered a question, with yes if true.
+    Asked(u64, bool),
 }
 
 #[derive(Default)]
@@ -178,13 +174,12 @@ fn work(crew: &CrewClient, shared: &Mutex<Shared>) {
                 leases: job.leases,
             },
             Work::Ask {
-                peer,
-                local,
-                owner,
                 question,
+                owner,
+                text,
             } => {
-                let answer = owner.with_timeout(PATIENCE).ask(question);
-                Done::Asked(peer, local, answer == Ok(true))
+                let answer = owner.with_timeout(PATIENCE).ask(text);
+                Done::Asked(question, answer == Ok(true))
             }
         };
         shared.lock().done.push(done);

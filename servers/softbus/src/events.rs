@@ -68,10 +68,12 @@ impl Server<'_> {
     }
 
     fn revoked(&mut self, id: RevocationId) {
-        if let Some((local, reply)) = self.waiting.revoke.remove(&id) {
+        if let Some((local, is_durable, reply)) = self.waiting.revoke.remove(&id) {
             self.exports.remove(local);
-            self.forget_consent(local);
-            reply.answer(Ok(()));
+            reply.answer(match is_durable {
+                true => Ok(()),
+                false => Err(BusError::NotDurable),
+            });
         }
     }
 

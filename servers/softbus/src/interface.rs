@@ -11,7 +11,7 @@ use libipc::{
     Capability, Lease, LeaseMut,
     interfaces::{
         Bus, BusClient, BusError,
-        bus::{BusAllowed, BusName, BusStats, Device, Listed, Standing, Used},
+        bus::{Agreed, BusAllowed, BusName, BusStats, Device, Listed, Standing, Used},
     },
     objects::EndpointClient,
     server::{LeaseId, Reply},
@@ -221,7 +221,11 @@ impl Bus for Session<'_, '_> {
             // With what is ours of it ends what others have through us.
             self.server.exports.remove(withdrawn.local);
         }
-        Ok(())
+        let name = service.as_str();
+        match self.server.forget_service(name, withdrawn.local) {
+            true => Ok(()),
+            false => Err(BusError::NotDurable),
+        }
     }
 
     fn revoke(&mut self, service: BusName, reply: Reply<(), BusError>) {
@@ -230,7 +234,9 @@ impl Bus for Session<'_, '_> {
                 let now = self.server.now();
                 match self.server.node.revoke_service(service.as_str(), now) {
                     Some(id) => {
-                        self.server.waiting.revoke.insert(id, (local, reply));
+                        let is_durable = self.server.forget_service(service.as_str(), local);
+                        let waiting = (local, is_durable, reply);
+                        self.server.waiting.revoke.insert(id, waiting);
                     }
                     None => {
                         reply.answer(Err(BusError::NoService));
@@ -298,9 +304,14 @@ impl Bus for Session<'_, '_> {
                 return;
             }
         };
+        // Its consents first: a crash in between leaves a device that has to be asked about.
+        let is_durable = self.server.forget_device(&key);
         let now = self.server.now();
         match self.server.node.distrust(&key, now) {
-            true => self.server.waiting.distrust.push((key, reply)),
+            true if is_durable => self.server.waiting.distrust.push((key, reply)),
+            true => {
+                reply.answer(Err(BusError::NotDurable));
+            }
             false => {
                 reply.answer(Err(BusError::NoDevice));
             }
@@ -358,6 +369,17 @@ impl Bus for Session<'_, '_> {
     fn used(&mut self, index: u64) -> Result<Used, BusError> {
         self.manages()?;
         self.server.used(index).ok_or(BusError::NoService)
+    }
+
+    fn consent(&mut self, index: u64) -> Result<Agreed, BusError> {
+        self.manages()?;
+        self.server.agreed(index).ok_or(BusError::NoService)
+    }
+
+    fn forget_consent(&mut self, device: u64, service: BusName) -> Result<(), BusError> {
+        self.manages()?;
+        let key = self.key(device, BusAllowed::MANAGE)?;
+        self.server.forget_consent(&key, service.as_str())
     }
 }
 

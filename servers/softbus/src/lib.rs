@@ -18,18 +18,22 @@
 //! Beside that way: `interface` is what programs ask of the bus, `asked` what of that goes
 //! to another device as a whole, `events` what the protocol tells, [`users`] who may do
 //! what, [`registry`] what a repeat of an operation does, [`services`] what is published,
-//! `consent` what the owner is asked and who used what.
+//! `consent` what the owner is asked, [`given`] what he said yes to, [`audit`] who used
+//! what, and [`kept`] how both outlive the bus.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod asked;
+pub mod audit;
 mod calls;
-mod consent;
+pub mod consent;
 pub mod crew;
 mod events;
+pub mod given;
 mod interface;
+pub mod kept;
 pub mod objects;
 pub mod parsers;
 pub mod registry;

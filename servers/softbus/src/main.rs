@@ -14,6 +14,7 @@ use libipc::{
     start::AnyError,
 };
 use tessera_softbus::{
+    consent::Owner,
     parsers::{Parsers, Supervised},
     server::{Server, clock},
     services,
@@ -74,7 +75,11 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         Users::new(arguments.iter().copied()),
         newest + 1,
     )
-    .with_owner(start.take("consent").ok());
+    .with_owner(Owner {
+        consent: start.take("consent").ok(),
+        log: start.take("report").ok(),
+        clock: start.take("time").ok(),
+    });
     services::publish(&mut server, &mut start, &arguments);
     Err(AnyError::new(server.run()))
 }

@@ -1,7 +1,11 @@
 //! Objects in messages: capabilities here, names on the wire.
 
 use crate::server::Server;
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use libipc::{
     Capability,
     handle::{ObjectType, Rights as Held},
@@ -38,6 +42,8 @@ pub struct Export {
     pub service: Option<String>,
     /// The owner is asked about a device before it uses this.
     pub is_private: bool,
+    /// Devices that may use it although it is published no longer.
+    pub agreed: BTreeSet<PublicKey>,
     /// Only calls with these hashes reach it; all if there are none.
     pub hashes: Vec<u32>,
 }
@@ -54,6 +60,24 @@ impl Exports {
     /// What is behind an export.
     pub fn get(&self, local: Local) -> Option<&Export> {
         self.held.get(&local)
+    }
+
+    /// Lets a device use something that is published no longer; false if there is no such
+    /// thing.
+    pub(crate) fn agree(&mut self, local: Local, device: PublicKey) -> bool {
+        let export = self.held.get_mut(&local);
+        export.map(|export| export.agreed.insert(device)).is_some()
+    }
+
+    /// A device may not use what has such a name; false if it was not allowed to anyway.
+    pub(crate) fn disagree(&mut self, named: impl Fn(&str) -> bool, device: &PublicKey) -> bool {
+        let mut was_agreed = false;
+        for export in self.held.values_mut() {
+            if export.service.as_deref().is_some_and(&named) {
+                was_agreed |= export.agreed.remove(device);
+            }
+        }
+        was_agreed
     }
 
     /// No longer exports it.
@@ -200,6 +224,7 @@ impl Server<'_> {
             server: capability,
             service: None,
             is_private: false,
+            agreed: BTreeSet::new(),
             hashes: Vec::new(),
         });
         Ok(Object::Local(local, Rights::ALL))

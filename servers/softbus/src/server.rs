@@ -2,7 +2,7 @@
 
 use crate::{
     asked::Asked,
-    consent::Consents,
+    consent::{Consents, Owner},
     crew::{Crew, CrewError, Workers},
     interface::Session,
     objects::{Exports, Imports},
@@ -20,7 +20,7 @@ use libipc::{
     CallError, Capability,
     forward::{Answer, Forwarded},
     interfaces::{
-        Bus, ConsentClient, NetClient, NetError,
+        Bus, NetClient, NetError,
         bus::{BusError, BusStats},
         clients::SERVER_BADGES,
     },
@@ -29,7 +29,7 @@ use libipc::{
     status::{Cause, TransportError},
     time::{self, Instant},
 };
-use tessera_softbus_keys::Keeper;
+use tessera_softbus_keys::{Keeper, Record};
 use tessera_softbus_protocol::{
     Millis,
     node::{CallId, Import, Node, Output, RevocationId, Token},
@@ -70,7 +70,8 @@ pub(crate) struct Waiting {
     pub(crate) unreached: Vec<(Instant, PublicKey, Asked)>,
     pub(crate) pair: Option<Reply<u64, BusError>>,
     pub(crate) distrust: Vec<(PublicKey, Reply<(), BusError>)>,
-    pub(crate) revoke: BTreeMap<RevocationId, (Local, Reply<(), BusError>)>,
+    /// What is taken back, and whether the owner's consents to it have ended durably.
+    pub(crate) revoke: BTreeMap<RevocationId, (Local, bool, Reply<(), BusError>)>,
 }
 
 /// The soft bus.
@@ -143,14 +144,15 @@ impl<'e> Server<'e> {
     }
 
     /// Asks the owner here, before others use what is private.
-    pub fn with_owner(mut self, owner: Option<ConsentClient>) -> Self {
-        self.consents.owner = owner;
+    pub fn with_owner(mut self, owner: Owner) -> Self {
+        self.consents.owner = owner.impatient();
         self
     }
 
     /// Serves until the endpoint ends, or the device is another one, and returns why.
     pub fn run(&mut self) -> TransportError {
         let endpoint = self.endpoint;
+        self.remember();
         self.workers.start(|| endpoint.mint_client(CREW_BADGE).ok());
         let mut receiver = Receiver::new(endpoint);
         loop {
@@ -225,6 +227,7 @@ impl<'e> Server<'e> {
             self.patrol = now + PATROL;
             self.cancel_abandoned();
             self.drop_unused();
+            self.keep_late();
         }
         let millis = self.now();
         if self.node.deadline() <= millis {
@@ -332,7 +335,7 @@ impl<'e> Server<'e> {
                     wires.close(id);
                 }
             }
-            Output::Store(generation, bytes) => match self.keeper.keep(&bytes) {
+            Output::Store(generation, bytes) => match self.keeper.keep(Record::Trust, &bytes) {
                 true => self.node.stored(generation, now),
                 false => self.not_durable(),
             },

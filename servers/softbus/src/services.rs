@@ -8,7 +8,7 @@ use crate::{
     objects::{BOUND, Export},
     server::{Published, Server},
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use libipc::{
     Capability, Start,
     handle::{ObjectType, Rights as Held},
@@ -99,6 +99,7 @@ impl Server<'_> {
             server,
             service: Some(name.into()),
             is_private,
+            agreed: BTreeSet::new(),
             hashes: hashes.ok_or(BusError::BadName)?,
         });
         let object = match handed_on {

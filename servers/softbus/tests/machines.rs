@@ -385,6 +385,155 @@ fn what_is_private_is_lent_by_the_owners_word() {
     assert_eq!(one.bus.used(2), Err(CallError::Server(BusError::NoService)));
 }
 
+/// Reads something private of the first machine, which has just published it or begun anew.
+fn read_private(one: &Machine, two: &Machine, service: &str) -> Result<i64, Cause> {
+    let there = two.wait_for("machine-1", |device| device.present);
+    one.wait_for("machine-2", |device| device.present);
+    let opened = two.bus.open_as::<dyn Sensor, _>(there.id, name(service));
+    let sensor: SensorClient = opened.unwrap();
+    loop {
+        match sensor.read() {
+            Ok(reading) => return Ok(reading.value),
+            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {}
+            Err(CallError::Transport(error)) => return Err(error.cause),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// A service of the first machine that the owner is asked about.
+fn publish_private(machine: &Machine, service: &str, value: i64) {
+    let published = machine
+        .bus
+        .publish(name(service), name("Sensor"), 0, true, sensor(value));
+    published.unwrap();
+}
+
+/// All consents of a machine's owner: device and service.
+fn consents(machine: &Machine) -> Vec<(String, String)> {
+    let all = (0..).map_while(|index| machine.bus.consent(index).ok());
+    let texts = |one: libipc::interfaces::bus::Agreed| {
+        (one.name.as_str().into(), one.service.as_str().into())
+    };
+    all.map(texts).collect()
+}
+
+#[test]
+fn what_the_owner_said_outlives_the_bus() {
+    let segment = Segment::new();
+    let [mut one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.owner.says(true);
+    for service in ["camera", "lamp", "door"] {
+        publish_private(&one, service, 0);
+        assert_eq!(read_private(&one, &two, service), Ok(1));
+    }
+    assert_eq!(one.owner.asked().len(), 3);
+    let of_two = |services: &[&str]| -> Vec<(String, String)> {
+        let one = |service: &&str| ("machine-2".into(), (*service).into());
+        services.iter().map(one).collect()
+    };
+    assert_eq!(consents(&one), of_two(&["camera", "door", "lamp"]));
+    // The record is written a little later.
+    while one.kept().stat_name(file("uses")).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    // Taken back: one by the owner's word, one because it is no longer lent.
+    let other = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    one.bus.forget_consent(other.id, name("lamp")).unwrap();
+    let none = one.bus.forget_consent(other.id, name("lamp"));
+    assert_eq!(none, Err(CallError::Server(BusError::NoService)));
+    one.bus.withdraw(name("door")).unwrap();
+    assert_eq!(consents(&one), of_two(&["camera"]));
+
+    one.restart(&segment);
+    assert_eq!(consents(&one), of_two(&["camera"]));
+    one.owner.says(false);
+    for service in ["camera", "lamp", "door"] {
+        publish_private(&one, service, 10);
+    }
+    assert_eq!(read_private(&one, &two, "camera"), Ok(11));
+    assert_eq!(one.owner.asked().len(), 3);
+    for (service, asked) in [("lamp", 4), ("door", 5)] {
+        assert_eq!(read_private(&one, &two, service), Err(Cause::Denied));
+        assert_eq!(one.owner.asked().len(), asked);
+    }
+    // Who used what is told of both runs.
+    let used = |machine: &Machine| -> Vec<String> {
+        let all = (0..).map_while(|index| machine.bus.used(index).ok());
+        all.map(|used| used.service.as_str().into()).collect()
+    };
+    let told = used(&one);
+    assert_eq!(told[..3], ["door", "lamp", "camera"]);
+    assert!(told[3..].iter().any(|service| service == "camera"));
+
+    // With trust ends what was said, for good, and not what was done.
+    one.bus.distrust(other.id).unwrap();
+    one.restart(&segment);
+    assert_eq!(consents(&one), []);
+    assert_eq!(used(&one).last().map(String::as_str), Some("camera"));
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    two.bus.distrust(there.id).unwrap();
+    pair(&one, &two);
+    publish_private(&one, "camera", 20);
+    assert_eq!(read_private(&one, &two, "camera"), Err(Cause::Denied));
+    assert_eq!(one.owner.asked().len(), 6);
+    assert!(one.diary.lines().is_empty());
+}
+
+#[test]
+fn who_has_it_open_keeps_what_is_withdrawn() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.owner.says(true);
+    publish_private(&one, "lamp", 0);
+    let there = two.wait_for("machine-1", |device| device.present);
+    let lamp: SensorClient = two
+        .bus
+        .open_as::<dyn Sensor, _>(there.id, name("lamp"))
+        .unwrap();
+    assert_eq!(lamp.read().unwrap().value, 1);
+    one.bus.withdraw(name("lamp")).unwrap();
+    one.owner.says(false);
+    assert_eq!(lamp.read().unwrap().value, 2);
+    // What comes under its name is another thing.
+    publish_private(&one, "lamp", 10);
+    assert_eq!(read_private(&one, &two, "lamp"), Err(Cause::Denied));
+    assert_eq!(lamp.read().unwrap().value, 3);
+    assert_eq!(one.owner.asked().len(), 2);
+    // Until the owner takes his word back.
+    let other = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
+    one.bus.forget_consent(other.id, name("lamp")).unwrap();
+    assert_eq!(cause(&lamp), Cause::Denied);
+    assert_eq!(one.owner.asked().len(), 3);
+}
+
+#[test]
+fn a_damaged_record_is_begun_anew() {
+    let segment = Segment::new();
+    let [mut one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    one.owner.says(true);
+    publish_private(&one, "lamp", 0);
+    assert_eq!(read_private(&one, &two, "lamp"), Ok(1));
+    for (run, kept) in (1..).zip(["consents", "uses"]) {
+        while one.kept().stat_name(file(kept)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        one.restart_after(&segment, |disk| {
+            let damaged = disk.open(file(kept), ReadWrite).unwrap();
+            assert_eq!(damaged.write_at(1, b"x"), Ok(1));
+        });
+        publish_private(&one, "lamp", 0);
+        assert_eq!(read_private(&one, &two, "lamp"), Ok(1));
+        assert_eq!((one.owner.asked().len(), one.diary.lines().len()), (2, run));
+    }
+    let lines = one.diary.lines();
+    assert!(lines[0].contains("record of consents is not used: it is damaged"));
+    assert!(lines[1].contains("record of uses is not used: it is damaged"));
+}
+
 #[test]
 fn only_the_published_interface_is_reached() {
     let segment = Segment::new();

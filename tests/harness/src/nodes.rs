@@ -15,7 +15,10 @@
 //! ```
 //!
 //! A line `N$ ` is typed at machine N, and what follows must come before its next prompt;
-//! after `N& ` nobody waits for that, and `N=` does so later. `^C` is Ctrl-C. `{N}` is the link-local
+//! after `N& ` nobody waits for that, and `N=` does so later. `N< ` waits until the console
+//! has said what follows. `^C` is Ctrl-C, and `^]` leads to the console's own prompt, where
+//! what stands behind it is the answer. `! boot 2` starts machine 2 again on its disk, after
+//! it has powered off. `{N}` is the link-local
 //! address of machine N. `<name>` is any text the first time, and that text from then on.
 //! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
 //! what the segment does to frames; a line `! loss 5%` does so from there on, and
@@ -34,7 +37,7 @@ use xtask::commands::nodes::parse as arches;
 use xtask::commands::sensor;
 use xtask::guest::Guest;
 use xtask::hub::{Hub, Trouble};
-use xtask::machine::{Device, Nic};
+use xtask::machine::{Device, Machine, Nic};
 use xtask::setup::qemu;
 use xtask::workspace::root;
 
@@ -43,6 +46,8 @@ use crate::session::{MARK, PATIENCE, PROMPT, lines_match, plain};
 
 /// Stands for Ctrl-C.
 const INTERRUPT: &str = "^C";
+/// Stands for Ctrl-].
+const ESCAPE: &str = "^]";
 
 /// What happens in a line of the transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ enum Action {
     Begin(usize, String),
     /// What was begun is waited for.
     Wait(usize),
+    /// It is waited until the console has said this.
+    Hear(usize, String),
     /// The segment does something else to frames.
     Trouble(String),
 }
@@ -82,7 +89,7 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let page = root().join(format!("boot/systems/{}.toml", transcript.system));
     let hub = Hub::new(transcript.arches.len(), transcript.trouble.clone())?;
-    let (mut guests, mut captures) = (Vec::new(), Vec::new());
+    let (mut machines, mut captures) = (Vec::new(), Vec::new());
     for (index, arch) in transcript.arches.iter().enumerate() {
         let name = format!("{arch}-nodes-{stem}-{}", index + 1);
         let mut measures = false;
@@ -103,13 +110,14 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
             machine.devices.push(Device::Console { socket });
         }
         captures.push(image.with_extension("pcap"));
-        let mut command = machine.qemu(qemu::ensure(*arch, false)?, &image);
-        command.arg("-no-reboot");
-        guests.push(Guest::start(command)?);
+        machines.push((machine, image));
     }
+    let guests = machines.iter().map(start).collect::<Result<_>>()?;
     let mut session = Session {
         hub,
+        machines,
         guests,
+        captures,
         known: BTreeMap::new(),
     };
     session.begin()?;
@@ -119,8 +127,16 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
             .with_context(|| format!("at {:?}", step.action))?;
     }
     // QEMU has written all of it when it has ended.
+    let captures = std::mem::take(&mut session.captures);
     drop(session);
     look(&transcript, &captures)
+}
+
+/// Starts a machine.
+fn start((machine, image): &(Machine, PathBuf)) -> Result<Guest> {
+    let mut command = machine.qemu(qemu::ensure(machine.arch, false)?, image);
+    command.arg("-no-reboot");
+    Guest::start(command)
 }
 
 /// Looks for what must have been on the segment, and for what must not.
@@ -148,7 +164,10 @@ fn look(transcript: &Transcript, captures: &[PathBuf]) -> Result<()> {
 /// Machines while they run.
 struct Session {
     hub: Hub,
+    machines: Vec<(Machine, PathBuf)>,
     guests: Vec<Guest>,
+    /// Where the frames that they see are written.
+    captures: Vec<PathBuf>,
     /// What names in brackets stand for, brackets included.
     known: BTreeMap<String, String>,
 }
@@ -156,23 +175,46 @@ struct Session {
 impl Session {
     /// Waits for the prompts, and asks each machine for its address.
     fn begin(&mut self) -> Result<()> {
-        for index in 0..self.guests.len() {
-            let number = index + 1;
-            self.guests[index]
-                .wait_for(PROMPT, PATIENCE)
-                .with_context(|| format!("at the first prompt of machine {number}"))?;
-            self.type_at(index, "ifconfig")?;
-            let said = self.answer(index)?;
-            let address = said.iter().find_map(|line| {
-                let address = line.trim().strip_prefix("address ")?;
-                address
-                    .starts_with("fe80:")
-                    .then_some(address.split('/').next()?)
-            });
-            let address = address.ok_or_else(|| anyhow!("machine {number} has no address"))?;
-            self.known.insert(format!("{{{number}}}"), address.into());
-        }
+        (0..self.guests.len()).try_for_each(|index| self.meet(index))
+    }
+
+    fn meet(&mut self, index: usize) -> Result<()> {
+        let number = index + 1;
+        self.guests[index]
+            .wait_for(PROMPT, PATIENCE)
+            .with_context(|| format!("at the first prompt of machine {number}"))?;
+        self.type_at(index, "ifconfig")?;
+        let said = self.answer(index)?;
+        let address = said.iter().find_map(|line| {
+            let address = line.trim().strip_prefix("address ")?;
+            address
+                .starts_with("fe80:")
+                .then_some(address.split('/').next()?)
+        });
+        let address = address.ok_or_else(|| anyhow!("machine {number} has no address"))?;
+        self.known.insert(format!("{{{number}}}"), address.into());
         Ok(())
+    }
+
+    /// Starts a machine again on its disk. Its frames go to a file of their own.
+    fn boot(&mut self, index: usize) -> Result<()> {
+        let (machine, image) = &mut self.machines[index];
+        let capture = image.with_extension(format!("{}.pcap", self.captures.len()));
+        for device in &mut machine.devices {
+            if let Device::Net(nic) = device {
+                nic.capture = Some(capture.clone());
+            }
+        }
+        self.captures.push(capture);
+        self.guests[index] = start(&self.machines[index])?;
+        self.meet(index)
+    }
+
+    /// The machine with this number.
+    fn index(&self, number: &str) -> Result<usize> {
+        let index = number.parse::<usize>()?.checked_sub(1);
+        let index = index.filter(|index| *index < self.guests.len());
+        index.with_context(|| format!("there is no machine {number}"))
     }
 
     fn take(&mut self, step: &Step) -> Result<()> {
@@ -180,9 +222,11 @@ impl Session {
             Action::Trouble(text) => {
                 let words: Vec<&str> = text.split_whitespace().collect();
                 if let ["sensor", number, celsius] = words[..] {
-                    let index = number.parse::<usize>()?.checked_sub(1);
-                    let socket = self.hub.sensor(index.context("machines count from 1")?);
+                    let socket = self.hub.sensor(self.index(number)?);
                     return sensor::set(&socket, celsius.parse()?);
+                }
+                if let ["boot", number] = words[..] {
+                    return self.boot(self.index(number)?);
                 }
                 let mut trouble = self.hub.trouble();
                 trouble.change(&words).map_err(anyhow::Error::msg)?;
@@ -201,6 +245,10 @@ impl Session {
                 self.check(*index, &step.expected)
             }
             Action::Wait(index) => self.check(*index, &step.expected),
+            Action::Hear(index, text) => {
+                let text = self.filled(text);
+                self.guests[*index].wait_for(&text, PATIENCE).map(|_| ())
+            }
         }
     }
 
@@ -214,6 +262,9 @@ impl Session {
         let guest = &mut self.guests[index];
         if typed == INTERRUPT {
             return guest.send("\x03");
+        }
+        if let Some(answer) = typed.strip_prefix(ESCAPE) {
+            return guest.send(&format!("\x1d{answer}"));
         }
         guest.send(&format!("{typed}\r"))?;
         // The answer begins below the line that was typed.
@@ -335,10 +386,13 @@ fn action(line: &str, machines: usize) -> Option<Action> {
     if rest == "=" {
         return Some(Action::Wait(index));
     }
-    let typed = rest
-        .strip_prefix("$ ")
-        .map(|typed| Action::Type(index, typed.into()));
-    typed.or_else(|| Some(Action::Begin(index, rest.strip_prefix("& ")?.into())))
+    let (how, text) = rest.split_at_checked(2)?;
+    match how {
+        "$ " => Some(Action::Type(index, text.into())),
+        "& " => Some(Action::Begin(index, text.into())),
+        "< " => Some(Action::Hear(index, text.into())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -348,7 +402,7 @@ mod tests {
     #[test]
     fn transcripts_are_read() {
         let text = "# nodes: aarch64,riscv64\n# loss: 5%\n2& nc -l 9\n1$ nc {2} 9\nhello\n\
-                    3$ what\n! heal\n2=\n12 bytes\n";
+                    3$ what\n! heal\n2=\n12 bytes\n1< may it?\n1& ^]y\n";
         let transcript = parse(text).unwrap();
         assert_eq!(transcript.arches.len(), 2);
         assert!(transcript.trouble.to_string().starts_with("loss 5%"));
@@ -361,6 +415,8 @@ mod tests {
             step(Action::Type(0, "nc {2} 9".into()), &["hello", "3$ what"]),
             step(Action::Trouble("heal".into()), &[]),
             step(Action::Wait(1), &["12 bytes"]),
+            step(Action::Hear(0, "may it?".into()), &[]),
+            step(Action::Begin(0, "^]y".into()), &[]),
         ];
         assert_eq!(transcript.steps, steps);
         assert!(parse("1$ x\n").is_err());

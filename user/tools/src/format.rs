@@ -5,6 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use unicode_width::UnicodeWidthStr;
 
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+/// Days of 400 years, after which the calendar is the same again.
+const ERA: u64 = 146_097;
+
 /// A number of bytes: `512`, `1.5K`, `64M`.
 pub fn bytes(count: u64) -> String {
     let units = ['K', 'M', 'G', 'T', 'P'];
@@ -32,6 +37,34 @@ pub fn duration(microseconds: u64) -> String {
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{}d{:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// A time in nanoseconds since 1970: `2023-11-14 22:13:20 UTC`.
+pub fn date(nanoseconds: u64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
+    let (year, month, day) = calendar(seconds / DAY);
+    let time = seconds % DAY;
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// Year, month and day of a day counted from 1970 on, in the calendar of today. Years
+/// are counted from March on, so that the day that not all have is their last.
+fn calendar(days: u64) -> (u64, u64, u64) {
+    // From the first of March of the year 0.
+    let days = days + 719_468;
+    let (era, day) = (days / ERA, days % ERA);
+    // Every fourth year has a day more, but every hundredth, but every 400th.
+    let year = (day - day / 1460 + day / 36_524 - day / (ERA - 1)) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Five months have 153 days, from March and from August on.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = 400 * era + year;
+    match month {
+        0..10 => (year, month + 3, day),
+        _ => (year + 1, month - 9, day),
     }
 }
 
@@ -113,5 +146,30 @@ mod tests {
         assert_eq!(columns(&names, 8), "a   c\nbb\n");
         assert_eq!(columns(&names, 1), "a\nbb\nc\n");
         assert_eq!(columns(&[], 80), "");
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        assert_eq!(calendar(0), (1970, 1, 1));
+        assert_eq!(calendar(11_016), (2000, 2, 29));
+        assert_eq!(calendar(47_541), (2100, 3, 1));
+        let every = |years: u64, year: u64| year.is_multiple_of(years);
+        let leap = |year| every(4, year) && (!every(100, year) || every(400, year));
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..200_000 {
+            assert_eq!(calendar(days), (year, month, day));
+            let length = match month {
+                2 => 28 + u64::from(leap(year)),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            day += 1;
+            if day > length {
+                (month, day) = (month + 1, 1);
+            }
+            if month > 12 {
+                (year, month) = (year + 1, 1);
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ use tessera_softbus_protocol::{
 };
 
 use crate::{
-    interface::{BATCH, BusKeysClient, KeysError, Kind, Role, TRUST},
+    interface::{BATCH, BusKeysClient, KeysError, Kind, RECORD, Record, Role},
     session::BusSessionClient,
 };
 
@@ -58,9 +58,14 @@ impl Keeper {
         self.durable
     }
 
-    /// Keeps what is trusted; true when that is durable.
-    pub fn keep(&self, trust: &[u8]) -> bool {
-        self.client.keep(trust).is_ok()
+    /// A record as it was kept; nothing if it was not.
+    pub fn kept(&self, record: Record) -> Result<Vec<u8>, CallError<KeysError>> {
+        kept(&self.client, record)
+    }
+
+    /// Keeps a record; true when that is durable.
+    pub fn keep(&self, record: Record, contents: &[u8]) -> bool {
+        self.client.keep(record, contents).is_ok()
     }
 
     /// A directory that the page lets the bus publish.
@@ -79,9 +84,10 @@ impl Remote {
     /// Asks whoever holds the keys who this device is.
     pub fn connect(client: BusKeysClient) -> Result<Connected, CallError<KeysError>> {
         let identity = client.identity()?;
-        let mut trust = vec![0; TRUST];
-        let length = client.trust(&mut trust)?;
-        let trust = trust.get(..length as usize).unwrap_or_default();
+        let trust = match kept(&client, Record::Trust) {
+            Err(CallError::Server(KeysError::Unreadable)) => Vec::new(),
+            kept => kept?,
+        };
         let broken = CallError::Server(KeysError::Broken);
         let copy = client.as_ref().copy().map_err(|_| broken)?;
         let changed = Arc::<AtomicBool>::default();
@@ -98,7 +104,7 @@ impl Remote {
                 changed,
             },
             name: identity.name.as_str().into(),
-            trust: Trust::read(trust).unwrap_or_default(),
+            trust: Trust::read(&trust).unwrap_or_default(),
         })
     }
 
@@ -302,6 +308,13 @@ fn batches(records: &[Vec<u8>], spare: usize) -> impl Iterator<Item = &[Vec<u8>]
         rest = others;
         Some(some)
     })
+}
+
+fn kept(client: &BusKeysClient, record: Record) -> Result<Vec<u8>, CallError<KeysError>> {
+    let mut bytes = vec![0; RECORD];
+    let length = client.kept(record, &mut bytes)?;
+    bytes.truncate(length as usize);
+    Ok(bytes)
 }
 
 fn bytes(keys: &[PublicKey]) -> Vec<u8> {

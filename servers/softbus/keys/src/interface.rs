@@ -12,8 +12,8 @@ pub const HEAD: usize = 64;
 pub const HANDSHAKE: usize = 256;
 /// Most bytes of records in one call.
 pub const BATCH: usize = 64 << 10;
-/// Most bytes of what is trusted.
-pub const TRUST: usize = 16 << 10;
+/// Most bytes of a [`Record`].
+pub const RECORD: usize = 32 << 10;
 
 /// A public key.
 pub type Key = Bytes<32>;
@@ -38,6 +38,8 @@ pub enum KeysError {
     NotDurable = 6,
     /// Nothing of this name.
     NotFound = 7,
+    /// What was kept cannot be read.
+    Unreadable = 8,
 }
 
 impl core::fmt::Display for KeysError {
@@ -50,6 +52,7 @@ impl core::fmt::Display for KeysError {
             KeysError::BadMemory => "the memory lent cannot be used",
             KeysError::NotDurable => "the disk did not take it",
             KeysError::NotFound => "there is nothing of this name",
+            KeysError::Unreadable => "what was kept cannot be read",
         })
     }
 }
@@ -67,6 +70,18 @@ pub struct Identity {
     pub run: u64,
     /// There is a disk, which keeps the key and what is trusted.
     pub durable: bool,
+}
+
+/// What is kept on the disk. The numbers are ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
+#[repr(u64)]
+pub enum Record {
+    /// Which devices are trusted.
+    Trust = 0,
+    /// What the owner has consented to.
+    Consents = 1,
+    /// Who used what.
+    Uses = 2,
 }
 
 /// A kind of datagram. The numbers are ABI.
@@ -101,15 +116,16 @@ pub trait BusKeys {
     #[op(0, idempotent)]
     fn identity(&mut self) -> Result<Identity, KeysError>;
 
-    /// Writes what is trusted to `into` and returns how many bytes it has; none if
-    /// nothing was kept. `BadMemory`, also if there is no room.
+    /// Writes what was kept to `into` and returns how many bytes it has; none if nothing
+    /// was. `Unreadable`, `BadMemory`, also if there is no room.
     #[op(1, idempotent)]
-    fn trust(&mut self, into: LeaseMut) -> Result<u64, KeysError>;
+    fn kept(&mut self, record: Record, into: LeaseMut) -> Result<u64, KeysError>;
 
-    /// Keeps what is trusted, at most [`TRUST`] bytes, in the place of what was. Durable
-    /// when this returns well. `BadArgument`, `BadMemory`, `NotDurable`.
+    /// Keeps this, at most [`RECORD`] bytes, in the place of what was. Durable when this
+    /// returns well; otherwise the old or the new is there. `BadArgument`, `BadMemory`,
+    /// `NotDurable`.
     #[op(2, idempotent)]
-    fn keep(&mut self, trust: Lease) -> Result<(), KeysError>;
+    fn keep(&mut self, record: Record, contents: Lease) -> Result<(), KeysError>;
 
     /// Writes the tags, 16 bytes each, of a datagram of this device with this head, for
     /// each of `peers`, 32 bytes each, at most sixteen. `BadArgument`, `BadMemory`.

@@ -6,7 +6,7 @@
 //! interface  what the soft bus asks: tags of datagrams, sessions, what is trusted
 //! session    what it asks about one stream
 //! server     answers it
-//! store      the key, what is trusted and the name, on the disk
+//! store      the key, the name and the bus's records, on the disk
 //! random     random numbers from a seed
 //! client     the same as the protocol wants it
 //! ```
@@ -23,5 +23,5 @@ pub mod session;
 pub mod store;
 
 pub use client::{Connected, Keeper, Remote};
-pub use interface::{BusKeys, BusKeysClient, KeysError};
+pub use interface::{BusKeys, BusKeysClient, KeysError, Record};
 pub use session::{BusSession, BusSessionClient};

@@ -22,7 +22,8 @@ use tessera_softbus_protocol::{
 
 use crate::{
     interface::{
-        BATCH, BusKeys, DeviceName, HANDSHAKE, HEAD, Identity, Key, KeysError, Kind, Role, TRUST,
+        BATCH, BusKeys, DeviceName, HANDSHAKE, HEAD, Identity, Key, KeysError, Kind, RECORD,
+        Record, Role,
     },
     session::{BusSession, BusSessionClient, Heard},
     store::{SECRET, Store, walk},
@@ -128,17 +129,21 @@ impl BusKeys for Server<'_> {
         })
     }
 
-    fn trust(&mut self, into: LeaseMut) -> Result<u64, KeysError> {
-        let kept = self.store.as_ref().map(Store::trust).unwrap_or_default();
+    fn kept(&mut self, record: Record, into: LeaseMut) -> Result<u64, KeysError> {
+        let kept = match &self.store {
+            Some(store) => store.kept(record).map_err(|_| KeysError::Unreadable)?,
+            None => Vec::new(),
+        };
         let written = into.write_at(0, &kept);
         written.map_err(|_| KeysError::BadMemory)?;
         Ok(kept.len() as u64)
     }
 
-    fn keep(&mut self, trust: Lease) -> Result<(), KeysError> {
-        let trust = read(trust.len(), TRUST, |into| trust.read_at(0, into))?;
+    fn keep(&mut self, record: Record, contents: Lease) -> Result<(), KeysError> {
+        let contents = read(contents.len(), RECORD, |into| contents.read_at(0, into))?;
         let store = self.store.as_ref().ok_or(KeysError::NotDurable)?;
-        store.keep(&trust).map_err(|_| KeysError::NotDurable)
+        let kept = store.keep(record, &contents);
+        kept.map_err(|_| KeysError::NotDurable)
     }
 
     fn tags(

@@ -1,7 +1,8 @@
-//! The key and what is trusted, on the disk.
+//! The key and the bus's records, on the disk.
 //!
-//! Both are replaced as a whole: written beside the old one, made durable, renamed, and
-//! durable again before anybody is told.
+//! Each is replaced as a whole: written beside the old one, made durable, renamed, and
+//! durable again before anybody is told. So a crash leaves the old one or the new one, and
+//! what anybody was told of is there.
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -12,7 +13,7 @@ use libipc::{
 };
 use tessera_softbus_protocol::limits::NAME;
 
-use crate::interface::TRUST;
+use crate::interface::{RECORD, Record};
 
 /// Bytes of a secret key.
 pub const SECRET: usize = 32;
@@ -56,7 +57,7 @@ impl Store {
     /// cannot be made durable.
     pub fn secret(&self, fresh: [u8; SECRET]) -> Option<[u8; SECRET]> {
         match self.read("key") {
-            Some(kept) if kept.len() == SECRET => kept.try_into().ok(),
+            Ok(Some(kept)) if kept.len() == SECRET => kept.try_into().ok(),
             _ => self.write("key", &fresh).ok().map(|()| fresh),
         }
     }
@@ -64,34 +65,37 @@ impl Store {
     /// What the owner calls this device: the first line of the file `name`, if there is
     /// one that can be used.
     pub fn name(&self) -> Option<String> {
-        let text = String::from_utf8(self.read("name")?).ok()?;
+        let text = String::from_utf8(self.read("name").ok()??).ok()?;
         let name = text.lines().next()?.trim();
         let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic());
         (is_plain && (1..=NAME).contains(&name.len())).then(|| name.into())
     }
 
-    /// What is trusted, as it was kept; nothing if it was not.
-    pub fn trust(&self) -> Vec<u8> {
-        self.read("trust").unwrap_or_default()
+    /// A record as it was kept; nothing if it was not.
+    pub fn kept(&self, record: Record) -> Result<Vec<u8>, FileError> {
+        Ok(self.read(file(record))?.unwrap_or_default())
     }
 
-    /// Keeps what is trusted. Durable when this returns well.
-    pub fn keep(&self, trust: &[u8]) -> Result<(), FileError> {
-        self.write("trust", trust)
+    /// Keeps a record. Durable when this returns well.
+    pub fn keep(&self, record: Record, contents: &[u8]) -> Result<(), FileError> {
+        self.write(file(record), contents)
     }
 
-    fn read(&self, file: &str) -> Option<Vec<u8>> {
-        let mut bytes = alloc::vec![0; TRUST];
-        let (length, more) = self.0.open_read(name(file), &mut bytes).ok()?;
+    /// A file, if it is there. One that is larger than a record is none of ours.
+    fn read(&self, file: &str) -> Result<Option<Vec<u8>>, FileError> {
+        let mut bytes = alloc::vec![0; RECORD];
+        let (length, more) = match self.0.open_read(name(file), &mut bytes) {
+            Err(CallError::Server(FileError::NotFound)) => return Ok(None),
+            read => read.map_err(error)?,
+        };
         bytes.truncate(length as usize);
-        more.is_none().then_some(bytes)
+        match more {
+            None => Ok(Some(bytes)),
+            Some(_) => Err(FileError::OutOfRange),
+        }
     }
 
     fn write(&self, file: &str, bytes: &[u8]) -> Result<(), FileError> {
-        let error = |error: CallError<FileError>| match error {
-            CallError::Server(error) => error,
-            CallError::Transport(_) => FileError::DeviceFailed,
-        };
         let fresh = name("new");
         match self.0.remove(fresh) {
             Ok(()) | Err(CallError::Server(FileError::NotFound)) => {}
@@ -108,6 +112,22 @@ impl Store {
         made.sync().map_err(error)?;
         self.0.rename(fresh, &self.0, name(file)).map_err(error)?;
         made.sync().map_err(error)
+    }
+}
+
+/// The file that a record is.
+fn file(record: Record) -> &'static str {
+    match record {
+        Record::Trust => "trust",
+        Record::Consents => "consents",
+        Record::Uses => "uses",
+    }
+}
+
+fn error(error: CallError<FileError>) -> FileError {
+    match error {
+        CallError::Server(error) => error,
+        CallError::Transport(_) => FileError::DeviceFailed,
     }
 }
 

@@ -9,7 +9,9 @@ use libipc::{
     fake::{self, Task},
     handle::Rights,
     interfaces::{
-        BusClient, Consent, ConsentClient, ConsentError, DirectoryClient, NetClient,
+        BusClient, Consent, ConsentError, DirectoryClient,
+        FileAccess::ReadWrite,
+        Log, LogError, LogLevel, LogPage, NetClient,
         bus::{BusName, Device, Standing},
         clients::{SERVER_BADGES, live_badges},
         directory::Name,
@@ -29,6 +31,7 @@ use tessera_files::{
     service::Service,
 };
 use tessera_softbus::{
+    consent,
     parsers::{self, Make, Parsers},
     server::{Server, clock},
     users::Users,
@@ -70,6 +73,33 @@ impl Consent for Owner {
         let mut state = self.0.lock().unwrap();
         state.0.push(question.as_str().into());
         reply.answer(Ok(state.1));
+    }
+}
+
+/// What a machine logs.
+#[derive(Clone, Default)]
+pub(crate) struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    /// What it has logged so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Log for Diary {
+    fn append(&mut self, _: LogLevel, text: Text<240>) -> Result<(), LogError> {
+        self.0.lock().unwrap().push(text.as_str().into());
+        Ok(())
+    }
+    fn read(&mut self, _: u64, _: LeaseMut) -> Result<LogPage, LogError> {
+        Err(LogError::TooSmall)
+    }
+    fn follow(&mut self, _: EndpointClient, _: u64) -> Result<(), LogError> {
+        Err(LogError::TooManyFollowers)
+    }
+    fn unfollow(&mut self) -> Result<(), LogError> {
+        Ok(())
     }
 }
 
@@ -188,6 +218,7 @@ const PAGE: [&str; 6] = [
 pub(crate) struct Machine {
     pub(crate) readers: Readers,
     pub(crate) owner: Owner,
+    pub(crate) diary: Diary,
     /// Its bus, for somebody who may do everything.
     pub(crate) bus: BusClient,
     /// Its files, of which `data` is its disk.
@@ -196,6 +227,8 @@ pub(crate) struct Machine {
     endpoint: EndpointClient,
     number: u8,
     task: Task,
+    /// How often its bus was started again.
+    runs: u64,
     /// Where its keys are, and who holds them.
     keys: EndpointClient,
     holder: Task,
@@ -219,30 +252,39 @@ impl Machine {
         });
         let files = served.mint_client(1).unwrap();
         let endpoint = fake::endpoint();
-        let owner = Owner::default();
+        let (owner, diary) = (Owner::default(), Diary::default());
         let keys = fake::endpoint();
         let holder = hold(&keys, &files, number, 0);
         let client = keys.mint_client(1).unwrap();
         let readers = Readers::default();
         let net = segment.net(number);
-        let task = serve(&endpoint, client, net, (number, 0), &owner, &readers);
+        let people = (&owner, &diary);
+        let task = serve(&endpoint, client, net, (number, 0), people, &readers);
         Machine {
             readers,
             keys,
             holder,
             owner,
+            diary,
             bus: endpoint.mint_client(1).unwrap(),
             files,
             served,
             endpoint,
             number,
             task,
+            runs: 0,
         }
     }
 
     /// Its bus, for somebody who may do everything with the sensors of `machine-2` alone.
     pub(crate) fn display(&self) -> BusClient {
         self.endpoint.mint_client(2).unwrap()
+    }
+
+    /// What its bus keeps on the disk.
+    pub(crate) fn kept(&self) -> DirectoryClient {
+        let data = self.files.open_directory(file("data"), ReadWrite).unwrap();
+        data.open_directory(file("softbus"), ReadWrite).unwrap()
     }
 
     /// All its files, to be published.
@@ -256,12 +298,26 @@ impl Machine {
 
     /// The bus ends, and another one begins on the same disk.
     pub(crate) fn restart(&mut self, segment: &Segment) {
+        self.restart_after(segment, |_| ());
+    }
+
+    /// The same; in between something happens to what it keeps on the disk.
+    pub(crate) fn restart_after(
+        &mut self,
+        segment: &Segment,
+        change: impl FnOnce(&DirectoryClient),
+    ) {
         self.endpoint.expel().unwrap();
+        self.task.kill();
         let net = segment.net(self.number);
-        let keys = self.keys.mint_client(1).unwrap();
-        let (number, owner) = ((self.number, 1), &self.owner);
-        let task = serve(&self.endpoint, keys, net, number, owner, &self.readers);
-        std::mem::replace(&mut self.task, task).kill();
+        self.runs += 1;
+        // A badge of its own: calls of the one that ended may still be under way.
+        let keys: BusKeysClient = self.keys.mint_client(1 + self.runs).unwrap();
+        // What it was just asked to keep is kept now.
+        keys.identity().unwrap();
+        change(&self.kept());
+        let (number, people) = ((self.number, self.runs), (&self.owner, &self.diary));
+        self.task = serve(&self.endpoint, keys, net, number, people, &self.readers);
     }
 
     /// Whoever holds the keys ends, and another one begins on the same disk.
@@ -317,15 +373,17 @@ fn serve(
     keys: BusKeysClient,
     net: NetClient,
     (number, run): (u8, u64),
-    owner: &Owner,
+    (owner, diary): (&Owner, &Diary),
     readers: &Readers,
 ) -> Task {
     let task = Task::new();
     let readers = readers.clone();
-    let mut asked = owner.clone();
-    let owner: ConsentClient =
+    let (mut asked, mut told) = (owner.clone(), diary.clone());
+    let owner: Capability =
         fake::serve(move |endpoint| libipc::serve::<dyn Consent>(endpoint, &mut asked));
-    let owner = task.give(owner);
+    let diary: Capability =
+        fake::serve(move |endpoint| libipc::serve::<dyn Log>(endpoint, &mut told));
+    let [owner, diary] = [owner, diary].map(|one| task.give(one));
     let keys = task.give(Capability::from(keys));
     let net = task.give(Capability::from(net));
     let handed = endpoint.as_ref().copy().unwrap();
@@ -360,8 +418,12 @@ fn serve(
             Users::new(PAGE.into_iter()),
             live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
         );
-        let owner = ConsentClient::from(Capability::from_handle(owner));
-        server.with_owner(Some(owner)).run()
+        let owner = consent::Owner {
+            consent: Some(Capability::from_handle(owner).into()),
+            log: Some(Capability::from_handle(diary).into()),
+            clock: None,
+        };
+        server.with_owner(owner).run()
     });
     task
 }

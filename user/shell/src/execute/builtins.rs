@@ -50,7 +50,7 @@ pub const BUILTINS: &[Builtin] = &[
         "bus",
         bus::USAGE,
         "see other devices, pair with them, publish here what they lend",
-        (0, 3),
+        (0, 4),
     ),
     builtin(
         "cd",

@@ -10,14 +10,15 @@ use libipc::interfaces::{BusClient, BusError};
 use libipc::note::DISK;
 use libipc::{CallError, Text};
 use tessera_tools::IoError;
-use tessera_tools::format::table;
+use tessera_tools::format::{date, table};
 
 use super::builtins::{fail, say};
 use super::{Flow, Host, Shell, absolute, code};
 
 /// What it is called with.
-pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]|trust|forget DEVICE\
-|publish NAME DIRECTORY|@DISK|DEVICE/SERVICE|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
+pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]|trust|consents\
+|forget DEVICE [SERVICE]|publish NAME DIRECTORY|@DISK|DEVICE/SERVICE [private]|withdraw NAME\
+|revoke NAME|watch DEVICE|stats DEVICE|audit]";
 
 /// Bytes of a list of services.
 const LIST: usize = 8 << 10;
@@ -59,11 +60,16 @@ pub(super) fn bus<H: Host>(shell: &mut Shell<H>, words: &[String]) -> (Flow, i32
         ["pair"] => open_pairing(&client),
         ["pair", device, pin] => pair(shell, &client, device, pin),
         ["trust"] => trusted(&client),
+        ["consents"] => consents(&client),
         ["forget", device] => forget(&client, device),
-        ["publish", name, path] if path.starts_with(['/', '.', '@']) => {
-            lend(shell, &client, name, path)
+        ["forget", device, service] => forget_consent(&client, device, service),
+        ["publish", name, what, how @ ..] if matches!(how, [] | ["private"]) => {
+            let is_private = !how.is_empty();
+            match what.starts_with(['/', '.', '@']) {
+                true => lend(shell, &client, name, what, is_private),
+                false => publish(&client, name, what, is_private),
+            }
         }
-        ["publish", name, service] => publish(&client, name, service),
         ["withdraw", name] => named(name).and_then(|name| done(client.withdraw(name))),
         ["revoke", name] => named(name).and_then(|name| done(client.revoke(name))),
         ["watch", device] => return watch(shell, &client, device),
@@ -197,7 +203,29 @@ fn forget(client: &BusClient, device: &str) -> Told {
     done(client.distrust(find(client, device)?.id))
 }
 
-fn publish(client: &BusClient, name: &str, service: &str) -> Told {
+/// What the owner has said yes to.
+fn consents(client: &BusClient) -> Told {
+    let mut rows = Vec::from([row(["DEVICE", "SERVICE", "INTERFACE"])]);
+    for index in 0.. {
+        match client.consent(index) {
+            Ok(agreed) => rows.push(row([
+                agreed.name.as_str(),
+                agreed.service.as_str(),
+                agreed.interface.as_str(),
+            ])),
+            Err(CallError::Server(BusError::NoService)) => break,
+            Err(error) => return Err(told(error)),
+        }
+    }
+    Ok(table(&rows, &[]))
+}
+
+fn forget_consent(client: &BusClient, device: &str, service: &str) -> Told {
+    let (device, service) = (find(client, device)?, named(service)?);
+    done(client.forget_consent(device.id, service))
+}
+
+fn publish(client: &BusClient, name: &str, service: &str, is_private: bool) -> Told {
     let name = named(name)?;
     let missing = || format!("{service}: not a service of a device (write DEVICE/SERVICE)");
     let (device, wanted) = remote(service).ok_or_else(missing)?;
@@ -209,10 +237,16 @@ fn publish(client: &BusClient, name: &str, service: &str) -> Told {
     let listed = listed.ok_or_else(|| format!("{service}: {}", BusError::NoService))?;
     let interface = named(&listed.interface)?;
     let opened = client.open(found.id, wanted, 0, &[]).map_err(told)?;
-    done(client.publish(name, interface, 0, false, opened))
+    done(client.publish(name, interface, 0, is_private, opened))
 }
 
-fn lend<H: Host>(shell: &mut Shell<H>, client: &BusClient, name: &str, path: &str) -> Told {
+fn lend<H: Host>(
+    shell: &mut Shell<H>,
+    client: &BusClient,
+    name: &str,
+    path: &str,
+    is_private: bool,
+) -> Told {
     let path = match path.starts_with(DISK) {
         true => path.into(),
         false => absolute(&shell.directory, path),
@@ -220,7 +254,7 @@ fn lend<H: Host>(shell: &mut Shell<H>, client: &BusClient, name: &str, path: &st
     let opened = shell.host.lend(&path);
     let (interface, opened) = opened.map_err(|error| format!("{path}: {error}"))?;
     let (name, interface) = (named(name)?, named(interface)?);
-    done(client.publish(name, interface, 0, false, opened))
+    done(client.publish(name, interface, 0, is_private, opened))
 }
 
 fn stats(client: &BusClient, device: &str) -> Told {
@@ -236,11 +270,14 @@ fn stats(client: &BusClient, device: &str) -> Told {
 }
 
 fn audit(client: &BusClient) -> Told {
-    let mut rows = Vec::from([row(["SECONDS", "DEVICE", "SERVICE", "CALLS"])]);
+    let mut rows = Vec::from([row(["TIME", "DEVICE", "SERVICE", "CALLS"])]);
     for index in 0.. {
         match client.used(index) {
             Ok(used) => rows.push(row([
-                &format!("{}", used.since_boot / 1000),
+                &match used.time {
+                    0 => "-".to_string(),
+                    time => date(time.saturating_mul(1_000_000_000)),
+                },
                 used.name.as_str(),
                 used.service.as_str(),
                 &format!("{}", used.calls),

@@ -9,7 +9,6 @@ use crate::about::About;
 use crate::arguments::Arguments;
 use crate::error::{Error, IoError};
 use crate::io::{Directory, File, Io, Kind, Node};
-use crate::tools::date::in_words;
 
 /// Nanoseconds of ten years: less is no date but counted from boot on.
 const SINCE_BOOT: u64 = 10 * 365 * 86_400 * 1_000_000_000;
@@ -54,7 +53,7 @@ pub fn run<I: Io>(io: &mut I, arguments: &Arguments<'_>) -> Result<i32, Error> {
 
 /// When something changed, in words; `None` if nobody knew what time it was.
 pub(crate) fn date(modified: u64) -> Option<String> {
-    (modified >= SINCE_BOOT).then(|| in_words(modified))
+    (modified >= SINCE_BOOT).then(|| crate::format::date(modified))
 }
 
 #[cfg(test)]
