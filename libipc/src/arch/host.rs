@@ -1,13 +1,12 @@
-//! The host: the fake kernel, and a counter of nanoseconds.
+//! The host: the fake kernel, whose counter is of nanoseconds.
 
 use crate::{
     handle::Handle,
     label::Label,
     registers::{CallIn, CallOut, WORDS},
 };
-use std::{sync::OnceLock, time::Instant};
 
-pub(crate) use crate::fake::{buffer, memory, trap};
+pub(crate) use crate::fake::{buffer, memory, ticks, trap};
 
 /// A system call with one word.
 pub(crate) fn brief(handle: Handle, label: Label, word: u64, deadline: u64) -> CallOut {
@@ -20,12 +19,6 @@ pub(crate) fn brief(handle: Handle, label: Label, word: u64, deadline: u64) -> C
         deadline,
         request: Handle::NULL,
     })
-}
-
-/// Nanoseconds since the first look.
-pub(crate) fn ticks() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
 /// An address in the caller's frame.

@@ -1,14 +1,13 @@
 //! Call, receive, reply and signal.
 
 use super::{
+    clock::{self, Guard},
     objects,
     world::{
-        CHANGED, CallState, EndpointMode, Entry, Lent, Object, Parcel, Passed, Progress, World,
-        lock,
+        CallState, EndpointMode, Entry, Lent, Object, On, Parcel, Passed, Progress, World, lock,
     },
 };
 use crate::{
-    FOREVER, arch,
     buffer::Buffer,
     handle::{Handle, ObjectType, Rights},
     label::{Flags, Label},
@@ -16,11 +15,7 @@ use crate::{
     registers::{CallIn, CallOut, WORDS},
     status::{Cause, Status, TransportError},
 };
-use std::{
-    sync::{MutexGuard, PoisonError},
-    time::Duration,
-    vec::Vec,
-};
+use std::vec::Vec;
 
 /// The caller's place in the world: its thread and its task.
 #[derive(Clone, Copy)]
@@ -93,10 +88,10 @@ fn signal(caller: Caller, input: &CallIn) -> Outcome {
 
 /// Sets bits of an endpoint's signal word.
 pub(super) fn set_signals(world: &mut World, endpoint: u64, bits: u64) {
-    if let Some(endpoint) = world.endpoints.get_mut(&endpoint) {
-        endpoint.signals |= bits;
+    if let Some(state) = world.endpoints.get_mut(&endpoint) {
+        state.signals |= bits;
     }
-    CHANGED.notify_all();
+    world.wake(On::Endpoint(endpoint));
 }
 
 fn call(caller: Caller, input: &CallIn) -> Outcome {
@@ -110,7 +105,7 @@ fn call(caller: Caller, input: &CallIn) -> Outcome {
     };
     let parcel = read_parcel(&world, caller, input)?;
     let id = enqueue(&mut world, caller, endpoint, badge, parcel, input.deadline)?;
-    let (mut world, result) = await_answer(world, id, input.deadline);
+    let (mut world, result) = await_answer(world, caller.thread, id, input.deadline);
     if let Some(state) = world.endpoints.get_mut(&endpoint) {
         state.queue.retain(|&queued| queued != id);
         if let Some(session) = state.sessions.get_mut(&badge) {
@@ -211,7 +206,7 @@ fn enqueue(
         progress: Progress::Queued,
     };
     world.calls.insert(id, call);
-    CHANGED.notify_all();
+    world.wake(On::Endpoint(endpoint));
     Ok(id)
 }
 
@@ -255,7 +250,7 @@ fn lend(world: &World, caller: Caller, wanted: &LeaseDescriptor) -> Result<Lent,
     })
 }
 
-fn await_answer(mut world: Guard, id: u64, deadline: u64) -> (Guard, Outcome) {
+fn await_answer(mut world: Guard, thread: u64, id: u64, deadline: u64) -> (Guard, Outcome) {
     let mut timed_out = false;
     loop {
         let Some(call) = world.calls.get_mut(&id) else {
@@ -273,28 +268,12 @@ fn await_answer(mut world: Guard, id: u64, deadline: u64) -> (Guard, Outcome) {
             }),
             waiting => {
                 call.progress = waiting;
-                (world, timed_out) = wait(world, deadline);
+                (world, timed_out) = clock::wait(world, thread, On::Call(id), deadline);
                 continue;
             }
         };
         return (world, outcome);
     }
-}
-
-type Guard = MutexGuard<'static, World>;
-
-/// Waits for a change, and says whether the deadline has passed.
-fn wait(world: Guard, deadline: u64) -> (Guard, bool) {
-    let now = arch::ticks();
-    if deadline <= now {
-        return (world, true);
-    }
-    // The host cannot wait for centuries: wake up now and then.
-    let span = Duration::from_nanos(deadline - now).min(Duration::from_secs(3600));
-    let (world, _) = CHANGED
-        .wait_timeout(world, span)
-        .unwrap_or_else(PoisonError::into_inner);
-    (world, deadline != FOREVER && deadline <= arch::ticks())
 }
 
 /// Puts what does not travel in registers into the calling thread's buffer.
@@ -315,7 +294,7 @@ fn receive(caller: Caller, input: &CallIn) -> Outcome {
     if input.handle.is_null() {
         let mut timed_out = false;
         while !timed_out {
-            (world, timed_out) = wait(world, input.deadline);
+            (world, timed_out) = clock::wait(world, caller.thread, On::Time, input.deadline);
         }
         return refused(Cause::TimedOut);
     }
@@ -347,7 +326,8 @@ fn receive(caller: Caller, input: &CallIn) -> Outcome {
             }
         };
         count(&mut world, 1);
-        (world, timed_out) = wait(world, input.deadline);
+        (world, timed_out) =
+            clock::wait(world, caller.thread, On::Endpoint(endpoint), input.deadline);
         count(&mut world, -1);
     }
 }
@@ -475,6 +455,6 @@ fn reply(caller: Caller, input: &CallIn) -> Outcome {
     if let Some(call) = world.calls.get_mut(&id) {
         call.progress = Progress::Answered(Parcel { handles, ..parcel });
     }
-    CHANGED.notify_all();
+    world.wake(On::Call(id));
     Ok(output(Status::Message, Label(0), [0; WORDS]))
 }

@@ -40,6 +40,7 @@
     reason = "the fake kernel copies between threads by address, as a kernel does"
 )]
 
+mod clock;
 mod ipc;
 mod objects;
 mod world;
@@ -53,6 +54,9 @@ use crate::{
 use std::{boxed::Box, cell::OnceCell, thread};
 use world::{Object, Passed, lock};
 
+pub use clock::own_time;
+pub(crate) use clock::ticks;
+
 /// The calling thread as the kernel sees it.
 struct Thread {
     id: u64,
@@ -61,8 +65,8 @@ struct Thread {
 }
 
 impl Thread {
-    fn new(task: u64) -> Thread {
-        let id = lock().enter(task);
+    /// One that has entered its task as `id`.
+    fn new(task: u64, id: u64) -> Thread {
         let buffer = Box::into_raw(Box::new([0; PAGE / 8]));
         Thread { id, task, buffer }
     }
@@ -84,8 +88,9 @@ std::thread_local! {
 fn with_thread<T>(work: impl FnOnce(&Thread) -> T) -> T {
     THREAD.with(|thread| {
         work(thread.get_or_init(|| {
-            let task = lock().create_task();
-            Thread::new(task)
+            let mut world = lock();
+            let task = world.create_task();
+            Thread::new(task, world.enter(task))
         }))
     })
 }
@@ -141,9 +146,11 @@ impl Task {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> thread::JoinHandle<T> {
         let task = self.0;
+        // Nobody takes it for one that waits before it runs.
+        let id = lock().enter(task);
         thread::spawn(move || {
             THREAD.with(|thread| {
-                let fresh = thread.set(Thread::new(task)).is_ok();
+                let fresh = thread.set(Thread::new(task, id)).is_ok();
                 assert!(fresh, "a new thread has made no call");
             });
             work()

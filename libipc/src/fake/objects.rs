@@ -7,7 +7,7 @@ use message::{Reply, Request};
 
 use super::{
     ipc::{Caller, output, set_signals},
-    world::{EndpointMode, Entry, Object, Progress, World, lock},
+    world::{EndpointMode, Entry, Object, On, Progress, World, lock},
 };
 use crate::{
     PAGE, arch,
@@ -221,7 +221,8 @@ impl abi::Endpoint for Called<'_> {
             EndpointMode::Closed => Err(ObjectError::WrongState),
             _ => {
                 endpoint.mode = EndpointMode::Open;
-                super::world::CHANGED.notify_all();
+                let id = self.id();
+                self.world.wake(On::Endpoint(id));
                 Ok(())
             }
         }
@@ -235,7 +236,8 @@ impl abi::Endpoint for Called<'_> {
     fn expel(&mut self) -> Answer<()> {
         self.need(Rights::CONTROL)?;
         self.endpoint()?.epoch += 1;
-        super::world::CHANGED.notify_all();
+        let id = self.id();
+        self.world.wake(On::Endpoint(id));
         Ok(())
     }
     fn info(&mut self) -> Answer<EndpointInfo> {

@@ -1,5 +1,6 @@
 //! What the fake kernel keeps, all under one lock.
 
+use super::clock;
 use crate::{
     PAGE,
     handle::{Handle, ObjectType, Rights},
@@ -10,7 +11,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     vec::Vec,
 };
 
@@ -24,9 +25,6 @@ static WORLD: Mutex<World> = Mutex::new(World {
     log: Vec::new(),
     log_signal: None,
 });
-
-/// Somebody who waits may go on.
-pub(super) static CHANGED: Condvar = Condvar::new();
 
 /// The world. A test that failed inside left it whole enough for the others.
 pub(super) fn lock() -> MutexGuard<'static, World> {
@@ -106,6 +104,29 @@ pub(super) struct ThreadState {
     pub(super) serving: Option<u64>,
     /// How many calls it has made, repeats not counted.
     pub(super) calls: u64,
+    /// For what it waits, until it is woken.
+    pub(super) waits: Option<Wait>,
+    /// By which it is woken.
+    pub(super) bell: Arc<Condvar>,
+}
+
+/// That a thread waits.
+#[derive(Clone, Copy)]
+pub(super) struct Wait {
+    pub(super) on: On,
+    /// Until then, at the latest.
+    pub(super) until: u64,
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    /// Something comes to an endpoint.
+    Endpoint(u64),
+    /// A call of its own ends.
+    Call(u64),
+    /// Time passes.
+    Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +207,21 @@ pub(super) enum Progress {
 }
 
 impl World {
+    /// Whoever waits for this looks again whether he may go on.
+    pub(super) fn wake(&mut self, on: On) {
+        self.wake_those(|_, wait| wait.on == on);
+    }
+
+    /// The same of all who are meant.
+    pub(super) fn wake_those(&mut self, is_meant: impl Fn(&ThreadState, Wait) -> bool) {
+        for thread in self.threads.values_mut() {
+            if thread.waits.is_some_and(|wait| is_meant(thread, wait)) {
+                thread.waits = None;
+                thread.bell.notify_one();
+            }
+        }
+    }
+
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -215,6 +251,8 @@ impl World {
             task,
             serving: None,
             calls: 0,
+            waits: None,
+            bell: Arc::default(),
         };
         self.threads.insert(id, state);
         id
@@ -228,19 +266,21 @@ impl World {
         if let Some(call) = thread.serving {
             self.fail(call, TransportError::delivered(Cause::Died));
         }
-        let Some(table) = self.tasks.get_mut(&thread.task) else {
-            return;
-        };
-        table.threads -= 1;
-        if table.threads == 0 {
-            self.kill(thread.task);
+        if let Some(table) = self.tasks.get_mut(&thread.task) {
+            table.threads -= 1;
+            if table.threads == 0 {
+                self.kill(thread.task);
+            }
         }
+        // The others may all have waited for this one.
+        clock::advance(self);
     }
 
     pub(super) fn kill(&mut self, task: u64) {
         let Some(table) = self.tasks.remove(&task) else {
             return;
         };
+        self.wake_those(|thread, _| thread.task == task);
         let died = TransportError::delivered(Cause::Died);
         let mine = self.threads.values_mut().filter(|t| t.task == task);
         let serving: Vec<u64> = mine.filter_map(|thread| thread.serving.take()).collect();
@@ -388,6 +428,7 @@ impl World {
                     if session.copies == 0 {
                         endpoint.sessions.remove(&badge);
                         endpoint.gone.push_back(badge);
+                        self.wake(On::Endpoint(id));
                     }
                 }
                 if !self.is_held(id) {
@@ -396,7 +437,6 @@ impl World {
             }
             _ => {}
         }
-        CHANGED.notify_all();
     }
 
     /// Whether anybody can still receive from an endpoint or decide about it.
@@ -411,13 +451,13 @@ impl World {
 
     /// Closes an endpoint: queued and later calls fail, not delivered.
     pub(super) fn close(&mut self, endpoint: u64) {
-        if let Some(endpoint) = self.endpoints.get_mut(&endpoint) {
-            endpoint.mode = EndpointMode::Closed;
-            let queue = core::mem::take(&mut endpoint.queue);
+        if let Some(state) = self.endpoints.get_mut(&endpoint) {
+            state.mode = EndpointMode::Closed;
+            let queue = core::mem::take(&mut state.queue);
             let died = TransportError::refused(Cause::Died);
             queue.into_iter().for_each(|call| self.fail(call, died));
+            self.wake(On::Endpoint(endpoint));
         }
-        CHANGED.notify_all();
     }
 
     /// Ends a call without an answer, unless it has ended.
@@ -426,7 +466,7 @@ impl World {
             && matches!(state.progress, Progress::Queued | Progress::Received)
         {
             state.progress = Progress::Failed(error);
-            CHANGED.notify_all();
+            self.wake(On::Call(call));
         }
     }
 
