@@ -1,5 +1,9 @@
 //! Machines that lend each other what they have.
 
+#[path = "machines/others.rs"]
+mod others;
+#[path = "machines/readers.rs"]
+mod readers;
 mod support;
 
 use libipc::{
@@ -14,8 +18,9 @@ use libipc::{
     },
     objects::EndpointClient,
     status::{Cause, TransportError},
+    time,
 };
-use support::{Damage, Machine, Segment, file, name, pair};
+use support::{LOOK, Machine, Segment, file, name, pair};
 
 struct Thermometer(i64);
 
@@ -238,7 +243,9 @@ fn trust_outlives_the_server_and_ends_with_a_word() {
     // The old capability is of a run that is over.
     let ended = loop {
         match before.read() {
-            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {}
+            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {
+                time::sleep(LOOK);
+            }
             ended => break ended,
         }
     };
@@ -394,7 +401,9 @@ fn read_private(one: &Machine, two: &Machine, service: &str) -> Result<i64, Caus
     loop {
         match sensor.read() {
             Ok(reading) => return Ok(reading.value),
-            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {}
+            Err(CallError::Transport(error)) if error.cause == Cause::Unreachable => {
+                time::sleep(LOOK);
+            }
             Err(CallError::Transport(error)) => return Err(error.cause),
             Err(error) => panic!("{error:?}"),
         }
@@ -436,7 +445,7 @@ fn what_the_owner_said_outlives_the_bus() {
     assert_eq!(consents(&one), of_two(&["camera", "door", "lamp"]));
     // The record is written a little later.
     while one.kept().stat_name(file("uses")).is_err() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        time::sleep(LOOK);
     }
     // Taken back: one by the owner's word, one because it is no longer lent.
     let other = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
@@ -519,7 +528,7 @@ fn a_damaged_record_is_begun_anew() {
     assert_eq!(read_private(&one, &two, "lamp"), Ok(1));
     for (run, kept) in (1..).zip(["consents", "uses"]) {
         while one.kept().stat_name(file(kept)).is_err() {
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            time::sleep(LOOK);
         }
         one.restart_after(&segment, |disk| {
             let damaged = disk.open(file(kept), ReadWrite).unwrap();
@@ -587,11 +596,11 @@ fn a_key_that_another_device_has_too_is_reported() {
     copy.restart_holder();
     copy.restart(&segment);
     while own(&copy).id != own(&one).id {
-        std::thread::yield_now();
+        time::sleep(LOOK);
     }
     for machine in [&one, &copy] {
         while own(machine).standing != Standing::Doubled {
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            time::sleep(LOOK);
         }
     }
     assert_eq!(own(&two).standing, Standing::Trusted);
@@ -621,84 +630,4 @@ fn the_keys_come_back_after_their_holder_ended() {
     two.restart(&segment);
     let same = two.wait_for("machine-1", |device| device.present);
     assert_eq!((same.id, same.standing), (there.id, Standing::Trusted));
-}
-
-#[test]
-fn a_call_outlives_whoever_read_of_it() {
-    let segment = Segment::new();
-    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
-    let sensor = sensor_of(&one, &two, 20_000);
-    let mut next = 20_001;
-    for damage in [Damage::Ends, Damage::Lies, Damage::Denies] {
-        for machine in [&one, &two] {
-            next = read_while_damaged(machine, &sensor, damage, next);
-        }
-    }
-}
-
-#[test]
-fn a_reader_that_hangs_is_ended() {
-    let segment = Segment::new();
-    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
-    let sensor = sensor_of(&one, &two, 0);
-    let next = read_while_damaged(&one, &sensor, Damage::Hangs, 1);
-    read_while_damaged(&two, &sensor, Damage::Hangs, next);
-}
-
-/// The second machine's client of a sensor of the first one, which it pairs with.
-fn sensor_of(one: &Machine, two: &Machine, value: i64) -> SensorClient {
-    pair(one, two);
-    one.bus
-        .publish(name("sensor"), name("Sensor"), 0, false, sensor(value))
-        .unwrap();
-    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
-    let opened = two.bus.open_as::<dyn Sensor, _>(there.id, name("sensor"));
-    opened.unwrap()
-}
-
-/// Reads a sensor, whose next value is known, while a reader of a machine is damaged: the
-/// stream breaks, another reads, and each call runs once. The next value then.
-fn read_while_damaged(
-    machine: &Machine,
-    sensor: &SensorClient,
-    damage: Damage,
-    mut next: i64,
-) -> i64 {
-    let before = machine.readers.made();
-    machine.readers.damage(damage);
-    while !machine.readers.was_damaged() || machine.readers.made() == before {
-        assert_eq!(sensor.read().unwrap().value, next);
-        next += 1;
-    }
-    next
-}
-
-#[test]
-fn a_transfer_outlives_its_readers() {
-    let segment = Segment::new();
-    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
-    pair(&one, &two);
-    let shared = one.files_for_others();
-    one.bus
-        .publish(name("files"), name("Directory"), 0, false, shared)
-        .unwrap();
-    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
-    let root: DirectoryClient = two
-        .bus
-        .open_as::<dyn Directory, _>(there.id, name("files"))
-        .unwrap();
-    let remote = root.open_directory(file("data"), ReadWrite).unwrap();
-    let bytes: Vec<u8> = (0..1_u32 << 19).map(|index| (index / 3) as u8).collect();
-    let made = remote.create(file("large")).unwrap();
-    for (at, piece) in (0..).step_by(64 << 10).zip(bytes.chunks(64 << 10)) {
-        one.readers.kill();
-        two.readers.kill();
-        assert_eq!(made.write_at(at, piece), Ok(64 << 10));
-    }
-    let (mut back, mut into) = (Vec::new(), vec![1; 64 << 10]);
-    while let Ok(count @ 1..) = made.read_at(back.len() as u64, &mut into) {
-        back.extend_from_slice(&into[..count as usize]);
-        two.readers.kill();
-    }
-    assert!(back == bytes, "other bytes");
 }

@@ -18,6 +18,7 @@ use libipc::{
     },
     objects::EndpointClient,
     server::Reply,
+    time,
 };
 use std::{
     sync::{Arc, Mutex},
@@ -51,6 +52,9 @@ use tessera_softbus_protocol::{
     node::{Config, Node, Parts},
     trust::Trusted,
 };
+
+/// How often it is looked whether something has come about.
+pub(crate) const LOOK: Duration = Duration::from_millis(2);
 
 /// Whoever sits in front of a machine: what he was asked, and what he says.
 #[derive(Clone, Default)]
@@ -110,15 +114,20 @@ pub(crate) struct Readers(Arc<Mutex<Made>>);
 #[derive(Default)]
 struct Made {
     count: usize,
-    running: Vec<Task>,
-    damage: Option<Damage>,
+    running: Vec<(usize, Task)>,
+    damage: Option<(Whom, Damage)>,
 }
+
+/// Who has a damage: the one with this number, or anyone.
+type Whom = Option<usize>;
 
 /// What goes wrong once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
-    /// The task ends when it is to read.
+    /// The task ends when it is to read, and so does the one that is asked in its place.
     Ends,
+    /// It ends, and no other.
+    EndsOnce,
     /// It answers what nobody can have read.
     Lies,
     /// It answers that a message is none.
@@ -128,20 +137,23 @@ pub(crate) enum Damage {
 }
 
 impl Readers {
-    /// How many were made.
+    /// How many were made: the number of the latest.
     pub(crate) fn made(&self) -> usize {
         self.0.lock().unwrap().count
     }
 
-    /// Ends all of them.
-    pub(crate) fn kill(&self) {
+    /// Ends those that are meant.
+    pub(crate) fn kill(&self, whom: Whom) {
         let mut made = self.0.lock().unwrap();
-        made.running.drain(..).for_each(|task| task.kill());
+        let is_meant = |(number, _): &mut (usize, Task)| whom.is_none_or(|meant| meant == *number);
+        for (_, task) in made.running.extract_if(.., is_meant) {
+            task.kill();
+        }
     }
 
-    /// The next that reads a message of a session has this damage.
-    pub(crate) fn damage(&self, damage: Damage) {
-        self.0.lock().unwrap().damage = Some(damage);
+    /// The next of those meant that reads a message of a session has this damage.
+    pub(crate) fn damage(&self, whom: Whom, damage: Damage) {
+        self.0.lock().unwrap().damage = Some((whom, damage));
     }
 
     /// Whether one had it.
@@ -155,13 +167,19 @@ impl Make for Readers {
         let endpoint = fake::endpoint();
         let client = endpoint.mint_client(1).unwrap();
         let task = Task::new();
-        let mut reader = Damaged(self.clone(), task);
+        let mut made = self.0.lock().unwrap();
+        made.count += 1;
+        let number = made.count;
+        made.running.push((number, task));
+        drop(made);
+        let mut reader = Damaged {
+            of: self.clone(),
+            number,
+            task,
+        };
         task.spawn_with(endpoint, move |endpoint: EndpointClient| {
             libipc::serve::<dyn BusParser>(&endpoint, &mut reader)
         });
-        let mut made = self.0.lock().unwrap();
-        made.count += 1;
-        made.running.push(task);
         Some((client, Box::new(Killed(task))))
     }
 }
@@ -176,21 +194,37 @@ impl Drop for Killed {
 }
 
 /// Reads, with some damage.
-struct Damaged(Readers, Task);
+struct Damaged {
+    of: Readers,
+    number: usize,
+    task: Task,
+}
+
+impl Damaged {
+    /// What goes wrong now, if something does.
+    fn damage(&self) -> Option<Damage> {
+        let mut made = self.of.0.lock().unwrap();
+        let meant = |damage: &mut (Whom, _)| damage.0.is_none_or(|meant| meant == self.number);
+        let (_, damage) = made.damage.take_if(meant)?;
+        if damage == Damage::Ends {
+            made.damage = Some((Some(made.count + 1), Damage::EndsOnce));
+        }
+        Some(damage)
+    }
+}
 
 impl BusParser for Damaged {
     fn messages(&mut self, plain: Lease, forms: LeaseMut) -> Result<u64, ParserError> {
-        let damage = self.0.0.lock().unwrap().damage.take();
-        match damage {
+        match self.damage() {
             None => return Reader.messages(plain, forms),
-            Some(Damage::Ends) => self.1.kill(),
+            Some(Damage::Ends | Damage::EndsOnce) => self.task.kill(),
             Some(Damage::Lies) => {
                 let _ = forms.write_at(0, &vec![0xff; forms.len()]);
                 return Ok(u64::MAX);
             }
             Some(Damage::Denies) => {}
             // It is killed meanwhile.
-            Some(Damage::Hangs) => std::thread::sleep(Duration::from_secs(60)),
+            Some(Damage::Hangs) => time::sleep(Duration::from_secs(60)),
         }
         Ok(0)
     }
@@ -337,7 +371,7 @@ impl Machine {
             if let Some(device) = found {
                 return *device;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            time::sleep(LOOK);
         }
     }
 }

@@ -18,6 +18,7 @@ use libipc::{
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex},
 };
 
 /// Badges from here on are of sockets.
@@ -25,26 +26,43 @@ const SOCKETS: u64 = 1 << 40;
 /// Bytes that a stream holds.
 const ROOM: usize = 64 << 10;
 
+/// Streams that are open, by the badge at the machine that opened it, and between whom.
+type Streams = Arc<Mutex<BTreeMap<u64, [u64; 2]>>>;
+
 /// The segment.
 pub(crate) struct Segment {
     endpoint: EndpointClient,
+    streams: Streams,
 }
 
 impl Segment {
-    /// One without machines.
+    /// One without machines. From now on time passes only while nobody has anything to
+    /// do, so that no machine takes another one to be lost because the host is busy.
     pub(crate) fn new() -> Segment {
+        fake::own_time();
         let endpoint = fake::endpoint();
         let handed = endpoint.as_ref().copy().unwrap();
+        let streams = Streams::default();
+        let open = streams.clone();
         fake::Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
             Server {
                 endpoint: &endpoint,
                 machines: BTreeMap::new(),
                 sockets: BTreeMap::new(),
+                streams: open,
                 next: SOCKETS,
             }
             .run()
         });
-        Segment { endpoint }
+        Segment { endpoint, streams }
+    }
+
+    /// The streams that are open between two machines. None is ever named as another.
+    pub(crate) fn streams(&self, one: u8, other: u8) -> Vec<u64> {
+        let between = |ends: &[u64; 2]| ends.contains(&one.into()) && ends.contains(&other.into());
+        let open = self.streams.lock().unwrap();
+        let found = open.iter().filter(|(_, ends)| between(ends));
+        found.map(|(name, _)| *name).collect()
     }
 
     /// The network of the machine with this number.
@@ -81,6 +99,7 @@ struct Server<'e> {
     endpoint: &'e EndpointClient,
     machines: BTreeMap<u64, Machine>,
     sockets: BTreeMap<u64, Socket>,
+    streams: Streams,
     next: u64,
 }
 
@@ -113,12 +132,19 @@ impl Server<'_> {
     }
 
     fn closed(&mut self, badge: u64) {
-        if let Some(socket) = self.sockets.remove(&badge)
-            && let Kind::Tcp { other, .. } = socket.kind
-            && let Some(Socket {
-                kind: Kind::Tcp { has_ended, .. },
-                ..
-            }) = self.sockets.get_mut(&other)
+        let Some(socket) = self.sockets.remove(&badge) else {
+            return;
+        };
+        let Kind::Tcp { other, .. } = socket.kind else {
+            return;
+        };
+        let mut streams = self.streams.lock().unwrap();
+        streams.retain(|name, _| ![badge, other].contains(name));
+        drop(streams);
+        if let Some(Socket {
+            kind: Kind::Tcp { has_ended, .. },
+            ..
+        }) = self.sockets.get_mut(&other)
         {
             *has_ended = true;
             self.tell(other, Events::READABLE);
@@ -194,6 +220,9 @@ impl Net for Session<'_, '_> {
         };
         let mine = self.server.add(self.badge, tag, stream(0));
         let its = self.server.add(machine, 0, stream(mine));
+        let mut streams = self.server.streams.lock().unwrap();
+        streams.insert(mine, [self.badge, machine]);
+        drop(streams);
         if let Some(Socket {
             kind: Kind::Tcp { other, .. },
             ..
