@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Failure, Verdict},
-    faulty::CRASH,
+    faulty::{CRASH, DENY, HANG, LIE},
     run::{Case, World, cases},
     wait,
 };
@@ -34,6 +34,9 @@ pub(crate) const CASES: &[Case] = cases![
     the_bus_holds_neither_disk_nor_secret,
     a_call_outlives_parsers_that_are_killed,
     a_parser_that_crashes_costs_no_call,
+    a_parser_that_hangs_costs_no_call,
+    a_parser_that_lies_costs_no_call,
+    a_parser_that_denies_costs_no_call,
     keys_come_back_with_the_same_device,
 ];
 
@@ -221,13 +224,34 @@ fn a_call_outlives_parsers_that_are_killed(world: &mut World) -> Verdict {
     Ok(())
 }
 
-/// A call that makes whoever reads it crash for some time runs once.
 fn a_parser_that_crashes_costs_no_call(world: &mut World) -> Verdict {
-    let (tally, shared) = counter(world, "crashes")?;
+    costs_no_call(world, "crashes", CRASH)
+}
+
+fn a_parser_that_hangs_costs_no_call(world: &mut World) -> Verdict {
+    costs_no_call(world, "hangs", HANG)
+}
+
+fn a_parser_that_lies_costs_no_call(world: &mut World) -> Verdict {
+    costs_no_call(world, "lies", LIE)
+}
+
+fn a_parser_that_denies_costs_no_call(world: &mut World) -> Verdict {
+    costs_no_call(world, "denies", DENY)
+}
+
+/// A call that makes whoever reads it do that for some time runs once.
+fn costs_no_call(world: &mut World, service: &str, what: u64) -> Verdict {
+    // Who fails again and again is waited for longer and longer: a bus that starts anew
+    // knows of no failure.
+    kill(world, "right-bus")?;
+    let (tally, shared) = counter(world, service)?;
     check_eq!(tally.count(0, 0)?, 1);
+    // Those of the bus that was ended, end.
+    wait::until(|| Ok(parsers(world)?.len() == 4))?;
     let before = parsers(world)?;
     let until = Instant::after(Duration::from_millis(400)).ticks();
-    check_eq!(tally.count(CRASH, until)?, 2);
+    check_eq!(tally.count(what, until)?, 2);
     check_eq!(tally.count(0, 0)?, 3);
     check_eq!(shared.count.load(Ordering::SeqCst), 3);
     let after = parsers(world)?;
