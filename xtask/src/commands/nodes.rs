@@ -66,8 +66,8 @@ pub fn run(options: &Run, arches: &[Arch]) -> Result<ExitCode> {
         duplicate: options.duplicate,
         reorder: options.reorder,
         delay: options.delay,
-        groups: Vec::new(),
         seed: options.seed,
+        ..Trouble::default()
     };
     let hub = Hub::new(arches.len(), trouble)?;
     let (sender, events) = channel();
@@ -228,6 +228,8 @@ const HELP: &str = ":N  puts machine N in front
 :sensor N CELSIUS  sets what the thermometer of machine N measures
 :trouble  shows what the segment does to frames, and has done
 :loss 5%  :duplicate 1%  :reorder 2%  :delay 1..20  loses, doubles, overtakes, delays frames
+:alter 1%  changes a bit of what frames carry
+:replay [altered]  says all again that was heard, as it was or with a bit changed
 :partition 1,2 3  cuts machines off from each other
 :heal  ends all trouble
 :quit  ends all machines
@@ -329,6 +331,10 @@ impl Console {
                 }
                 _ => self.own("there is no such machine, or it is no number of degrees")?,
             },
+            ["replay"] | ["replay", "altered"] => {
+                let count = self.hub.replay(words.len() == 2)?;
+                self.own(&format!("{count} frames were said again"))?;
+            }
             [number] if number.parse::<usize>().is_ok() => match self.machine(number) {
                 Some(index) => self.front = index,
                 None => self.own("there is no such machine")?,

@@ -7,15 +7,19 @@
 //!
 //! ```text
 //! mod      the segment: sockets and threads
-//! trouble  what is lost, doubled, late, out of order or cut off
+//! trouble  what is lost, doubled, late, out of order, changed or cut off
 //! queue    what is on its way
+//! packet   what a frame carries
 //! ```
 
+mod packet;
 mod queue;
 mod trouble;
 
+pub use packet::carried;
 pub use trouble::{Percent, Range, Trouble};
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
@@ -34,6 +38,9 @@ use trouble::Dice;
 
 /// Most bytes of a frame.
 const FRAME: usize = 65536;
+
+/// Frames that are kept, to be looked at and said again: the latest.
+const KEPT: usize = 1 << 14;
 
 /// How long a machine that takes nothing is waited for before a frame is lost.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -54,7 +61,17 @@ struct Shared {
     sockets: Vec<UnixDatagram>,
     trouble: Mutex<Trouble>,
     counters: Mutex<Counters>,
+    heard: Mutex<VecDeque<Heard>>,
     queue: Queue,
+}
+
+/// A frame as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The machine that sent it.
+    pub from: usize,
+    /// The frame.
+    pub bytes: Box<[u8]>,
 }
 
 /// What has become of frames.
@@ -91,6 +108,7 @@ impl Hub {
             folder,
             trouble: Mutex::new(trouble),
             counters: Mutex::default(),
+            heard: Mutex::default(),
             queue: Queue::new(),
         });
         let mut threads: Vec<_> = (0..machines)
@@ -133,6 +151,33 @@ impl Hub {
         *lock(&self.shared.trouble) = trouble;
     }
 
+    /// What the machines have sent, as far as it is kept, and from now on is no more.
+    pub fn take_heard(&self) -> Vec<Heard> {
+        lock(&self.shared.heard).drain(..).collect()
+    }
+
+    /// Says all that is kept again, to every machine: as it was, or those frames that carry
+    /// something, each with a bit of that changed. How many frames that are.
+    pub fn replay(&self, altered: bool) -> Result<usize> {
+        let mut heard: Vec<Heard> = lock(&self.shared.heard).iter().cloned().collect();
+        let mut dice = Dice::new(lock(&self.shared.trouble).seed, self.shared.sockets.len());
+        if altered {
+            heard.retain_mut(|frame| packet::alter(&mut frame.bytes, dice.next()));
+        }
+        let socket = UnixDatagram::unbound()?;
+        // A machine that is busy is waited for.
+        socket.set_write_timeout(Some(PATIENCE))?;
+        for frame in &heard {
+            for to in 0..self.shared.sockets.len() {
+                match socket.send_to(&frame.bytes, own_path(&self.shared.folder, to)) {
+                    Ok(_) => lock(&self.shared.counters).arrived += 1,
+                    Err(_) => lock(&self.shared.counters).refused += 1,
+                }
+            }
+        }
+        Ok(heard.len())
+    }
+
     /// What has become of frames so far.
     pub fn counters(&self) -> Counters {
         *lock(&self.shared.counters)
@@ -162,6 +207,7 @@ impl Shared {
                 continue;
             };
             lock(&self.counters).sent += 1;
+            self.keep(from, &bytes[..length]);
             let trouble = lock(&self.trouble).clone();
             for to in (0..self.sockets.len()).filter(|to| *to != from) {
                 let fates = trouble.fates(&mut dice, from, to);
@@ -169,16 +215,27 @@ impl Shared {
                     lock(&self.counters).lost += 1;
                 }
                 let now = Instant::now();
+                let mut arrives: Box<[u8]> = bytes[..length].into();
+                trouble.alters(&mut dice, &mut arrives);
                 for delay in fates {
                     self.queue.push(Frame {
                         due: now + delay,
                         to,
-                        bytes: bytes[..length].into(),
+                        bytes: arrives.clone(),
                         since: None,
                     });
                 }
             }
         }
+    }
+
+    fn keep(&self, from: usize, bytes: &[u8]) {
+        let mut heard = lock(&self.heard);
+        if heard.len() == KEPT {
+            heard.pop_front();
+        }
+        let bytes = bytes.into();
+        heard.push_back(Heard { from, bytes });
     }
 
     /// Sends what is due, until the segment ends.
@@ -276,6 +333,26 @@ mod tests {
         socket.send_to(b"two", to).unwrap();
         assert_eq!(receive(&machines[0].0), b"two");
         assert_eq!(hub.counters().lost, 1);
+    }
+
+    #[test]
+    fn what_was_heard_is_said_again() {
+        let hub = Hub::new(2, Trouble::default()).unwrap();
+        let machines = machines(&hub, 2);
+        let (socket, to) = &machines[1];
+        socket.send_to(b"hello", to).unwrap();
+        assert_eq!(receive(&machines[0].0), b"hello");
+        assert_eq!(hub.replay(false).unwrap(), 1);
+        for (socket, _) in &machines {
+            assert_eq!(receive(socket), b"hello");
+        }
+        assert_eq!(hub.replay(true).unwrap(), 0, "it carries nothing");
+        let heard = Heard {
+            from: 1,
+            bytes: (*b"hello").into(),
+        };
+        assert_eq!(hub.take_heard(), [heard]);
+        assert_eq!(hub.replay(false).unwrap(), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! What is lost, doubled, late, out of order or cut off.
+//! What is lost, doubled, late, out of order, changed or cut off.
 
+use super::packet::alter;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub struct Trouble {
     pub duplicate: Percent,
     /// How many come after those that were sent later.
     pub reorder: Percent,
+    /// How many have a bit of what they carry changed.
+    pub alter: Percent,
     /// How long each is on its way, in milliseconds.
     pub delay: Range,
     /// Machines that reach each other; none are all. Who is in no group is alone.
@@ -43,19 +46,28 @@ impl Trouble {
         fates
     }
 
+    /// Changes a frame that is to be.
+    pub(super) fn alters(&self, dice: &mut Dice, frame: &mut [u8]) {
+        let chance = dice.next();
+        if dice.hits(self.alter) {
+            alter(frame, chance);
+        }
+    }
+
     fn is_together(&self, one: usize, other: usize) -> bool {
         let together = |group: &Vec<usize>| group.contains(&one) && group.contains(&other);
         self.groups.is_empty() || self.groups.iter().any(together)
     }
 
     /// Changes one kind of trouble, as somebody says at the console: `loss 5%`,
-    /// `duplicate 1%`, `reorder 2%`, `delay 1..20`, `partition 1,2 3`, `heal`. Machines
+    /// `duplicate 1%`, `reorder 2%`, `alter 1%`, `delay 1..20`, `partition 1,2 3`, `heal`. Machines
     /// are counted from 1. What is wrong is said.
     pub fn change(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
             ["loss", percent] => self.loss = percent.parse()?,
             ["duplicate", percent] => self.duplicate = percent.parse()?,
             ["reorder", percent] => self.reorder = percent.parse()?,
+            ["alter", percent] => self.alter = percent.parse()?,
             ["delay", range] => self.delay = range.parse()?,
             ["partition", groups @ ..] if !groups.is_empty() => {
                 let groups: Result<_, String> = groups.iter().map(|text| group(text)).collect();
@@ -70,7 +82,7 @@ impl Trouble {
             }
             _ => {
                 return Err(
-                    "there is loss P%, duplicate P%, reorder P%, delay MS..MS, partition 1,2 3 and heal"
+                    "there is loss P%, duplicate P%, reorder P%, alter P%, delay MS..MS, partition 1,2 3 and heal"
                         .into(),
                 );
             }
@@ -91,13 +103,15 @@ impl fmt::Display for Trouble {
             loss,
             duplicate,
             reorder,
+            alter,
             delay,
             groups,
             seed,
         } = self;
         write!(
             f,
-            "loss {loss}, duplicate {duplicate}, reorder {reorder}, delay {delay} ms, seed {seed}"
+            "loss {loss}, duplicate {duplicate}, reorder {reorder}, alter {alter}, delay {delay} ms, \
+             seed {seed}"
         )?;
         for group in groups {
             let numbers: Vec<String> = group.iter().map(|m| (m + 1).to_string()).collect();
@@ -169,7 +183,7 @@ impl Dice {
         Dice(mixed | 1)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
