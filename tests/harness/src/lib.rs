@@ -12,7 +12,8 @@
 //! 3. [`suite`]: one suite on one machine; [`progress`] reads its reports.
 //! 4. [`session`]: a scripted session at the shell, told as a transcript;
 //!    [`stranger`]: the same with a server and an app that are not ours;
-//!    [`nodes`]: one at several machines on a segment of Ethernet;
+//!    [`nodes`]: one at several machines on a segment of Ethernet, with a name server
+//!    ([`names`]) and a look at what tells one machine from another ([`stable`]);
 //!    [`persistent`]: two boots on one disk; [`parted`]: a disk with partitions.
 //! 5. [`determinism`]: two runs are the same.
 //! 6. [`images`]: builds each system once.
@@ -21,6 +22,7 @@
 
 pub mod determinism;
 pub mod images;
+pub mod names;
 pub mod nodes;
 pub mod parted;
 pub mod persistent;
@@ -28,6 +30,7 @@ pub mod plan;
 pub mod pool;
 pub mod progress;
 pub mod session;
+pub mod stable;
 pub mod stranger;
 pub mod suite;
 

@@ -20,14 +20,19 @@
 //! what stands behind it is the answer. `! boot 2` starts machine 2 again on its disk, after
 //! it has powered off. `{N}` is the link-local
 //! address of machine N. `<name>` is any text the first time, and that text from then on.
-//! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:` and `# delay:`
-//! what the segment does to frames; a line `! loss 5%` does so from there on, and
-//! `! sensor 2 21.5` sets what the thermometer of machine 2 measures. What
+//! `# system:` names the page, and `# loss:`, `# duplicate:`, `# reorder:`, `# alter:` and
+//! `# delay:` what the segment does to frames; a line `! loss 5%` does so from there on.
+//! `! sensor 2 21.5` sets what the thermometer of machine 2 measures. `! replay` says all
+//! frames again that were heard since a machine was started last, and `! replay altered`
+//! those that carry something, with a bit of it changed. What
 //! `# secret:` names must not be in any frame that a machine sees, what `# seen:` names
-//! must be in one.
+//! must be in one. With `# unlinkable: yes` nothing tells a machine from the others in two
+//! of its boots: see [`stable`]. `# names: 10.0.0.53 fe80::53` is a name
+//! server with these addresses, and `! name host.test {1}` gives it an address of a name.
 //! The rest is as in [`session`](mod@crate::session).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -42,7 +47,9 @@ use xtask::setup::qemu;
 use xtask::workspace::root;
 
 use crate::images::Images;
+use crate::names::NameServer;
 use crate::session::{MARK, PATIENCE, PROMPT, lines_match, plain};
+use crate::stable::{self, Said};
 
 /// Stands for Ctrl-C.
 const INTERRUPT: &str = "^C";
@@ -81,6 +88,10 @@ struct Transcript {
     /// What frames must show nowhere, and what they must show.
     secrets: Vec<String>,
     seen: Vec<String>,
+    /// What each machine sends in one boot is not to be known in another.
+    unlinkable: bool,
+    /// Addresses of a name server on the segment.
+    names: Vec<IpAddr>,
 }
 
 /// Boots the machines and holds the session. Frames are captured beside the images.
@@ -88,7 +99,10 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     let transcript = parse(&std::fs::read_to_string(path)?)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let page = root().join(format!("boot/systems/{}.toml", transcript.system));
-    let hub = Hub::new(transcript.arches.len(), transcript.trouble.clone())?;
+    let count = transcript.arches.len();
+    let has_names = !transcript.names.is_empty();
+    let hub = Hub::new(count + usize::from(has_names), transcript.trouble.clone())?;
+    let names = has_names.then(|| NameServer::start(&hub.network(count), &transcript.names));
     let (mut machines, mut captures) = (Vec::new(), Vec::new());
     for (index, arch) in transcript.arches.iter().enumerate() {
         let name = format!("{arch}-nodes-{stem}-{}", index + 1);
@@ -115,6 +129,8 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     let guests = machines.iter().map(start).collect::<Result<_>>()?;
     let mut session = Session {
         hub,
+        names: names.transpose()?,
+        said: vec![vec![Said::new()]; count],
         machines,
         guests,
         captures,
@@ -127,9 +143,13 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
             .with_context(|| format!("at {:?}", step.action))?;
     }
     // QEMU has written all of it when it has ended.
-    let captures = std::mem::take(&mut session.captures);
-    drop(session);
-    look(&transcript, &captures)
+    session.guests.clear();
+    session.listen();
+    look(&transcript, &session.captures)?;
+    match transcript.unlinkable {
+        true => stable::look(&session.said),
+        false => Ok(()),
+    }
 }
 
 /// Starts a machine.
@@ -164,6 +184,9 @@ fn look(transcript: &Transcript, captures: &[PathBuf]) -> Result<()> {
 /// Machines while they run.
 struct Session {
     hub: Hub,
+    names: Option<NameServer>,
+    /// What each machine has sent in each boot.
+    said: Vec<Vec<Said>>,
     machines: Vec<(Machine, PathBuf)>,
     guests: Vec<Guest>,
     /// Where the frames that they see are written.
@@ -198,6 +221,8 @@ impl Session {
 
     /// Starts a machine again on its disk. Its frames go to a file of their own.
     fn boot(&mut self, index: usize) -> Result<()> {
+        self.listen();
+        self.said[index].push(Said::new());
         let (machine, image) = &mut self.machines[index];
         let capture = image.with_extension(format!("{}.pcap", self.captures.len()));
         for device in &mut machine.devices {
@@ -210,6 +235,19 @@ impl Session {
         self.meet(index)
     }
 
+    /// Takes down what was said.
+    fn listen(&mut self) {
+        for heard in self.hub.take_heard() {
+            let said = self
+                .said
+                .get_mut(heard.from)
+                .and_then(|boots| boots.last_mut());
+            // The name server is no machine.
+            said.into_iter()
+                .for_each(|said| said.push(heard.bytes.clone()));
+        }
+    }
+
     /// The machine with this number.
     fn index(&self, number: &str) -> Result<usize> {
         let index = number.parse::<usize>()?.checked_sub(1);
@@ -220,6 +258,7 @@ impl Session {
     fn take(&mut self, step: &Step) -> Result<()> {
         match &step.action {
             Action::Trouble(text) => {
+                let text = self.filled(text);
                 let words: Vec<&str> = text.split_whitespace().collect();
                 if let ["sensor", number, celsius] = words[..] {
                     let socket = self.hub.sensor(self.index(number)?);
@@ -227,6 +266,15 @@ impl Session {
                 }
                 if let ["boot", number] = words[..] {
                     return self.boot(self.index(number)?);
+                }
+                if let ["replay"] | ["replay", "altered"] = words[..] {
+                    ensure!(self.hub.replay(words.len() == 2)? > 0, "nothing was heard");
+                    return Ok(());
+                }
+                if let ["name", name, address] = words[..] {
+                    let names = self.names.as_ref().context("`# names:` is missing")?;
+                    names.give(name, address.parse()?);
+                    return Ok(());
                 }
                 let mut trouble = self.hub.trouble();
                 trouble.change(&words).map_err(anyhow::Error::msg)?;
@@ -341,6 +389,8 @@ fn parse(text: &str) -> Result<Transcript> {
         steps: Vec::new(),
         secrets: Vec::new(),
         seen: Vec::new(),
+        unlinkable: false,
+        names: Vec::new(),
     };
     for line in text.lines() {
         if let Some(remark) = line.strip_prefix("# ") {
@@ -349,8 +399,13 @@ fn parse(text: &str) -> Result<Transcript> {
                 "nodes" => transcript.arches = arches(value).map_err(anyhow::Error::msg)?,
                 "secret" => transcript.secrets.push(value.trim().into()),
                 "seen" => transcript.seen.push(value.trim().into()),
+                "unlinkable" => transcript.unlinkable = value.trim() == "yes",
+                "names" => {
+                    let addresses = value.split_whitespace().map(str::parse);
+                    transcript.names = addresses.collect::<Result<_, _>>()?;
+                }
                 "system" => transcript.system = value.trim().into(),
-                "loss" | "duplicate" | "reorder" | "delay" => transcript
+                "loss" | "duplicate" | "reorder" | "alter" | "delay" => transcript
                     .trouble
                     .change(&[key, value])
                     .map_err(anyhow::Error::msg)?,
