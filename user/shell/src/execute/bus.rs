@@ -17,8 +17,9 @@ use super::{Flow, Host, Shell, absolute, code};
 
 /// What it is called with.
 pub(super) const USAGE: &str = "bus [devices|services [DEVICE]|pair [DEVICE PIN]|trust|consents\
-|forget DEVICE [SERVICE]|publish NAME DIRECTORY|@DISK|DEVICE/SERVICE [private]|withdraw NAME\
-|revoke NAME|watch DEVICE|stats DEVICE|audit]";
+|forget DEVICE [SERVICE]|open [NAME=]DEVICE/SERVICE PROGRAM [ARGUMENT]...\
+|mount DEVICE/SERVICE DIRECTORY|publish NAME DIRECTORY|@DISK|DEVICE/SERVICE [private]\
+|withdraw NAME|revoke NAME|watch DEVICE|stats DEVICE|audit]";
 
 /// Bytes of a list of services.
 const LIST: usize = 8 << 10;
@@ -37,6 +38,27 @@ pub fn remote(written: &str) -> Option<(&str, BusName)> {
     let (device, service) = written.split_once('/')?;
     let service = Text::new(service).filter(|service| !service.as_str().is_empty());
     (!device.is_empty()).then_some((device, service?))
+}
+
+/// `bus open` starts a program with a service of another device, and `bus mount` shows
+/// files of one: as `run` and `mount` do, which are put in their place.
+pub(super) fn write_out(words: &mut Vec<String>) {
+    let [bus, verb, rest @ ..] = words.as_slice() else {
+        return;
+    };
+    match (bus.as_str(), verb.as_str(), rest) {
+        ("bus", "mount", [_, _, ..]) => {
+            words.remove(0);
+        }
+        ("bus", "open", [service, _, ..]) if service.contains('/') => {
+            let grant = match (service.contains('='), remote(service)) {
+                (false, Some((_, name))) => format!("{}={service}", name.as_str()),
+                _ => service.clone(),
+            };
+            words.splice(..3, ["run".into(), "--grant".into(), grant]);
+        }
+        _ => {}
+    }
 }
 
 /// Why something of another device cannot be had, in words.

@@ -9,7 +9,7 @@ use tessera_tools::{IoError, arguments};
 
 use super::{
     BUILTINS, Builtin, Ended, Flow, Host, Launch, NamesHere, Shell, StartError, Streams, absolute,
-    code,
+    bus, code,
 };
 use crate::language::{Command, Pipeline, Redirection, Word, expand_paths, fields, value};
 use crate::suggest::suggestion;
@@ -94,6 +94,7 @@ impl<H: Host> Shell<H> {
             words.append(&mut self.arguments_of(word));
         }
         self.put_in_alias(command, &mut words);
+        bus::write_out(&mut words);
         let usage = |text: &str| Err(Refused(text.into(), code::USAGE));
         if words.is_empty() {
             if !alone {

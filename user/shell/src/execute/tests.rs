@@ -349,7 +349,11 @@ fn disks_are_mounted_and_unmounted() {
 fn what_another_device_lends_is_granted_by_its_name() {
     let mut session = Session::new();
     session.line("run --grant sensor=kitchen/sensor args x");
-    assert_eq!(session.0.host.started, ["sensor=kitchen/sensor: args x"]);
+    session.line("bus open kitchen/sensor args y; bus open a=kitchen/b args z");
+    let started = &session.0.host.started;
+    assert_eq!(started[0], "sensor=kitchen/sensor: args x");
+    assert_eq!(started[1], "sensor=kitchen/sensor: args y");
+    assert_eq!(started[2], "a=kitchen/b: args z");
     assert_eq!(
         remote("kitchen/a"),
         Some(("kitchen", Text::new("a").unwrap()))
@@ -358,6 +362,11 @@ fn what_another_device_lends_is_granted_by_its_name() {
     assert_eq!(remote("/a"), None);
     session.line("bus");
     assert!(session.errors().contains("bus: "));
+    session.line("bus mount kitchen/files /b");
+    assert_eq!(
+        session.errors(),
+        "mount: kitchen/files: no such file or directory\n"
+    );
     session.line("bus pair a b c d; bus dance");
     assert!(session.errors().contains("usage: bus"));
 }
