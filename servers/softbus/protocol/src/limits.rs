@@ -43,8 +43,10 @@ pub const TRUSTED: usize = 64;
 pub const GUESTS: usize = 32;
 /// Keys of pairs of devices that are kept at hand.
 pub const KNOWN: usize = 256;
-/// Strangers that are remembered.
+/// Strangers that are remembered, and those of them at one address.
 pub const STRANGERS: usize = 64;
+/// See [`STRANGERS`].
+pub const STRANGERS_EACH: usize = 4;
 /// Streams whose handshake is not complete.
 pub const PENDING: usize = 8;
 /// With so many of them a stranger has to show a cookie.
@@ -67,8 +69,17 @@ pub const CALL_BYTES: u64 = 2 << 20;
 /// Bytes that one peer can make us hold: requests, their leases, and the leases that
 /// its calls have us fill.
 pub const PEER_BYTES: u64 = 4 << 20;
+/// Bytes that all peers together can make us hold: a call for which there is no room is
+/// refused.
+pub const ALL_BYTES: u64 = 4 << 20;
+/// So many a peer may make us hold all the same, whatever the others do.
+pub const SMALL_BYTES: u64 = 8 << 10;
 /// Bytes that wait to be sent to one peer.
 pub const QUEUE_BYTES: u64 = 4 << 20;
+/// Bytes of the leases of our own calls, at all peers together.
+pub const LENT_BYTES: u64 = 2 << 20;
+/// Bytes that a stream was given and that the peer has not acknowledged; the rest waits.
+pub const FLYING: usize = 256 << 10;
 /// What a message costs of the credit beside its contents.
 pub const MESSAGE_COST: u64 = 64;
 /// Messages that we keep for a peer that does not acknowledge: more than its calls and
@@ -89,6 +100,8 @@ pub const HELLO_SLOWEST: Millis = 64_000;
 pub const HELLO_STEADY: u64 = 16;
 /// A device is silent when it has heard so many in a second.
 pub const HELLO_MOST: usize = 18;
+/// However many are heard, a device announces itself after this, or twice this at most.
+pub const HELLO_LEAST: Millis = 640_000;
 /// A new device announces itself so often at first, so far apart.
 pub const ARRIVALS: u8 = 2;
 /// See [`ARRIVALS`].
@@ -155,8 +168,17 @@ pub const PAIRING_RUN: Millis = 10_000;
 pub const BOUND_SHORTEST: Millis = 2_000;
 /// See [`BOUND_SHORTEST`].
 pub const BOUND_LONGEST: Millis = 3_600_000;
-/// Hand-overs that can be taken back.
+/// Hand-overs that can be taken back, and those of them to one device.
 pub const GRANTS: usize = 256;
+/// See [`GRANTS`].
+pub const GRANTS_EACH: usize = 64;
+/// So often an object is handed on from device to device.
+pub const HOPS: u8 = 8;
+/// Devices that are known for an object alone because of one device.
+pub const GUESTS_EACH: usize = 16;
+/// An owner that was asked to know another device, so that it can be given something,
+/// answers within this.
+pub const HAND_OVER: Millis = 5_000;
 /// Clocks of two devices run equally fast but for one part in so many.
 pub const SKEW: u64 = 50;
 

@@ -67,7 +67,7 @@ impl Target for Peers {
                 feature |= 1 << 8;
                 break;
             };
-            match peer.receive(message, now) {
+            match peer.receive(message, u64::MAX, now) {
                 Err(hostile) => {
                     feature |= 1 << (9 + hostile as u64);
                     break;

@@ -258,6 +258,11 @@ impl<S: Suite> World<S> {
                     self.gone(on, peer);
                 }
             }
+            Said::Connected(key) => {
+                if let Some(&peer) = self.keys.get(&key) {
+                    self.missed.remove(&(on, peer));
+                }
+            }
             Said::Lost(key) => {
                 if let Some(&peer) = self.keys.get(&key) {
                     self.lost(on, peer);

@@ -1,6 +1,7 @@
 //! Objects that are taken back, dropped, or end.
 
 use libipc_abi::status::Cause;
+use tessera_softbus_protocol::limits::{FORGET, LOST};
 use tessera_softbus_protocol::node::{Import, Revocation, RevocationId};
 use tessera_softbus_protocol::suite::Suite;
 use tessera_softbus_protocol::table::Local;
@@ -147,7 +148,11 @@ impl<S: Suite> World<S> {
         }
         let (now, owner) = (self.now, thing.owner);
         let parted = self.truth.parted.contains(&(owner, on));
-        let did = thing.run != self.machines[owner].run || parted;
+        // Or it had not heard of the device for so long that it forgot it, a little before
+        // the device did the same.
+        let missed = self.missed.get(&(on, owner));
+        let forgot = missed.is_some_and(|since| since + FORGET <= now + 2 * LOST);
+        let did = thing.run != self.machines[owner].run || parted || forgot;
         self.truth.must(Check::Lives, did, || {
             format!("{now}: {local:x} of {owner} ended for {on}")
         });

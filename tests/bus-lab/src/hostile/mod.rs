@@ -34,7 +34,7 @@ pub struct Hostile<S: Suite> {
     place: usize,
     traitor: Holder<S>,
     stranger: Holder<S>,
-    datagrams: Vec<(Address, Rc<[u8]>)>,
+    datagrams: Vec<(Address, Option<Address>, Rc<[u8]>)>,
     openings: Vec<(usize, Vec<u8>)>,
     streams: HashMap<usize, Attack>,
     next: usize,
@@ -72,11 +72,11 @@ impl<S: Suite> Hostile<S> {
     pub(crate) fn overhear(
         &mut self,
         from: Address,
-        _: Option<Address>,
+        to: Option<Address>,
         bytes: &Rc<[u8]>,
         rng: &mut Rng,
     ) {
-        remember(&mut self.datagrams, (from, bytes.clone()), rng);
+        remember(&mut self.datagrams, (from, to, bytes.clone()), rng);
     }
 
     /// Hears a stream: what opens it is worth repeating.
@@ -136,10 +136,17 @@ impl<S: Suite> World<S> {
         self.post(place, says, to, bytes);
     }
 
-    /// What somebody said once, from where it was or from elsewhere.
+    /// What somebody said once, from where it was or from elsewhere, to whom it was said
+    /// or to somebody else.
     fn repeat(&mut self, victim: usize) {
         let old = self.rng.pick(&self.hostile.datagrams).cloned();
-        if let Some((from, bytes)) = old {
+        if let Some((from, to, bytes)) = old {
+            let said_to = to.and_then(|to| (0..self.machines.len()).find(|at| address(*at) == to));
+            let victim = if self.rng.chance(500_000) {
+                said_to.unwrap_or(victim)
+            } else {
+                victim
+            };
             let mine = address(self.hostile.place);
             let says = if self.rng.chance(500_000) { from } else { mine };
             self.send_forged(says, victim, bytes);
@@ -148,7 +155,7 @@ impl<S: Suite> World<S> {
 
     fn alter_datagram(&mut self, victim: usize) {
         let old = self.rng.pick(&self.hostile.datagrams).cloned();
-        if let Some((from, bytes)) = old {
+        if let Some((from, _, bytes)) = old {
             let mut bytes = bytes.to_vec();
             let place = self.rng.below(bytes.len() as u64) as usize;
             bytes[place] ^= 1 << self.rng.below(8);
@@ -159,7 +166,7 @@ impl<S: Suite> World<S> {
     /// An announcement of somebody else, or its farewell.
     fn forge_hello(&mut self, victim: usize) {
         let old = self.rng.pick(&self.hostile.datagrams).cloned();
-        let Some((from, old)) = old else { return };
+        let Some((from, _, old)) = old else { return };
         let instance = old.get(8..16).and_then(|bytes| bytes.try_into().ok());
         let hello = Hello {
             instance: instance.map_or(1, u64::from_le_bytes),

@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
-use tessera_softbus_protocol::limits::PEER_BYTES;
+use tessera_softbus_protocol::limits::{ALL_BYTES, PEER_BYTES, SMALL_BYTES};
 use tessera_softbus_protocol::node::{Event as Said, Node, Output, StreamId, Token};
 use tessera_softbus_protocol::suite::{Noise, PublicKey, Suite};
 
@@ -120,6 +120,8 @@ pub struct World<S: Suite> {
     digest: u64,
     /// Losses that are to be noticed, and when they began.
     silent: BTreeMap<(usize, usize), Millis>,
+    /// When a device lost another one that it has not met again since.
+    pub(crate) missed: BTreeMap<(usize, usize), Millis>,
     /// When a device's last stream with another one broke.
     broke: BTreeMap<(usize, usize), Millis>,
     /// Devices that have to be listed, since when.
@@ -168,6 +170,7 @@ impl<S: Suite> World<S> {
             truth: Truth::default(),
             digest: seed,
             silent: BTreeMap::new(),
+            missed: BTreeMap::new(),
             broke: BTreeMap::new(),
             coming: BTreeMap::new(),
             rng,
@@ -385,8 +388,12 @@ impl<S: Suite> World<S> {
         let Some(node) = &self.machines[on].node else {
             return;
         };
-        let held = node.held(&peer);
+        let (held, all, small) = (node.held(&peer), node.held_by_all(), node.peers() as u64);
         let now = self.now;
+        let most = ALL_BYTES + small * SMALL_BYTES;
+        self.truth.never(Check::Memory, all > most, || {
+            format!("{now}: all make device {on} hold {all} bytes")
+        });
         self.truth.never(Check::Memory, held > PEER_BYTES, || {
             format!("{now}: {peer} makes device {on} hold {held} bytes")
         });

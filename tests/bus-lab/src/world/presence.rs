@@ -34,6 +34,7 @@ impl<S: Suite> World<S> {
     }
 
     pub(crate) fn lost(&mut self, on: usize, peer: usize) {
+        self.missed.insert((on, peer), self.now);
         let broke = self.broke.get(&(on, peer)).copied().unwrap_or(0);
         let since = self.silent.get(&(on, peer)).copied().unwrap_or(self.now);
         if self.network.since > since && self.network.reaches(on, peer) {

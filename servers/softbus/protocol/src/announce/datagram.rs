@@ -136,6 +136,12 @@ impl Hello {
         })
     }
 
+    /// Whether it is what these bytes say, the name of whoever can be paired with left out.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        bytes.get(6..28) == self.head().get(6..28)
+            && bytes.get(HEAD..) == Some(self.tags.as_flattened())
+    }
+
     /// What the tags cover.
     pub fn head(&self) -> Vec<u8> {
         let mut flags = if self.open.is_some() { OPEN } else { 0 };
@@ -165,6 +171,11 @@ impl Hello {
 }
 
 impl Ping {
+    /// Whether it is what these bytes say, with this tag.
+    pub fn is_of(&self, tag: &[u8; 16], bytes: &[u8]) -> bool {
+        bytes.get(6..PING_HEAD) == self.head().get(6..) && bytes.get(PING_HEAD..) == Some(tag)
+    }
+
     /// What the tag covers.
     pub fn head(&self) -> Vec<u8> {
         let mut writer = start(KIND_PING, 0, PING);

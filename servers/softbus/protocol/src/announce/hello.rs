@@ -7,7 +7,10 @@ use super::{Announcer, Heard, Hello, Stranger};
 use crate::Millis;
 use crate::address::Address;
 use crate::keys::{Keys, Tagged};
-use crate::limits::{ARRIVAL_AGAIN, CROWD, HELLO_SPREAD, MISSED, STRANGER_MISSED, STRANGERS, TAGS};
+use crate::limits::{
+    ARRIVAL_AGAIN, CROWD, HELLO_SLOWEST, HELLO_SPREAD, MISSED, STRANGER_MISSED, STRANGERS,
+    STRANGERS_EACH, TAGS,
+};
 use crate::random::{self, Random};
 use crate::suite::PublicKey;
 
@@ -48,6 +51,7 @@ impl Announcer {
         self.turn = first + most;
         self.out.push_back((None, hello.finish(head)));
         self.last = Some(now);
+        self.latest = super::latest(random, now);
         // Once more, for the first may have been lost.
         self.seeks = self.seeks.saturating_sub(1);
         let next = if self.seeks > 0 {
@@ -70,13 +74,13 @@ impl Announcer {
         if hello.instance == self.instance {
             return;
         }
-        let interval = u64::from(hello.interval) * 100;
+        let interval = interval(hello);
         self.rate.heard(now, interval);
         let mut candidates = self.candidates(hello.instance);
         candidates.push(self.key);
         let tags = hello.tags.as_flattened();
         match keys.recognise(Tagged::Hello, head, tags, &candidates) {
-            Some(peer) if peer == self.key => self.heard.push_back(Heard::Twin(from)),
+            Some(peer) if peer == self.key => self.ask_twin(from, keys, random, now),
             Some(peer) => return self.peer_hello(peer, from, hello, keys, random, now),
             None => {}
         }
@@ -111,7 +115,7 @@ impl Announcer {
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
-        let interval = u64::from(hello.interval) * 100;
+        let interval = interval(hello);
         match &mut known.there {
             Some(there) if there.instance == hello.instance => {
                 if hello.sequence <= there.sequence {
@@ -147,19 +151,30 @@ impl Announcer {
             instance: hello.instance,
             address: from.at(hello.port),
             open: hello.open.clone(),
+            heard: now,
             until: now + STRANGER_MISSED * interval.max(1_000),
         };
         let old = self.strangers.get(&hello.instance);
         let news = old.is_none_or(|old| old.open != stranger.open);
-        if old.is_none() && self.strangers.len() >= STRANGERS {
-            // Those that can be paired with stay longest.
-            let order = |stranger: &&Stranger| (stranger.open.is_some(), stranger.until);
-            match self.strangers.values().min_by_key(order) {
+        if old.is_none() {
+            // Those that can be paired with stay longest, and who was heard last.
+            let order = |stranger: &&Stranger| (stranger.open.is_some(), stranger.heard);
+            let all = self.strangers.values();
+            let beside = all.clone().filter(|other| other.address.ip == from.ip);
+            let worst = if beside.clone().count() >= STRANGERS_EACH {
+                beside.min_by_key(order)
+            } else if all.len() >= STRANGERS {
+                all.min_by_key(order)
+            } else {
+                None
+            };
+            match worst {
+                None => {}
                 Some(worst) if order(&worst) < order(&&stranger) => {
                     let instance = worst.instance;
                     self.strangers.remove(&instance);
                 }
-                _ => return,
+                Some(_) => return,
             }
         }
         self.strangers.insert(hello.instance, stranger);
@@ -167,4 +182,10 @@ impl Announcer {
             self.heard.push_back(Heard::Stranger(hello.instance));
         }
     }
+}
+
+/// How long until a device announces itself again, as it says: nobody may say more than
+/// the longest there is.
+fn interval(hello: &Hello) -> Millis {
+    (u64::from(hello.interval) * 100).min(HELLO_SLOWEST)
 }

@@ -19,7 +19,7 @@ use alloc::{collections::BTreeMap, collections::VecDeque, string::String, vec::V
 use crate::Millis;
 use crate::address::Address;
 use crate::keys::{Keys, Tagged};
-use crate::limits::{ARRIVALS, DEFER, UNICASTS};
+use crate::limits::{ARRIVALS, DEFER, HELLO_LEAST, UNICASTS};
 use crate::random::{self, Random};
 use crate::suite::PublicKey;
 use rate::{Rate, spread};
@@ -33,7 +33,8 @@ pub struct Stranger {
     pub address: Address,
     /// Name and kind, if pairing is open there.
     pub open: Option<(String, u8)>,
-    /// When it is forgotten unless it is heard again.
+    /// When it was heard, and when it is forgotten unless it is heard again.
+    heard: Millis,
     until: Millis,
 }
 
@@ -105,11 +106,15 @@ pub struct Announcer {
     /// When the next announcement is due, and when the last one was sent.
     next: Millis,
     last: Option<Millis>,
+    /// When it is sent whatever is heard.
+    latest: Millis,
     /// Announcements of a new device that are still to be sent.
     seeks: u8,
     /// Peers that the next announcement's tags begin with.
     turn: usize,
     unicasts: Budget,
+    /// The question to somebody who seems to have our own key.
+    twin: Option<Question>,
     out: VecDeque<(Option<Address>, Vec<u8>)>,
     heard: VecDeque<Heard>,
 }
@@ -135,12 +140,14 @@ impl Announcer {
             open: false,
             next: now + spread(random),
             last: None,
+            latest: latest(random, now),
             seeks: ARRIVALS,
             turn: 0,
             unicasts: Budget {
                 since: now,
                 left: UNICASTS,
             },
+            twin: None,
             out: VecDeque::new(),
             heard: VecDeque::new(),
         }
@@ -246,7 +253,7 @@ impl Announcer {
     /// Time has passed.
     pub fn tick(&mut self, keys: &mut dyn Keys, random: &mut dyn Random, now: Millis) {
         if self.next <= now {
-            if self.rate.is_crowded(now) {
+            if self.rate.is_crowded(now) && now < self.latest {
                 // Few at first here too, for nobody hears at once that others spoke.
                 self.next = now + 1 + spread(random) * DEFER;
             } else {
@@ -270,7 +277,8 @@ impl Announcer {
         self.announce(true, keys, random, now);
     }
 
-    /// A datagram came, these bytes, which whoever parses read.
+    /// A datagram came, these bytes, which whoever parses read: what counts of that is
+    /// compared with them.
     pub fn receive(
         &mut self,
         from: Address,
@@ -282,17 +290,30 @@ impl Announcer {
     ) {
         match datagram {
             Datagram::Hello(hello) => {
-                if let Some(head) = bytes.get(..HEAD) {
+                if let Some(head) = bytes.get(..HEAD)
+                    && hello.is_of(bytes)
+                {
                     self.hello(from, hello, head, keys, random, now);
                 }
             }
             Datagram::Ping(ping, tag) => {
-                let candidates = self.candidates(ping.instance);
-                let head = bytes.get(..PING_HEAD).unwrap_or_default();
+                let Some(head) = bytes.get(..PING_HEAD) else {
+                    return;
+                };
+                if !ping.is_of(tag, bytes) {
+                    return;
+                }
+                let mut candidates = self.candidates(ping.instance);
+                candidates.push(self.key);
                 if let Some(peer) = keys.recognise(Tagged::Ping, head, tag, &candidates) {
                     self.pinged(peer, from, *ping, keys, random, now);
                 }
             }
         }
     }
+}
+
+/// When a device announces itself at the latest: not all at once.
+fn latest(random: &mut dyn Random, now: Millis) -> Millis {
+    now + HELLO_LEAST + random::below(random, HELLO_LEAST)
 }

@@ -8,6 +8,18 @@ use crate::limits::{MISSED, PROBE_AGAIN, PROBES, QUICK_PROBES, UNICASTS};
 use crate::random::{self, Random};
 use crate::suite::PublicKey;
 
+impl Question {
+    /// The first of a few to the same address.
+    fn new(address: Address, random: &mut dyn Random, now: Millis) -> Self {
+        Question {
+            nonce: random::nonce(random),
+            address,
+            again: now + PROBE_AGAIN,
+            left: PROBES - 1,
+        }
+    }
+}
+
 impl Announcer {
     /// Asks a peer whether it is there.
     pub fn ask(
@@ -37,6 +49,9 @@ impl Announcer {
         random: &mut dyn Random,
         now: Millis,
     ) {
+        if peer == self.key {
+            return self.twin_pinged(from, ping, keys, now);
+        }
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
@@ -75,6 +90,36 @@ impl Announcer {
         }
     }
 
+    /// Somebody announces itself with our own key. It may be that our own announcement of
+    /// another time was repeated: who has the key echoes a question.
+    pub(super) fn ask_twin(
+        &mut self,
+        from: Address,
+        keys: &mut dyn Keys,
+        random: &mut dyn Random,
+        now: Millis,
+    ) {
+        let question = Question::new(from, random, now);
+        let nonce = question.nonce;
+        self.twin = Some(question);
+        self.ping(self.key, from, nonce, 0, keys, now);
+    }
+
+    fn twin_pinged(&mut self, from: Address, ping: Ping, keys: &mut dyn Keys, now: Millis) {
+        // What we said ourselves comes back.
+        if ping.instance == self.instance {
+            return;
+        }
+        let asked = self.twin.as_ref();
+        if asked.is_some_and(|question| question.nonce == ping.echo && question.address == from) {
+            self.twin = None;
+            self.heard.push_back(Heard::Twin(from));
+        }
+        if ping.nonce != 0 {
+            self.ping(self.key, from, 0, ping.nonce, keys, now);
+        }
+    }
+
     /// Echoes a question, with one of our own if we do not know that it is there.
     fn reply(
         &mut self,
@@ -92,12 +137,7 @@ impl Announcer {
         let is_news =
             there.is_none_or(|there| (there.instance, there.address) != (ping.instance, from));
         if is_news && known.question.is_none() {
-            known.question = Some(Question {
-                nonce: random::nonce(random),
-                address: from,
-                again: now + PROBE_AGAIN,
-                left: PROBES - 1,
-            });
+            known.question = Some(Question::new(from, random, now));
         }
         let question = known.question.as_ref();
         let nonce = question.filter(|question| question.address == from);
@@ -114,13 +154,9 @@ impl Announcer {
         now: Millis,
     ) {
         if let Some(known) = self.known.get_mut(&peer) {
-            let nonce = random::nonce(random);
-            known.question = Some(Question {
-                nonce,
-                address,
-                again: now + PROBE_AGAIN,
-                left: PROBES - 1,
-            });
+            let question = Question::new(address, random, now);
+            let nonce = question.nonce;
+            known.question = Some(question);
             self.ping(peer, address, nonce, 0, keys, now);
         }
     }

@@ -1,7 +1,7 @@
 //! One peer: whether it is there, whether a session with it is needed, and whether it is
 //! lost.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use libipc_abi::status::{Cause, TransportError};
 
@@ -48,6 +48,8 @@ pub(super) struct Contact {
     due: Millis,
     /// Where somebody who handed an object on has seen it.
     pub(super) hint: Option<Address>,
+    /// A guest to which nothing connects us any more: until when it may hear of that.
+    leaves: Option<Millis>,
 }
 
 impl Contact {
@@ -68,6 +70,7 @@ impl Contact {
             ask: 0,
             due: Millis::MAX,
             hint: None,
+            leaves: None,
         }
     }
 
@@ -133,7 +136,8 @@ impl Contact {
         } else {
             Millis::MAX
         };
-        calls.min(rest).min(forget)
+        let leaves = self.leaves.unwrap_or(Millis::MAX);
+        calls.min(rest).min(forget).min(leaves)
     }
 }
 
@@ -283,6 +287,22 @@ impl Node {
             let fresh = contact.peer.forget();
             self.began_anew(key, fresh, Cause::Unreachable, now);
             self.forget_unless_known(&key);
+        } else if contact.leaves.is_some_and(|leaves| leaves <= now) {
+            contact.leaves = None;
+            self.forget_unless_known(&key);
+        }
+    }
+
+    /// A guest that has nothing of ours any more, and of which we have nothing, is let in
+    /// only for so long as it may take until it knows.
+    fn part(&mut self, key: &PublicKey, now: Millis) {
+        if self.trust.holds(key) {
+            return;
+        }
+        let is_known = self.table.is_guest(key) || self.imports.of(key).next().is_some();
+        if let Some(contact) = self.contacts.get_mut(key) {
+            let leaves = contact.leaves.unwrap_or(now + FORGET);
+            contact.leaves = (!is_known).then_some(leaves);
         }
     }
 
@@ -324,6 +344,7 @@ impl Node {
             // Something to say and no stream: it is looked after.
             self.look_after_once(*key, now);
         }
+        self.part(key, now);
         self.reschedule(key);
     }
 
@@ -331,6 +352,13 @@ impl Node {
         self.look_after(key, now);
         self.busy.remove(&key);
     }
+}
+
+/// Until when a peer is known to have lived.
+pub(super) fn alive(
+    contacts: &BTreeMap<PublicKey, Contact>,
+) -> impl Fn(&PublicKey) -> Option<Millis> {
+    |peer| contacts.get(peer).and_then(|contact| contact.peer.alive())
 }
 
 /// The error of a call.

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! api        what node and host say to each other
-//! streams    streams: dialled, accepted, replaced
+//! streams    streams: dialled, accepted, opened
+//! sessions   what is said over them, and which of a peer's counts
 //! contact    one peer: is it there, is a session needed, is it lost
 //! calls      calls in both directions
 //! objects    objects in messages: exported, imported, come home, handed on
@@ -22,6 +23,7 @@ mod objects;
 mod pair;
 mod revoke;
 mod root;
+mod sessions;
 mod streams;
 
 pub use api::*;
@@ -244,6 +246,17 @@ impl Node {
         self.contacts
             .get(peer)
             .map_or(0, |contact| contact.peer.held())
+    }
+
+    /// The same of all peers, when all of their calls is here.
+    pub fn held_by_all(&self) -> u64 {
+        let contacts = self.contacts.values();
+        contacts.map(|contact| contact.peer.reserved()).sum()
+    }
+
+    /// Devices that may speak to us.
+    pub fn peers(&self) -> usize {
+        self.contacts.len()
     }
 
     /// Whether there is a session with this peer.

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use libipc_abi::status::Cause;
 
+use super::contact::alive;
 use super::{Event, Import, Node, Object};
 use crate::Millis;
 use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, GUESTS, IMPORTS};
@@ -162,7 +163,8 @@ impl Node {
                 Ok(Object::Import(import, *rights, BOUND_SHORTEST))
             }
             ObjectRef::Home(name) => {
-                let (local, rights) = self.table.home(from, *name)?;
+                let alive = alive(&self.contacts);
+                let (local, rights) = self.table.home(from, *name, alive, now)?;
                 Ok(Object::Local(local, rights))
             }
             ObjectRef::Ticket {
@@ -173,7 +175,7 @@ impl Node {
             } => {
                 let strangers = self.contacts.keys().filter(|key| !self.trust.holds(key));
                 let is_known = self.contacts.contains_key(owner);
-                if *owner == self.key || *owner == *from {
+                if *owner == self.key || *owner == *from || *object == ObjectId::ROOT {
                     return Err(Cause::Denied);
                 }
                 if !is_known && strangers.count() >= GUESTS {
@@ -183,8 +185,11 @@ impl Node {
                 if let Some(contact) = self.contacts.get_mut(owner) {
                     contact.hint = Some(*address);
                 }
-                let import = self.import(owner, *object, *rights, true)?;
-                Ok(Object::Import(import, *rights, BOUND_SHORTEST))
+                let import = self.import(owner, *object, *rights, true);
+                if import.is_err() {
+                    self.forget_unless_known(owner);
+                }
+                Ok(Object::Import(import?, *rights, BOUND_SHORTEST))
             }
         }
     }
@@ -366,6 +371,7 @@ impl Node {
     pub(super) fn tell_taken(&mut self, taken: &[Taken]) {
         for taken in taken {
             self.tell(&taken.peer, &Body::Revoked(taken.object));
+            self.busy.insert(taken.peer);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Pairing and trust: opened by a person, one exchange at a time, durable before it is
 //! told.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use libipc_abi::status::Cause;
 
 use super::{Event, Node, Output, StreamId};
 use crate::Millis;
 use crate::address::Address;
+use crate::limits::REVISIT;
 use crate::link::Cookie;
 use crate::pairing::{Opened, PairingError, Pin, Run, Said, Step};
 use crate::random;
@@ -16,7 +17,7 @@ use crate::trust::{Trust, Trusted};
 
 /// What follows when the disk has it.
 enum Then {
-    Trust(StreamId, PublicKey, Trusted, alloc::vec::Vec<u8>),
+    Trust(StreamId, PublicKey, Trusted, Vec<u8>),
     Distrust(PublicKey),
 }
 
@@ -31,6 +32,9 @@ pub(super) struct Pairing {
     wanted: Trust,
     generation: u64,
     stores: VecDeque<(u64, Then)>,
+    /// Whose withdrawn trust the disk did not take, and when that is tried again.
+    unstored: Vec<PublicKey>,
+    again: Millis,
 }
 
 impl Pairing {
@@ -41,6 +45,8 @@ impl Pairing {
             wanted: trust,
             generation: 0,
             stores: VecDeque::new(),
+            unstored: Vec::new(),
+            again: Millis::MAX,
         }
     }
 
@@ -50,9 +56,10 @@ impl Pairing {
     }
 
     pub(super) fn deadline(&self) -> Millis {
-        self.opened
-            .as_ref()
+        let opened = self.opened.as_ref();
+        opened
             .map_or(Millis::MAX, |opened| opened.until)
+            .min(self.again)
     }
 }
 
@@ -105,6 +112,9 @@ impl Node {
             && id == old
         {
             self.pairing.run = self.dial_stranger(address, cookie, now).map(|id| (id, pin));
+            if self.pairing.run.is_none() {
+                self.event(Event::PairingFailed(PairingError::Unreachable));
+            }
         }
     }
 
@@ -149,6 +159,10 @@ impl Node {
             Ok(Step::Send(bytes)) => {
                 self.streams.send(id, bytes, &mut self.out);
             }
+            // Pairing was closed meanwhile, or its minute is over.
+            Ok(Step::Keep(..)) if side == Side::Responder && self.pairing.opened.is_none() => {
+                self.close(id, now);
+            }
             Ok(Step::Keep(them, then)) => {
                 let Some(peer) = peer else { return };
                 if !self.pairing.wanted.add(peer, them.clone()) {
@@ -192,8 +206,15 @@ impl Node {
     }
 
     pub(super) fn expire_pairing(&mut self, now: Millis) {
-        if self.pairing.deadline() <= now {
+        let opened = self.pairing.opened.as_ref();
+        if opened.is_some_and(|opened| opened.until <= now) {
             self.close_pairing(now);
+        }
+        if self.pairing.again <= now {
+            self.pairing.again = Millis::MAX;
+            for key in core::mem::take(&mut self.pairing.unstored) {
+                self.store(Then::Distrust(key));
+            }
         }
     }
 
@@ -219,6 +240,33 @@ impl Node {
                 }
                 Some((_, Then::Distrust(key))) => self.event(Event::Distrusted(key)),
                 None => {}
+            }
+        }
+        self.pump(now);
+    }
+
+    /// What [`Output::Store`] asked for could not be kept, nor what was asked before it.
+    /// Nobody is trusted for that; who is trusted no longer is not, and the disk is asked
+    /// again until it says so.
+    pub fn not_stored(&mut self, generation: u64, now: Millis) {
+        let stores = core::mem::take(&mut self.pairing.stores);
+        let (failed, rest) = stores
+            .into_iter()
+            .partition(|(store, _)| *store <= generation);
+        self.pairing.stores = rest;
+        let failed: VecDeque<_> = failed;
+        for (_, then) in failed {
+            match then {
+                Then::Trust(id, peer, ..) => {
+                    if !self.trust.holds(&peer) {
+                        self.pairing.wanted.remove(&peer);
+                    }
+                    self.close(id, now);
+                }
+                Then::Distrust(key) => {
+                    self.pairing.unstored.push(key);
+                    self.pairing.again = now + REVISIT;
+                }
             }
         }
         self.pump(now);
@@ -264,6 +312,10 @@ impl Node {
         self.tell_taken(&taken);
         self.kill_all_imports(key, Cause::Revoked, now);
         self.forget_unless_known(key);
+        // Nor to whom it was handed on from there, and who is known for nothing else.
+        for guest in self.contacts.keys().copied().collect::<Vec<_>>() {
+            self.forget_unless_known(&guest);
+        }
         self.store(Then::Distrust(*key));
         self.pump(now);
         true

@@ -18,7 +18,7 @@ use libipc_abi::status::{Cause, TransportError};
 use super::calls::{Handing, Why};
 use super::{Event, GrantId, Import, Node, Object, Revocation, RevocationId};
 use crate::Millis;
-use crate::limits::{GRANTS, SKEW};
+use crate::limits::{GRANTS, GRANTS_EACH, REVISIT, SKEW};
 use crate::suite::PublicKey;
 use crate::table::{Local, Taken};
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload, Rights};
@@ -61,6 +61,8 @@ struct Owed {
     waits: Option<RevocationId>,
     /// The owner was asked, and the stream lives.
     asked: bool,
+    /// If it was not: when it is.
+    again: Millis,
 }
 
 /// Hand-overs that the host takes back at one time.
@@ -88,8 +90,16 @@ pub(super) struct Revocations {
 
 impl Revocations {
     pub(super) fn deadline(&self) -> Millis {
-        let open = self.owed.values().filter(|owed| owed.waits.is_some());
-        open.map(|owed| owed.until).min().unwrap_or(Millis::MAX)
+        let due = self.owed.values().map(|owed| {
+            let until = if owed.waits.is_some() {
+                owed.until
+            } else {
+                Millis::MAX
+            };
+            let again = if owed.asked { Millis::MAX } else { owed.again };
+            until.min(again)
+        });
+        due.min().unwrap_or(Millis::MAX)
     }
 
     fn new_id(&mut self) -> RevocationId {
@@ -193,6 +203,7 @@ impl Node {
             until,
             waits,
             asked: false,
+            again: 0,
         };
         self.revocations.next += 1;
         let id = OwedId(self.revocations.next);
@@ -217,6 +228,7 @@ impl Node {
             let asked = self.ask_take_back(owner, object, &third, Why::TakeBack(id), now);
             if let Some(owed) = self.revocations.owed.get_mut(&id) {
                 owed.asked = asked.is_ok();
+                owed.again = now + REVISIT;
             }
         }
     }
@@ -271,6 +283,11 @@ impl Node {
 
     /// Bounds that have passed.
     pub(super) fn expire_revocations(&mut self, now: Millis) {
+        // Who refused, or could not be asked, is asked again.
+        let open = self.revocations.owed.values();
+        let again = open.filter(|owed| !owed.asked && owed.again <= now);
+        let again: Vec<_> = again.map(|owed| owed.owner).collect();
+        self.revocations.unasked.extend(again);
         let owed = self.revocations.owed.values_mut();
         let expired = owed.filter(|owed| owed.until <= now);
         let waits: Vec<_> = expired.filter_map(|owed| owed.waits.take()).collect();
@@ -336,7 +353,9 @@ impl Node {
         let address = self.address(&owner).ok_or(Cause::Unreachable);
         let is_open = |grant: &Grant| grant.until.is_none_or(|until| until > now);
         self.revocations.grants.retain(|_, grant| is_open(grant));
-        let is_full = self.revocations.grants.len() >= GRANTS;
+        let grants = self.revocations.grants.values();
+        let to_it = grants.filter(|grant| grant.third == third).count();
+        let is_full = self.revocations.grants.len() >= GRANTS || to_it >= GRANTS_EACH;
         let address = match address {
             _ if self.imports.live(of).is_err() => Err(Cause::Revoked),
             Ok(_) if is_full => Err(Cause::QuotaExceeded),

@@ -7,11 +7,11 @@ use libipc_abi::operation::Class;
 use libipc_abi::status::Cause;
 
 use super::calls::{Handing, What, Why};
-use super::contact::error;
+use super::contact::{alive, error};
 use super::{Call, CallId, Event, Listed, Node};
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, BYTES, NAME};
+use crate::limits::{BOUND_LONGEST, BOUND_SHORTEST, BYTES, GUESTS_EACH, HAND_OVER, NAME};
 use crate::suite::PublicKey;
 use crate::table::Grantor;
 use crate::wire::{ObjectId, Outcome, Payload, Reply, Rights};
@@ -60,7 +60,7 @@ impl Node {
             Vec::new(),
             deadline,
         );
-        self.ask(peer, call, Why::Browse(id, listed), now)
+        self.ask(peer, call, Why::Browse(id, listed, deadline), now)
             .map(|number| {
                 self.place(id, *peer, number);
             })
@@ -99,6 +99,8 @@ impl Node {
             return;
         };
         let (to, deadline) = (waiting.to, waiting.deadline());
+        // Its owner may keep whoever waits waiting no longer than that.
+        let deadline = Some(deadline.unwrap_or(Millis::MAX).min(now + HAND_OVER));
         let Some(&(_, import, rights, bound)) = waiting.wanted.get(slot) else {
             return;
         };
@@ -205,19 +207,22 @@ impl Node {
             Ok((PublicKey(reader.array()?), Rights::read(&mut reader)?))
         };
         let (third, rights) = read().map_err(|_| Cause::Malformed)?;
-        if third == self.key || third == *key || !self.make_room_for(&third) {
-            return Err(Cause::QuotaExceeded);
-        }
-        let contacts = &self.contacts;
         let grantor = Grantor {
             peer: *key,
             number: payload.words[0],
             bound: payload.words[1].clamp(BOUND_SHORTEST, BOUND_LONGEST),
         };
-        let alive = |peer: &PublicKey| contacts.get(peer).and_then(|contact| contact.peer.alive());
-        let (object, rights) =
-            self.table
-                .hand_on(grantor, payload.words[2], &third, rights, alive, now)?;
+        let epoch = payload.words[2];
+        let known = &self.contacts;
+        self.table.may_hand_on(&grantor, epoch, alive(known), now)?;
+        if third == self.key || third == *key || !self.make_room_for(key, &third) {
+            return Err(Cause::QuotaExceeded);
+        }
+        let alive = alive(&self.contacts);
+        let handed = self
+            .table
+            .hand_on(grantor, epoch, &third, rights, alive, now);
+        let (object, rights) = handed?;
         self.know(third, now);
         let mut writer = Writer::default();
         rights.write(&mut writer);
@@ -229,9 +234,16 @@ impl Node {
         Ok(answer)
     }
 
-    /// Whether another device can be known for an object alone.
-    fn make_room_for(&mut self, third: &PublicKey) -> bool {
+    /// Whether another device can be known for an object alone, because of one.
+    fn make_room_for(&mut self, by: &PublicKey, third: &PublicKey) -> bool {
         let trust = &self.trust;
+        let guests = self.table.guests_of(by, |key| trust.holds(key));
+        if trust.holds(third) || guests.contains(third) {
+            return true;
+        }
+        if guests.len() >= GUESTS_EACH {
+            return false;
+        }
         if self.table.has_room_for(third, |key| trust.holds(key)) {
             return true;
         }
@@ -258,9 +270,9 @@ impl Node {
             number: payload.words[0],
             epoch: payload.words[1],
         };
-        let taken = self.table.take_back(key, &PublicKey(third), object)?;
+        let (taken, all) = self.table.take_back(key, &PublicKey(third), object)?;
         self.stop(&taken);
-        self.answer_when_done(*key, serial, taken, now);
+        self.answer_when_done(*key, serial, all, now);
         Ok(())
     }
 
@@ -275,12 +287,12 @@ impl Node {
     ) {
         let malformed = error(Cause::Malformed, true);
         match why {
-            Why::Browse(id, mut listed) => {
+            Why::Browse(id, mut listed, deadline) => {
                 let had = listed.len();
                 let read = !is_error && read_list(&reply.payload.bytes, &mut listed).is_ok();
                 let more = (listed.len() as u64) < reply.payload.words[0];
                 if read && more && listed.len() > had && listed.len() < crate::limits::SERVICES {
-                    if let Err(cause) = self.browse_from(&peer, listed, id, None, now) {
+                    if let Err(cause) = self.browse_from(&peer, listed, id, deadline, now) {
                         self.event(Event::Browsed(id, Err(error(cause, true))));
                     }
                 } else {

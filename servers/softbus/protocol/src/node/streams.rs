@@ -1,19 +1,16 @@
-//! Streams: dialled, accepted, and which of them counts.
+//! Streams: dialled, accepted, and what opens them.
 
 use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
 
 use super::contact::Contact;
-use super::{Event, Node, Output, StreamId};
+use super::{Node, Output, StreamId};
 use crate::Millis;
 use crate::address::Address;
 use crate::limits::{COOKIE, COOKIES_FROM, HANDSHAKE, PAIRING_RUN, PENDING};
 use crate::link::{Cookie, Got, Link, LinkError, Purpose};
 use crate::pairing::Run;
-use crate::peer::{Continuity, Heard};
 use crate::random::{self, Random};
 use crate::suite::{Noise, PublicKey, Side, Suite, same};
-use crate::wire::{Message, Resume};
-use libipc_abi::status::Cause;
 
 /// One stream.
 pub(super) struct Stream {
@@ -26,9 +23,11 @@ pub(super) struct Stream {
     first: Vec<u8>,
     cookie: Cookie,
     /// Its generation, if we dialled it.
-    generation: u64,
+    pub(super) generation: u64,
     /// The first message was read: it is no repetition.
-    proven: bool,
+    pub(super) proven: bool,
+    /// Who opened it has shown a cookie.
+    showed: bool,
     /// The run of pairing that it carries.
     pub(super) run: Option<Run>,
 }
@@ -63,6 +62,7 @@ impl Streams {
                 cookie: [0; 16],
                 generation: 0,
                 proven: false,
+                showed: false,
                 run: None,
             },
         );
@@ -76,6 +76,17 @@ impl Streams {
             .values()
             .filter(answered)
             .filter(|stream| !stream.proven)
+    }
+
+    /// That of them which is the first to make room.
+    fn oldest_pending(&self) -> Option<StreamId> {
+        let answered = |stream: &Stream| stream.link.side() == Side::Responder && !stream.proven;
+        let pending = self.all.iter().filter(|(_, stream)| answered(stream));
+        let order = |(_, stream): &(&StreamId, &Stream)| (stream.showed, stream.link.since());
+        pending
+            .filter(|(_, stream)| stream.run.is_none())
+            .min_by_key(order)
+            .map(|(id, _)| *id)
     }
 
     /// How old a stream is.
@@ -157,8 +168,13 @@ impl Node {
             .streams
             .pending()
             .filter(|stream| stream.address.ip == from.ip);
-        if self.streams.pending().count() >= PENDING || of_it.count() >= 2 {
+        if of_it.count() >= 2 {
             return None;
+        }
+        if self.streams.pending().count() >= PENDING {
+            // Who says nothing keeps nobody out: the oldest goes that showed no cookie.
+            let oldest = self.streams.oldest_pending()?;
+            self.close(oldest, now);
         }
         Some(self.streams.add(Link::answer(now), from, Vec::new()))
     }
@@ -239,13 +255,17 @@ impl Node {
             return self.close(id, now);
         }
         let many = self.streams.pending().count() > COOKIES_FROM;
-        if many && !self.streams.is_good(cookie, from, now) {
+        let showed = self.streams.is_good(cookie, from, now);
+        if many && !showed {
             let cookie = self.streams.cookie(from, now / COOKIE);
             self.out.push_back(Output::Send(id, Link::retry(&cookie)));
             return self.close(id, now);
         }
         let random = random::array(&mut *self.random);
-        let stream = self.streams.all.get_mut(&id);
+        let mut stream = self.streams.all.get_mut(&id);
+        if let Some(stream) = &mut stream {
+            stream.showed = showed;
+        }
         let proceeds = stream.map(|stream| stream.link.proceed(&mut *self.keys, random));
         if proceeds.is_none_or(|proceeds| proceeds.is_err()) {
             self.close(id, now);
@@ -263,147 +283,6 @@ impl Node {
             // A stranger: not a byte.
             None => self.close(id, now),
         }
-    }
-
-    /// Messages came, which whoever parses reads.
-    fn data(&mut self, id: StreamId, plain: &[Vec<u8>], now: Millis) {
-        let Some(stream) = self.streams.all.get(&id) else {
-            return;
-        };
-        let Some(key) = stream.link.peer() else {
-            return;
-        };
-        let count = plain.len();
-        if stream.link.purpose() == Purpose::Pairing {
-            let said = self.parser.exchange(plain);
-            let is_broken = said.len() < count;
-            for said in said {
-                self.run_heard(id, Some(said), now);
-            }
-            if is_broken {
-                self.run_heard(id, None, now);
-            }
-            return;
-        }
-        let messages = self.parser.messages(&key, plain);
-        let is_broken = messages.len() < count;
-        for message in messages {
-            self.message(id, key, Some(message), now);
-        }
-        if is_broken {
-            self.message(id, key, None, now);
-        }
-    }
-
-    /// A message of a session, or what is none.
-    fn message(&mut self, id: StreamId, key: PublicKey, message: Option<Message>, now: Millis) {
-        let Some(stream) = self.streams.all.get(&id) else {
-            return;
-        };
-        let side = stream.link.side();
-        if !stream.proven {
-            return match message {
-                Some(Message::Resume(resume)) => match side {
-                    Side::Initiator => self.responder_said(id, key, &resume, now),
-                    Side::Responder => self.initiator_said(id, key, &resume, now),
-                },
-                _ => self.close(id, now),
-            };
-        }
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return;
-        };
-        // A stream that was replaced: what it still brings comes again.
-        if contact.current != Some(id) {
-            return;
-        }
-        contact.heard = now;
-        match message.map(|message| contact.peer.receive(message, now)) {
-            Some(Ok(Heard::Resume(_)) | Err(_)) | None => self.close(id, now),
-            Some(Ok(heard)) => {
-                self.announcer.lives(&key, now + crate::limits::HELLO_EVERY);
-                self.said(key, heard, now);
-            }
-        }
-        self.busy.insert(key);
-    }
-
-    /// The first message on a stream that was opened to us.
-    fn initiator_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
-        let (me, lower) = ((self.boot, self.epoch), key < self.key);
-        let imports = &self.imports;
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return self.close(id, now);
-        };
-        let same_run = contact.peer.remote() == Some((resume.boot, resume.epoch));
-        let goes_on = same_run && resume.seen == me;
-        // Another stream counts already, and it is newer, or equally new and opened by
-        // the lower key: both sides decide alike. Or the initiator did not know of it
-        // when it said this: it would end what has begun there.
-        let has_newer = contact.generation > resume.generation
-            || contact.generation == resume.generation && !lower
-            || !goes_on;
-        if same_run && contact.current.is_some() && has_newer {
-            return self.close(id, now);
-        }
-        let lives = |object| imports.outlasts(&key, object);
-        let Ok(continuity) = contact.peer.resumed_by_initiator(resume, lives) else {
-            return self.close(id, now);
-        };
-        contact.generation = resume.generation;
-        let reply = contact.peer.resume(resume.generation, !goes_on);
-        self.streams.send(id, reply, &mut self.out);
-        self.counts(id, key, continuity, now);
-    }
-
-    /// The first message on a stream that we opened.
-    fn responder_said(&mut self, id: StreamId, key: PublicKey, resume: &Resume, now: Millis) {
-        let lower = self.key < key;
-        let imports = &self.imports;
-        let generation = self
-            .streams
-            .all
-            .get(&id)
-            .map_or(0, |stream| stream.generation);
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return self.close(id, now);
-        };
-        let has_newer =
-            contact.generation > generation || contact.generation == generation && !lower;
-        if contact.current.is_some() && has_newer || resume.generation != generation {
-            return self.close(id, now);
-        }
-        let lives = |object| imports.outlasts(&key, object);
-        let Ok(continuity) = contact.peer.resumed_by_responder(resume, lives) else {
-            return self.close(id, now);
-        };
-        contact.generation = generation;
-        self.counts(id, key, continuity, now);
-    }
-
-    /// From now on this is the stream that counts.
-    fn counts(&mut self, id: StreamId, key: PublicKey, continuity: Continuity, now: Millis) {
-        if let Some(stream) = self.streams.all.get_mut(&id) {
-            stream.proven = true;
-        }
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return;
-        };
-        let old = contact.current.take();
-        if contact.dialing == Some(id) {
-            contact.dialing = None;
-        }
-        contact.connected(id, now);
-        if let Some(old) = old {
-            self.streams.all.remove(&old);
-            self.out.push_back(Output::Close(old));
-        }
-        self.began_anew(key, continuity, Cause::EpochChanged, now);
-        if old.is_none() {
-            self.event(Event::Connected(key));
-        }
-        self.owe_revocations(&key, now);
-        self.busy.insert(key);
     }
 
     /// Opens a stream to a peer.

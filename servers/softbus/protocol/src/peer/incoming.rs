@@ -7,7 +7,7 @@ use libipc_abi::status::{Cause, TransportError};
 use super::outgoing::Lent;
 use super::{Heard, Hostile, Peer};
 use crate::Millis;
-use crate::limits::{CALL_BYTES, CALLS, PIECE};
+use crate::limits::{CALL_BYTES, CALLS, MESSAGE_COST, PIECE, SMALL_BYTES};
 use crate::wire::{self, Body, Call, Outcome, Payload, Piece, Reply};
 
 /// How far a call has come.
@@ -33,6 +33,8 @@ pub(super) struct Incoming {
     missing: usize,
     /// What it takes of the credit.
     pub(super) held: u64,
+    /// What it takes when all of it is here.
+    pub(super) reserved: u64,
     pub(super) stage: Stage,
     pub(super) deadline: Option<Millis>,
     /// The host was told that nobody waits any longer.
@@ -50,9 +52,11 @@ impl Incoming {
                 vec![0; lease.length as usize]
             }
         });
+        let missing = read.map(|lease| lease.length as usize).sum();
         Incoming {
             serial,
-            missing: read.map(|lease| lease.length as usize).sum(),
+            missing,
+            reserved: held + missing as u64,
             leases: leases.collect(),
             filled: call.leases.iter().map(|_| 0).collect(),
             held,
@@ -93,6 +97,7 @@ impl Peer {
         &mut self,
         call: wire::Call,
         cost: u64,
+        room: u64,
         now: Millis,
     ) -> Result<Heard, Hostile> {
         let number = call.call;
@@ -105,7 +110,9 @@ impl Peer {
             .iter()
             .map(|lease| u64::from(lease.length))
             .sum();
-        if self.incoming.len() >= CALLS || lent > CALL_BYTES {
+        let needs = cost.max(MESSAGE_COST + call.payload.bytes.len() as u64 + lent);
+        let has_room = needs <= room || self.reserved() + needs <= SMALL_BYTES;
+        if self.incoming.len() >= CALLS || lent > CALL_BYTES || !has_room {
             self.window.free(cost);
             self.refuse(number, Cause::QuotaExceeded);
             return Ok(Heard::Unwanted(call.objects));

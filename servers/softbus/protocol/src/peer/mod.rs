@@ -168,6 +168,19 @@ impl Peer {
         calls + self.orphans.values().sum::<u64>()
     }
 
+    /// The same when all of its calls is here.
+    pub fn reserved(&self) -> u64 {
+        let calls: u64 = self.incoming.values().map(|call| call.reserved).sum();
+        calls + self.orphans.values().sum::<u64>()
+    }
+
+    /// Bytes of the leases of our calls there.
+    pub fn lent(&self) -> u64 {
+        let calls = self.outgoing.values();
+        let leases = calls.flat_map(|call| &call.leases);
+        leases.map(|lease| lease.bytes.len() as u64).sum()
+    }
+
     /// Calls of the peer that are here.
     pub fn calls(&self) -> usize {
         self.incoming.len()
@@ -317,8 +330,9 @@ impl Peer {
         self.next_beat
     }
 
-    /// A message came over the present stream.
-    pub fn receive(&mut self, message: Message, now: Millis) -> Result<Heard, Hostile> {
+    /// A message came over the present stream. A call of it may make us hold so many
+    /// bytes.
+    pub fn receive(&mut self, message: Message, room: u64, now: Millis) -> Result<Heard, Hostile> {
         match message {
             Message::Resume(resume) => Ok(Heard::Resume(resume)),
             Message::Beat(beat) => {
@@ -338,15 +352,15 @@ impl Peer {
                 if self.window.is_overfull() {
                     return Err(Hostile::Flood);
                 }
-                self.take(body, now)
+                self.take(body, room, now)
             }
         }
     }
 
-    fn take(&mut self, body: Body, now: Millis) -> Result<Heard, Hostile> {
+    fn take(&mut self, body: Body, room: u64, now: Millis) -> Result<Heard, Hostile> {
         let cost = body.cost();
         match body {
-            Body::Call(call) => self.called(call, cost, now),
+            Body::Call(call) => self.called(call, cost, room, now),
             Body::Lend(piece) => {
                 let Some(incoming) = self.incoming.get_mut(&piece.call) else {
                     // It was refused before all of it was here.
@@ -390,9 +404,12 @@ impl Peer {
         }
     }
 
-    /// Tells the peer something that is no call.
+    /// Tells the peer something that is no call, and that it finds out otherwise too: not
+    /// one that has long read nothing.
     pub fn tell(&mut self, body: &Body) {
-        self.window.push(body, None);
+        if !self.window.is_long() {
+            self.window.push(body, None);
+        }
     }
 
     /// When [`Peer::expired`] has something to tell.

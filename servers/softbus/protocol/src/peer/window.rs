@@ -4,7 +4,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use super::Hostile;
-use crate::limits::{PEER_BYTES, UNREAD};
+use crate::limits::{FLYING, PEER_BYTES, UNREAD};
 use crate::wire::Body;
 
 /// A message that is to be sent.
@@ -28,6 +28,8 @@ pub(super) struct Window {
     acknowledged: u64,
     /// How many of `sent` the present stream was given.
     given: usize,
+    /// Bytes of those.
+    flying: usize,
     /// Bytes of `waiting` and `sent`.
     bytes: usize,
     /// What we have spent of the peer's promise, and the promise.
@@ -56,6 +58,7 @@ impl Window {
             sent: VecDeque::new(),
             acknowledged: 0,
             given: 0,
+            flying: 0,
             bytes: 0,
             spent: 0,
             allowed: 0,
@@ -100,6 +103,11 @@ impl Window {
         self.bytes
     }
 
+    /// Whether nothing more is told that may be left out: the peer acknowledges nothing.
+    pub(super) fn is_long(&self) -> bool {
+        self.waiting.len() + self.sent.len() > UNREAD / 2
+    }
+
     /// Whether the peer owes more acknowledgements than its calls explain.
     pub(super) fn is_overfull(&self) -> bool {
         self.waiting.len() + self.sent.len() > UNREAD
@@ -118,7 +126,7 @@ impl Window {
     /// A stream begins: all that the peer does not have goes again.
     pub(super) fn resume(&mut self, received: u64, credit: u64) -> Result<(), Hostile> {
         self.acknowledge(received, credit)?;
-        self.given = 0;
+        (self.given, self.flying) = (0, 0);
         Ok(())
     }
 
@@ -130,9 +138,12 @@ impl Window {
         while self.acknowledged < received {
             if let Some(queued) = self.sent.pop_front() {
                 self.bytes -= queued.bytes.len();
+                if self.given > 0 {
+                    self.given -= 1;
+                    self.flying -= queued.bytes.len();
+                }
             }
             self.acknowledged += 1;
-            self.given = self.given.saturating_sub(1);
         }
         self.allowed = self.allowed.max(credit);
         Ok(())
@@ -151,6 +162,9 @@ impl Window {
     /// `remaining` says how long a call is still waited for.
     pub(super) fn send(&mut self, remaining: impl Fn(u64) -> u32) -> Option<Sent> {
         let mut first = None;
+        if self.flying >= FLYING {
+            return None;
+        }
         if self.given == self.sent.len() {
             let cost = self.waiting.front()?.cost;
             if self.spent + cost > self.allowed {
@@ -165,6 +179,7 @@ impl Window {
         }
         let queued = self.sent.get_mut(self.given)?;
         self.given += 1;
+        self.flying += queued.bytes.len();
         if let (true, Some(call)) = (queued.is_head, queued.call) {
             queued.bytes[Body::REMAINING].copy_from_slice(&remaining(call).to_le_bytes());
         }

@@ -34,19 +34,47 @@ impl Table {
                 && its.all(|(_, export)| export.revoked && export.running == 0)
         };
         let guest = self.holders().into_iter().find(may_go)?;
-        while self.drop_taken(&guest) {}
+        while self.drop_taken(&guest, |_| true) {}
         Some(guest)
     }
 
     /// What was taken back is kept so that its holder hears why, until its place is
     /// needed: the holder may never have heard of it.
-    pub(super) fn drop_taken(&mut self, peer: &PublicKey) -> bool {
-        let is_taken = |export: &Export| export.revoked && export.running == 0;
-        let taken = self.of(peer).find(|(_, export)| is_taken(export));
+    pub(super) fn drop_taken(&mut self, peer: &PublicKey, may: impl Fn(&Export) -> bool) -> bool {
+        let taken = self
+            .of(peer)
+            .find(|(_, export)| is_taken(export) && may(export));
         let number = taken.map(|(number, _)| number);
         if let Some(number) = number {
             self.remove(peer, number);
         }
         number.is_some()
     }
+
+    /// The same of what a peer handed on.
+    pub(super) fn drop_handed(&mut self, by: &PublicKey) -> bool {
+        let is_taken = |held: &(PublicKey, u64)| self.exports.get(held).is_some_and(is_taken);
+        let taken = self.handed_by(by).find(is_taken);
+        if let Some((peer, number)) = taken {
+            self.remove(&peer, number);
+        }
+        taken.is_some()
+    }
+
+    /// Devices that are known because a peer handed something on to them.
+    pub fn guests_of(
+        &self,
+        by: &PublicKey,
+        trusted: impl Fn(&PublicKey) -> bool,
+    ) -> Vec<PublicKey> {
+        let guests = self.handed_by(by).map(|(guest, _)| guest);
+        let mut guests: Vec<_> = guests.filter(|guest| !trusted(guest)).collect();
+        guests.sort_unstable();
+        guests.dedup();
+        guests
+    }
+}
+
+fn is_taken(export: &Export) -> bool {
+    export.revoked && export.running == 0
 }

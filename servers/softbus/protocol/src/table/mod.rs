@@ -4,12 +4,12 @@
 mod guests;
 mod revoke;
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
 
 use libipc_abi::status::Cause;
 
 use crate::Millis;
-use crate::limits::{EXPORTS, SERVICES};
+use crate::limits::{EXPORTS, HOPS, SERVICES};
 use crate::suite::PublicKey;
 use crate::wire::{ObjectId, Rights};
 
@@ -66,9 +66,14 @@ struct Export {
     running: u32,
     revoked: bool,
     grantor: Option<Grantor>,
+    /// How often it was handed on until it got there.
+    hops: u8,
     /// The peer has called it.
     used: bool,
 }
+
+/// One export: who holds it, under which number.
+type Held = (PublicKey, u64);
 
 /// A revocation, for those who have to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +90,9 @@ pub struct Table {
     epoch: u64,
     next: u64,
     services: BTreeMap<String, Service>,
-    exports: BTreeMap<(PublicKey, u64), Export>,
+    exports: BTreeMap<Held, Export>,
+    /// What was handed on of which export.
+    handed: BTreeSet<(Held, Held)>,
     /// What was handed on and is no more, and who did: see [`Table::gone`].
     gone: Vec<Taken>,
 }
@@ -98,6 +105,7 @@ impl Table {
             next: 1,
             services: BTreeMap::new(),
             exports: BTreeMap::new(),
+            handed: BTreeSet::new(),
             gone: Vec::new(),
         }
     }
@@ -158,7 +166,13 @@ impl Table {
             };
             return Ok(object);
         }
-        self.insert(peer, local, rights, None)
+        // What others handed on to it is on their account.
+        let is_own = |export: &Export| export.grantor.is_none();
+        let own = self.of(peer).filter(|(_, export)| is_own(export)).count();
+        if own >= EXPORTS && !self.drop_taken(peer, is_own) {
+            return Err(Cause::QuotaExceeded);
+        }
+        Ok(self.insert(peer, local, rights, None, 0))
     }
 
     fn insert(
@@ -167,10 +181,8 @@ impl Table {
         local: Local,
         rights: Rights,
         grantor: Option<Grantor>,
-    ) -> Result<ObjectId, Cause> {
-        if self.of(peer).count() >= EXPORTS && !self.drop_taken(peer) {
-            return Err(Cause::QuotaExceeded);
-        }
+        hops: u8,
+    ) -> ObjectId {
         let number = self.next;
         self.next += 1;
         let export = Export {
@@ -180,17 +192,41 @@ impl Table {
             running: 0,
             revoked: false,
             grantor,
+            hops,
             used: false,
         };
         self.exports.insert((*peer, number), export);
-        Ok(ObjectId {
+        if let Some(by) = grantor {
+            self.handed.insert(((by.peer, by.number), (*peer, number)));
+        }
+        ObjectId {
             number,
             epoch: self.epoch,
-        })
+        }
     }
 
-    /// A peer hands what it holds on to another device. `guests` is how many of those
-    /// there are that are not trusted.
+    /// Whether a peer may hand on what it holds.
+    pub fn may_hand_on(
+        &self,
+        grantor: &Grantor,
+        epoch: u64,
+        alive: impl Fn(&PublicKey) -> Option<Millis>,
+        now: Millis,
+    ) -> Result<(), Cause> {
+        let object = ObjectId {
+            number: grantor.number,
+            epoch,
+        };
+        let held = self.live(&grantor.peer, object, alive, now)?;
+        match (held.rights.hand_on, held.hops < HOPS) {
+            (true, true) => Ok(()),
+            (false, _) => Err(Cause::Denied),
+            (true, false) => Err(Cause::QuotaExceeded),
+        }
+    }
+
+    /// A peer hands what it holds on to another device. It is on the peer's account: so
+    /// nobody fills the account of somebody else.
     pub fn hand_on(
         &mut self,
         grantor: Grantor,
@@ -200,16 +236,15 @@ impl Table {
         alive: impl Fn(&PublicKey) -> Option<Millis>,
         now: Millis,
     ) -> Result<(ObjectId, Rights), Cause> {
-        let object = ObjectId {
-            number: grantor.number,
-            epoch,
-        };
-        let held = self.live(&grantor.peer, object, alive, now)?;
-        if !held.rights.hand_on {
-            return Err(Cause::Denied);
+        self.may_hand_on(&grantor, epoch, alive, now)?;
+        let held = self.exports.get(&(grantor.peer, grantor.number));
+        let held = held.ok_or(Cause::Denied)?;
+        let (local, rights, hops) = (held.local, held.rights.and(rights), held.hops + 1);
+        if self.handed_by(&grantor.peer).count() >= EXPORTS && !self.drop_handed(&grantor.peer) {
+            return Err(Cause::QuotaExceeded);
         }
-        let (local, rights) = (held.local, held.rights.and(rights));
-        Ok((self.insert(third, local, rights, Some(grantor))?, rights))
+        let object = self.insert(third, local, rights, Some(grantor), hops);
+        Ok((object, rights))
     }
 
     /// The object that a peer wants to call, if it may. `alive` says until when a peer
@@ -229,9 +264,15 @@ impl Table {
         Ok(export.local)
     }
 
-    /// The object behind a reference that comes home; any rights will do.
-    pub fn home(&self, peer: &PublicKey, object: ObjectId) -> Result<(Local, Rights), Cause> {
-        let export = self.live(peer, object, |_| Some(Millis::MAX), 0)?;
+    /// The object behind a reference that comes home, with the rights that the peer had.
+    pub fn home(
+        &self,
+        peer: &PublicKey,
+        object: ObjectId,
+        alive: impl Fn(&PublicKey) -> Option<Millis>,
+        now: Millis,
+    ) -> Result<(Local, Rights), Cause> {
+        let export = self.live(peer, object, alive, now)?;
         Ok((export.local, export.rights))
     }
 
@@ -297,6 +338,13 @@ impl Table {
         let mut holders: Vec<PublicKey> = self.exports.keys().map(|(peer, _)| *peer).collect();
         holders.dedup();
         holders
+    }
+
+    /// What was handed on by a peer: to whom, under which numbers.
+    pub fn handed_by(&self, peer: &PublicKey) -> impl Iterator<Item = (PublicKey, u64)> {
+        let first = ((*peer, 0), (PublicKey([0; 32]), 0));
+        let last = ((*peer, u64::MAX), (PublicKey([u8::MAX; 32]), u64::MAX));
+        self.handed.range(first..=last).map(|(_, held)| *held)
     }
 
     fn of(&self, peer: &PublicKey) -> impl Iterator<Item = (u64, &Export)> {

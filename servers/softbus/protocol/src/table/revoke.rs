@@ -34,31 +34,32 @@ impl Table {
         taken
     }
 
-    /// A peer takes back what it handed on.
+    /// A peer takes back what it handed on: what is no more since now, and all of it.
     pub fn take_back(
         &mut self,
         grantor: &PublicKey,
         third: &PublicKey,
         object: ObjectId,
-    ) -> Result<Vec<Taken>, Cause> {
+    ) -> Result<(Vec<Taken>, Vec<Taken>), Cause> {
         if object.epoch != self.epoch {
             return Err(Cause::EpochChanged);
         }
         let export = self.exports.get(&(*third, object.number));
         match export.map(|export| export.grantor) {
             // It was released: nothing is left to take.
-            None => return Ok(Vec::new()),
+            None => return Ok((Vec::new(), Vec::new())),
             Some(Some(by)) if by.peer == *grantor => {}
             Some(_) => return Err(Cause::Denied),
         }
-        self.take(third, object.number, &mut Vec::new());
-        // All of it, also what was taken before: calls may still run there.
         let mut taken = Vec::new();
-        self.under(third, object.number, &mut taken);
-        Ok(taken)
+        self.take(third, object.number, &mut taken);
+        // All of it, also what was taken before: calls may still run there.
+        let mut all = Vec::new();
+        self.under(third, object.number, &mut all);
+        Ok((taken, all))
     }
 
-    /// One reference, and what came of it.
+    /// One reference, and what came of it, which is at most [`crate::limits::HOPS`] deep.
     fn under(&self, peer: &PublicKey, number: u64, found: &mut Vec<Taken>) {
         let object = ObjectId {
             number,
@@ -100,18 +101,20 @@ impl Table {
     }
 
     fn children(&self, peer: &PublicKey, number: u64) -> Vec<(PublicKey, u64)> {
-        let came = |export: &Export| {
-            export
-                .grantor
-                .is_some_and(|by| by.peer == *peer && by.number == number)
-        };
-        let exports = self.exports.iter().filter(|(_, export)| came(export));
-        exports.map(|(key, _)| *key).collect()
+        let of = (*peer, number);
+        let first = (of, (PublicKey([0; 32]), 0));
+        let last = (of, (PublicKey([u8::MAX; 32]), u64::MAX));
+        self.handed
+            .range(first..=last)
+            .map(|(_, held)| *held)
+            .collect()
     }
 
     pub(super) fn remove(&mut self, peer: &PublicKey, number: u64) {
         let export = self.exports.remove(&(*peer, number));
         if let Some(grantor) = export.and_then(|export| export.grantor) {
+            let by = (grantor.peer, grantor.number);
+            self.handed.remove(&(by, (*peer, number)));
             let object = ObjectId {
                 number,
                 epoch: self.epoch,

@@ -6,7 +6,7 @@ use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::keys::Holder;
 use tessera_softbus_protocol::node::{Config, Event, Node, Output, Parts, StreamId};
-use tessera_softbus_protocol::parser::Inline;
+use tessera_softbus_protocol::parser::{Inline, Parser};
 use tessera_softbus_protocol::random::Random;
 use tessera_softbus_protocol::suite::{Noise, PublicKey};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
@@ -35,6 +35,8 @@ pub(crate) struct Net {
     ends: BTreeMap<(usize, StreamId), (usize, StreamId)>,
     /// Nodes that nobody reaches.
     pub(crate) away: BTreeSet<usize>,
+    /// Nodes whose disk takes nothing.
+    pub(crate) full: BTreeSet<usize>,
     pub(crate) events: Vec<(usize, Event)>,
     /// A byte at this place of the next data of a stream is changed on the way.
     pub(crate) change: Option<usize>,
@@ -65,6 +67,7 @@ impl Net {
             now: 1_000,
             ends: BTreeMap::new(),
             away: BTreeSet::new(),
+            full: BTreeSet::new(),
             events: Vec::new(),
             change: None,
             wire: Vec::new(),
@@ -77,6 +80,11 @@ impl Net {
     }
 
     pub(crate) fn start(&self, index: usize, trust: Trust) -> Node {
+        self.start_with(index, trust, Box::new(Inline))
+    }
+
+    /// A node of which somebody else reads what comes.
+    pub(crate) fn start_with(&self, index: usize, trust: Trust, parser: Box<dyn Parser>) -> Node {
         let config = Config {
             me: Trusted {
                 name: format!("device {index}"),
@@ -87,7 +95,7 @@ impl Net {
         };
         let parts = Parts {
             keys: Box::new(Holder::<Noise>::new(&[index as u8 + 1; 32])),
-            parser: Box::new(Inline),
+            parser,
             random: Box::new(Seeded(index as u64 ^ self.now << 8)),
         };
         Node::new(config, self.now + index as u64, parts, self.now)
@@ -182,6 +190,9 @@ impl Net {
                     self.ends.remove(&end);
                     self.nodes[end.0].closed(end.1, now);
                 }
+            }
+            Output::Store(generation, _) if self.full.contains(&from) => {
+                self.nodes[from].not_stored(generation, now);
             }
             Output::Store(generation, bytes) => {
                 self.disks[from] = bytes;

@@ -158,9 +158,20 @@ fn the_vectors_of_the_document_are_what_is_written() {
 #[test]
 fn the_bounds_of_the_document_are_those_of_the_code() {
     use tessera_softbus_protocol::limits as l;
-    let bounds: [(&str, u64); 24] = [
+    let bounds: [(&str, u64); 35] = [
         ("TRUSTED", l::TRUSTED as u64),
         ("GUESTS", l::GUESTS as u64),
+        ("GUESTS_EACH", l::GUESTS_EACH as u64),
+        ("STRANGERS_EACH", l::STRANGERS_EACH as u64),
+        ("HOPS", l::HOPS.into()),
+        ("GRANTS_EACH", l::GRANTS_EACH as u64),
+        ("ALL_BYTES", l::ALL_BYTES),
+        ("SMALL_BYTES", l::SMALL_BYTES),
+        ("LENT_BYTES", l::LENT_BYTES),
+        ("FLYING", l::FLYING as u64),
+        ("HELLO_LEAST", l::HELLO_LEAST),
+        ("HAND_OVER", l::HAND_OVER),
+        ("REVISIT", l::REVISIT),
         ("STRANGERS", l::STRANGERS as u64),
         ("PENDING", l::PENDING as u64),
         ("SERVICES", l::SERVICES as u64),

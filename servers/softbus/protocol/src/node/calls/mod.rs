@@ -17,6 +17,7 @@ use super::contact::error;
 use super::revoke::OwedId;
 use super::{Answer, Call, CallId, Event, Import, Listed, Node, Token};
 use crate::Millis;
+use crate::limits::LENT_BYTES;
 use crate::suite::PublicKey;
 use crate::table::Local;
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload};
@@ -62,7 +63,7 @@ struct Made {
 #[derive(Clone)]
 pub(super) enum Why {
     Host(CallId),
-    Browse(CallId, Vec<Listed>),
+    Browse(CallId, Vec<Listed>, Option<Millis>),
     Open(CallId),
     /// An object of a message that waits is handed on.
     Hand(Handing),
@@ -136,12 +137,27 @@ impl Node {
             return Err(Cause::Denied);
         }
         self.reach(&owner)?;
+        let lent: u64 = call
+            .leases
+            .iter()
+            .map(|lease| lease.bytes.len() as u64)
+            .sum();
+        if lent > self.may_lend() {
+            return Err(Cause::QuotaExceeded);
+        }
         let id = self.calls.new_call();
         let mut call = call;
         let objects = core::mem::take(&mut call.objects);
         let made = self.send(&owner, objects, What::Call(id, object, call), now);
         self.pump(now);
         made.map(|()| id)
+    }
+
+    /// Bytes that another call may lend.
+    pub fn may_lend(&self) -> u64 {
+        let sent = self.contacts.values().map(|contact| contact.peer.lent());
+        let waits = self.calls.parked.values().map(Parked::lent);
+        LENT_BYTES.saturating_sub(sent.chain(waits).sum())
     }
 
     /// The caller of this call no longer waits: it ends as `Cancelled`.
@@ -244,7 +260,7 @@ impl Node {
                 self.calls.places.remove(&id);
                 self.event(Event::Answered(id, Err(error)));
             }
-            Why::Browse(id, _) => {
+            Why::Browse(id, ..) => {
                 self.calls.places.remove(&id);
                 self.event(Event::Browsed(id, Err(error)));
             }
@@ -269,6 +285,14 @@ impl Parked {
         match &self.what {
             What::Call(_, _, call) => call.deadline,
             What::Answer(..) | What::Opened(..) => None,
+        }
+    }
+
+    /// Bytes of its leases.
+    fn lent(&self) -> u64 {
+        match &self.what {
+            What::Call(_, _, call) => call.leases.iter().map(|l| l.bytes.len() as u64).sum(),
+            What::Answer(..) | What::Opened(..) => 0,
         }
     }
 

@@ -6,7 +6,7 @@ use libipc_abi::status::TransportError;
 
 use super::{Running, Why};
 use crate::Millis;
-use crate::node::contact::error;
+use crate::node::contact::{alive, error};
 use crate::node::{Answered, Event, Incoming, Lent, Node, Token};
 use crate::peer::Heard;
 use crate::suite::PublicKey;
@@ -61,8 +61,7 @@ impl Node {
             self.unwanted(&key, &objects, now);
             return self.root(key, serial, operation, now);
         }
-        let contacts = &self.contacts;
-        let alive = |peer: &PublicKey| contacts.get(peer).and_then(|contact| contact.peer.alive());
+        let alive = alive(&self.contacts);
         let checked = self.table.check(&key, object, operation, alive, now);
         let local = match checked {
             Ok(local) => local,
@@ -168,6 +167,7 @@ impl Node {
     pub(in crate::node) fn stop(&mut self, taken: &[crate::table::Taken]) {
         for taken in taken {
             self.tell(&taken.peer, &Body::Revoked(taken.object));
+            self.busy.insert(taken.peer);
             for token in self.calls.running(&taken.peer, taken.object.number) {
                 self.event(Event::Cancelled(token));
             }
