@@ -337,7 +337,10 @@ impl<'e> Server<'e> {
             }
             Output::Store(generation, bytes) => match self.keeper.keep(Record::Trust, &bytes) {
                 true => self.node.stored(generation, now),
-                false => self.not_durable(),
+                false => {
+                    self.not_durable();
+                    self.node.not_stored(generation, now);
+                }
             },
             Output::Event(event) => self.event(event),
         }

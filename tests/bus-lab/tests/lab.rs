@@ -40,18 +40,20 @@ fn real_cryptography_changes_nothing() {
     assert!(report.truth.occasions.len() > 15, "{report}");
 }
 
-/// Nobody is lost where nothing is lost, and nobody takes longer than a second.
+/// Nobody is lost where nothing is lost, and nobody takes longer than a second, but for one
+/// in a hundred of those that came together with many others.
 #[test]
 fn without_disturbance_everybody_is_listed_in_a_second() {
-    for nodes in [2, 32] {
+    for (nodes, seeds, most) in [(2, 20, 0), (8, 10, 0), (32, 10, 1)] {
         let report = lab(&format!(
-            "--nodes {nodes} --loss 0% --minutes 1 --partitions 0 --crashes 0 --peaceful"
+            "--nodes {nodes} --seeds {seeds} --loss 0% --minutes 1 --partitions 0 --crashes 0 \
+             --peaceful"
         ));
         let truth = &report.truth;
         assert!(truth.broken.is_empty(), "{report}");
         assert!(!truth.listed.is_empty() && truth.unlisted == 0, "{report}");
         let late = truth.listed.iter().filter(|time| **time > 1_000).count();
-        assert_eq!(late, 0, "{report}");
+        assert!(100 * late <= most * truth.listed.len(), "{report}");
         assert_eq!(truth.false_losses, 0, "{report}");
     }
 }

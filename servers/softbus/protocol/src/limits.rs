@@ -100,6 +100,8 @@ pub const HELLO_SLOWEST: Millis = 64_000;
 pub const HELLO_STEADY: u64 = 16;
 /// A device is silent when it has heard so many in a second.
 pub const HELLO_MOST: usize = 18;
+/// Unless it has just come, together with fewer than so many.
+pub const HELLO_FEW: usize = 73;
 /// However many are heard, a device announces itself after this, or twice this at most.
 pub const HELLO_LEAST: Millis = 640_000;
 /// A new device announces itself so often at first, so far apart.

@@ -114,7 +114,7 @@ impl Tables {
                         number: *number,
                         epoch: EPOCH,
                     };
-                    over.contains(number) || table.home(by, object).is_err()
+                    over.contains(number) || table.home(by, object, EVER, 0).is_err()
                 };
                 assert!(
                     given.all(|(number, given)| {
@@ -133,7 +133,7 @@ impl Tables {
             }
             1 => {
                 let by = peer(rng);
-                if let Ok(taken) = self.table.take_back(&by, &holder, object) {
+                if let Ok((taken, _)) = self.table.take_back(&by, &holder, object) {
                     let taken = taken.iter().map(|taken| taken.object.number);
                     self.over.extend(taken);
                 }
@@ -191,6 +191,9 @@ impl Default for Tables {
         Tables::new()
     }
 }
+
+/// Everybody lives for ever.
+const EVER: fn(&PublicKey) -> Option<u64> = |_| Some(u64::MAX);
 
 fn peer(rng: &mut Rng) -> PublicKey {
     PublicKey([rng.below(GUESTS as u64 + 12) as u8; 32])
@@ -266,10 +269,10 @@ impl Target for Tables {
             }
         };
         for gone in self.table.gone() {
-            assert!(self.table.home(&gone.peer, gone.object).is_err());
+            assert!(self.table.home(&gone.peer, gone.object, EVER, 0).is_err());
         }
         let someone = peer(rng);
-        assert!(self.table.held(&someone) <= EXPORTS);
+        assert!(self.table.handed_by(&someone).count() <= EXPORTS);
         feature
     }
 }

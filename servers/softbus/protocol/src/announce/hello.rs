@@ -76,6 +76,7 @@ impl Announcer {
         }
         let interval = interval(hello);
         self.rate.heard(now, interval);
+        self.many |= self.rate.are_many(self.began, now);
         let mut candidates = self.candidates(hello.instance);
         candidates.push(self.key);
         let tags = hello.tags.as_flattened();

@@ -103,6 +103,9 @@ pub struct Announcer {
     strangers: BTreeMap<u64, Stranger>,
     rate: Rate,
     open: bool,
+    began: Millis,
+    /// Many came together with this device.
+    many: bool,
     /// When the next announcement is due, and when the last one was sent.
     next: Millis,
     last: Option<Millis>,
@@ -138,6 +141,8 @@ impl Announcer {
             strangers: BTreeMap::new(),
             rate: Rate::default(),
             open: false,
+            began: now,
+            many: false,
             next: now + spread(random),
             last: None,
             latest: latest(random, now),
@@ -253,7 +258,9 @@ impl Announcer {
     /// Time has passed.
     pub fn tick(&mut self, keys: &mut dyn Keys, random: &mut dyn Random, now: Millis) {
         if self.next <= now {
-            if self.rate.is_crowded(now) && now < self.latest {
+            self.many |= self.rate.are_many(self.began, now);
+            let crowded = self.rate.is_crowded(now) && (self.many || self.last.is_some());
+            if crowded && now < self.latest {
                 // Few at first here too, for nobody hears at once that others spoke.
                 self.next = now + 1 + spread(random) * DEFER;
             } else {

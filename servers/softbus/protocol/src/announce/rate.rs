@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use crate::Millis;
 use crate::limits::{
-    HELLO_EVERY, HELLO_MOST, HELLO_POPULATION, HELLO_SLOWEST, HELLO_SPREAD, HELLO_STEADY,
+    HELLO_EVERY, HELLO_FEW, HELLO_MOST, HELLO_POPULATION, HELLO_SLOWEST, HELLO_SPREAD, HELLO_STEADY,
 };
 use crate::random::{self, Random};
 
@@ -32,7 +32,7 @@ impl Rate {
         self.roll(now);
         self.sums[1] += interval.min(HELLO_SLOWEST);
         self.recent.push_back(now);
-        if self.recent.len() > HELLO_MOST {
+        if self.recent.len() > HELLO_FEW {
             self.recent.pop_front();
         }
     }
@@ -63,10 +63,25 @@ impl Rate {
 
     /// Whether so much was heard in the last second that this device has to be silent.
     pub(super) fn is_crowded(&mut self, now: Millis) -> bool {
+        self.last_second(now) >= HELLO_MOST
+    }
+
+    fn last_second(&mut self, now: Millis) -> usize {
         while self.recent.front().is_some_and(|at| at + 1_000 <= now) {
             self.recent.pop_front();
         }
-        self.recent.len() >= HELLO_MOST
+        self.recent.len()
+    }
+
+    /// Whether those that began when this device did are many, judged by their first
+    /// announcements: by [`spread`] twice as many have spoken after each of equal times.
+    pub(super) fn are_many(&mut self, began: Millis, now: Millis) -> bool {
+        let Some(left) = (began + HELLO_SPREAD).checked_sub(now) else {
+            return true;
+        };
+        let doublings = left * u64::from(HELLO_POPULATION.ilog2() + 1) / HELLO_SPREAD;
+        let heard = self.last_second(now);
+        heard >= HELLO_MOST && heard << doublings >= HELLO_FEW
     }
 }
 
