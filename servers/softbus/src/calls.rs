@@ -1,7 +1,7 @@
 //! Calls in both directions: of programs here at other devices, and of these here.
 
 use crate::{
-    crew::{Done, Job, Work},
+    crew::{Done, Job},
     server::Server,
 };
 use alloc::{vec, vec::Vec};
@@ -151,6 +151,7 @@ impl Server<'_> {
             return self.refuse(token, Cause::VersionMismatch);
         }
         let (service, is_private) = (export.service.clone(), export.is_private);
+        let behind = export.behind;
         let Ok(server) = export.server.copy() else {
             return self.refuse(token, Cause::QuotaExceeded);
         };
@@ -161,6 +162,8 @@ impl Server<'_> {
         let deadline = incoming.deadline;
         let job = Job {
             token,
+            device: peer,
+            behind,
             server,
             operation: incoming.operation,
             hash: incoming.hash,
@@ -174,18 +177,10 @@ impl Server<'_> {
                 self.note_use(&peer, &service);
                 match is_private {
                     true => self.ask_first(peer, local, &service, job),
-                    false => self.start(job),
+                    false => self.workers.call(job),
                 }
             }
-            None => self.start(job),
-        }
-    }
-
-    /// Has a thread make a call.
-    pub(crate) fn start(&mut self, job: Job) {
-        let token = job.token;
-        if !self.workers.give(Work::Call(job)) {
-            self.refuse(token, Cause::QuotaExceeded);
+            None => self.workers.call(job),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     audit::Audit,
-    crew::{Job, Work},
+    crew::{Job, QUESTIONS, Question},
     events::number,
     given::{Consent, Given},
     kept::Pace,
@@ -26,9 +26,6 @@ use libipc::{
 };
 use tessera_softbus_keys::Record;
 use tessera_softbus_protocol::{Millis, bytes::Malformed, suite::PublicKey, table::Local};
-
-/// Questions at one time, of different devices.
-const ASKED: usize = 2;
 
 /// Calls of a device that wait for the owner's word.
 const HELD: usize = 16;
@@ -169,7 +166,7 @@ impl Server<'_> {
             .as_ref()
             .is_some_and(|needed| self.consents.given.holds(needed));
         if is_given || export.is_some_and(|export| export.agreed.contains(&peer)) {
-            return self.start(job);
+            return self.workers.call(job);
         }
         self.consents.refused.retain(|_, until| *until > now);
         if self.consents.refused.contains_key(&(peer, local)) {
@@ -185,19 +182,16 @@ impl Server<'_> {
         let Some(Ok(owner)) = owner.map(|owner| owner.as_ref().copy()) else {
             return self.refuse(job.token, Cause::Denied);
         };
-        if self.consents.asked.len() >= ASKED || !self.consents.given.has_room() {
+        if self.consents.asked.len() >= QUESTIONS || !self.consents.given.has_room() {
             return self.refuse(job.token, Cause::QuotaExceeded);
         }
         let text = format!("may {} use {service}?", self.name_of(&peer));
         let question = self.consents.newest + 1;
-        let work = Work::Ask {
-            question,
+        self.workers.ask(Question {
+            number: question,
             owner: owner.into(),
             text: Text::new(&text).unwrap_or_default(),
-        };
-        if !self.workers.give(work) {
-            return self.refuse(job.token, Cause::QuotaExceeded);
-        }
+        });
         self.consents.newest = question;
         let asked = Asked {
             question,
@@ -225,7 +219,7 @@ impl Server<'_> {
         }
         for job in held {
             match yes {
-                true => self.start(job),
+                true => self.workers.call(job),
                 false => self.refuse(job.token, Cause::Denied),
             }
         }

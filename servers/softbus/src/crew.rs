@@ -1,72 +1,93 @@
 //! Threads that make the calls of other devices here, one call each at a time, so that a
-//! server that takes its time holds up nobody else.
+//! server that takes its time holds up nobody else. Which call is next says [`Fair`].
 //!
 //! A thread asks for work by a call at the bus's own endpoint, which is answered when
 //! there is some; what is to be done and what came of it stands in memory that they share.
+//! There are as many as there is work for, and a few more.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use crate::fair::{Behind, Fair, SHARED};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 use core::time::Duration;
 use libipc::{
     Capability, ErrorCode, Text,
     forward::{Answer, Memory, Outbound},
     interface,
     interfaces::ConsentClient,
-    objects::EndpointClient,
+    objects::{CALLERS_PRIORITY, EndpointClient},
     server::Reply,
     sync::Mutex,
-    thread,
+    thread::{self, JoinHandle},
     time::Instant,
 };
 use tessera_softbus_protocol::{
+    limits::{GUESTS, TRUSTED},
     node::{Lent, Token},
+    suite::PublicKey,
     wire::Payload,
 };
 
-/// Threads.
-pub const CREW: usize = 8;
+/// Threads that stay when there is no work for them.
+const KEPT: usize = 8;
+
+/// Questions to the owner at one time.
+pub const QUESTIONS: usize = 2;
+
+/// Threads at most: each device's own, the shared ones, and one for each question.
+const MOST: usize = TRUSTED + GUESTS + SHARED + QUESTIONS;
+
+/// A thread's stack, in bytes.
+const STACK: usize = 32 << 10;
 
 /// How long the owner has to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Calls that wait for a thread; more are refused.
-const WAITING: usize = 64;
 
 /// Why a thread gets no work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ErrorCode)]
 #[repr(u64)]
 pub enum CrewError {
-    /// Who asks is no thread of the crew.
-    NotPermitted = 1,
+    /// There are more threads than work for them.
+    Enough = 1,
 }
 
 /// Where the threads of the crew ask for work.
 #[interface]
 pub trait Crew {
-    /// Waits for work, the number of which is returned; what came of the last is done.
+    /// Waits for work, which is then at its place; what came of the last is done. `Enough`.
     #[op(0)]
     #[deferred]
-    fn next(&mut self) -> Result<u64, CrewError>;
+    fn next(&mut self, thread: u64) -> Result<(), CrewError>;
 }
 
 /// What a thread does.
-pub enum Work {
+enum Work {
     /// A call.
     Call(Job),
     /// The owner is asked whether a device may use something.
-    Ask {
-        /// The question's number.
-        question: u64,
-        /// Where the owner is asked.
-        owner: ConsentClient,
-        /// What he is asked.
-        text: Text<200>,
-    },
+    Ask(Question),
+}
+
+/// What the owner is asked.
+pub struct Question {
+    /// Its number.
+    pub number: u64,
+    /// Where he is asked.
+    pub owner: ConsentClient,
+    /// What he is asked.
+    pub text: Text<200>,
 }
 
 /// A call to be made.
 pub struct Job {
     /// Whose answer it is.
     pub token: Token,
+    /// Who calls, and behind what the server is.
+    pub device: PublicKey,
+    /// See `device`.
+    pub behind: Behind,
     /// Who is called.
     pub server: Capability,
     /// The operation and the interface's hash.
@@ -87,7 +108,7 @@ pub struct Job {
 pub enum Done {
     /// A call has ended.
     Called {
-        /// See [`Job::token`].
+        /// Whose answer it is.
         token: Token,
         /// How it ended.
         answer: Answer,
@@ -100,71 +121,141 @@ pub enum Done {
 
 #[derive(Default)]
 struct Shared {
-    jobs: VecDeque<Work>,
+    /// What each thread is to do, by its number.
+    given: BTreeMap<u64, Work>,
     done: Vec<Done>,
 }
 
-/// The threads, and what they do.
-#[derive(Default)]
-pub struct Workers {
-    shared: Arc<Mutex<Shared>>,
-    idle: Vec<Reply<u64, CrewError>>,
-    /// Jobs that no idle thread was told of.
-    untold: usize,
+/// What a thread does now.
+enum State {
+    /// It will ask for work.
+    Starting,
+    Idle(Reply<(), CrewError>),
+    Busy,
 }
 
-impl Workers {
-    /// Starts the threads, which ask at `crew`. How many there are: fewer if there is no
-    /// memory for all.
-    pub fn start(&self, mut crew: impl FnMut() -> Option<EndpointClient>) -> usize {
-        let started = (0..CREW).map_while(|_| {
-            let crew: CrewClient = Capability::from(crew()?).into();
-            let shared = self.shared.clone();
-            let thread = thread::spawn(move || work(&crew, &shared));
-            thread.ok().map(thread::JoinHandle::detach)
-        });
-        started.count()
+struct Thread {
+    state: State,
+    /// It goes on alone when this is dropped.
+    _handle: JoinHandle<()>,
+}
+
+/// The threads, and what they do.
+pub struct Workers<'e> {
+    /// Where they ask, by this badge.
+    endpoint: &'e EndpointClient,
+    badge: u64,
+    shared: Arc<Mutex<Shared>>,
+    threads: BTreeMap<u64, Thread>,
+    /// The number of the newest thread.
+    newest: u64,
+    calls: Fair<Job>,
+    questions: VecDeque<Question>,
+}
+
+impl<'e> Workers<'e> {
+    /// Nobody yet. They will ask at `endpoint`, by this badge.
+    pub fn new(endpoint: &'e EndpointClient, badge: u64) -> Self {
+        Workers {
+            endpoint,
+            badge,
+            shared: Arc::default(),
+            threads: BTreeMap::new(),
+            newest: 0,
+            calls: Fair::default(),
+            questions: VecDeque::new(),
+        }
     }
 
-    /// Gives work out; false if too much waits.
-    #[must_use]
-    pub fn give(&mut self, work: Work) -> bool {
-        {
-            let mut shared = self.shared.lock();
-            if shared.jobs.len() >= WAITING {
-                return false;
-            }
-            shared.jobs.push_back(work);
-        }
-        match self.idle.pop() {
-            Some(idle) => {
-                idle.answer(Ok(0));
-            }
-            None => self.untold += 1,
-        }
-        true
+    /// A call is to be made.
+    pub fn call(&mut self, job: Job) {
+        self.calls.add(job.device, job.behind, job.token, job);
+        self.go_on();
+    }
+
+    /// The owner is to be asked.
+    pub fn ask(&mut self, question: Question) {
+        self.questions.push_back(question);
+        self.go_on();
     }
 
     /// A thread asks for work.
-    pub fn asked(&mut self, reply: Reply<u64, CrewError>) {
-        if self.untold > 0 {
-            self.untold -= 1;
-            reply.answer(Ok(0));
-        } else {
-            self.idle.push(reply);
+    pub fn asked(&mut self, number: u64, reply: Reply<(), CrewError>) {
+        let Some(thread) = self.threads.get_mut(&number) else {
+            reply.answer(Err(CrewError::Enough));
+            return;
+        };
+        thread.state = State::Idle(reply);
+        self.go_on();
+        let is_idle = |thread: &&Thread| matches!(thread.state, State::Idle(_));
+        if self.threads.values().filter(is_idle).count() > KEPT
+            && let Some(Thread {
+                state: State::Idle(reply),
+                ..
+            }) = self.threads.remove(&number)
+        {
+            reply.answer(Err(CrewError::Enough));
         }
     }
 
     /// What has been done since.
-    pub fn done(&self) -> Vec<Done> {
-        core::mem::take(&mut self.shared.lock().done)
+    pub fn done(&mut self) -> Vec<Done> {
+        let done = core::mem::take(&mut self.shared.lock().done);
+        for one in &done {
+            if let Done::Called { token, .. } = one {
+                self.calls.ended(*token);
+            }
+        }
+        done
+    }
+
+    /// Gives out what can be done now.
+    pub fn go_on(&mut self) {
+        while !self.questions.is_empty() || self.calls.is_ready() {
+            let mut threads = self.threads.iter_mut();
+            let idle = threads.find(|(_, thread)| matches!(thread.state, State::Idle(_)));
+            let Some((number, thread)) = idle else {
+                return self.start();
+            };
+            let question = self.questions.pop_front().map(Work::Ask);
+            let call = || self.calls.begin().map(|(_, job)| Work::Call(job));
+            let Some(work) = question.or_else(call) else {
+                return;
+            };
+            self.shared.lock().given.insert(*number, work);
+            if let State::Idle(reply) = core::mem::replace(&mut thread.state, State::Busy) {
+                reply.answer(Ok(()));
+            }
+        }
+    }
+
+    /// Makes a thread more, one at a time. If that cannot be, what waits goes on waiting
+    /// until another has done its work.
+    fn start(&mut self) {
+        let is_new = |thread: &Thread| matches!(thread.state, State::Starting);
+        if self.threads.len() >= MOST || self.threads.values().any(is_new) {
+            return;
+        }
+        let Ok(crew) = self.endpoint.mint_client::<CrewClient>(self.badge) else {
+            return;
+        };
+        let (number, shared) = (self.newest + 1, self.shared.clone());
+        let run = move || work(number, &crew, &shared);
+        if let Ok(handle) = thread::spawn_with(CALLERS_PRIORITY, STACK, run) {
+            self.newest = number;
+            let thread = Thread {
+                state: State::Starting,
+                _handle: handle,
+            };
+            self.threads.insert(number, thread);
+        }
     }
 }
 
 /// What a thread of the crew does.
-fn work(crew: &CrewClient, shared: &Mutex<Shared>) {
-    while crew.next().is_ok() {
-        let Some(work) = shared.lock().jobs.pop_front() else {
+fn work(number: u64, crew: &CrewClient, shared: &Mutex<Shared>) {
+    while crew.next(number).is_ok() {
+        let Some(work) = shared.lock().given.remove(&number) else {
             continue;
         };
         let done = match work {
@@ -173,13 +264,13 @@ fn work(crew: &CrewClient, shared: &Mutex<Shared>) {
                 answer: call(&mut job),
                 leases: job.leases,
             },
-            Work::Ask {
-                question,
+            Work::Ask(Question {
+                number,
                 owner,
                 text,
-            } => {
+            }) => {
                 let answer = owner.with_timeout(PATIENCE).ask(text);
-                Done::Asked(question, answer == Ok(true))
+                Done::Asked(number, answer == Ok(true))
             }
         };
         shared.lock().done.push(done);

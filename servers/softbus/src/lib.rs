@@ -12,6 +12,7 @@
 //!            -> tessera_softbus_keys: the keys, in a task of their own
 //! parsers    tasks that read what other devices say
 //!            -> tessera_softbus_parser
+//! fair       which call of which device is next
 //! crew       threads that make the calls of other devices here
 //! ```
 //!
@@ -31,6 +32,7 @@ mod calls;
 pub mod consent;
 pub mod crew;
 mod events;
+pub mod fair;
 pub mod given;
 mod interface;
 pub mod kept;

@@ -1,6 +1,6 @@
 //! Objects in messages: capabilities here, names on the wire.
 
-use crate::server::Server;
+use crate::{fair::Behind, server::Server};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -38,6 +38,8 @@ pub struct Exports {
 pub struct Export {
     /// What is behind it.
     pub server: Capability,
+    /// The kernel's number of that object.
+    pub behind: Behind,
     /// What it is published as; nothing goes when nobody has it any more.
     pub service: Option<String>,
     /// The owner is asked about a device before it uses this.
@@ -46,6 +48,21 @@ pub struct Export {
     pub agreed: BTreeSet<PublicKey>,
     /// Only calls with these hashes reach it; all if there are none.
     pub hashes: Vec<u32>,
+}
+
+impl Export {
+    /// Something that goes when nobody has it any more.
+    pub fn of(server: Capability) -> Self {
+        let held = task().capability(server.handle().index().into());
+        Export {
+            behind: held.map_or(0, |held| held.object),
+            server,
+            service: None,
+            is_private: false,
+            agreed: BTreeSet::new(),
+            hashes: Vec::new(),
+        }
+    }
 }
 
 impl Exports {
@@ -220,13 +237,7 @@ impl Server<'_> {
         if !capability.rights().contains(needed) {
             return Err(Cause::Denied);
         }
-        let local = self.exports.add(Export {
-            server: capability,
-            service: None,
-            is_private: false,
-            agreed: BTreeSet::new(),
-            hashes: Vec::new(),
-        });
+        let local = self.exports.add(Export::of(capability));
         Ok(Object::Local(local, Rights::ALL))
     }
 

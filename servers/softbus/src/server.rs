@@ -96,7 +96,7 @@ pub struct Server<'e> {
     pub(crate) running: BTreeMap<Token, PublicKey>,
     pub(crate) published: BTreeMap<String, Published>,
     pub(crate) waiting: Waiting,
-    pub(crate) workers: Workers,
+    pub(crate) workers: Workers<'e>,
     pub(crate) consents: Consents,
     pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
     /// What was counted of each device.
@@ -134,7 +134,7 @@ impl<'e> Server<'e> {
             running: BTreeMap::new(),
             published: BTreeMap::new(),
             waiting: Waiting::default(),
-            workers: Workers::default(),
+            workers: Workers::new(endpoint, CREW_BADGE),
             consents: Consents::default(),
             watchers: Vec::new(),
             stats: BTreeMap::new(),
@@ -153,7 +153,6 @@ impl<'e> Server<'e> {
     pub fn run(&mut self) -> TransportError {
         let endpoint = self.endpoint;
         self.remember();
-        self.workers.start(|| endpoint.mint_client(CREW_BADGE).ok());
         let mut receiver = Receiver::new(endpoint);
         loop {
             self.advance();
@@ -181,9 +180,6 @@ impl<'e> Server<'e> {
             }
         } else if badge == CREW_BADGE {
             message.dispatch::<dyn Crew>(self);
-            for done in self.workers.done() {
-                self.done(done);
-            }
         } else if !self.users.holds(badge) {
             // What a predecessor had imported.
             if let Ok(request) = message.keep() {
@@ -228,6 +224,7 @@ impl<'e> Server<'e> {
             self.cancel_abandoned();
             self.drop_unused();
             self.keep_late();
+            self.workers.go_on();
         }
         let millis = self.now();
         if self.node.deadline() <= millis {
@@ -399,8 +396,11 @@ const SIGNAL: u64 = libipc::handle::Rights::SIGNAL
     .bits() as u64;
 
 impl Crew for Server<'_> {
-    fn next(&mut self, reply: Reply<u64, CrewError>) {
-        self.workers.asked(reply);
+    fn next(&mut self, thread: u64, reply: Reply<(), CrewError>) {
+        for done in self.workers.done() {
+            self.done(done);
+        }
+        self.workers.asked(thread, reply);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     objects::{BOUND, Export},
     server::{Published, Server},
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 use libipc::{
     Capability, Start,
     handle::{ObjectType, Rights as Held},
@@ -96,11 +96,10 @@ impl Server<'_> {
             hash => Some(Vec::from([hash])),
         };
         let local = self.exports.add(Export {
-            server,
             service: Some(name.into()),
             is_private,
-            agreed: BTreeSet::new(),
             hashes: hashes.ok_or(BusError::BadName)?,
+            ..Export::of(server)
         });
         let object = match handed_on {
             Some(import) => Object::Import(import, Rights::ALL, BOUND),

@@ -530,6 +530,7 @@ pub const SUITES: &[Suite] = &[
             "a_parser_that_lies_costs_no_call",
             "a_parser_that_denies_costs_no_call",
             "keys_come_back_with_the_same_device",
+            "a_server_that_hangs_holds_up_no_other",
         ],
     },
 ];

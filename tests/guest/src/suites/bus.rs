@@ -38,7 +38,11 @@ pub(crate) const CASES: &[Case] = cases![
     a_parser_that_lies_costs_no_call,
     a_parser_that_denies_costs_no_call,
     keys_come_back_with_the_same_device,
+    a_server_that_hangs_holds_up_no_other,
 ];
+
+/// Calls at one time: as many as once kept all others waiting.
+const CALLS: u64 = 8;
 
 /// Programs that read what devices say.
 const PARSERS: [&str; 2] = ["softbus-parser", "faulty-parser"];
@@ -221,6 +225,32 @@ fn a_call_outlives_parsers_that_are_killed(world: &mut World) -> Verdict {
     check_eq!(tally.count(0, 0)?, 2);
     let after = parsers(world)?;
     check!(!after.is_empty() && after.iter().all(|parser| !before.contains(parser)));
+    Ok(())
+}
+
+fn a_server_that_hangs_holds_up_no_other(world: &mut World) -> Verdict {
+    let (hangs, shared) = counter(world, "slow")?;
+    let (free, _) = counter(world, "quick")?;
+    let (_, right, _) = both(world)?;
+    let caller = find(&right, Standing::Trusted)?;
+    let caller = caller.ok_or_else(|| Failure::new("nobody is trusted"))?.id;
+    let before = right.stats(caller)?.calls_in;
+    let wait = |_| {
+        let copy = TallyClient::from(hangs.as_ref().copy()?);
+        Ok(thread::spawn(move || copy.wait())?)
+    };
+    let calls: Vec<_> = (0..CALLS).map(wait).collect::<Result<_, Failure>>()?;
+    wait::until(|| Ok(right.stats(caller)?.calls_in == before + CALLS))?;
+    check_eq!(free.count(0, 0)?, 1);
+    shared.goes_on.store(true, Ordering::SeqCst);
+    let mut answers = Vec::new();
+    for call in calls {
+        let joined = call.join();
+        answers.push(joined.ok_or_else(|| Failure::new("the caller ended"))??);
+    }
+    // Each was made, and once.
+    answers.sort_unstable();
+    check_eq!(answers, (1..=CALLS).collect::<Vec<_>>());
     Ok(())
 }
 
