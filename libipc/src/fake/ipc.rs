@@ -197,6 +197,7 @@ fn enqueue(
     state.queue.push_back(id);
     let call = CallState {
         task: caller.task,
+        thread: caller.thread,
         badge,
         request_id,
         parcel,

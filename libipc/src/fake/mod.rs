@@ -123,6 +123,16 @@ pub(crate) fn task() -> Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task(u64);
 
+/// The calling thread's number.
+pub(crate) fn thread() -> u64 {
+    with_thread(|thread| thread.id)
+}
+
+/// Ends the call that a thread waits for.
+pub(crate) fn cancel(thread: u64) {
+    lock().cancel(thread);
+}
+
 /// The calling thread's task.
 pub fn current() -> Task {
     Task(with_thread(|thread| thread.task))

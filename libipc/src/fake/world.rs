@@ -177,6 +177,7 @@ pub(super) struct Passed {
 
 pub(super) struct CallState {
     pub(super) task: u64,
+    pub(super) thread: u64,
     pub(super) badge: u64,
     pub(super) request_id: u64,
     pub(super) parcel: Parcel,
@@ -468,6 +469,16 @@ impl World {
             state.progress = Progress::Failed(error);
             self.wake(On::Call(call));
         }
+    }
+
+    /// Ends the call that a thread waits for.
+    pub(super) fn cancel(&mut self, thread: u64) {
+        let mut calls = self.calls.iter();
+        let waits = calls.find(|(_, call)| call.thread == thread);
+        let Some((&call, state)) = waits else { return };
+        let delivered = matches!(state.progress, Progress::Received);
+        let cause = Cause::Cancelled;
+        self.fail(call, TransportError { cause, delivered });
     }
 
     /// A lease of a call that is being served, and how often it was lent on;

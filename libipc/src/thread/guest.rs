@@ -245,6 +245,15 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Ends the wait in which the thread is, if it is in one: a call then ends as
+    /// `Cancelled`.
+    pub fn cancel(&self) {
+        if let Some(thread) = self.thread() {
+            // One that has ended waits for nothing.
+            let _ = thread.cancel();
+        }
+    }
+
     /// The thread; `None` if it has ended and nobody asked before, or the task has no
     /// room for the capability.
     pub fn thread(&self) -> Option<&ThreadClient> {

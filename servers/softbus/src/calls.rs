@@ -1,7 +1,7 @@
 //! Calls in both directions: of programs here at other devices, and of these here.
 
 use crate::{
-    crew::{Done, Job},
+    crew::{Doing, Done, Job},
     server::Server,
 };
 use alloc::{vec, vec::Vec};
@@ -143,7 +143,7 @@ impl Server<'_> {
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
         let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
         self.stats.entry(peer).or_default().calls_in += 1;
-        self.running.insert(token, peer);
+        self.running.insert(token, (peer, incoming.class));
         let Some(export) = self.exports.get(local) else {
             return self.refuse(token, Cause::Revoked);
         };
@@ -184,6 +184,40 @@ impl Server<'_> {
         }
     }
 
+    /// Nobody waits for a call any longer. If it has not begun it never does. If it runs,
+    /// the thread that waits for it is freed, unless its answer may still be asked for.
+    pub(crate) fn cancelled(&mut self, token: Token) {
+        let class = self.running.get(&token).map(|(_, class)| *class);
+        if self.never_begins(token) {
+            self.refuse(token, Cause::Cancelled);
+        } else if class.is_some_and(|class| class != Class::Recorded) {
+            self.workers.interrupt(Doing::Call(token));
+        }
+    }
+
+    /// What a call is of was taken back. If it has not begun it never does. If it runs, the
+    /// revocation waits for its end, which no thread may hide.
+    pub(crate) fn stopped(&mut self, token: Token) {
+        if self.never_begins(token) {
+            self.refuse(token, Cause::Revoked);
+        }
+    }
+
+    /// Takes out a call that waits for a thread or for the owner's word; false if it runs.
+    fn never_begins(&mut self, token: Token) -> bool {
+        self.workers.take(token) || self.no_longer_asks(token)
+    }
+
+    /// Ends calls that wait for longer than their callers, and those that somebody should
+    /// have ended already.
+    pub(crate) fn look_after_calls(&mut self) {
+        for token in self.workers.late(Instant::now()) {
+            self.refuse(token, Cause::TimedOut);
+        }
+        self.workers.interrupt_again();
+        self.workers.go_on();
+    }
+
     /// A thread has done what it was given.
     pub(crate) fn done(&mut self, done: Done) {
         match done {
@@ -198,7 +232,7 @@ impl Server<'_> {
 
     /// A call here has ended.
     fn called(&mut self, token: Token, answer: Ended, leases: Vec<Lent>) {
-        let Some(peer) = self.running.remove(&token) else {
+        let Some((peer, _)) = self.running.remove(&token) else {
             return;
         };
         let written = leases.into_iter().map(written).collect();

@@ -2,7 +2,7 @@
 
 use crate::{
     audit::Audit,
-    crew::{Job, QUESTIONS, Question},
+    crew::{Doing, Job, QUESTIONS, Question},
     events::number,
     given::{Consent, Given},
     kept::Pace,
@@ -25,7 +25,9 @@ use libipc::{
     time::{self, Instant},
 };
 use tessera_softbus_keys::Record;
-use tessera_softbus_protocol::{Millis, bytes::Malformed, suite::PublicKey, table::Local};
+use tessera_softbus_protocol::{
+    Millis, bytes::Malformed, node::Token, suite::PublicKey, table::Local,
+};
 
 /// Calls of a device that wait for the owner's word.
 const HELD: usize = 16;
@@ -225,6 +227,16 @@ impl Server<'_> {
         }
     }
 
+    /// Takes out a call that waits for the owner's word; false if it does not.
+    pub(crate) fn no_longer_asks(&mut self, token: Token) -> bool {
+        let mut asked = self.consents.asked.values_mut();
+        asked.any(|asked| {
+            let before = asked.held.len();
+            asked.held.retain(|job| job.token != token);
+            asked.held.len() < before
+        })
+    }
+
     /// Lets a device use something; false if that cannot be made durable.
     fn agree(&mut self, peer: PublicKey, local: Local) -> bool {
         match self.consent(&peer, local) {
@@ -246,9 +258,11 @@ impl Server<'_> {
     pub(crate) fn forget_device(&mut self, peer: &PublicKey) -> bool {
         self.consents.refused.retain(|(of, _), _| of != peer);
         self.exports.disagree(|_| true, peer);
-        let asked = self.consents.asked.remove(peer);
-        for job in asked.map(|asked| asked.held).unwrap_or_default() {
-            self.refuse(job.token, Cause::Denied);
+        if let Some(asked) = self.consents.asked.remove(peer) {
+            self.workers.interrupt(Doing::Question(asked.question));
+            for job in asked.held {
+                self.refuse(job.token, Cause::Denied);
+            }
         }
         let is_changed = self.consents.given.retain(|one| one.device != *peer);
         !is_changed || self.keep_consents()

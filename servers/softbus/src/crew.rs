@@ -13,12 +13,13 @@ use alloc::{
 };
 use core::time::Duration;
 use libipc::{
-    Capability, ErrorCode, Text,
+    CallError, Capability, ErrorCode, Text,
     forward::{Answer, Memory, Outbound},
     interface,
     interfaces::ConsentClient,
     objects::{CALLERS_PRIORITY, EndpointClient},
     server::Reply,
+    status::{Cause, TransportError},
     sync::Mutex,
     thread::{self, JoinHandle},
     time::Instant,
@@ -131,13 +132,26 @@ enum State {
     /// It will ask for work.
     Starting,
     Idle(Reply<(), CrewError>),
-    Busy,
+    Busy {
+        with: Doing,
+        /// Nobody waits for it.
+        is_cancelled: bool,
+    },
+}
+
+/// What a thread is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// A call.
+    Call(Token),
+    /// The question with this number.
+    Question(u64),
 }
 
 struct Thread {
     state: State,
     /// It goes on alone when this is dropped.
-    _handle: JoinHandle<()>,
+    handle: JoinHandle<()>,
 }
 
 /// The threads, and what they do.
@@ -185,6 +199,11 @@ impl<'e> Workers<'e> {
             reply.answer(Err(CrewError::Enough));
             return;
         };
+        if self.shared.lock().given.contains_key(&number) {
+            // What it was told got lost, for it was interrupted just then.
+            reply.answer(Ok(()));
+            return;
+        }
         thread.state = State::Idle(reply);
         self.go_on();
         let is_idle = |thread: &&Thread| matches!(thread.state, State::Idle(_));
@@ -209,6 +228,44 @@ impl<'e> Workers<'e> {
         done
     }
 
+    /// Takes out a call that waits for a thread; false if it does not.
+    pub fn take(&mut self, token: Token) -> bool {
+        !self.calls.take(|one, _| one == token).is_empty()
+    }
+
+    /// Takes out the calls that wait and whose callers do so no longer.
+    pub fn late(&mut self, now: Instant) -> Vec<Token> {
+        let late = self.calls.take(|_, job| job.deadline <= now);
+        late.into_iter().map(|(token, _)| token).collect()
+    }
+
+    /// Ends the wait for what a thread is busy with: nobody wants the answer. A question
+    /// that was not asked yet is not.
+    pub fn interrupt(&mut self, what: Doing) {
+        self.questions
+            .retain(|question| Doing::Question(question.number) != what);
+        for thread in self.threads.values_mut() {
+            if let State::Busy { with, is_cancelled } = &mut thread.state
+                && *with == what
+            {
+                *is_cancelled = true;
+                thread.handle.cancel();
+            }
+        }
+    }
+
+    /// The same for those whose threads had not begun to wait then.
+    pub fn interrupt_again(&self) {
+        for thread in self.threads.values() {
+            if let State::Busy {
+                is_cancelled: true, ..
+            } = thread.state
+            {
+                thread.handle.cancel();
+            }
+        }
+    }
+
     /// Gives out what can be done now.
     pub fn go_on(&mut self) {
         while !self.questions.is_empty() || self.calls.is_ready() {
@@ -217,13 +274,20 @@ impl<'e> Workers<'e> {
             let Some((number, thread)) = idle else {
                 return self.start();
             };
-            let question = self.questions.pop_front().map(Work::Ask);
-            let call = || self.calls.begin().map(|(_, job)| Work::Call(job));
-            let Some(work) = question.or_else(call) else {
+            let (work, with) = if let Some(question) = self.questions.pop_front() {
+                let number = question.number;
+                (Work::Ask(question), Doing::Question(number))
+            } else if let Some((token, job)) = self.calls.begin() {
+                (Work::Call(job), Doing::Call(token))
+            } else {
                 return;
             };
+            let state = State::Busy {
+                with,
+                is_cancelled: false,
+            };
             self.shared.lock().given.insert(*number, work);
-            if let State::Idle(reply) = core::mem::replace(&mut thread.state, State::Busy) {
+            if let State::Idle(reply) = core::mem::replace(&mut thread.state, state) {
                 reply.answer(Ok(()));
             }
         }
@@ -245,7 +309,7 @@ impl<'e> Workers<'e> {
             self.newest = number;
             let thread = Thread {
                 state: State::Starting,
-                _handle: handle,
+                handle,
             };
             self.threads.insert(number, thread);
         }
@@ -254,7 +318,13 @@ impl<'e> Workers<'e> {
 
 /// What a thread of the crew does.
 fn work(number: u64, crew: &CrewClient, shared: &Mutex<Shared>) {
-    while crew.next(number).is_ok() {
+    loop {
+        match crew.next(number) {
+            Ok(()) => {}
+            // What was to be interrupted had ended by itself.
+            Err(CallError::Transport(error)) if error.cause == Cause::Cancelled => continue,
+            Err(_) => return,
+        }
         let Some(work) = shared.lock().given.remove(&number) else {
             continue;
         };
@@ -278,6 +348,9 @@ fn work(number: u64, crew: &CrewClient, shared: &Mutex<Shared>) {
 }
 
 fn call(job: &mut Job) -> Answer {
+    if job.deadline <= Instant::now() {
+        return Answer::Ended(TransportError::refused(Cause::TimedOut));
+    }
     let mut words = job.payload.words.to_vec();
     let (more, _) = job.payload.bytes.as_chunks();
     words.extend(more.iter().map(|word| u64::from_le_bytes(*word)));

@@ -59,8 +59,8 @@ impl Server<'_> {
             Event::Opened(id, opened) => self.opened(id, opened),
             Event::Answered(id, result) => self.answered(id, result),
             Event::Incoming(incoming) => self.incoming(incoming),
-            // The thread that makes the call has the same deadline.
-            Event::Cancelled(_) => {}
+            Event::Cancelled(token) => self.cancelled(token),
+            Event::Stopped(token) => self.stopped(token),
             // Calls of it say so.
             Event::Dead(..) | Event::HandedOn(..) => {}
             Event::Revoked(id, _) => self.revoked(id),

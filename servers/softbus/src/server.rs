@@ -25,6 +25,7 @@ use libipc::{
         clients::SERVER_BADGES,
     },
     objects::EndpointClient,
+    operation::Class,
     server::{Event, Message, Receiver, Reply},
     status::{Cause, TransportError},
     time::{self, Instant},
@@ -92,8 +93,8 @@ pub struct Server<'e> {
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
     pub(crate) handed: VecDeque<Capability>,
-    /// Whose calls are being made here.
-    pub(crate) running: BTreeMap<Token, PublicKey>,
+    /// Whose calls are being made here, and what a repeat of them would do.
+    pub(crate) running: BTreeMap<Token, (PublicKey, Class)>,
     pub(crate) published: BTreeMap<String, Published>,
     pub(crate) waiting: Waiting,
     pub(crate) workers: Workers<'e>,
@@ -224,7 +225,7 @@ impl<'e> Server<'e> {
             self.cancel_abandoned();
             self.drop_unused();
             self.keep_late();
-            self.workers.go_on();
+            self.look_after_calls();
         }
         let millis = self.now();
         if self.node.deadline() <= millis {

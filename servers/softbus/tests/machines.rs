@@ -1,15 +1,20 @@
 //! Machines that lend each other what they have.
 
+#[path = "machines/bell.rs"]
+mod bell;
+#[path = "machines/hanging.rs"]
+mod hanging;
 #[path = "machines/others.rs"]
 mod others;
 #[path = "machines/readers.rs"]
 mod readers;
 mod support;
+#[path = "machines/toll.rs"]
+mod toll;
 
 use libipc::{
     CallError, Capability, fake,
     handle::Rights,
-    interface,
     interfaces::{
         Directory, DirectoryClient,
         FileAccess::ReadWrite,
@@ -18,13 +23,9 @@ use libipc::{
         sensor::Quantity,
     },
     objects::EndpointClient,
-    operation::Interface,
-    server::{Dispatch, Reply},
     status::{Cause, TransportError},
-    thread::{self, JoinHandle},
     time,
 };
-use std::sync::{Arc, Mutex};
 use support::{LOOK, Machine, Segment, file, name, pair};
 
 struct Thermometer(i64);
@@ -37,79 +38,6 @@ impl Sensor for Thermometer {
             value: self.0,
             count: 1,
         })
-    }
-}
-
-/// Answers nobody before it is told to.
-#[interface]
-pub trait Bell {
-    /// Waits.
-    #[op(0)]
-    #[deferred]
-    fn wait(&mut self) -> Result<u64, SensorError>;
-}
-
-/// Those who wait.
-#[derive(Clone, Default)]
-struct Waiting(Arc<Mutex<Vec<Reply<u64, SensorError>>>>);
-
-impl Waiting {
-    /// As soon as so many wait.
-    fn reach(&self, count: usize) {
-        wait_until(|| self.0.lock().unwrap().len() >= count);
-    }
-
-    /// Answers all of them: how many.
-    fn ring(&self) -> usize {
-        let waiting = std::mem::take(&mut *self.0.lock().unwrap());
-        let count = waiting.len();
-        for reply in waiting {
-            reply.answer(Ok(7));
-        }
-        count
-    }
-}
-
-impl Bell for Waiting {
-    fn wait(&mut self, reply: Reply<u64, SensorError>) {
-        self.0.lock().unwrap().push(reply);
-    }
-}
-
-/// Publishes a bell, and says who waits for it.
-fn publish_bell(machine: &Machine, service: &str) -> Waiting {
-    let (endpoint, waiting) = (fake::endpoint(), Waiting::default());
-    let (bell, mut served) = (exported(&endpoint), waiting.clone());
-    // In this task, which answers.
-    let serve = move || libipc::serve::<dyn Bell>(&endpoint, &mut served);
-    thread::spawn(serve).unwrap().detach();
-    let Interface { hash, name: of, .. } = <dyn Bell as Dispatch>::INTERFACE;
-    let published = machine
-        .bus
-        .publish(name(service), name(of), hash, false, bell);
-    published.unwrap();
-    waiting
-}
-
-/// Calls a bell of a device so often at once.
-fn wait_for_bell(
-    machine: &Machine,
-    device: u64,
-    service: &str,
-    times: usize,
-) -> Vec<JoinHandle<Result<u64, CallError<SensorError>>>> {
-    let opened = machine.bus.open_as::<dyn Bell, _>(device, name(service));
-    let bell: BellClient = opened.unwrap();
-    let call = |_| {
-        let copy = BellClient::from(bell.as_ref().copy().unwrap());
-        thread::spawn(move || copy.wait()).unwrap()
-    };
-    (0..times).map(call).collect()
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        time::sleep(LOOK);
     }
 }
 
@@ -619,49 +547,6 @@ fn a_damaged_record_is_begun_anew() {
     let lines = one.diary.lines();
     assert!(lines[0].contains("record of consents is not used: it is damaged"));
     assert!(lines[1].contains("record of uses is not used: it is damaged"));
-}
-
-#[test]
-fn calls_that_hang_keep_nobody_elses_waiting() {
-    let segment = Segment::new();
-    let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
-    let there = [&two, &three].map(|other| {
-        pair(&one, other);
-        let there = other.wait_for("machine-1", |device| device.present);
-        there.id
-    });
-    let bells = ["bell", "gong"].map(|service| publish_bell(&one, service));
-    one.bus
-        .publish(name("sensor"), name("Sensor"), 0, false, sensor(0))
-        .unwrap();
-    let read = |machine: &Machine, device| {
-        let opened = machine.bus.open_as::<dyn Sensor, _>(device, name("sensor"));
-        let sensor: SensorClient = opened.unwrap();
-        let patient = sensor.with_timeout(std::time::Duration::from_secs(10));
-        patient.read().map(|reading| reading.value)
-    };
-    let here = one.wait_for("machine-2", |device| device.standing == Standing::Trusted);
-    // A server hangs, and the same machine can call others.
-    let mut calls = wait_for_bell(&two, there[0], "bell", 8);
-    wait_until(|| one.bus.stats(here.id).unwrap().calls_in == 8);
-    bells[0].reach(4);
-    assert_eq!(read(&two, there[0]), Ok(1));
-    // One machine does all that it can, and another is served.
-    calls.extend(wait_for_bell(&two, there[0], "gong", 8));
-    wait_until(|| one.bus.stats(here.id).unwrap().calls_in == 17);
-    bells[1].reach(1);
-    assert_eq!(read(&three, there[1]), Ok(2));
-    let hang = [0, 1].map(|index| bells[index].0.lock().unwrap().len());
-    assert_eq!(hang, [4, 1]);
-    // Each call is made in the end, and once.
-    let mut rung = 0;
-    wait_until(|| {
-        rung += bells.iter().map(Waiting::ring).sum::<usize>();
-        rung == 16
-    });
-    for call in calls {
-        assert_eq!(call.join(), Some(Ok(7)));
-    }
 }
 
 #[test]

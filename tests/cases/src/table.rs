@@ -531,6 +531,7 @@ pub const SUITES: &[Suite] = &[
             "a_parser_that_denies_costs_no_call",
             "keys_come_back_with_the_same_device",
             "a_server_that_hangs_holds_up_no_other",
+            "a_call_that_nobody_waits_for_ends_or_never_begins",
         ],
     },
 ];

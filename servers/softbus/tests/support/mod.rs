@@ -354,6 +354,11 @@ impl Machine {
         self.task = serve(&self.endpoint, keys, net, number, people, &self.readers);
     }
 
+    /// The bus ends.
+    pub(crate) fn stop(&self) {
+        self.task.kill();
+    }
+
     /// Whoever holds the keys ends, and another one begins on the same disk.
     pub(crate) fn restart_holder(&mut self) {
         self.keys.expel().unwrap();
@@ -460,6 +465,13 @@ fn serve(
         server.with_owner(owner).run()
     });
     task
+}
+
+/// Waits for something to become so.
+pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        time::sleep(LOOK);
+    }
 }
 
 pub(crate) fn name(text: &str) -> BusName {

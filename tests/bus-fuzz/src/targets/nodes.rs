@@ -140,7 +140,7 @@ impl World {
                         self.node.answer(incoming.token, answer, self.now);
                     }
                 }
-                Output::Event(Event::Cancelled(_)) => feature |= 8,
+                Output::Event(Event::Cancelled(_) | Event::Stopped(_)) => feature |= 8,
                 Output::Event(Event::Connected(_)) => feature |= 16,
                 Output::Event(Event::Dead(..)) => feature |= 32,
                 _ => {}

@@ -24,7 +24,8 @@ use libipc::{
     },
     objects::{EndpointClient, ObjectError},
     operation::Interface,
-    server::Dispatch,
+    server::{self, Dispatch},
+    status::Cause,
     task, thread,
     time::{self, Instant},
 };
@@ -39,6 +40,7 @@ pub(crate) const CASES: &[Case] = cases![
     a_parser_that_denies_costs_no_call,
     keys_come_back_with_the_same_device,
     a_server_that_hangs_holds_up_no_other,
+    a_call_that_nobody_waits_for_ends_or_never_begins,
 ];
 
 /// Calls at one time: as many as once kept all others waiting.
@@ -64,6 +66,7 @@ pub trait Tally {
 struct Shared {
     count: AtomicU64,
     waits: AtomicBool,
+    was_cancelled: AtomicBool,
     goes_on: AtomicBool,
 }
 
@@ -77,6 +80,9 @@ impl Tally for Counter {
     fn wait(&mut self) -> Result<u64, ObjectError> {
         self.0.waits.store(true, Ordering::SeqCst);
         while !self.0.goes_on.load(Ordering::SeqCst) {
+            if server::cancelled() {
+                self.0.was_cancelled.store(true, Ordering::SeqCst);
+            }
             time::sleep(Duration::from_millis(1));
         }
         self.count(0, 0)
@@ -251,6 +257,40 @@ fn a_server_that_hangs_holds_up_no_other(world: &mut World) -> Verdict {
     // Each was made, and once.
     answers.sort_unstable();
     check_eq!(answers, (1..=CALLS).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn a_call_that_nobody_waits_for_ends_or_never_begins(world: &mut World) -> Verdict {
+    let (waits, shared) = counter(world, "unwanted")?;
+    let (free, _) = counter(world, "next")?;
+    let (_, right, _) = both(world)?;
+    let caller = find(&right, Standing::Trusted)?;
+    let caller = caller.ok_or_else(|| Failure::new("nobody is trusted"))?.id;
+    let before = right.stats(caller)?.calls_in;
+    let wait = || {
+        let copy = TallyClient::from(waits.as_ref().copy()?);
+        Ok::<_, Failure>(thread::spawn(move || copy.wait())?)
+    };
+    // One runs, others wait at its server, and others for a thread.
+    let first = wait()?;
+    wait::until(|| Ok(shared.waits.load(Ordering::SeqCst)))?;
+    let mut calls: Vec<_> = (1..CALLS).map(|_| wait()).collect::<Result<_, _>>()?;
+    wait::until(|| Ok(right.stats(caller)?.calls_in == before + CALLS))?;
+    // The first one last: when it has ended there, all have that were to end before.
+    calls.push(first);
+    calls.iter().for_each(thread::JoinHandle::cancel);
+    wait::until(|| Ok(shared.was_cancelled.load(Ordering::SeqCst)))?;
+    check_eq!(free.count(0, 0)?, 1);
+    shared.goes_on.store(true, Ordering::SeqCst);
+    for call in calls {
+        let joined = call.join();
+        let ended = joined.ok_or_else(|| Failure::new("the caller ended"))?;
+        check!(
+            matches!(ended, Err(CallError::Transport(error)) if error.cause == Cause::Cancelled)
+        );
+    }
+    // Only the one that ran was made.
+    check_eq!(waits.count(0, 0)?, 2);
     Ok(())
 }
 

@@ -189,6 +189,9 @@ pub enum Event {
     Incoming(Incoming),
     /// Nobody waits for it any longer. It has to be answered all the same.
     Cancelled(Token),
+    /// What it calls was taken back: it must not begin any more, and if it runs, the
+    /// revocation waits for its answer.
+    Stopped(Token),
     /// An object of another device can be called no more, for this reason.
     Dead(Import, libipc_abi::status::Cause),
     /// An object was handed on to a third device.

@@ -169,7 +169,7 @@ impl Node {
             self.tell(&taken.peer, &Body::Revoked(taken.object));
             self.busy.insert(taken.peer);
             for token in self.calls.running(&taken.peer, taken.object.number) {
-                self.event(Event::Cancelled(token));
+                self.event(Event::Stopped(token));
             }
         }
     }
