@@ -272,9 +272,9 @@ pub trait Net {
     fn connect(&mut self, remote: SocketAddress, tag: u32) -> Result<TcpClient, NetError>;
 
     /// Lets others connect at `port`, or at any that is free if it is 0. Up to
-    /// `backlog` of them, at most 8 and at least 1, may wait to be accepted; all the
-    /// bytes for these count at once. `InUse`, `NotPermitted`, `TooManySockets`,
-    /// `NoResources`.
+    /// `backlog` of them, at most 8 and at least 2, may wait to be accepted; all the
+    /// bytes for these count at once. Who asks and does not confirm makes room for who
+    /// comes later. `InUse`, `NotPermitted`, `TooManySockets`, `NoResources`.
     #[op(2)]
     fn listen(&mut self, port: u16, backlog: u16, tag: u32) -> Result<ListenerClient, NetError>;
 

@@ -2,6 +2,7 @@
 
 use crate::waiting::Waiting;
 use alloc::{vec, vec::Vec};
+use core::ops::RangeInclusive;
 use libipc::interfaces::net::{Events, IpAddress, NetError, SocketKind};
 use smoltcp::{
     iface::SocketHandle,
@@ -30,8 +31,9 @@ pub const SILENCE: Duration = Duration::from_secs(30);
 /// Without an answer for so long, one is not made.
 pub const CONNECTING: Duration = Duration::from_secs(10);
 
-/// Connections that one that listens keeps ready.
-pub const BACKLOG: u16 = 8;
+/// Connections that one that listens keeps ready: of two one can be begun anew while
+/// somebody who is not there has the other one.
+pub const BACKLOG: RangeInclusive<u16> = 2..=8;
 
 /// Groups that one socket is in at most.
 pub const GROUPS: usize = 8;
@@ -50,12 +52,11 @@ pub enum Kind {
     Tcp(Connection),
     /// A port at which others connect.
     Listener {
-        /// Sockets that listen, or are connected and not accepted.
+        /// Sockets that listen, or are connected and not accepted; those that were taken
+        /// first come first.
         handles: Vec<SocketHandle>,
         /// The port.
         port: u16,
-        /// How many there should be.
-        backlog: u16,
     },
     /// Echo.
     Ping {

@@ -1,6 +1,7 @@
 //! Programs on two machines, each behind a network server, over a wire with and without
 //! trouble.
 
+#[allow(dead_code, reason = "of what all tests share this one needs a part")]
 mod support;
 
 use libipc::{

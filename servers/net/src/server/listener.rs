@@ -19,7 +19,7 @@ impl<P: Port> Client<'_, '_, P> {
         let socket = server.sockets.get(&self.badge);
         let socket = socket.ok_or(NetError::Stale)?;
         let account = socket.account;
-        let Kind::Listener { handles, port, .. } = &socket.kind else {
+        let Kind::Listener { handles, port } = &socket.kind else {
             return Err(NetError::Stale);
         };
         let port = *port;
@@ -39,7 +39,8 @@ impl<P: Port> Client<'_, '_, P> {
         let Some(Kind::Listener { handles, .. }) = socket.map(|socket| &mut socket.kind) else {
             return Err(NetError::Stale);
         };
-        let handle = core::mem::replace(&mut handles[made], next);
+        handles.push(next);
+        let handle = handles.remove(made);
         let state = server.stack.sockets.get::<tcp::Socket>(handle).state();
         let connection = Connection::new(handle, state, server.clock.now());
         let badge = server.add(Socket::new(account, tag, Kind::Tcp(connection), STREAM));

@@ -120,7 +120,7 @@ impl<P: Port> Net for Client<'_, '_, P> {
             }
             wanted => wanted,
         };
-        let backlog = backlog.clamp(1, BACKLOG);
+        let backlog = backlog.clamp(*BACKLOG.start(), *BACKLOG.end());
         let bytes = usize::from(backlog) * STREAM;
         let badge = self.begin(account, tag, bytes, |client| {
             let stack = &mut client.server.stack;
@@ -134,11 +134,7 @@ impl<P: Port> Net for Client<'_, '_, P> {
                     }
                 }
             }
-            Ok(Kind::Listener {
-                handles,
-                port,
-                backlog,
-            })
+            Ok(Kind::Listener { handles, port })
         })?;
         self.server.capability(badge)
     }

@@ -9,7 +9,7 @@ use crate::{
 use alloc::vec::Vec;
 use libipc::interfaces::net::{Addresses, Events, NetError};
 use smoltcp::{
-    iface::SocketSet,
+    iface::{SocketHandle, SocketSet},
     socket::{icmp, tcp, udp},
     time::Instant,
 };
@@ -168,22 +168,36 @@ fn events(socket: &mut Socket, sockets: &mut SocketSet<'static>, now: Instant) -
             events.set(Events::WRITABLE, socket.can_send());
             events.set(Events::ENDED, over);
         }
-        Kind::Listener { handles, port, .. } => {
-            for handle in handles.iter() {
-                let socket = sockets.get_mut::<tcp::Socket>(*handle);
-                if !socket.is_open() {
-                    // Whoever wanted to connect has thought better of it. The port is
-                    // one, and the socket is closed.
-                    let _ = socket.listen(*port);
-                }
-                events.set(
-                    Events::READABLE,
-                    events.contains(Events::READABLE) || is_made(socket),
-                );
-            }
+        Kind::Listener { handles, port } => {
+            listen_again(handles, *port, sockets);
+            let mut all = handles.iter();
+            let any_made = all.any(|handle| is_made(sockets.get(*handle)));
+            events.set(Events::READABLE, any_made);
         }
     }
     events
+}
+
+/// Sockets that whoever wanted to connect has given up listen again. If none does, so does
+/// that which waits the longest for the other side to confirm: who asks for connections in
+/// others' names would keep them all.
+fn listen_again(handles: &mut [SocketHandle], port: u16, sockets: &mut SocketSet<'static>) {
+    use tcp::State::{Closed, Listen, SynReceived};
+    let state = |handle: &SocketHandle| sockets.get::<tcp::Socket>(*handle).state();
+    let mut states = handles.iter().map(state);
+    let is_full = !states.any(|state| matches!(state, Listen | Closed));
+    let half = |handle: &&SocketHandle| state(handle) == SynReceived;
+    let mut half = handles.iter().filter(half);
+    // One alone may be somebody who means it.
+    if let (true, Some(&oldest), Some(_)) = (is_full, half.next(), half.next()) {
+        sockets.get_mut::<tcp::Socket>(oldest).abort();
+    }
+    for handle in &*handles {
+        // The port is one, and those that are open stay as they are.
+        let _ = sockets.get_mut::<tcp::Socket>(*handle).listen(port);
+    }
+    // Who is taken from now on comes behind those that were taken before.
+    handles.sort_by_key(|handle| sockets.get::<tcp::Socket>(*handle).is_listening());
 }
 
 /// Whether somebody has connected to a socket that listened.

@@ -1,0 +1,86 @@
+//! Strangers who want nothing but to keep others out.
+
+#[allow(dead_code, reason = "of what all tests share this one needs a part")]
+mod support;
+
+use libipc::interfaces::net::SocketAddress;
+use smoltcp::{
+    phy::ChecksumCapabilities,
+    wire::{
+        EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv6Address,
+        Ipv6Packet, Ipv6Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    },
+};
+use std::net::IpAddr;
+use support::{Machine, SHELL, Trouble, machines};
+
+const PORT: u16 = 9;
+
+fn at(machine: &Machine) -> SocketAddress {
+    SocketAddress {
+        address: machine.address.into(),
+        port: PORT,
+    }
+}
+
+/// The second machine is asked for a connection by somebody who is not there.
+fn request(number: u16) -> Vec<u8> {
+    let text = format!("fe80::bad:{number:x}");
+    let from: Ipv6Address = text.parse().unwrap();
+    let to: Ipv6Address = "fe80::2".parse().unwrap();
+    let request = TcpRepr {
+        src_port: 1024 + number,
+        dst_port: PORT,
+        control: TcpControl::Syn,
+        seq_number: TcpSeqNumber(i32::from(number)),
+        ack_number: None,
+        window_len: 4096,
+        window_scale: None,
+        max_seg_size: Some(1220),
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    let packet = Ipv6Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: IpProtocol::Tcp,
+        payload_len: request.buffer_len(),
+        hop_limit: 64,
+    };
+    let link = EthernetRepr {
+        src_addr: EthernetAddress([2, 0, 0, 0, 0, 9]),
+        dst_addr: EthernetAddress([2, 0, 0, 0, 0, 2]),
+        ethertype: EthernetProtocol::Ipv6,
+    };
+    let length = link.buffer_len() + packet.buffer_len() + request.buffer_len();
+    let mut frame = EthernetFrame::new_unchecked(vec![0; length]);
+    link.emit(&mut frame);
+    let mut inner = Ipv6Packet::new_unchecked(frame.payload_mut());
+    packet.emit(&mut inner);
+    let mut segment = TcpPacket::new_unchecked(inner.payload_mut());
+    let checksums = ChecksumCapabilities::default();
+    request.emit(&mut segment, &from.into(), &to.into(), &checksums);
+    frame.into_inner()
+}
+
+#[test]
+fn requests_of_nobody_keep_nobody_out() {
+    let [left, right] = machines(Trouble::default(), 1);
+    for backlog in [1, 4] {
+        let listener = right.net(SHELL).listen(PORT, backlog, 0).unwrap();
+        for number in 0..40 {
+            right.inject([request(number)]);
+        }
+        // All of a batch.
+        right.inject((40..80).map(request));
+        let tcp = left.net(SHELL).connect(at(&right), 0).unwrap();
+        tcp.connected().unwrap();
+        let accepted = listener.accept(0).unwrap();
+        assert_eq!(
+            IpAddr::from(accepted.info().unwrap().remote.address),
+            left.address
+        );
+    }
+}
