@@ -103,6 +103,11 @@ impl Accounts {
         self.all.get_mut(&badge)
     }
 
+    /// Who pays for what is opened through the account.
+    pub fn payer(&self, badge: u64) -> Option<u64> {
+        self.get(badge).map(|account| account.payer)
+    }
+
     /// A socket with so many bytes is opened through the account.
     pub fn begin(&mut self, badge: u64, bytes: usize) -> Result<(), NetError> {
         let payer = self.get(badge).ok_or(NetError::Stale)?.payer;

@@ -45,8 +45,8 @@ pub const COMMAND: u64 = 2;
 /// busy by itself.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Most connections that nobody has any more and that still send.
-const ORPHANS: usize = 16;
+/// Most connections of a client that nobody has any more.
+const ORPHANS: usize = 4;
 
 /// A name that somebody wants to know.
 struct Lookup {
@@ -239,42 +239,55 @@ impl<'e, P: Port> Server<'e, P> {
             let handle = connection.handle;
             socket.armed = Events::empty();
             socket.fresh = Events::empty();
+            let account = socket.account;
             self.stack.sockets.get_mut::<stream::Socket>(handle).close();
-            self.limit_orphans();
+            if self.orphans(account).count() > ORPHANS {
+                self.remove_orphan(account);
+            }
             return;
         }
         self.remove(badge);
     }
 
-    /// Pays for another connection. Those that nobody has and that are over, but for the
-    /// time in which the other side may ask for the last confirmation again, make room.
-    fn begin_stream(&mut self, account: u64) -> Result<(), NetError> {
+    /// Pays for a socket. Connections that nobody has any more make room.
+    fn begin(&mut self, account: u64, bytes: usize) -> Result<(), NetError> {
         loop {
-            let begun = self.accounts.begin(account, net::STREAM);
-            let is_over = |socket: &Socket| match &socket.kind {
-                Kind::Tcp(connection) => connection.orphan && connection.is_over(),
-                _ => false,
-            };
-            let mut over = self.sockets.iter();
-            let over = over.find(|(_, socket)| socket.account == account && is_over(socket));
-            match (begun, over.map(|(badge, _)| *badge)) {
-                (Err(_), Some(over)) => self.remove(over),
-                (begun, _) => return begun,
+            match self.accounts.begin(account, bytes) {
+                Err(_) if self.remove_orphan(account) => {}
+                begun => return begun,
             }
         }
     }
 
-    fn limit_orphans(&mut self) {
-        let is_orphan = |socket: &Socket| match &socket.kind {
-            Kind::Tcp(connection) => connection.orphan,
-            _ => false,
+    /// Connections that nobody has any more and that this account's client pays for, by how
+    /// much it matters that they go on, and by age: those that are over but for the last
+    /// confirmation, that only wait for the other side's end, that still send.
+    fn orphans(&self, account: u64) -> impl Iterator<Item = (u8, u64)> {
+        let payer = self.accounts.payer(account);
+        let sockets = self.sockets.iter();
+        sockets.filter_map(move |(&badge, socket)| match &socket.kind {
+            Kind::Tcp(connection)
+                if connection.orphan && self.accounts.payer(socket.account) == payer =>
+            {
+                let socket = self.stack.sockets.get::<stream::Socket>(connection.handle);
+                let matters = match socket.state() {
+                    stream::State::Closed | stream::State::TimeWait => 0,
+                    stream::State::FinWait2 => 1,
+                    _ => 2,
+                };
+                Some((matters, badge))
+            }
+            _ => None,
+        })
+    }
+
+    /// Ends that of them which matters least; false if there is none.
+    fn remove_orphan(&mut self, account: u64) -> bool {
+        let Some((_, badge)) = self.orphans(account).min() else {
+            return false;
         };
-        let orphans = || self.sockets.iter().filter(|(_, socket)| is_orphan(socket));
-        if orphans().count() > ORPHANS {
-            // The oldest one has the lowest badge.
-            let oldest = orphans().next().map(|(badge, _)| *badge);
-            oldest.into_iter().for_each(|badge| self.remove(badge));
-        }
+        self.remove(badge);
+        true
     }
 
     /// Ends a socket at once.

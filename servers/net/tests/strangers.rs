@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "of what all tests share this one needs a part")]
 mod support;
 
-use libipc::interfaces::net::SocketAddress;
+use libipc::interfaces::net::{Allowed, SocketAddress, TcpClient};
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{
@@ -83,4 +83,70 @@ fn requests_of_nobody_keep_nobody_out() {
             left.address
         );
     }
+}
+
+#[test]
+fn connections_that_strangers_hold_keep_nobody_out() {
+    let [left, right] = machines(Trouble::default(), 1);
+    let there = right.net(SHELL);
+    let listener = there.listen(PORT, 4, 0).unwrap();
+    // Also those of another capability that the same client pays for.
+    let derived = there.restrict(Allowed::all().bits()).unwrap();
+    let other = derived.listen(PORT + 1, 1, 0).unwrap();
+    // A stranger ends nothing of what the other side has ended, from several programs so
+    // that its own machine lets it.
+    let mut held = Vec::new();
+    for number in 0..30 {
+        let to = SocketAddress {
+            port: PORT + number % 2,
+            ..at(&right)
+        };
+        let tcp = left.net(10 + u64::from(number / 8)).connect(to, 0).unwrap();
+        let listener = [&listener, &other][usize::from(number % 2)];
+        drop(listener.accept(0).unwrap());
+        assert_eq!(tcp.read(&mut [0; 8]), Ok(0));
+        held.push(tcp);
+    }
+    let tcp = left.net(SHELL).connect(at(&right), 0).unwrap();
+    tcp.connected().unwrap();
+    let mut opened = vec![listener.accept(0).unwrap()];
+    // Nor from others: as many as there is room for without any of these.
+    let back = left.net(SHELL).listen(PORT, 1, 0).unwrap();
+    for _ in 0..8 {
+        opened.push(there.connect(at(&left), 0).unwrap());
+        back.accept(0).unwrap().abort().unwrap();
+    }
+}
+
+#[test]
+fn what_is_still_sent_goes_last() {
+    let [left, right] = machines(Trouble::default(), 1);
+    let listener = right.net(SHELL).listen(PORT, 1, 0).unwrap();
+    let slow = left.net(SHELL).connect(at(&right), 0).unwrap();
+    let sent = vec![7; 30_000];
+    let accepted = listener.accept(0).unwrap();
+    // More than the window of the other side has room for while nobody reads.
+    let write_all = |tcp: &TcpClient, mut bytes: &[u8]| {
+        while !bytes.is_empty() {
+            bytes = &bytes[tcp.write(bytes).unwrap() as usize..];
+        }
+    };
+    write_all(&accepted, &sent);
+    write_all(&accepted, &sent);
+    drop(accepted);
+    let mut held = Vec::new();
+    for number in 0..12 {
+        let tcp = left.net(10 + number / 8).connect(at(&right), 0).unwrap();
+        drop(listener.accept(0).unwrap());
+        assert_eq!(tcp.read(&mut [0; 8]), Ok(0));
+        held.push(tcp);
+    }
+    let (mut received, mut piece) = (0, [0; 5000]);
+    loop {
+        match slow.read(&mut piece).unwrap() {
+            0 => break,
+            count => received += count,
+        }
+    }
+    assert_eq!(received, 60_000);
 }

@@ -58,6 +58,8 @@ struct Stream {
     id: Option<StreamId>,
     tcp: TcpClient,
     is_connecting: bool,
+    /// Something was sent over it.
+    is_used: bool,
     waits: VecDeque<Vec<u8>>,
     /// Bytes of the first of them that were written.
     written: usize,
@@ -127,7 +129,9 @@ impl Wires {
                 self.tags.insert(id, tag);
             }
             _ => {
-                self.streams.remove(&tag);
+                if let Some(stream) = self.streams.remove(&tag) {
+                    stream.end();
+                }
             }
         }
     }
@@ -137,6 +141,7 @@ impl Wires {
         let Some(stream) = self.tags.get(&id).and_then(|tag| self.streams.get_mut(tag)) else {
             return false;
         };
+        stream.is_used = true;
         stream.waits.push_back(bytes);
         stream.is_connecting || stream.flush()
     }
@@ -148,7 +153,7 @@ impl Wires {
             .remove(&id)
             .and_then(|tag| self.streams.remove(&tag))
         {
-            let _ = stream.tcp.shutdown();
+            stream.end();
         }
     }
 
@@ -253,9 +258,19 @@ impl Stream {
             id,
             tcp,
             is_connecting,
+            is_used: false,
             waits: VecDeque::new(),
             written: 0,
         }
+    }
+
+    /// Ends it after what was sent. If that is nothing the other side has not shown who it
+    /// is, and is not waited for: the network server would do so as long as it likes.
+    fn end(self) {
+        let _ = match self.is_used {
+            true => self.tcp.shutdown(),
+            false => self.tcp.abort(),
+        };
     }
 
     /// Writes what there is room for; false if the stream is no more, or takes nothing

@@ -18,7 +18,7 @@ use libipc::{
     interfaces::{
         Directory, DirectoryClient,
         FileAccess::ReadWrite,
-        FileError, Pipes, PipesClient, Reading, Sensor, SensorClient, SensorError,
+        FileError, NetError, Pipes, PipesClient, Reading, Sensor, SensorClient, SensorError,
         bus::{BusAllowed, BusError, Standing, services},
         sensor::Quantity,
     },
@@ -26,7 +26,7 @@ use libipc::{
     status::{Cause, TransportError},
     time,
 };
-use support::{LOOK, Machine, Segment, file, name, pair};
+use support::{LOOK, Machine, Segment, address, file, name, pair};
 
 struct Thermometer(i64);
 
@@ -636,4 +636,27 @@ fn the_keys_come_back_after_their_holder_ended() {
     two.restart(&segment);
     let same = two.wait_for("machine-1", |device| device.present);
     assert_eq!((same.id, same.standing), (there.id, Standing::Trusted));
+}
+
+#[test]
+fn whoever_says_nothing_is_not_waited_for() {
+    let segment = Segment::new();
+    let _one = Machine::start(&segment, 1);
+    let net = segment.net(9);
+    // As soon as the machine listens: one more than it lets in.
+    let connect = || loop {
+        if let Ok(tcp) = net.connect(address(1), 0) {
+            return tcp;
+        }
+        time::sleep(LOOK);
+    };
+    for tcp in [(); 3].map(|()| connect()) {
+        let end = loop {
+            match tcp.try_read(&mut [0; 8]) {
+                Err(CallError::Server(NetError::WouldBlock)) => time::sleep(LOOK),
+                end => break end,
+            }
+        };
+        assert_eq!(end, Err(CallError::Server(NetError::Reset)));
+    }
 }

@@ -32,7 +32,7 @@ impl<P: Port> Client<'_, '_, P> {
             return Err(NetError::WouldBlock);
         };
         // The connection is paid for anew, and its place by the listener as before.
-        server.begin_stream(account)?;
+        server.begin(account, STREAM)?;
         let next = server.stack.listen(port);
         let next = next.inspect_err(|_| server.accounts.end(account, STREAM))?;
         let socket = server.sockets.get_mut(&self.badge);

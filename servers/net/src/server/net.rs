@@ -48,7 +48,7 @@ impl<P: Port> Client<'_, '_, P> {
         bytes: usize,
         make: impl FnOnce(&mut Self) -> Result<Kind, NetError>,
     ) -> Result<u64, NetError> {
-        self.server.accounts.begin(account, bytes)?;
+        self.server.begin(account, bytes)?;
         let kind = make(self).inspect_err(|_| self.server.accounts.end(account, bytes))?;
         Ok(self.server.add(Socket::new(account, tag, kind, bytes)))
     }

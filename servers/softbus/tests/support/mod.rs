@@ -2,7 +2,7 @@
 
 mod segment;
 
-pub(crate) use segment::Segment;
+pub(crate) use segment::{Segment, address};
 
 use libipc::{
     Bytes, Capability, Lease, LeaseMut, Text,

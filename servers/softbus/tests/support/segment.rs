@@ -92,6 +92,7 @@ enum Kind {
         other: u64,
         bytes: VecDeque<u8>,
         has_ended: bool,
+        is_reset: bool,
     },
 }
 
@@ -174,7 +175,7 @@ impl Server<'_> {
     }
 }
 
-fn address(machine: u64) -> SocketAddress {
+pub(crate) fn address(machine: u64) -> SocketAddress {
     let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, machine as u16);
     SocketAddress {
         address: IpAddr::V6(ip).into(),
@@ -217,6 +218,7 @@ impl Net for Session<'_, '_> {
             other,
             bytes: VecDeque::new(),
             has_ended: false,
+            is_reset: false,
         };
         let mine = self.server.add(self.badge, tag, stream(0));
         let its = self.server.add(machine, 0, stream(mine));
@@ -363,12 +365,15 @@ impl Tcp for Session<'_, '_> {
             other,
             bytes,
             has_ended,
+            is_reset,
         } = self.kind()
         else {
             return Err(NetError::Stale);
         };
         if bytes.is_empty() {
-            return if *has_ended {
+            return if *is_reset {
+                Err(NetError::Reset)
+            } else if *has_ended {
                 Ok(0)
             } else {
                 Err(NetError::WouldBlock)
@@ -408,6 +413,17 @@ impl Tcp for Session<'_, '_> {
         Ok(())
     }
     fn abort(&mut self) -> Result<(), NetError> {
+        let Kind::Tcp { other, .. } = *self.kind() else {
+            return Err(NetError::Stale);
+        };
+        if let Some(Socket {
+            kind: Kind::Tcp { is_reset, .. },
+            ..
+        }) = self.server.sockets.get_mut(&other)
+        {
+            *is_reset = true;
+        }
+        self.server.tell(other, Events::READABLE);
         Ok(())
     }
     fn drained(&mut self, reply: Reply<(), NetError>) {
