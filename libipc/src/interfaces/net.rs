@@ -261,8 +261,8 @@ impl Addresses {
 #[interface]
 pub trait Net {
     /// Opens a socket for datagrams at `port`, or at any that is free if it is 0; it is
-    /// known by `tag` to `collect`. `InUse`, `NotPermitted`, `TooManySockets`,
-    /// `NoResources`.
+    /// known by `tag` to `collect`. `InUse`; `NotPermitted`, also if the page keeps the
+    /// port for another task; `TooManySockets`, `NoResources`.
     #[op(0)]
     fn udp(&mut self, port: u16, tag: u32) -> Result<UdpClient, NetError>;
 
@@ -274,7 +274,8 @@ pub trait Net {
     /// Lets others connect at `port`, or at any that is free if it is 0. Up to
     /// `backlog` of them, at most 8 and at least 2, may wait to be accepted; all the
     /// bytes for these count at once. Who asks and does not confirm makes room for who
-    /// comes later. `InUse`, `NotPermitted`, `TooManySockets`, `NoResources`.
+    /// comes later. `InUse`; `NotPermitted`, also if the page keeps the port for another
+    /// task; `TooManySockets`, `NoResources`.
     #[op(2)]
     fn listen(&mut self, port: u16, backlog: u16, tag: u32) -> Result<ListenerClient, NetError>;
 
@@ -284,7 +285,8 @@ pub trait Net {
     fn ping(&mut self, tag: u32) -> Result<PingClient, NetError>;
 
     /// Looks a name up: its IPv6 addresses, or those of IPv4. An address in words is
-    /// taken for what it says. `NoName`, `NoServer`, `TimedOut`, `Busy`, `NotPermitted`.
+    /// taken for what it says. What is looked up counts like a socket until it is found.
+    /// `NoName`, `NoServer`, `TimedOut`, `NotPermitted`, `TooManySockets`, `NoResources`.
     #[op(4, idempotent)]
     #[deferred]
     fn lookup(&mut self, name: Text<MAX_NAME>, ipv6: bool) -> Result<Addresses, NetError>;

@@ -5,7 +5,10 @@ use alloc::{
     string::String,
 };
 use libipc::{
-    interfaces::net::{Allowed, NetError},
+    interfaces::{
+        clients::ClientArgument,
+        net::{Allowed, NetError},
+    },
     objects::EndpointClient,
 };
 
@@ -14,6 +17,9 @@ pub const SOCKETS: usize = 64;
 
 /// Most bytes in their buffers.
 pub const BYTES: usize = 1 << 20;
+
+/// Bytes that a name which is looked up counts for.
+pub const LOOKUP: usize = 1 << 10;
 
 /// A capability for the network, and what was opened through it.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub struct Account {
     /// What it pays for.
     sockets: usize,
     bytes: usize,
+    /// Bytes that nobody else may have: a task of the page's.
+    share: usize,
     /// Who opens sockets through it still has it, or they are still open.
     uses: usize,
     /// Who is told.
@@ -45,11 +53,17 @@ impl Account {
             name: name.into(),
             sockets: 0,
             bytes: 0,
+            share: 0,
             uses: 1,
             told: None,
             ready: VecDeque::new(),
             fresh: false,
         }
+    }
+
+    /// Bytes that are not of its share.
+    fn others(&self) -> usize {
+        self.bytes.saturating_sub(self.share)
     }
 }
 
@@ -57,24 +71,25 @@ impl Account {
 #[derive(Debug, Default)]
 pub struct Accounts {
     all: BTreeMap<u64, Account>,
-    /// Bytes of all, and how many there may be.
-    bytes: usize,
+    /// Bytes of all that are not of their shares, and how many there may be.
+    common: usize,
     most: usize,
 }
 
 impl Accounts {
-    /// None; all together may have so many bytes.
-    pub fn new(most: usize) -> Self {
+    /// Those of the page's tasks; all together may have so many bytes. Each of these tasks
+    /// has a share that is kept for it, and as much is left for all.
+    pub fn new(most: usize, tasks: &[ClientArgument<'_>]) -> Self {
+        let share = BYTES.min(most / (tasks.len() + 1));
+        let account = |task: &ClientArgument<'_>| {
+            let account = Account::new(task.badge, Allowed::all(), task.name);
+            (task.badge, Account { share, ..account })
+        };
         Accounts {
-            most,
-            ..Default::default()
+            all: tasks.iter().map(account).collect(),
+            common: 0,
+            most: most - share * tasks.len(),
         }
-    }
-
-    /// A client of the page has this name.
-    pub fn name(&mut self, badge: u64, name: &str) {
-        self.all
-            .insert(badge, Account::new(badge, Allowed::all(), name));
     }
 
     /// The account of a capability that the supervisor has made.
@@ -134,9 +149,10 @@ impl Accounts {
     /// Gives so many bytes of a socket back.
     pub fn shrink(&mut self, badge: u64, bytes: usize) {
         let payer = self.get(badge).map_or(badge, |account| account.payer);
-        self.bytes = self.bytes.saturating_sub(bytes);
-        if let Some(payer) = self.all.get_mut(&payer) {
-            payer.bytes = payer.bytes.saturating_sub(bytes);
+        if let Some(account) = self.all.get_mut(&payer) {
+            let before = account.others();
+            account.bytes = account.bytes.saturating_sub(bytes);
+            self.common -= before - account.others();
         }
     }
 
@@ -149,31 +165,35 @@ impl Accounts {
         account.told = None;
         if payer != badge {
             self.refund(payer, 0);
+        } else if account.share > 0 {
+            // The task may be started again.
+            return account.ready.clear();
         }
         self.release(badge);
     }
 
     fn charge(&mut self, payer: u64, sockets: usize, bytes: usize) -> Result<(), NetError> {
-        let total = self.bytes + bytes;
-        if total > self.most {
-            return Err(NetError::NoResources);
-        }
         let account = self.all.get_mut(&payer).ok_or(NetError::Stale)?;
-        if account.sockets + sockets > SOCKETS || account.bytes + bytes > BYTES {
+        let more = account.bytes + bytes;
+        if account.sockets + sockets > SOCKETS || more > BYTES {
             return Err(NetError::TooManySockets);
         }
+        let others = self.common - account.others();
+        let common = others + more.saturating_sub(account.share);
+        if common > self.most {
+            return Err(NetError::NoResources);
+        }
         account.sockets += sockets;
-        account.bytes += bytes;
+        account.bytes = more;
         account.uses += sockets;
-        self.bytes = total;
+        self.common = common;
         Ok(())
     }
 
     fn refund(&mut self, payer: u64, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.shrink(payer, bytes);
         if let Some(account) = self.all.get_mut(&payer) {
             account.sockets = account.sockets.saturating_sub(1);
-            account.bytes = account.bytes.saturating_sub(bytes);
         }
         self.release(payer);
     }
@@ -225,8 +245,8 @@ mod tests {
 
     #[test]
     fn limits_are_of_the_payer_and_of_all() {
-        let mut accounts = Accounts::new(BYTES + 10);
-        accounts.name(1, "shell");
+        let mut accounts = Accounts::new(BYTES + 10, &[]);
+        accounts.open(1);
         accounts.open(2);
         accounts.derive(100, 1, Allowed::CONNECT).unwrap();
         accounts.begin(100, BYTES - 1).unwrap();
@@ -242,8 +262,38 @@ mod tests {
     }
 
     #[test]
+    fn a_task_of_the_page_keeps_its_share() {
+        let bus = ClientArgument {
+            badge: 1,
+            name: "softbus",
+        };
+        let mut accounts = Accounts::new(2 * BYTES - 20, &[bus]);
+        let share = BYTES - 10;
+        accounts.open(2);
+        accounts.open(3);
+        accounts.begin(2, share - 5).unwrap();
+        accounts.begin(3, 5).unwrap();
+        assert_eq!(accounts.begin(3, 1), Err(NetError::NoResources));
+        accounts.begin(1, share).unwrap();
+        assert_eq!(accounts.begin(1, 1), Err(NetError::NoResources));
+        // Beyond its share it has no more right than others.
+        accounts.end(3, 5);
+        accounts.begin(1, 3).unwrap();
+        assert_eq!(accounts.begin(3, 3), Err(NetError::NoResources));
+        accounts.begin(3, 2).unwrap();
+        accounts.end(1, share);
+        assert_eq!(accounts.begin(3, 4), Err(NetError::NoResources));
+        accounts.begin(3, 3).unwrap();
+        // It is the same after the task was started again.
+        accounts.closed(1);
+        accounts.end(1, 3);
+        accounts.begin(1, share).unwrap();
+        assert_eq!(accounts.get(1).unwrap().name, "softbus");
+    }
+
+    #[test]
     fn an_account_goes_with_its_last_socket() {
-        let mut accounts = Accounts::new(BYTES);
+        let mut accounts = Accounts::new(BYTES, &[]);
         accounts.open(7);
         accounts.begin(7, 5).unwrap();
         accounts.derive(100, 7, Allowed::all()).unwrap();
@@ -253,12 +303,12 @@ mod tests {
         assert!(accounts.get(7).is_some());
         accounts.closed(100);
         assert!(accounts.get(7).is_none() && accounts.get(100).is_none());
-        assert_eq!(accounts.bytes, 0);
+        assert_eq!(accounts.common, 0);
     }
 
     #[test]
     fn sockets_are_limited_in_number() {
-        let mut accounts = Accounts::new(BYTES);
+        let mut accounts = Accounts::new(BYTES, &[]);
         accounts.open(7);
         (0..SOCKETS).for_each(|_| accounts.begin(7, 1).unwrap());
         assert_eq!(accounts.begin(7, 1), Err(NetError::TooManySockets));

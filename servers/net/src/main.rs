@@ -61,7 +61,8 @@ fn run(mut start: Start) -> Result<(), AnyError> {
     let settings = Settings::parse(arguments)?;
     let stack = Stack::new(port, settings.fix(identity), now());
     let most = (start.heap() as usize).saturating_sub(REST);
-    let mut server = Server::new(&endpoint, stack, &clients, commands, most);
+    let server = Server::new(&endpoint, stack, &clients, commands, most);
+    let mut server = server.with_ports(settings.ports());
     settings.apply(server.stack())?;
     Err(server.run())
 }

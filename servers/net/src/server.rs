@@ -15,7 +15,7 @@ use crate::{
     stack::{Stack, to_socket_address},
     waiting::{self, Waiting},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::time::Duration;
 use libipc::{
     Text,
@@ -50,6 +50,8 @@ const ORPHANS: usize = 4;
 
 /// A name that somebody wants to know.
 struct Lookup {
+    /// Who pays for it.
+    account: u64,
     query: QueryHandle,
     reply: Reply<libipc::interfaces::net::Addresses, NetError>,
 }
@@ -61,6 +63,8 @@ pub struct Server<'e, P: Port> {
     accounts: Accounts,
     sockets: BTreeMap<u64, Socket>,
     lookups: Vec<Lookup>,
+    /// Ports at which only the task of this name receives.
+    ports: Vec<(u16, String)>,
     commands: Commands,
     next_badge: u64,
     next_echo: u16,
@@ -106,22 +110,25 @@ impl<'e, P: Port> Server<'e, P> {
         commands: Commands,
         most: usize,
     ) -> Self {
-        let mut accounts = Accounts::new(most);
-        for client in clients {
-            accounts.name(client.badge, client.name);
-        }
         let newest = live_badges(endpoint).max().unwrap_or(SERVER_BADGES);
         Server {
             endpoint,
             stack,
-            accounts,
+            accounts: Accounts::new(most, clients),
             sockets: BTreeMap::new(),
             lookups: Vec::new(),
+            ports: Vec::new(),
             commands,
             next_badge: newest + 1,
             next_echo: newest as u16,
             clock: Clock { pace: 1 },
         }
+    }
+
+    /// The same with ports that are kept for tasks of the page with these names.
+    pub fn with_ports(mut self, ports: &[(u16, String)]) -> Self {
+        self.ports = ports.to_vec();
+        self
     }
 
     /// The same with time that runs so much faster, for tests.

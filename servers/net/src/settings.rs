@@ -8,17 +8,21 @@
 //! | `gateway` | to whom packets for other networks go | what DHCP says |
 //! | `name-server` | who is asked for names | what DHCP says |
 //! | `dhcp` | `on` or `off` | `on` unless there is an IPv4 address |
+//! | `port:TASK` | a port below 49152 at which only this task of the page receives; any number of them | |
 
 use crate::{
     port::Port,
-    stack::{Identity, Stack},
+    stack::{EPHEMERAL, Identity, Stack},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::net::{IpAddr, Ipv6Addr};
 use libipc::{
     interfaces::net::{Cidr, IpAddress},
     start::AnyError,
 };
+
+/// How an argument begins that keeps a port for a task.
+const PORT: &str = "port:";
 
 /// What the page says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub struct Settings {
     gateway: Option<IpAddress>,
     name_server: Option<IpAddress>,
     dhcp: Option<bool>,
+    ports: Vec<(u16, String)>,
 }
 
 impl Settings {
@@ -41,6 +46,10 @@ impl Settings {
                 continue;
             };
             let read = match key {
+                _ if key.starts_with(PORT) => {
+                    let task = &key[PORT.len()..];
+                    port(value).map(|port| settings.ports.push((port, task.into())))
+                }
                 "mac" => mac(value).map(|mac| settings.mac = Some(mac)),
                 "interface" => interface(value).map(|id| settings.interface = Some(id)),
                 "address" => cidr(value).map(|cidr| settings.addresses.push(cidr)),
@@ -61,6 +70,11 @@ impl Settings {
             interface: self.interface.unwrap_or(identity.interface),
             seed: identity.seed,
         }
+    }
+
+    /// Ports that are kept for tasks.
+    pub fn ports(&self) -> &[(u16, String)] {
+        &self.ports
     }
 
     /// Sets the rest.
@@ -109,6 +123,13 @@ fn cidr(text: &str) -> Option<Cidr> {
     })
 }
 
+/// One that is never given to who asks for none in particular.
+fn port(text: &str) -> Option<u16> {
+    text.parse()
+        .ok()
+        .filter(|port| (1..EPHEMERAL).contains(port))
+}
+
 fn on(text: &str) -> Option<bool> {
     match text {
         "on" => Some(true),
@@ -149,6 +170,9 @@ mod tests {
             "address=10.0.0.2",
             "gateway=nobody",
             "dhcp=yes",
+            "port:softbus=0",
+            "port:softbus=49152",
+            "port:softbus=all",
         ];
         for argument in bad {
             let error = Settings::parse(&[argument]).unwrap_err().to_string();
@@ -156,5 +180,7 @@ mod tests {
         }
         let good = ["address=10.0.0.2/24", "address=fd00::1/64", "dhcp=off"];
         assert_eq!(Settings::parse(&good).unwrap().addresses.len(), 2);
+        let kept = Settings::parse(&["port:softbus=7355"]).unwrap();
+        assert_eq!(kept.ports(), [(7355, "softbus".into())]);
     }
 }

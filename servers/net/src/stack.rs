@@ -45,10 +45,7 @@ impl Identity {
 }
 
 /// First port of those that are given to who asks for none in particular.
-const EPHEMERAL: u16 = 49152;
-
-/// How often names are asked for at once.
-const QUERIES: usize = 16;
+pub const EPHEMERAL: u16 = 49152;
 
 /// The protocols, and the device that they run over.
 pub struct Stack<P> {
@@ -58,7 +55,6 @@ pub struct Stack<P> {
     /// All sockets.
     pub sockets: SocketSet<'static>,
     names: SocketHandle,
-    queries: usize,
     dhcp: Option<SocketHandle>,
     name_server: IpAddress,
     /// Groups that sockets have joined, and how many have.
@@ -88,7 +84,6 @@ impl<P: Port> Stack<P> {
             interface,
             sockets,
             names,
-            queries: 0,
             dhcp: None,
             name_server: IpAddress::UNSPECIFIED,
             groups: BTreeMap::new(),
@@ -380,9 +375,6 @@ impl<P: Port> Stack<P> {
         if self.name_server.is_unspecified() {
             return Err(NetError::NoServer);
         }
-        if self.queries >= QUERIES {
-            return Err(NetError::Busy);
-        }
         let kind = if ipv6 {
             DnsQueryType::Aaaa
         } else {
@@ -390,9 +382,7 @@ impl<P: Port> Stack<P> {
         };
         let names = self.sockets.get_mut::<dns::Socket>(self.names);
         let query = names.start_query(self.interface.context(), name, kind);
-        let query = query.map_err(|_| NetError::NoName)?;
-        self.queries += 1;
-        Ok(query)
+        query.map_err(|_| NetError::NoName)
     }
 
     /// What came of it: nothing yet, no such name, or its addresses. Only once it is
@@ -405,7 +395,6 @@ impl<P: Port> Stack<P> {
             Ok(found) if found.is_empty() => Err(NetError::NoName),
             Ok(found) => Ok(found.iter().map(|address| to_address(*address)).collect()),
         };
-        self.queries -= 1;
         Some(result)
     }
 
@@ -413,7 +402,6 @@ impl<P: Port> Stack<P> {
     pub fn forget(&mut self, query: dns::QueryHandle) {
         let names = self.sockets.get_mut::<dns::Socket>(self.names);
         names.cancel_query(query);
-        self.queries -= 1;
     }
 
     /// Where a socket for datagrams is.

@@ -1,9 +1,12 @@
-//! Strangers who want nothing but to keep others out.
+//! Who wants nothing but to keep others out: strangers on the network, and programs here.
 
 #[allow(dead_code, reason = "of what all tests share this one needs a part")]
 mod support;
 
-use libipc::interfaces::net::{Allowed, SocketAddress, TcpClient};
+use libipc::{
+    CallError,
+    interfaces::net::{Allowed, NetError, SocketAddress, TcpClient},
+};
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{
@@ -12,7 +15,7 @@ use smoltcp::{
     },
 };
 use std::net::IpAddr;
-use support::{Machine, SHELL, Trouble, machines};
+use support::{Machine, RESERVED, SHELL, Trouble, machines};
 
 const PORT: u16 = 9;
 
@@ -149,4 +152,36 @@ fn what_is_still_sent_goes_last() {
         }
     }
     assert_eq!(received, 60_000);
+}
+
+#[test]
+fn a_task_of_the_page_has_its_share_and_its_port() {
+    let [left, _right] = machines(Trouble::default(), 1);
+    // Others open what they can.
+    let mut opened = Vec::new();
+    for badge in 10..20 {
+        let net = left.net(badge);
+        while let Ok(udp) = net.udp(0, 0) {
+            opened.push(udp);
+        }
+        assert_eq!(
+            net.udp(RESERVED, 0).map(drop),
+            refused(NetError::NotPermitted)
+        );
+        assert_eq!(
+            net.listen(RESERVED, 1, 0).map(drop),
+            refused(NetError::NotPermitted)
+        );
+    }
+    assert!(opened.len() >= 32);
+    let net = left.net(SHELL);
+    let own: Vec<_> = (0..26).map(|_| net.udp(0, 0).unwrap()).collect();
+    let derived = net.restrict(Allowed::all().bits()).unwrap();
+    derived.udp(RESERVED, 0).unwrap();
+    net.listen(RESERVED, 1, 0).unwrap();
+    drop(own);
+}
+
+fn refused<T>(error: NetError) -> Result<T, CallError<NetError>> {
+    Err(CallError::Server(error))
 }

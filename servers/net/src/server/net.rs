@@ -2,6 +2,7 @@
 
 use super::{Client, Lookup};
 use crate::{
+    accounts::LOOKUP,
     port::Port,
     sockets::{
         self, BACKLOG, CONNECTING, Connection, DATAGRAMS, ECHOES, Kind, RECEIVE, SEND, Socket,
@@ -40,6 +41,17 @@ impl<P: Port> Client<'_, '_, P> {
         }
     }
 
+    /// Whether the account's client may receive at this port.
+    fn check_port(&self, account: u64, port: u16) -> Result<(), NetError> {
+        let account = self.server.accounts.get(account);
+        let name = account.map_or("", |account| &account.name);
+        let mut kept = self.server.ports.iter();
+        match kept.any(|(kept, task)| *kept == port && task != name) {
+            true => Err(NetError::NotPermitted),
+            false => Ok(()),
+        }
+    }
+
     /// Pays for a socket, and adds it if it can be made; its badge.
     fn begin(
         &mut self,
@@ -55,7 +67,7 @@ impl<P: Port> Client<'_, '_, P> {
 
     /// A name that is to be found.
     fn begin_lookup(&mut self, name: &str, ipv6: bool) -> Result<Found, NetError> {
-        self.allow(Allowed::NAMES)?;
+        let account = self.allow(Allowed::NAMES)?;
         if let Ok(address) = name.parse::<IpAddr>() {
             if address.is_ipv6() != ipv6 {
                 return Err(NetError::NoName);
@@ -67,19 +79,22 @@ impl<P: Port> Client<'_, '_, P> {
             addresses.list[0] = address.into();
             return Ok(Found::Here(addresses));
         }
-        let query = self.server.stack.look_up(name, ipv6)?;
-        Ok(Found::Asked(query))
+        self.server.begin(account, LOOKUP)?;
+        let query = self.server.stack.look_up(name, ipv6);
+        let query = query.inspect_err(|_| self.server.accounts.end(account, LOOKUP))?;
+        Ok(Found::Asked(account, query))
     }
 }
 
 enum Found {
     Here(Addresses),
-    Asked(smoltcp::socket::dns::QueryHandle),
+    Asked(u64, smoltcp::socket::dns::QueryHandle),
 }
 
 impl<P: Port> Net for Client<'_, '_, P> {
     fn udp(&mut self, port: u16, tag: u32) -> Result<UdpClient, NetError> {
         let account = self.allow(Allowed::DATAGRAMS)?;
+        self.check_port(account, port)?;
         let badge = self.begin(account, tag, 2 * DATAGRAMS, |client| {
             let stack = &mut client.server.stack;
             let mut socket = sockets::datagrams()?;
@@ -112,6 +127,7 @@ impl<P: Port> Net for Client<'_, '_, P> {
 
     fn listen(&mut self, port: u16, backlog: u16, tag: u32) -> Result<ListenerClient, NetError> {
         let account = self.allow(Allowed::LISTEN)?;
+        self.check_port(account, port)?;
         let mut others = self.server.sockets.values();
         let port = match port {
             0 => self.server.stack.free_port(true)?,
@@ -153,7 +169,11 @@ impl<P: Port> Net for Client<'_, '_, P> {
     fn lookup(&mut self, name: Text<MAX_NAME>, ipv6: bool, reply: Reply<Addresses, NetError>) {
         match self.begin_lookup(name.as_str(), ipv6) {
             Ok(Found::Here(addresses)) => drop(reply.answer(Ok(addresses))),
-            Ok(Found::Asked(query)) => self.server.lookups.push(Lookup { query, reply }),
+            Ok(Found::Asked(account, query)) => self.server.lookups.push(Lookup {
+                account,
+                query,
+                reply,
+            }),
             Err(error) => drop(reply.answer(Err(error))),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Client, Server};
 use crate::{
+    accounts::LOOKUP,
     port::Port,
     sockets::{Kind, Socket},
     waiting::Waiting,
@@ -79,10 +80,11 @@ impl<P: Port> Server<'_, P> {
     fn look_at_names(&mut self) {
         let mut index = 0;
         while let Some(lookup) = self.lookups.get(index) {
-            let query = lookup.query;
+            let (account, query) = (lookup.account, lookup.query);
             if lookup.reply.cancelled() {
                 self.stack.forget(query);
                 self.lookups.swap_remove(index);
+                self.accounts.end(account, LOOKUP);
                 continue;
             }
             let Some(found) = self.stack.found(query) else {
@@ -90,6 +92,7 @@ impl<P: Port> Server<'_, P> {
                 continue;
             };
             let lookup = self.lookups.swap_remove(index);
+            self.accounts.end(account, LOOKUP);
             lookup.reply.answer(found.map(|found| {
                 let mut addresses = Addresses::default();
                 for (place, address) in addresses.list.iter_mut().zip(found) {

@@ -160,6 +160,9 @@ impl Machine {
 /// The badge of a client that has a name.
 pub(crate) const SHELL: u64 = 3;
 
+/// A port that is kept for it.
+pub(crate) const RESERVED: u16 = 7355;
+
 /// How much faster than the clock the protocols' time runs: what is lost is sent again
 /// after a second.
 const PACE: u32 = 16;
@@ -206,6 +209,7 @@ pub(crate) fn machines_set_up(
                 name: "shell",
             };
             let server = Server::new(&endpoint, stack, &[shell], Commands::new(), 3 << 20);
+            let server = server.with_ports(&[(RESERVED, "shell".into())]);
             let mut server = server.with_pace(PACE);
             server.run().to_string()
         });
