@@ -81,13 +81,11 @@ impl Keeper {
 }
 
 impl Remote {
-    /// Asks whoever holds the keys who this device is.
+    /// Asks whoever holds the keys who this device is. An error as well if what is trusted
+    /// is there and cannot be read: it would be replaced by the next that is trusted.
     pub fn connect(client: BusKeysClient) -> Result<Connected, CallError<KeysError>> {
         let identity = client.identity()?;
-        let trust = match kept(&client, Record::Trust) {
-            Err(CallError::Server(KeysError::Unreadable)) => Vec::new(),
-            kept => kept?,
-        };
+        let trust = kept(&client, Record::Trust)?;
         let broken = CallError::Server(KeysError::Broken);
         let copy = client.as_ref().copy().map_err(|_| broken)?;
         let changed = Arc::<AtomicBool>::default();

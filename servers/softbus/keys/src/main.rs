@@ -28,8 +28,10 @@ fn run(mut start: Start) -> Result<(), AnyError> {
         .iter()
         .find_map(|text| text.strip_prefix("store="));
     let place = place.unwrap_or(PLACE);
-    let store = files.as_ref().and_then(|files| Store::open(files, place));
-    let mut server =
-        Server::new(&endpoint, store, random).with_directories(files, start.arguments());
+    let store = files.as_ref().map(|files| Store::open(files, place));
+    // Whatever is wrong with the disk may be over when this is started again.
+    let store = store.transpose()?.flatten();
+    let server = Server::new(&endpoint, store, random)?;
+    let mut server = server.with_directories(files, start.arguments());
     Err(AnyError::new(server.run()))
 }

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 use libipc::{
     Bytes, Lease, LeaseFault, LeaseMut, Text,
     interfaces::{
-        DirectoryClient,
+        DirectoryClient, FileError,
         clients::{SERVER_BADGES, live_badges},
     },
     objects::EndpointClient,
@@ -51,13 +51,18 @@ pub struct Server<'e> {
 
 impl<'e> Server<'e> {
     /// With the key of the disk, made if there is none. Without a disk it lasts as long
-    /// as this server. `endpoint` must have `RECEIVE`.
-    pub fn new(endpoint: &'e EndpointClient, store: Option<Store>, mut random: Source) -> Self {
+    /// as this server. `endpoint` must have `RECEIVE`. Any error of the disk: without the
+    /// key that may be there this would be another device.
+    pub fn new(
+        endpoint: &'e EndpointClient,
+        store: Option<Store>,
+        mut random: Source,
+    ) -> Result<Self, FileError> {
         let fresh: [u8; SECRET] = array(&mut *random);
-        let kept = store.as_ref().and_then(|store| store.secret(fresh));
-        Server {
+        let kept = store.as_ref().map(|store| store.secret(fresh));
+        Ok(Server {
             endpoint,
-            keys: Holder::new(&kept.unwrap_or(fresh)),
+            keys: Holder::new(&kept.transpose()?.unwrap_or(fresh)),
             run: nonce(&mut *random),
             store,
             random,
@@ -66,7 +71,7 @@ impl<'e> Server<'e> {
             newest: live_badges(endpoint).max().unwrap_or(SERVER_BADGES),
             files: None,
             directories: Vec::new(),
-        }
+        })
     }
 
     /// Lets the bus have directories of the files, which arguments of the form
@@ -218,7 +223,7 @@ impl BusKeys for Server<'_> {
         let (Some((_, path)), Some(files)) = (path, &self.files) else {
             return Err(KeysError::NotFound);
         };
-        walk(files, path).ok_or(KeysError::NotFound)
+        walk(files, path).map_err(|_| KeysError::NotFound)
     }
 }
 

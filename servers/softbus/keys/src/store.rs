@@ -25,20 +25,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 pub const PLACE: &str = "/data/softbus";
 
 /// The directory at a path, made if it is not there.
-pub fn walk(root: &DirectoryClient, path: &str) -> Option<DirectoryClient> {
-    let mut names = path.split('/').filter(|name| !name.is_empty());
-    let first = Text::new(names.next()?)?;
-    let mut directory = root.open_directory(first, ReadWrite).ok()?;
+pub fn walk(root: &DirectoryClient, path: &str) -> Result<DirectoryClient, FileError> {
+    let mut names = path.split('/').filter(|name| !name.is_empty()).map(name);
+    let first = names.next().unwrap_or_default();
+    let mut directory = root.open_directory(first, ReadWrite).map_err(error)?;
     for name in names {
-        let name = Text::new(name)?;
         let within = directory.with_timeout(PATIENCE);
         directory = match within.create_directory(name) {
             Err(CallError::Server(FileError::Exists)) => within.open_directory(name, ReadWrite),
             made => made,
         }
-        .ok()?;
+        .map_err(error)?;
     }
-    Some(directory)
+    Ok(directory)
 }
 
 /// The directory of the bus.
@@ -46,19 +45,22 @@ pub fn walk(root: &DirectoryClient, path: &str) -> Option<DirectoryClient> {
 pub struct Store(DirectoryClient);
 
 impl Store {
-    /// The directory at this path, made if it is not there. `None` if it cannot be made:
-    /// without a disk, say.
-    pub fn open(root: &DirectoryClient, path: &str) -> Option<Self> {
-        let directory = walk(root, path)?;
-        Some(Store(directory.with_timeout(PATIENCE)))
+    /// The directory at this path, made if it is not there. `None` without a disk, or if
+    /// it is one that cannot be changed. Any other error may hide a key that there is.
+    pub fn open(root: &DirectoryClient, path: &str) -> Result<Option<Self>, FileError> {
+        match walk(root, path) {
+            Ok(directory) => Ok(Some(Store(directory.with_timeout(PATIENCE)))),
+            Err(FileError::NotFound | FileError::NoDevice | FileError::ReadOnly) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The secret key: that of the disk, or a new one that is now there. `None` if it
-    /// cannot be made durable.
-    pub fn secret(&self, fresh: [u8; SECRET]) -> Option<[u8; SECRET]> {
-        match self.read("key") {
-            Ok(Some(kept)) if kept.len() == SECRET => kept.try_into().ok(),
-            _ => self.write("key", &fresh).ok().map(|()| fresh),
+    /// The secret key: that of the disk, or a new one that is now there if there was none.
+    /// One that cannot be read is never replaced.
+    pub fn secret(&self, fresh: [u8; SECRET]) -> Result<[u8; SECRET], FileError> {
+        match self.read("key")? {
+            Some(kept) => kept.try_into().map_err(|_| FileError::Corrupt),
+            None => self.write("key", &fresh).map(|()| fresh),
         }
     }
 

@@ -400,9 +400,10 @@ fn hold(endpoint: &EndpointClient, files: &DirectoryClient, number: u8, run: u64
     let handed = endpoint.as_ref().copy().unwrap();
     task.spawn_with(handed, move |endpoint: EndpointClient| {
         let files = DirectoryClient::from(Capability::from_handle(files));
-        let store = Store::open(&files, PLACE).expect("there is a disk");
+        let store = Store::open(&files, PLACE).expect("the disk is well");
         let random = random::source([number.into(), run, 3, 4]);
-        Keys::new(&endpoint, Some(store), random).run()
+        let keys = Keys::new(&endpoint, store, random);
+        keys.expect("the disk is well").run()
     });
     task
 }
