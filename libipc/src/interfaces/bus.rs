@@ -394,10 +394,11 @@ impl BusClient {
 
     /// The device of this name or number (in hexadecimal, as it is shown).
     pub fn find(&self, text: &str) -> Result<Device, CallError<BusError>> {
+        // A device may call itself what another one's number is.
         let number = u64::from_str_radix(text, 16).ok();
         let all = self.devices()?;
-        let named = all.iter().find(|device| device.name.as_str() == text);
-        let found = named.or_else(|| all.iter().find(|device| Some(device.id) == number));
+        let numbered = all.iter().find(|device| Some(device.id) == number);
+        let found = numbered.or_else(|| all.iter().find(|device| device.name.as_str() == text));
         let missing = CallError::Server(BusError::NoDevice);
         found.copied().ok_or(missing)
     }

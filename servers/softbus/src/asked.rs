@@ -31,8 +31,8 @@ const UNREACHED: usize = 32;
 pub(crate) enum Asked {
     /// What it publishes, of this interface.
     Browse(LeaseId, Reply<u64, BusError>, String),
-    /// A service.
-    Open(BusName, Reply<Capability, BusError>),
+    /// A service. What is published here comes home only to one who may use all of the bus.
+    Open(BusName, Reply<Capability, BusError>, bool),
     /// A service if it is of this interface: what the device publishes is asked first.
     OpenOf(String, BusName, Reply<Capability, BusError>),
 }
@@ -41,7 +41,7 @@ impl Asked {
     fn fail(self, error: BusError) {
         match self {
             Asked::Browse(_, reply, _) => reply.answer(Err(error)),
-            Asked::Open(_, reply) | Asked::OpenOf(_, _, reply) => reply.answer(Err(error)),
+            Asked::Open(_, reply, _) | Asked::OpenOf(_, _, reply) => reply.answer(Err(error)),
         };
     }
 
@@ -49,7 +49,7 @@ impl Asked {
     fn deadline(&self) -> Instant {
         let caller = match self {
             Asked::Browse(_, reply, _) => reply.deadline(),
-            Asked::Open(_, reply) | Asked::OpenOf(_, _, reply) => reply.deadline(),
+            Asked::Open(_, reply, _) | Asked::OpenOf(_, _, reply) => reply.deadline(),
         };
         caller.min(Instant::now() + PATIENCE)
     }
@@ -74,7 +74,7 @@ impl Server<'_> {
             let (deadline, now) = (self.millis(asked.deadline()), self.now());
             let made = match &asked {
                 Asked::Browse(..) | Asked::OpenOf(..) => self.node.browse(&key, deadline, now),
-                Asked::Open(service, _) => self.node.open(&key, service.as_str(), deadline, now),
+                Asked::Open(service, ..) => self.node.open(&key, service.as_str(), deadline, now),
             };
             match made {
                 Ok(id) => {
@@ -105,7 +105,7 @@ impl Server<'_> {
                 let is_wanted =
                     |one: &Found| one.name == service.as_str() && one.interface == interface;
                 match found.iter().any(is_wanted) {
-                    true => self.ask(key, Asked::Open(service, reply)),
+                    true => self.ask(key, Asked::Open(service, reply, false)),
                     false => {
                         reply.answer(Err(BusError::NoService));
                     }
@@ -117,13 +117,14 @@ impl Server<'_> {
 
     pub(crate) fn opened(&mut self, id: CallId, opened: Result<Object, TransportError>) {
         let asked = self.waiting.asked.remove(&id);
+        let may_have = matches!(asked, Some((_, Asked::Open(.., true))));
         let capability = match opened {
             Ok(object) => self
-                .arrive_one(object)
+                .arrive_one(object, may_have)
                 .map_err(|cause| transport(TransportError::refused(cause))),
             Err(error) => Err(transport(error)),
         };
-        if let Some((_, Asked::Open(_, reply))) = asked {
+        if let Some((_, Asked::Open(_, reply, _))) = asked {
             reply.answer(capability);
         }
     }

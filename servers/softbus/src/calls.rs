@@ -2,6 +2,7 @@
 
 use crate::{
     crew::{Doing, Done, Job},
+    objects::Running,
     server::Server,
 };
 use alloc::{vec, vec::Vec};
@@ -14,6 +15,7 @@ use libipc::{
 use tessera_softbus_protocol::{
     limits::LEASE,
     node::{Answer, Answered, Call, CallId, Import, Incoming, Lent, Token},
+    suite::PublicKey,
     wire::{Access, Outcome, Payload},
 };
 
@@ -28,8 +30,13 @@ impl Server<'_> {
     pub(crate) fn forward(&mut self, import: Import, mut request: Forwarded) {
         let now = self.now();
         let class = self.registry.class(request.hash, request.operation);
-        if request.repeats && class == Class::Recorded {
+        // Of one that nobody has told of it may not run twice either.
+        if request.repeats && class != Class::Idempotent {
             return self.again(request);
+        }
+        let lends = request.leases.iter().map(|lent| lent.length as u64);
+        if lends.sum::<u64>() > self.node.may_lend() {
+            return self.end(request, TransportError::refused(Cause::QuotaExceeded));
         }
         let only_fills = self.registry.only_fills(request.hash);
         let leases = match lent(&request, only_fills) {
@@ -88,11 +95,8 @@ impl Server<'_> {
     /// A call at another device has ended.
     pub(crate) fn answered(&mut self, id: CallId, result: Result<Answered, TransportError>) {
         let Some(request) = self.waiting.calls.remove(&id) else {
-            // Nobody waits: what came with the answer goes.
-            for object in result.map(|answered| answered.objects).unwrap_or_default() {
-                drop(self.arrive(vec![object]));
-            }
-            return;
+            // Nobody waits.
+            return self.let_go(result.map(|answered| answered.objects).unwrap_or_default());
         };
         let answered = match result {
             Ok(answered) => answered,
@@ -108,6 +112,7 @@ impl Server<'_> {
             }
         };
         if answered.is_error {
+            self.let_go(answered.objects);
             request.answer(self.endpoint, Ended::Refused(answered.payload.words[0]));
             return;
         }
@@ -142,19 +147,29 @@ impl Server<'_> {
     /// Another device calls something of this one.
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
         let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
-        self.stats.entry(peer).or_default().calls_in += 1;
-        self.running.insert(token, (peer, incoming.class));
-        let Some(export) = self.exports.get(local) else {
-            return self.refuse(token, Cause::Revoked);
+        self.note_call(peer);
+        let export = self.exports.get(local);
+        let running = Running {
+            peer,
+            class: incoming.class,
+            is_private: export.is_some_and(|export| !export.rights().hand_on),
         };
-        if !export.hashes.is_empty() && !export.hashes.contains(&incoming.hash) {
-            return self.refuse(token, Cause::VersionMismatch);
-        }
+        self.running.insert(token, running);
+        let copied = export.ok_or(Cause::Revoked).and_then(|export| {
+            let reaches = export.hashes.is_empty() || export.hashes.contains(&incoming.hash);
+            let server = reaches.then(|| export.server.copy());
+            let server = server.ok_or(Cause::VersionMismatch)?;
+            Ok((export, server.map_err(|_| Cause::QuotaExceeded)?))
+        });
+        let (export, server) = match copied {
+            Ok(copied) => copied,
+            Err(cause) => {
+                self.let_go(incoming.objects);
+                return self.refuse(token, cause);
+            }
+        };
         let (service, is_private) = (export.service.clone(), export.is_private);
         let behind = export.behind;
-        let Ok(server) = export.server.copy() else {
-            return self.refuse(token, Cause::QuotaExceeded);
-        };
         let capabilities = match self.arrive(incoming.objects) {
             Ok(capabilities) => capabilities,
             Err(cause) => return self.refuse(token, cause),
@@ -184,10 +199,17 @@ impl Server<'_> {
         }
     }
 
+    /// Counts a call of a device that is trusted; guests come and go.
+    fn note_call(&mut self, peer: PublicKey) {
+        if self.node.is_trusted(&peer) {
+            self.stats.entry(peer).or_default().calls_in += 1;
+        }
+    }
+
     /// Nobody waits for a call any longer. If it has not begun it never does. If it runs,
     /// the thread that waits for it is freed, unless its answer may still be asked for.
     pub(crate) fn cancelled(&mut self, token: Token) {
-        let class = self.running.get(&token).map(|(_, class)| *class);
+        let class = self.running.get(&token).map(|running| running.class);
         if self.never_begins(token) {
             self.refuse(token, Cause::Cancelled);
         } else if class.is_some_and(|class| class != Class::Recorded) {
@@ -232,7 +254,7 @@ impl Server<'_> {
 
     /// A call here has ended.
     fn called(&mut self, token: Token, answer: Ended, leases: Vec<Lent>) {
-        let Some((peer, _)) = self.running.remove(&token) else {
+        let Some(running) = self.running.remove(&token) else {
             return;
         };
         let written = leases.into_iter().map(written).collect();
@@ -241,7 +263,7 @@ impl Server<'_> {
             Ended::Refused(code) => (Outcome::Error, payload(&[code]), Vec::new()),
             Ended::Ended(error) => (Outcome::Failed(error), Payload::default(), Vec::new()),
         };
-        let answer = match self.leave(capabilities, Some(peer)) {
+        let answer = match self.leave(capabilities, Some(running)) {
             Ok(objects) => Answer {
                 outcome,
                 payload,

@@ -42,6 +42,15 @@ impl Session<'_, '_> {
         self.user(BusAllowed::MANAGE)?.may_reach_all()
     }
 
+    /// The devices that the caller may speak to, unless it may speak to all.
+    fn reached(&self, user: &User) -> Option<Vec<PublicKey>> {
+        user.may_reach_all().is_err().then(|| {
+            let trusted = self.server.node.trusted();
+            let reached = trusted.filter(|(key, known, _)| user.reach.contains(key, &known.name));
+            reached.map(|(key, ..)| *key).collect()
+        })
+    }
+
     /// What is published under a name is published no longer, if the caller may use it.
     fn unpublish(&mut self, service: &str) -> Result<Published, BusError> {
         let user = self.user(BusAllowed::PUBLISH)?;
@@ -93,10 +102,10 @@ impl Session<'_, '_> {
         trusted.chain(strangers).collect()
     }
 
-    /// A device that the caller may speak to, and the interface to which it is kept.
-    fn try_browse(&self, device: u64) -> Result<(PublicKey, String), BusError> {
+    /// A device that the caller may speak to, and what else it may.
+    fn try_browse(&self, device: u64) -> Result<(PublicKey, User), BusError> {
         let key = self.key(device, BusAllowed::USE)?;
-        Ok((key, self.user(BusAllowed::USE)?.interface))
+        Ok((key, self.user(BusAllowed::USE)?))
     }
 
     fn try_open(
@@ -104,14 +113,14 @@ impl Session<'_, '_> {
         device: u64,
         hash: u32,
         table: &Lease<'_>,
-    ) -> Result<(PublicKey, String), BusError> {
-        let (key, interface) = self.try_browse(device)?;
+    ) -> Result<(PublicKey, User), BusError> {
+        let (key, user) = self.try_browse(device)?;
         let mut classes = vec![0; table.len()];
         if classes.len() > TABLE || table.read_at(0, &mut classes).is_err() {
             return Err(BusError::BadMemory);
         }
         match self.server.registry.learn(hash, &classes) {
-            true => Ok((key, interface)),
+            true => Ok((key, user)),
             false => Err(BusError::TooMany),
         }
     }
@@ -173,7 +182,10 @@ impl Bus for Session<'_, '_> {
 
     fn browse(&mut self, device: u64, into: LeaseId, reply: Reply<u64, BusError>) {
         match self.try_browse(device) {
-            Ok((key, interface)) => self.server.ask(key, Asked::Browse(into, reply, interface)),
+            Ok((key, user)) => {
+                let asked = Asked::Browse(into, reply, user.interface);
+                self.server.ask(key, asked);
+            }
             Err(error) => {
                 reply.answer(Err(error));
             }
@@ -189,8 +201,14 @@ impl Bus for Session<'_, '_> {
         reply: Reply<Capability, BusError>,
     ) {
         match self.try_open(device, hash, &reply.lease(table)) {
-            Ok((key, any)) if any.is_empty() => self.server.ask(key, Asked::Open(service, reply)),
-            Ok((key, only)) => self.server.ask(key, Asked::OpenOf(only, service, reply)),
+            Ok((key, user)) if user.interface.is_empty() => {
+                let all = user.may_reach_all().is_ok();
+                self.server.ask(key, Asked::Open(service, reply, all));
+            }
+            Ok((key, user)) => {
+                let asked = Asked::OpenOf(user.interface, service, reply);
+                self.server.ask(key, asked);
+            }
             Err(error) => {
                 reply.answer(Err(error));
             }
@@ -210,8 +228,9 @@ impl Bus for Session<'_, '_> {
             return Err(BusError::NotPermitted);
         }
         let interface = (interface.as_str(), hash);
+        let only = self.reached(&user);
         self.server
-            .publish(service.as_str(), interface, private, server)
+            .publish(service.as_str(), interface, private, only, server)
     }
 
     fn withdraw(&mut self, service: BusName) -> Result<(), BusError> {

@@ -9,6 +9,7 @@ use alloc::{
 use libipc::{
     Capability,
     handle::{ObjectType, Rights as Held},
+    operation::Class,
     status::Cause,
     task,
 };
@@ -46,11 +47,30 @@ pub struct Export {
     pub is_private: bool,
     /// Devices that may use it although it is published no longer.
     pub agreed: BTreeSet<PublicKey>,
+    /// It came of something private: who has it may not hand it on.
+    pub stays: bool,
     /// Only calls with these hashes reach it; all if there are none.
     pub hashes: Vec<u32>,
 }
 
+/// A call of another device's that is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    pub(crate) peer: PublicKey,
+    pub(crate) class: Class,
+    /// Of something private, or of what came of that.
+    pub(crate) is_private: bool,
+}
+
 impl Export {
+    /// What whoever gets it may do with it.
+    pub(crate) fn rights(&self) -> Rights {
+        Rights {
+            hand_on: !self.is_private && !self.stays,
+            ..Rights::ALL
+        }
+    }
+
     /// Something that goes when nobody has it any more.
     pub fn of(server: Capability) -> Self {
         let held = task().capability(server.handle().index().into());
@@ -60,6 +80,7 @@ impl Export {
             service: None,
             is_private: false,
             agreed: BTreeSet::new(),
+            stays: false,
             hashes: Vec::new(),
         }
     }
@@ -149,11 +170,22 @@ impl Server<'_> {
         }
     }
 
-    /// A capability for an object that came.
-    pub(crate) fn arrive_one(&mut self, object: Object) -> Result<Capability, Cause> {
+    /// A capability for an object that came: of what is published here, only for whoever
+    /// `may_have` it.
+    pub(crate) fn arrive_one(
+        &mut self,
+        object: Object,
+        may_have: bool,
+    ) -> Result<Capability, Cause> {
         match object {
-            Object::Local(local, _) => {
+            Object::Local(local, rights) => {
                 let home = self.exports.get(local).ok_or(Cause::Revoked)?;
+                // What comes home is the capability itself, which may do more than what was
+                // lent of it.
+                let is_lent_whole = rights == home.rights() && !home.is_private;
+                if !is_lent_whole || home.service.is_some() && !may_have {
+                    return Err(Cause::Denied);
+                }
                 home.server.copy().map_err(|_| Cause::QuotaExceeded)
             }
             Object::Import(import, ..) => self.import(import),
@@ -165,7 +197,7 @@ impl Server<'_> {
         let mut arrived = Vec::new();
         let mut failed = None;
         for object in objects {
-            match self.arrive_one(object) {
+            match self.arrive_one(object, false) {
                 Ok(capability) => arrived.push(capability),
                 Err(cause) => failed = Some(cause),
             }
@@ -176,12 +208,21 @@ impl Server<'_> {
         }
     }
 
+    /// What came with a call or an answer that nobody takes goes.
+    pub(crate) fn let_go(&mut self, objects: Vec<Object>) {
+        for object in objects {
+            if let Object::Import(import, ..) = object {
+                self.release(import);
+            }
+        }
+    }
+
     /// What capabilities are called on the wire. Those of an argument must be allowed to
     /// leave; what a server answers a device with, it gave to that device.
     pub(crate) fn leave(
         &mut self,
         capabilities: Vec<Capability>,
-        answered: Option<PublicKey>,
+        answered: Option<Running>,
     ) -> Result<Vec<Object>, Cause> {
         let mut objects = Vec::new();
         let mut made = Vec::new();
@@ -207,7 +248,7 @@ impl Server<'_> {
     fn leave_one(
         &mut self,
         capability: Capability,
-        answered: Option<PublicKey>,
+        answered: Option<Running>,
     ) -> Result<Object, Cause> {
         if capability.object_type() != Some(ObjectType::Endpoint) {
             // Kernel objects and replies never leave.
@@ -218,7 +259,7 @@ impl Server<'_> {
             let owner = self.node.owner(import);
             match answered {
                 // It comes home.
-                Some(peer) if owner == Some(peer) => {
+                Some(call) if owner == Some(call.peer) => {
                     self.keep(capability);
                     return Ok(object);
                 }
@@ -237,8 +278,12 @@ impl Server<'_> {
         if !capability.rights().contains(needed) {
             return Err(Cause::Denied);
         }
-        let local = self.exports.add(Export::of(capability));
-        Ok(Object::Local(local, Rights::ALL))
+        let export = Export {
+            stays: answered.is_some_and(|call| call.is_private),
+            ..Export::of(capability)
+        };
+        let rights = export.rights();
+        Ok(Object::Local(self.exports.add(export), rights))
     }
 
     /// Keeps what was handed on: it ends for the others when it ends here.

@@ -5,7 +5,7 @@ use crate::{
     consent::{Consents, Owner},
     crew::{Crew, CrewError, Workers},
     interface::Session,
-    objects::{Exports, Imports},
+    objects::{Exports, Imports, Running},
     registry::Registry,
     users::Users,
     wires::{Heard, Wires},
@@ -25,7 +25,6 @@ use libipc::{
         clients::SERVER_BADGES,
     },
     objects::EndpointClient,
-    operation::Class,
     server::{Event, Message, Receiver, Reply},
     status::{Cause, TransportError},
     time::{self, Instant},
@@ -94,7 +93,7 @@ pub struct Server<'e> {
     pub(crate) imports: Imports,
     pub(crate) handed: VecDeque<Capability>,
     /// Whose calls are being made here, and what a repeat of them would do.
-    pub(crate) running: BTreeMap<Token, (PublicKey, Class)>,
+    pub(crate) running: BTreeMap<Token, Running>,
     pub(crate) published: BTreeMap<String, Published>,
     pub(crate) waiting: Waiting,
     pub(crate) workers: Workers<'e>,
@@ -219,6 +218,9 @@ impl<'e> Server<'e> {
             self.retry = now + RETRY;
             self.hear();
         }
+        if self.is_behind() {
+            self.hear();
+        }
         self.ask_unreached();
         if self.patrol <= now {
             self.patrol = now + PATROL;
@@ -244,7 +246,11 @@ impl<'e> Server<'e> {
         };
         let unreached = self.waiting.unreached.iter().map(|(until, ..)| *until);
         let unreached = unreached.min().unwrap_or(Instant::FOREVER);
-        node.min(retry).min(self.patrol).min(unreached)
+        let behind = match self.is_behind() {
+            true => Instant::now(),
+            false => Instant::FOREVER,
+        };
+        node.min(retry).min(self.patrol).min(unreached).min(behind)
     }
 
     // The network.
@@ -281,6 +287,11 @@ impl<'e> Server<'e> {
     /// Whether somebody waits who could not be accepted.
     fn is_full(&self) -> bool {
         self.wires.as_ref().is_some_and(Wires::is_full)
+    }
+
+    /// Whether there is more to hear at once.
+    fn is_behind(&self) -> bool {
+        self.wires.as_ref().is_some_and(Wires::is_behind)
     }
 
     fn hear(&mut self) {

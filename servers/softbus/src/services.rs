@@ -16,6 +16,7 @@ use libipc::{
 };
 use tessera_softbus_protocol::{
     node::{Import, Object},
+    suite::PublicKey,
     table::Service,
     wire::Rights,
 };
@@ -43,12 +44,13 @@ pub fn publish(server: &mut Server<'_>, start: &mut Start, arguments: &[&str]) {
 }
 
 impl Server<'_> {
-    /// Publishes a service.
+    /// Publishes a service, for these devices alone if they are given.
     pub fn publish(
         &mut self,
         name: &str,
         interface: (&str, u32),
         is_private: bool,
+        only: Option<Vec<PublicKey>>,
         server: Capability,
     ) -> Result<(), BusError> {
         let import = self.own(&server).map_err(|_| BusError::NotExported)?;
@@ -60,7 +62,7 @@ impl Server<'_> {
         // Another device's is handed on to who opens it, who then calls it there; unless
         // the owner here has a say about each use.
         let handed_on = import.filter(|_| !is_private);
-        self.publish_as(name, interface, is_private, server, handed_on)
+        self.publish_as(name, interface, is_private, only, server, handed_on)
     }
 
     /// Publishes what is this device's own to lend, whatever the capability allows.
@@ -71,7 +73,7 @@ impl Server<'_> {
         is_private: bool,
         server: Capability,
     ) -> Result<(), BusError> {
-        self.publish_as(name, interface, is_private, server, None)
+        self.publish_as(name, interface, is_private, None, server, None)
     }
 
     fn publish_as(
@@ -79,6 +81,7 @@ impl Server<'_> {
         name: &str,
         interface: (&str, u32),
         is_private: bool,
+        only: Option<Vec<PublicKey>>,
         server: Capability,
         handed_on: Option<Import>,
     ) -> Result<(), BusError> {
@@ -93,22 +96,28 @@ impl Server<'_> {
         }
         let hashes = match hash {
             0 => self.registry.hashes(interface).map(Vec::from),
-            hash => Some(Vec::from([hash])),
+            // What calls itself by a known name is that.
+            hash => match self.registry.hashes(interface) {
+                Some(known) if !known.contains(&hash) => None,
+                _ => Some(Vec::from([hash])),
+            },
         };
-        let local = self.exports.add(Export {
+        let export = Export {
             service: Some(name.into()),
             is_private,
             hashes: hashes.ok_or(BusError::BadName)?,
             ..Export::of(server)
-        });
+        };
+        let rights = export.rights();
+        let local = self.exports.add(export);
         let object = match handed_on {
             Some(import) => Object::Import(import, Rights::ALL, BOUND),
-            None => Object::Local(local, Rights::ALL),
+            None => Object::Local(local, rights),
         };
         let service = Service {
             object,
             interface: interface.into(),
-            only: None,
+            only,
         };
         if !self.node.publish(name, service) {
             self.exports.remove(local);

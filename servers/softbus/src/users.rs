@@ -25,7 +25,9 @@ impl Reach {
         match self {
             Reach::All => true,
             Reach::One(only) => only == device,
-            Reach::Named(named) => named == name || *named == format!("{:016x}", number(device)),
+            // A device may call itself what another one's number is.
+            Reach::Named(named) if is_number(named) => *named == format!("{:016x}", number(device)),
+            Reach::Named(named) => named == name,
         }
     }
 }
@@ -168,6 +170,11 @@ impl Users {
     }
 }
 
+/// Whether it is written as devices' numbers are.
+fn is_number(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// What a list of operations allows.
 fn allowed(list: &str) -> BusAllowed {
     let one = |word: &str| match word {
@@ -234,6 +241,7 @@ mod tests {
         let logger = users.find(2).unwrap();
         assert_eq!(logger.may_reach(&ONE, "any"), Ok(()));
         assert_eq!(logger.may_reach(&TWO, "any"), REFUSED);
+        assert_eq!(logger.may_reach(&TWO, "0101010101010101"), REFUSED);
         assert!(logger.may_use("Log"));
         // A capability that is made of it keeps to it.
         let same = display.narrowed(BusAllowed::all(), None, "").unwrap();

@@ -1,7 +1,7 @@
 //! The network as the protocol wants it: datagrams to everybody or to one, and streams.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec,
     vec::Vec,
 };
@@ -16,7 +16,7 @@ use libipc::{
     },
     objects::EndpointClient,
 };
-use tessera_softbus_protocol::{address::Address, node::StreamId};
+use tessera_softbus_protocol::{address::Address, limits::FLYING, node::StreamId};
 
 /// Port of announcements, and of streams.
 pub const PORT: u16 = 7355;
@@ -36,8 +36,14 @@ const BACKLOG: u16 = 4;
 /// Bytes read from a stream at once.
 const PIECE: usize = 16 << 10;
 
-/// Bytes that wait for a stream; one that takes no more is closed.
-const MOST: usize = 8 << 20;
+/// Such pieces that are read before anything else is done, and datagrams.
+const PIECES: usize = 2;
+/// See [`PIECES`].
+const DATAGRAMS: usize = 32;
+
+/// Bytes that wait for a stream, of which the protocol gives it fewer; one that takes no
+/// more is closed.
+const MOST: usize = 2 * FLYING;
 
 /// What the network has to say.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,6 +81,8 @@ pub struct Wires {
     next: u32,
     /// Somebody waits to be accepted, and the network server has no room for him.
     is_full: bool,
+    /// Sockets of which more can be read: nobody says so again.
+    unread: BTreeSet<u32>,
 }
 
 impl Wires {
@@ -98,6 +106,7 @@ impl Wires {
             tags: BTreeMap::new(),
             next: STREAMS,
             is_full: false,
+            unread: BTreeSet::new(),
         })
     }
 
@@ -157,11 +166,18 @@ impl Wires {
         }
     }
 
-    /// What has happened since.
+    /// What has happened since; of what comes in quick succession a part, see
+    /// [`is_behind`](Wires::is_behind).
     pub fn hear(&mut self) -> Result<Vec<Heard>, CallError<NetError>> {
         let mut heard = Vec::new();
         if self.is_full {
             self.accept(&mut heard);
+        }
+        for tag in core::mem::take(&mut self.unread) {
+            match tag {
+                UDP => self.datagrams(&mut heard),
+                tag => self.stream(tag, Events::empty(), &mut heard),
+            }
         }
         loop {
             let ready = self.net.collect()?;
@@ -183,9 +199,14 @@ impl Wires {
         self.is_full
     }
 
-    fn datagrams(&self, heard: &mut Vec<Heard>) {
+    /// Whether there is more to hear at once, when whoever asks has done something else.
+    pub fn is_behind(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    fn datagrams(&mut self, heard: &mut Vec<Heard>) {
         let mut bytes = [0; MAX_DATAGRAM];
-        loop {
+        for _ in 0..DATAGRAMS {
             match self.udp.try_receive(&mut bytes) {
                 Ok(datagram) => {
                     let bytes = bytes[..MAX_DATAGRAM.min(datagram.length as usize)].to_vec();
@@ -195,6 +216,7 @@ impl Wires {
                 Err(_) => return,
             }
         }
+        self.unread.insert(UDP);
     }
 
     fn accept(&mut self, heard: &mut Vec<Heard>) {
@@ -224,8 +246,17 @@ impl Wires {
             }
             is_open = stream.flush();
         }
-        is_open &= stream.read(id, heard) && !events.contains(Events::ENDED);
+        let read = stream.read(id, heard);
+        if read == Read::More {
+            self.unread.insert(tag);
+        }
+        is_open &= match read {
+            Read::All => !events.contains(Events::ENDED),
+            Read::More => true,
+            Read::Ended => false,
+        };
         if !is_open {
+            self.unread.remove(&tag);
             self.streams.remove(&tag);
             self.tags.remove(&id);
             heard.push(Heard::Closed(id));
@@ -290,24 +321,36 @@ impl Stream {
         self.waits.iter().map(Vec::len).sum::<usize>() <= MOST
     }
 
-    /// Reads what there is; false at the end.
-    fn read(&mut self, id: StreamId, heard: &mut Vec<Heard>) -> bool {
+    /// Reads what there is, but no more than a few pieces.
+    fn read(&mut self, id: StreamId, heard: &mut Vec<Heard>) -> Read {
         if self.is_connecting {
-            return true;
+            return Read::All;
         }
-        loop {
+        for _ in 0..PIECES {
             let mut bytes = vec![0; PIECE];
             match self.tcp.try_read(&mut bytes) {
-                Ok(0) => return false,
+                Ok(0) => return Read::Ended,
                 Ok(count) => {
                     bytes.truncate(count as usize);
                     heard.push(Heard::Received(id, bytes));
                 }
-                Err(CallError::Server(NetError::WouldBlock)) => return true,
-                Err(_) => return false,
+                Err(CallError::Server(NetError::WouldBlock)) => return Read::All,
+                Err(_) => return Read::Ended,
             }
         }
+        Read::More
     }
+}
+
+/// How much of a stream was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// All that there is.
+    All,
+    /// There may be more.
+    More,
+    /// It is no more.
+    Ended,
 }
 
 fn socket(to: Address) -> SocketAddress {

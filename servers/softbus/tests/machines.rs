@@ -16,7 +16,7 @@ use libipc::{
     CallError, Capability, fake,
     handle::Rights,
     interfaces::{
-        Directory, DirectoryClient,
+        BusClient, Directory, DirectoryClient,
         FileAccess::ReadWrite,
         FileError, NetError, Pipes, PipesClient, Reading, Sensor, SensorClient, SensorError,
         bus::{BusAllowed, BusError, Standing, services},
@@ -347,6 +347,46 @@ fn the_page_keeps_a_program_to_one_device_and_one_interface() {
     assert_eq!(display.withdraw(name("log")), Err(unknown));
     assert_eq!(display.revoke(name("log")), Err(unknown));
     assert_eq!(display.withdraw(name("sensor")), Ok(()));
+}
+
+#[test]
+fn what_is_lent_comes_home_only_to_who_may_have_it() {
+    let segment = Segment::new();
+    let [one, two, three] = [1, 2, 3].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    pair(&two, &three);
+    one.owner.says(true);
+    for (service, private) in [("sensor", false), ("camera", true)] {
+        let (service, interface) = (name(service), name("Sensor"));
+        one.bus
+            .publish(service, interface, 0, private, sensor(0))
+            .unwrap();
+    }
+    let open = |bus: &BusClient, device, service| {
+        bus.open_as::<dyn Sensor, SensorClient>(device, name(service))
+    };
+    let owner = two.wait_for("machine-1", |device| device.present);
+    for (service, back) in [("sensor", "back"), ("camera", "seen")] {
+        let lent = open(&two.bus, owner.id, service).unwrap();
+        assert_eq!(lent.read().unwrap().value, 1);
+        let lent = Capability::from(lent);
+        two.bus
+            .publish(name(back), name("Sensor"), 0, false, lent)
+            .unwrap();
+    }
+    let there = one.wait_for("machine-2", |device| device.present);
+    let home = open(&one.bus, there.id, "back").unwrap();
+    assert_eq!(home.read().unwrap().value, 2);
+    // Not to a program that is kept to another device's sensors, and not what is private.
+    let refused = |opened: Result<SensorClient, _>| {
+        assert_eq!(opened.err(), Some(CallError::Server(BusError::NoService)));
+    };
+    refused(open(&one.display(), there.id, "back"));
+    refused(open(&one.bus, there.id, "seen"));
+    // Nor is what is private handed on to others, whom the owner was not asked about.
+    let second = three.wait_for("machine-2", |device| device.present);
+    assert!(open(&three.bus, second.id, "back").is_ok());
+    refused(open(&three.bus, second.id, "seen"));
 }
 
 #[test]

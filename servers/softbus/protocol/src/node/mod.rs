@@ -208,6 +208,11 @@ impl Node {
         all.map(|(key, trusted)| (key, trusted, self.announcer.is_there(key)))
     }
 
+    /// Whether a device is trusted.
+    pub fn is_trusted(&self, key: &PublicKey) -> bool {
+        self.trust.holds(key)
+    }
+
     /// Strangers that were heard; those with a name can be paired with.
     pub fn strangers(&self) -> impl Iterator<Item = &Stranger> {
         self.announcer.strangers()
