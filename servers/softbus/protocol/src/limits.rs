@@ -71,7 +71,7 @@ pub const CALL_BYTES: u64 = 2 << 20;
 pub const PEER_BYTES: u64 = 4 << 20;
 /// Bytes that all peers together can make us hold: a call for which there is no room is
 /// refused.
-pub const ALL_BYTES: u64 = 4 << 20;
+pub const ALL_BYTES: u64 = 3 << 20;
 /// So many a peer may make us hold all the same, whatever the others do.
 pub const SMALL_BYTES: u64 = 8 << 10;
 /// Bytes that wait to be sent to one peer.

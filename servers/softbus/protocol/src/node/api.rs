@@ -77,7 +77,7 @@ pub struct Call {
     pub hash: u32,
     /// Words and bytes.
     pub payload: Payload,
-    /// Memory that is lent, by value: it comes back with the answer.
+    /// Memory that is lent, by value: what may be written comes back with the answer.
     pub leases: Vec<Lent>,
     /// Objects.
     pub objects: Vec<Object>,
@@ -131,7 +131,7 @@ pub struct Answered {
     pub is_error: bool,
     /// Words and bytes.
     pub payload: Payload,
-    /// The leases of the call, with what was written.
+    /// The leases of the call, with what was written; those that are only read are empty.
     pub leases: Vec<Lent>,
     /// Objects.
     pub objects: Vec<Object>,

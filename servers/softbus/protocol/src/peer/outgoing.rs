@@ -129,6 +129,12 @@ impl Peer {
                 outgoing.messages += 1;
             }
         }
+        // What is only read is in the messages, and wanted here no more.
+        for lease in &mut outgoing.leases {
+            if !lease.access.writes() {
+                lease.bytes = Vec::new();
+            }
+        }
         outgoing.unsent = outgoing.messages;
         self.outgoing.insert(request.call, outgoing);
         Ok(())

@@ -104,7 +104,7 @@ fn all_peers_together_make_a_device_hold_only_so_much() {
     let mut net = star();
     let [one, two] = [1, 2].map(|at| open(&mut net, at));
     let mut came = Vec::new();
-    for (at, import) in [(1, one), (1, one), (2, two)] {
+    for (at, import) in [(1, one), (2, two)] {
         make(&mut net, at, import, lends(1 << 20));
         came.push(incoming(&mut net, 0));
         assert!(net.nodes[0].held_by_all() <= ALL_BYTES);
