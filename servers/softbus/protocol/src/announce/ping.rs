@@ -55,8 +55,7 @@ impl Announcer {
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
-        let asked = known.question.as_ref();
-        if asked.is_some_and(|question| question.nonce == ping.echo && question.address == from) {
+        if answers(known.question.as_ref(), &ping, from) {
             known.question = None;
             known.last = Some(from.at(ping.port));
             let until = now + MISSED * self.rate.interval(now);
@@ -110,8 +109,7 @@ impl Announcer {
         if ping.instance == self.instance {
             return;
         }
-        let asked = self.twin.as_ref();
-        if asked.is_some_and(|question| question.nonce == ping.echo && question.address == from) {
+        if answers(self.twin.as_ref(), &ping, from) {
             self.twin = None;
             self.heard.push_back(Heard::Twin(from));
         }
@@ -232,4 +230,9 @@ impl Announcer {
         bytes.extend_from_slice(tag);
         self.out.push_back((Some(to), bytes));
     }
+}
+
+/// Whether a ping echoes what was asked, from where it was asked.
+fn answers(asked: Option<&Question>, ping: &Ping, from: Address) -> bool {
+    asked.is_some_and(|question| question.nonce == ping.echo && question.address == from)
 }
