@@ -312,10 +312,6 @@ impl Node {
         self.tell_taken(&taken);
         self.kill_all_imports(key, Cause::Revoked, now);
         self.forget_unless_known(key);
-        // Nor to whom it was handed on from there, and who is known for nothing else.
-        for guest in self.contacts.keys().copied().collect::<Vec<_>>() {
-            self.forget_unless_known(&guest);
-        }
         self.store(Then::Distrust(*key));
         self.pump(now);
         true
