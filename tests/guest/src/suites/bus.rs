@@ -33,6 +33,7 @@ use libipc::{
 pub(crate) const CASES: &[Case] = cases![
     a_parser_holds_nothing_but_its_endpoint,
     the_bus_holds_neither_disk_nor_secret,
+    a_call_that_nobody_waits_for_ends_or_never_begins,
     a_call_outlives_parsers_that_are_killed,
     a_parser_that_crashes_costs_no_call,
     a_parser_that_hangs_costs_no_call,
@@ -40,7 +41,6 @@ pub(crate) const CASES: &[Case] = cases![
     a_parser_that_denies_costs_no_call,
     keys_come_back_with_the_same_device,
     a_server_that_hangs_holds_up_no_other,
-    a_call_that_nobody_waits_for_ends_or_never_begins,
 ];
 
 /// Calls at one time: as many as once kept all others waiting.
