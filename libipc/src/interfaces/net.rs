@@ -272,7 +272,7 @@ pub trait Net {
     fn connect(&mut self, remote: SocketAddress, tag: u32) -> Result<TcpClient, NetError>;
 
     /// Lets others connect at `port`, or at any that is free if it is 0. Up to
-    /// `backlog` of them, at most 8 and at least 2, may wait to be accepted; all the
+    /// `backlog` of them, at most 8 and at least 1, may wait to be accepted; all the
     /// bytes for these count at once. Who asks and does not confirm makes room for who
     /// comes later. `InUse`; `NotPermitted`, also if the page keeps the port for another
     /// task; `TooManySockets`, `NoResources`.

@@ -31,9 +31,9 @@ pub const SILENCE: Duration = Duration::from_secs(30);
 /// Without an answer for so long, one is not made.
 pub const CONNECTING: Duration = Duration::from_secs(10);
 
-/// Connections that one that listens keeps ready: of two one can be begun anew while
-/// somebody who is not there has the other one.
-pub const BACKLOG: RangeInclusive<u16> = 2..=8;
+/// Connections that one that listens keeps ready: of two or more one can be begun anew
+/// while somebody who is not there has another one.
+pub const BACKLOG: RangeInclusive<u16> = 1..=8;
 
 /// Groups that one socket is in at most.
 pub const GROUPS: usize = 8;
