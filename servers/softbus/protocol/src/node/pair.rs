@@ -250,12 +250,11 @@ impl Node {
     /// again until it says so.
     pub fn not_stored(&mut self, generation: u64, now: Millis) {
         let stores = core::mem::take(&mut self.pairing.stores);
-        let (failed, rest) = stores
-            .into_iter()
-            .partition(|(store, _)| *store <= generation);
-        self.pairing.stores = rest;
-        let failed: VecDeque<_> = failed;
-        for (_, then) in failed {
+        for (store, then) in stores {
+            if store > generation {
+                self.pairing.stores.push_back((store, then));
+                continue;
+            }
             match then {
                 Then::Trust(id, peer, ..) => {
                     if !self.trust.holds(&peer) {

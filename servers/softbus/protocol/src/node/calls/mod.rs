@@ -137,12 +137,7 @@ impl Node {
             return Err(Cause::Denied);
         }
         self.reach(&owner)?;
-        let lent: u64 = call
-            .leases
-            .iter()
-            .map(|lease| lease.bytes.len() as u64)
-            .sum();
-        if lent > self.may_lend() {
+        if lent(&call.leases) > self.may_lend() {
             return Err(Cause::QuotaExceeded);
         }
         let id = self.calls.new_call();
@@ -291,7 +286,7 @@ impl Parked {
     /// Bytes of its leases.
     fn lent(&self) -> u64 {
         match &self.what {
-            What::Call(_, _, call) => call.leases.iter().map(|l| l.bytes.len() as u64).sum(),
+            What::Call(_, _, call) => lent(&call.leases),
             What::Answer(..) | What::Opened(..) => 0,
         }
     }
@@ -323,4 +318,9 @@ impl What {
             What::Call(..) | What::Answer(..) => None,
         }
     }
+}
+
+/// Bytes of these leases.
+fn lent(leases: &[super::Lent]) -> u64 {
+    leases.iter().map(|lease| lease.bytes.len() as u64).sum()
 }
