@@ -114,4 +114,8 @@ pub trait Virtio {
     /// `BadDescriptor`.
     #[op(7, idempotent)]
     fn notify(&mut self, queue: u64) -> Result<(), VirtioError>;
+
+    /// Lets the device go, and what it was given with it. `Device`.
+    #[op(8)]
+    fn detach(&mut self) -> Result<(), VirtioError>;
 }

@@ -16,6 +16,9 @@ pub trait Device {
         signals: u64,
     ) -> Result<(LinkInfo, usize), LinkError>;
 
+    /// Its client is gone: it is reset, and lets go what it was given.
+    fn stop(&mut self);
+
     /// Takes a slot to be filled, if there is room for one more.
     fn receive(&mut self, slot: u16) -> bool;
 

@@ -42,9 +42,20 @@ impl<D: Device> Server<D> {
                     };
                     message.dispatch::<dyn Link>(&mut client);
                 }
-                Ok(Event::Signals(_) | Event::Closed(_)) => {}
+                Ok(Event::Closed(badge)) => self.closed(badge),
+                Ok(Event::Signals(_)) => {}
                 Err(error) => return error,
             }
+        }
+    }
+
+    /// A client is gone. What it gave the device is paid from its quota, which nobody
+    /// has back before it is let go.
+    pub fn closed(&mut self, badge: u64) {
+        if self.client == Some(badge) {
+            self.client = None;
+            self.under_way.clear();
+            self.device.stop();
         }
     }
 

@@ -92,6 +92,15 @@ impl Device for VirtioNet {
         started.start(memory)
     }
 
+    fn stop(&mut self) {
+        if let Some(started) = &mut self.started {
+            // A proxy that cannot do this is gone, or keeps what a device that does not
+            // stop may still reach.
+            let _ = started.device.detach();
+            started.queues = None;
+        }
+    }
+
     fn receive(&mut self, slot: u16) -> bool {
         let Some(queues) = self.queues() else {
             return false;

@@ -18,6 +18,8 @@ struct State {
     sent: VecDeque<u16>,
     room: usize,
     starts: usize,
+    /// What the client gave it.
+    memory: Option<MemoryClient>,
 }
 
 #[derive(Clone, Default)]
@@ -33,7 +35,11 @@ impl Device for Fake {
         let mut state = self.0.borrow_mut();
         (state.starts, state.room) = (state.starts + 1, 4);
         let pages = memory.pages().unwrap() as usize;
+        state.memory = Some(memory);
         Ok((LinkInfo::default(), pages * libipc::PAGE))
+    }
+    fn stop(&mut self) {
+        self.0.borrow_mut().memory = None;
     }
     fn receive(&mut self, slot: u16) -> bool {
         self.send(slot, 0)
@@ -166,4 +172,18 @@ fn who_attaches_last_has_the_device() {
         .exchange(frames(&[(0, 60)]))
         .unwrap();
     assert_eq!(device.0.borrow().starts, 2);
+}
+
+#[test]
+fn who_is_gone_leaves_nothing_with_the_device() {
+    let device = Fake::default();
+    let mut server = Server::new(device.clone());
+    attached(&mut server, 3);
+    attached(&mut server, 4);
+    server.closed(3);
+    assert!(device.0.borrow().memory.is_some());
+    server.closed(4);
+    assert!(device.0.borrow().memory.is_none());
+    let gone = Client::new(&mut server, 4).sent();
+    assert_eq!(gone, Err(LinkError::NotAttached));
 }

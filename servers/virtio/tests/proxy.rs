@@ -412,6 +412,20 @@ fn only_who_attached_last_drives() {
 }
 
 #[test]
+fn who_lets_the_device_go_leaves_nothing_there() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        Client::new(&mut bench.server, 9).detach(),
+        Err(VirtioError::NotAttached)
+    );
+    assert_eq!(bench.driver().detach(), Ok(()));
+    assert_eq!(bench.device.status(), 0);
+    // The memory of the real queue, which is the proxy's own.
+    assert_eq!(bench.device.0.borrow().pinned, 1);
+    assert_eq!(bench.driver().notify(0), Err(VirtioError::NotAttached));
+}
+
+#[test]
 fn features_are_those_that_are_looked_through() {
     let mut bench = Bench::new();
     let mut driver = bench.driver();

@@ -69,6 +69,11 @@ impl Proxied {
         self.client.map(mapping.address() as u64, copy.into())
     }
 
+    /// Lets the device go: it forgets all queues and memory, until it is attached again.
+    pub fn detach(&self) -> Result<(), CallError<VirtioError>> {
+        self.client.detach()
+    }
+
     /// Memory of this task's own that the device can reach, full of zeros.
     pub fn make_memory(&self, pages: u64) -> Result<Rc<Mapping>, CallError<VirtioError>> {
         let memory = libipc::task().create_memory(pages);

@@ -430,4 +430,8 @@ impl<R: Registers, P: RingMaker> Virtio for Client<'_, R, P> {
         }
         Ok(())
     }
+
+    fn detach(&mut self) -> Result<(), VirtioError> {
+        self.attached()?.reset()
+    }
 }
