@@ -112,7 +112,8 @@ pub struct Device {
     pub present: bool,
     /// There is a session with it.
     pub connected: bool,
-    /// Its name, as it gave it; empty of a stranger.
+    /// Its name, as it gave it; empty of a stranger, and if it is none: two trusted devices
+    /// have it, or it is written as a number.
     pub name: BusName,
 }
 
@@ -266,13 +267,14 @@ pub trait Bus {
     #[deferred]
     fn distrust(&mut self, device: u64) -> Result<(), BusError>;
 
-    /// Keeps a session with a device, so that its loss is noticed soon, or no longer.
-    /// `NoDevice`.
+    /// Keeps a session with a device, so that its loss is noticed soon, or no longer: as
+    /// long as anybody's capability for the bus wants it. `NoDevice`.
     #[op(12, idempotent)]
     fn watch(&mut self, device: u64, watch: bool) -> Result<(), BusError>;
 
     /// Names the endpoint whose signal bits `signals` are set when devices come, go, are
-    /// lost, or change how they stand to this one. `NoResources`, `TooMany`.
+    /// lost, or change how they stand to this one. Each capability for the bus names one.
+    /// `NoResources`.
     #[op(13, idempotent)]
     fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), BusError>;
 

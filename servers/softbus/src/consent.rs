@@ -8,12 +8,7 @@ use crate::{
     kept::Pace,
     server::Server,
 };
-use alloc::{
-    collections::BTreeMap,
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 use core::time::Duration;
 use libipc::{
     Text,
@@ -187,7 +182,7 @@ impl Server<'_> {
         if self.consents.asked.len() >= QUESTIONS || !self.consents.given.has_room() {
             return self.refuse(job.token, Cause::QuotaExceeded);
         }
-        let text = format!("may {} use {service}?", self.name_of(&peer));
+        let text = format!("may {} use {service}?", self.name_of(&peer).as_str());
         let question = self.consents.newest + 1;
         self.workers.ask(Question {
             number: question,
@@ -304,7 +299,7 @@ impl Server<'_> {
         let one = given.nth(usize::try_from(index).ok()?)?;
         Some(Agreed {
             device: number(&one.device),
-            name: Text::new(&self.name_of(&one.device)).unwrap_or_default(),
+            name: self.name_of(&one.device),
             service: Text::new(&one.service).unwrap_or_default(),
             interface: Text::new(&one.interface).unwrap_or_default(),
         })
@@ -318,7 +313,7 @@ impl Server<'_> {
         }
         let used = Used {
             device,
-            name: Text::new(&self.name_of(peer)).unwrap_or_default(),
+            name: self.name_of(peer),
             service: Text::new(service).unwrap_or_default(),
             time: self.wall_time(),
             calls: 1,
@@ -341,16 +336,5 @@ impl Server<'_> {
         };
         let since = time::from_ticks(Instant::now().ticks().saturating_sub(told.ticks));
         (Duration::from_nanos(told.nanoseconds) + since).as_secs()
-    }
-
-    /// What a device is called here.
-    fn name_of(&self, peer: &PublicKey) -> String {
-        let mut trusted = self.node.trusted();
-        let found = trusted.find(|(key, ..)| *key == peer);
-        let name = found.map(|(_, trusted, _)| crate::interface::plain(&trusted.name));
-        match name {
-            Some(name) if !name.as_str().is_empty() => name.as_str().into(),
-            _ => format!("{:016x}", number(peer)),
-        }
     }
 }

@@ -47,6 +47,7 @@ impl Server<'_> {
             }
             Event::Distrusted(key) => {
                 self.stats.remove(&key);
+                self.watched.retain(|(device, _)| *device != key);
                 self.forget_device(&key);
                 let of_it = |(of, _): &mut (PublicKey, _)| *of == key;
                 let waiting: Vec<_> = self.waiting.distrust.extract_if(.., of_it).collect();
@@ -89,7 +90,7 @@ impl Server<'_> {
 
     fn tell_watchers(&mut self) {
         self.watchers
-            .retain(|(_, endpoint, bits)| endpoint.signal(*bits).is_ok());
+            .retain(|_, (endpoint, bits)| endpoint.signal(*bits).is_ok());
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::{
     asked::Asked,
     events::{number, pairing},
+    names::plain,
     server::{Published, Server},
     users::User,
 };
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use libipc::{
     Capability, Lease, LeaseMut,
     interfaces::{
@@ -20,9 +21,6 @@ use tessera_softbus_protocol::{address::Address, suite::PublicKey};
 
 /// Bytes of a table of operations: two for each.
 const TABLE: usize = 512;
-
-/// Endpoints that are told of changes.
-const WATCHERS: usize = 32;
 
 /// One call's view of the server: who calls.
 pub(crate) struct Session<'s, 'e> {
@@ -45,9 +43,9 @@ impl Session<'_, '_> {
     /// The devices that the caller may speak to, unless it may speak to all.
     fn reached(&self, user: &User) -> Option<Vec<PublicKey>> {
         user.may_reach_all().is_err().then(|| {
-            let trusted = self.server.node.trusted();
-            let reached = trusted.filter(|(key, known, _)| user.reach.contains(key, &known.name));
-            reached.map(|(key, ..)| *key).collect()
+            let called = self.server.names().into_iter();
+            let reached = called.filter(|(key, name)| user.reach.contains(key, name.as_str()));
+            reached.map(|(key, _)| key).collect()
         })
     }
 
@@ -65,25 +63,26 @@ impl Session<'_, '_> {
     /// The key of a device that is trusted, if the caller may speak to it.
     fn key(&self, device: u64, needed: BusAllowed) -> Result<PublicKey, BusError> {
         let user = self.user(needed)?;
-        let mut trusted = self.server.node.trusted();
-        let found = trusted.find(|(key, ..)| number(key) == device);
-        let (key, known, _) = found.ok_or(BusError::NoDevice)?;
-        user.may_reach(key, &known.name)?;
-        Ok(*key)
+        let mut called = self.server.names().into_iter();
+        let found = called.find(|(key, _)| number(key) == device);
+        let (key, name) = found.ok_or(BusError::NoDevice)?;
+        user.may_reach(&key, name.as_str())?;
+        Ok(key)
     }
 
     /// All devices that the caller may see.
     fn devices(&self, user: &User) -> Vec<Device> {
         let node = &self.server.node;
-        let trusted = node
-            .trusted()
-            .filter(|(key, trusted, _)| user.reach.contains(key, &trusted.name));
-        let trusted = trusted.map(|(key, trusted, present)| Device {
+        let called = self.server.names();
+        let trusted = node.trusted().zip(called);
+        let trusted = trusted.map(|((key, _, present), (_, name))| (key, present, name));
+        let trusted = trusted.filter(|(key, _, name)| user.reach.contains(key, name.as_str()));
+        let trusted = trusted.map(|(key, present, name)| Device {
             id: number(key),
             standing: Standing::Trusted,
             present,
             connected: node.is_connected(key),
-            name: plain(&trusted.name),
+            name,
         });
         let strangers = node.strangers().map(|stranger| Device {
             id: stranger.instance,
@@ -119,7 +118,7 @@ impl Session<'_, '_> {
         if classes.len() > TABLE || table.read_at(0, &mut classes).is_err() {
             return Err(BusError::BadMemory);
         }
-        match self.server.registry.learn(hash, &classes) {
+        match self.server.registry.learn(user.client, hash, &classes) {
             true => Ok((key, user)),
             false => Err(BusError::TooMany),
         }
@@ -339,20 +338,22 @@ impl Bus for Session<'_, '_> {
 
     fn watch(&mut self, device: u64, watch: bool) -> Result<(), BusError> {
         let key = self.key(device, BusAllowed::USE)?;
-        let now = self.server.now();
-        self.server.node.watch(&key, watch, now);
+        let (badge, now) = (self.badge, self.server.now());
+        match watch {
+            true => {
+                self.server.watched.insert((key, badge));
+                self.server.node.watch(&key, true, now);
+            }
+            false => self.server.unwatch(|one| *one == (key, badge)),
+        }
         Ok(())
     }
 
     fn notify(&mut self, endpoint: EndpointClient, signals: u64) -> Result<(), BusError> {
         self.user(BusAllowed::USE)?;
         let badge = self.badge;
-        let watchers = &mut self.server.watchers;
-        watchers.retain(|(of, ..)| *of != badge);
-        if watchers.len() >= WATCHERS {
-            return Err(BusError::TooMany);
-        }
-        watchers.push((badge, endpoint, signals));
+        // One for each badge, of which each client has a share.
+        self.server.watchers.insert(badge, (endpoint, signals));
         Ok(())
     }
 
@@ -400,14 +401,4 @@ impl Bus for Session<'_, '_> {
         let key = self.key(device, BusAllowed::MANAGE)?;
         self.server.forget_consent(&key, service.as_str())
     }
-}
-
-/// A name that came from elsewhere, as it is shown: what is no plain text is left out.
-pub(crate) fn plain(name: &str) -> BusName {
-    let shown: String = name
-        .chars()
-        .filter(|c| c.is_ascii_graphic())
-        .take(32)
-        .collect();
-    BusName::new(&shown).unwrap_or_default()
 }

@@ -17,8 +17,8 @@
 //! ```
 //!
 //! Beside that way: `interface` is what programs ask of the bus, `asked` what of that goes
-//! to another device as a whole, `events` what the protocol tells, [`users`] who may do
-//! what, [`registry`] what a repeat of an operation does, [`services`] what is published,
+//! to another device as a whole, `events` what the protocol tells, `names` what devices are
+//! called, [`users`] who may do what, [`registry`] what a repeat of an operation does, [`services`] what is published,
 //! `consent` what the owner is asked, [`given`] what he said yes to, [`audit`] who used
 //! what, and [`kept`] how both outlive the bus.
 #![cfg_attr(target_os = "none", no_std)]
@@ -36,6 +36,7 @@ pub mod fair;
 pub mod given;
 mod interface;
 pub mod kept;
+mod names;
 pub mod objects;
 pub mod parsers;
 pub mod registry;

@@ -13,8 +13,8 @@ use libipc::{
     server::Dispatch,
 };
 
-/// Interfaces that clients have told of; more than that are refused.
-const TOLD: usize = 64;
+/// Interfaces that a client may tell of.
+const TOLD: usize = 16;
 
 /// The classes of operations.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub struct Registry {
     own: BTreeSet<u32>,
     /// The hashes by which an interface is called, by its name.
     named: BTreeMap<&'static str, Vec<u32>>,
-    told: usize,
+    /// Who told of which.
+    told: BTreeSet<(u64, u32)>,
 }
 
 impl Registry {
@@ -33,7 +34,7 @@ impl Registry {
             known: BTreeMap::new(),
             own: BTreeSet::new(),
             named: BTreeMap::new(),
-            told: 0,
+            told: BTreeSet::new(),
         };
         let own: [&Interface; 10] = [
             &<dyn Block as Dispatch>::INTERFACE,
@@ -60,17 +61,25 @@ impl Registry {
         registry
     }
 
-    /// Learns of an interface, as [`bus::classes`] writes it, unless it is known. False
-    /// if there are too many.
-    pub fn learn(&mut self, hash: u32, table: &[u8]) -> bool {
-        if table.is_empty() || self.known.contains_key(&hash) {
+    /// Learns of an interface from a client, as [`bus::classes`] writes it. False if it
+    /// has told of too many. An operation of which clients say different things is not
+    /// repeated: nobody can make another's calls run twice.
+    pub fn learn(&mut self, client: u64, hash: u32, table: &[u8]) -> bool {
+        if table.is_empty() || self.own.contains(&hash) {
             return true;
         }
-        if self.told == TOLD {
+        let by_client = self.told.range((client, 0)..=(client, u32::MAX)).count();
+        if by_client >= TOLD && !self.told.contains(&(client, hash)) {
             return false;
         }
-        self.told += 1;
-        self.known.insert(hash, parse(table));
+        self.told.insert((client, hash));
+        let said = parse(table);
+        match self.known.get_mut(&hash) {
+            Some(known) => known.retain(|operation, class| said.get(operation) == Some(class)),
+            None => {
+                self.known.insert(hash, said);
+            }
+        }
         true
     }
 
@@ -122,16 +131,28 @@ mod tests {
         assert_eq!(registry.class(sensor, 9), Class::Once);
         assert_eq!(registry.class(1, 0), Class::Once);
         assert_eq!(registry.class(1, AGREE), Class::Idempotent);
-        assert!(registry.learn(1, &[0, 2, 7, 1, 9]));
+        assert!(registry.learn(7, 1, &[0, 2, 7, 1, 9]));
         assert_eq!(registry.class(1, 0), Class::Recorded);
         assert_eq!(
             (registry.class(1, 7), registry.class(1, 9)),
             (Class::Idempotent, Class::Once)
         );
-        // Nobody changes what is known.
-        assert!(registry.learn(sensor, &[0, 0]));
+        // Nobody changes what is the system's own.
+        assert!(registry.learn(7, sensor, &[0, 0]));
         assert_eq!(registry.class(sensor, 0), Class::Idempotent);
-        assert!((2..65).all(|hash| registry.learn(hash, &[0, 1])));
-        assert!(!registry.learn(65, &[0, 1]));
+    }
+
+    #[test]
+    fn a_client_harms_no_other_by_what_it_tells() {
+        let mut registry = Registry::new();
+        assert!(registry.learn(7, 1, &[0, 1, 1, 1, 2, 2]));
+        assert!(registry.learn(8, 1, &[0, 0, 1, 1, 3, 1]));
+        let classes = [0, 1, 2, 3].map(|operation| registry.class(1, operation));
+        let [once, agreed] = [Class::Once, Class::Idempotent];
+        assert_eq!(classes, [once, agreed, once, once]);
+        // Each has a share, and may say again what it said.
+        assert!((2..17).all(|hash| registry.learn(7, hash, &[0, 1])));
+        assert!(!registry.learn(7, 17, &[0, 1]) && registry.learn(7, 16, &[0, 1]));
+        assert!(registry.learn(8, 17, &[0, 1]));
     }
 }

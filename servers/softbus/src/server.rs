@@ -11,7 +11,7 @@ use crate::{
     wires::{Heard, Wires},
 };
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     string::String,
     vec::Vec,
 };
@@ -98,7 +98,10 @@ pub struct Server<'e> {
     pub(crate) waiting: Waiting,
     pub(crate) workers: Workers<'e>,
     pub(crate) consents: Consents,
-    pub(crate) watchers: Vec<(u64, EndpointClient, u64)>,
+    /// Who is told of changes, by badge.
+    pub(crate) watchers: BTreeMap<u64, (EndpointClient, u64)>,
+    /// The devices that are watched, and by whom.
+    pub(crate) watched: BTreeSet<(PublicKey, u64)>,
     /// What was counted of each device.
     pub(crate) stats: BTreeMap<PublicKey, BusStats>,
     /// Until when another device counts as having this one's key.
@@ -136,7 +139,8 @@ impl<'e> Server<'e> {
             waiting: Waiting::default(),
             workers: Workers::new(endpoint, CREW_BADGE),
             consents: Consents::default(),
-            watchers: Vec::new(),
+            watchers: BTreeMap::new(),
+            watched: BTreeSet::new(),
             stats: BTreeMap::new(),
             doubled_until: 0,
             next_badge: first_badge.max(CREW_BADGE),
@@ -204,7 +208,20 @@ impl<'e> Server<'e> {
             self.release(import);
         } else {
             self.users.closed(badge);
-            self.watchers.retain(|(of, ..)| *of != badge);
+            self.watchers.remove(&badge);
+            self.unwatch(|(_, by)| *by == badge);
+        }
+    }
+
+    /// Ends these watches; a device that nobody watches any longer may be lost unnoticed.
+    pub(crate) fn unwatch(&mut self, is_over: impl Fn(&(PublicKey, u64)) -> bool) {
+        let now = self.now();
+        let over: Vec<_> = self.watched.iter().copied().filter(is_over).collect();
+        for one in over {
+            self.watched.remove(&one);
+            if !self.watched.iter().any(|(device, _)| *device == one.0) {
+                self.node.watch(&one.0, false, now);
+            }
         }
     }
 
@@ -217,6 +234,9 @@ impl<'e> Server<'e> {
         if self.is_full() && self.retry <= now {
             self.retry = now + RETRY;
             self.hear();
+            if self.is_full() {
+                self.node.spare(self.now());
+            }
         }
         if self.is_behind() {
             self.hear();
@@ -330,6 +350,8 @@ impl<'e> Server<'e> {
             Output::Connect(id, to) => {
                 let wires = self.wires.as_mut();
                 if !wires.is_some_and(|wires| wires.connect(id, to)) {
+                    // It is tried again, and there may be room then.
+                    self.node.spare(now);
                     self.node.closed(id, now);
                 }
             }

@@ -1,7 +1,7 @@
 //! Who may do what with the bus.
 
-use crate::events::number;
-use alloc::{collections::BTreeMap, format, string::String};
+use crate::names::{is_number, numbered};
+use alloc::{collections::BTreeMap, string::String};
 use libipc::interfaces::{
     bus::{BusAllowed, BusError},
     clients::{ClientArgument, SERVER_BADGES},
@@ -20,13 +20,12 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Whether it reaches this device, which has this name.
+    /// Whether it reaches this device, which is called so.
     pub fn contains(&self, device: &PublicKey, name: &str) -> bool {
         match self {
             Reach::All => true,
             Reach::One(only) => only == device,
-            // A device may call itself what another one's number is.
-            Reach::Named(named) if is_number(named) => *named == format!("{:016x}", number(device)),
+            Reach::Named(named) if is_number(named) => *named == numbered(device),
             Reach::Named(named) => named == name,
         }
     }
@@ -41,23 +40,17 @@ pub struct User {
     pub reach: Reach,
     /// The only interface; none in particular if empty.
     pub interface: String,
+    /// The badge of the page's client that it comes from, which bears what it costs.
+    pub client: u64,
 }
 
 impl User {
-    fn with(allowed: BusAllowed) -> User {
-        User {
-            allowed,
-            reach: Reach::All,
-            interface: String::new(),
-        }
-    }
-
     /// Whether it may do this.
     pub fn may(&self, allowed: BusAllowed) -> Result<(), BusError> {
         permit(self.allowed.contains(allowed))
     }
 
-    /// Whether it may speak to this device, which has this name.
+    /// Whether it may speak to this device, which is called so.
     pub fn may_reach(&self, device: &PublicKey, name: &str) -> Result<(), BusError> {
         permit(self.reach.contains(device, name))
     }
@@ -88,6 +81,7 @@ impl User {
                 true => self.interface.clone(),
                 false => interface.into(),
             },
+            client: self.client,
         })
     }
 }
@@ -108,8 +102,8 @@ pub struct Users {
     made: BTreeMap<u64, User>,
 }
 
-/// Capabilities that are restricted; more than that are refused.
-const MADE: usize = 256;
+/// Capabilities that a client of the page may have restricted.
+const MADE: usize = 32;
 
 impl Users {
     /// The clients of the page. Its arguments say of each what it may do:
@@ -126,7 +120,8 @@ impl Users {
                 (of == name).then_some(text)
             })
         };
-        let user = |name: &str| User {
+        let user = |badge: u64, name: &str| User {
+            client: badge,
             allowed: said("allow:", name).map_or(BusAllowed::USE, allowed),
             reach: said("device:", name).map_or(Reach::All, |device| Reach::Named(device.into())),
             interface: said("interface:", name).unwrap_or_default().into(),
@@ -134,7 +129,7 @@ impl Users {
         let clients = arguments.clone().filter_map(ClientArgument::parse);
         Users {
             clients: clients
-                .map(|client| (client.badge, user(client.name)))
+                .map(|client| (client.badge, user(client.badge, client.name)))
                 .collect(),
             made: BTreeMap::new(),
         }
@@ -147,7 +142,12 @@ impl Users {
             return self.made.get(&badge).cloned().ok_or(BusError::NotPermitted);
         }
         let client = self.clients.get(&badge).cloned();
-        Ok(client.unwrap_or_else(|| User::with(BusAllowed::USE)))
+        Ok(client.unwrap_or_else(|| User {
+            allowed: BusAllowed::USE,
+            reach: Reach::All,
+            interface: String::new(),
+            client: badge,
+        }))
     }
 
     /// Whether this badge was made for a user.
@@ -155,9 +155,10 @@ impl Users {
         badge < SERVER_BADGES || self.made.contains_key(&badge)
     }
 
-    /// A user more. `TooMany`.
+    /// A user more. `TooMany` of the same client.
     pub fn add(&mut self, badge: u64, user: User) -> Result<(), BusError> {
-        if self.made.len() >= MADE {
+        let same = self.made.values().filter(|one| one.client == user.client);
+        if same.count() >= MADE {
             return Err(BusError::TooMany);
         }
         self.made.insert(badge, user);
@@ -168,11 +169,6 @@ impl Users {
     pub fn closed(&mut self, badge: u64) {
         self.made.remove(&badge);
     }
-}
-
-/// Whether it is written as devices' numbers are.
-fn is_number(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What a list of operations allows.
@@ -222,6 +218,23 @@ mod tests {
         assert_eq!(users.find(badge), Ok(only));
         users.closed(badge);
         assert!(users.find(badge).is_err() && !users.holds(badge));
+    }
+
+    #[test]
+    fn who_has_many_made_leaves_others_theirs() {
+        let mut users = Users::new(["client:1=greedy", "client:2=other"].into_iter());
+        let [greedy, other] = [1, 2].map(|badge| users.find(badge).unwrap());
+        let of = |user: &User| user.narrowed(BusAllowed::USE, None, "").unwrap();
+        let badges = SERVER_BADGES..SERVER_BADGES + MADE as u64;
+        for badge in badges.clone() {
+            users.add(badge, of(&greedy)).unwrap();
+        }
+        // What is made of what was made counts as well.
+        let made = users.find(badges.start).unwrap();
+        assert_eq!(users.add(badges.end, of(&made)), Err(BusError::TooMany));
+        assert_eq!(users.add(badges.end, of(&other)), Ok(()));
+        users.closed(badges.start);
+        assert_eq!(users.add(badges.end + 1, of(&greedy)), Ok(()));
     }
 
     #[test]

@@ -390,6 +390,66 @@ fn what_is_lent_comes_home_only_to_who_may_have_it() {
 }
 
 #[test]
+fn who_watches_no_longer_ends_nobody_elses_watch() {
+    let segment = Segment::new();
+    let [one, mut two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    let there = one.wait_for("machine-2", |device| device.present);
+    let watching = [(); 3].map(|()| {
+        let other = one.bus.restrict(BusAllowed::USE.bits(), 0, name(""));
+        let other = other.unwrap();
+        other.watch(there.id, true).unwrap();
+        other
+    });
+    one.wait_for("machine-2", |device| device.connected);
+    let [first, second, _third] = watching;
+    first.watch(there.id, false).unwrap();
+    drop(second);
+    // Who is watched is looked for again.
+    two.restart(&segment);
+    one.wait_for("machine-2", |device| !device.connected);
+    one.wait_for("machine-2", |device| device.connected);
+}
+
+#[test]
+fn devices_that_nothing_is_left_with_make_room_for_others() {
+    let segment = Segment::new();
+    let machines = [1, 2, 3, 4].map(|number| Machine::start(&segment, number));
+    let [one, others @ ..] = &machines;
+    for (other, service) in others.iter().zip(["second", "third", "fourth"]) {
+        pair(one, other);
+        let sensor = sensor(0);
+        let published = other
+            .bus
+            .publish(name(service), name("Sensor"), 0, false, sensor);
+        published.unwrap();
+    }
+    one.bus
+        .publish(name("first"), name("Sensor"), 0, false, sensor(0))
+        .unwrap();
+    segment.limit(2);
+    let read = |machine: &Machine, other: &str, service: &str| {
+        let there = machine.wait_for(other, |device| device.standing == Standing::Trusted);
+        let opened = machine
+            .bus
+            .open_as::<dyn Sensor, _>(there.id, name(service));
+        let sensor: SensorClient = opened?;
+        Ok::<_, CallError<BusError>>(sensor.read().unwrap().value)
+    };
+    // The first calls all others, and is called by all of them, by turns.
+    for turn in 1..4 {
+        for (other, service) in [2, 3, 4].into_iter().zip(["second", "third", "fourth"]) {
+            let there = format!("machine-{other}");
+            assert_eq!(read(one, &there, service), Ok(turn));
+        }
+        for (count, other) in others.iter().enumerate() {
+            let value = 3 * (turn - 1) + count as i64 + 1;
+            assert_eq!(read(other, "machine-1", "first"), Ok(value));
+        }
+    }
+}
+
+#[test]
 fn what_is_private_is_lent_by_the_owners_word() {
     let segment = Segment::new();
     let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));

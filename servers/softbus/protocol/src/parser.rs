@@ -15,8 +15,8 @@ use crate::wire::Message;
 pub trait Parser: Send {
     /// The messages of a session with `peer`, in order, as far as they are messages. Fewer
     /// than there are plain texts: the next one is none, or nobody is there to read it, and
-    /// the stream breaks.
-    fn messages(&mut self, peer: &PublicKey, plain: &[Vec<u8>]) -> Vec<Message>;
+    /// the stream breaks. A guest comes by a hand-over and is not trusted.
+    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message>;
 
     /// The same for an exchange over a PIN, of somebody who is a stranger still.
     fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said>;
@@ -33,7 +33,7 @@ pub trait Parser: Send {
 pub struct Inline;
 
 impl Parser for Inline {
-    fn messages(&mut self, _: &PublicKey, plain: &[Vec<u8>]) -> Vec<Message> {
+    fn messages(&mut self, _: &PublicKey, _: bool, plain: &[Vec<u8>]) -> Vec<Message> {
         let read = plain.iter().map(|plain| Message::read(plain));
         read.map_while(Result::ok).collect()
     }

@@ -6,7 +6,8 @@
 //! which it was reading, and another task reads the next one. Whoever makes it fail again
 //! and again waits longer each time. There are at most [`PARSERS`] of them: of more devices
 //! the one that was read the longest ago loses its task, which costs it the time to make
-//! another.
+//! another. Strangers keep theirs, and guests of trusted devices share [`GUESTS`], for a
+//! device may bring as many of them as it likes.
 
 mod task;
 
@@ -26,6 +27,9 @@ use tessera_softbus_protocol::{
 /// Tasks at most.
 pub const PARSERS: usize = 9;
 
+/// Of those, for guests.
+pub const GUESTS: usize = 3;
+
 /// How long one may read. The bus waits as long.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -43,8 +47,19 @@ pub trait Make: Send {
     fn make(&mut self) -> Option<(BusParserClient, Task)>;
 }
 
-/// Of whom it reads; none: of strangers.
-type Of = Option<PublicKey>;
+/// Of whom it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    Strangers,
+    Guest(PublicKey),
+    Trusted(PublicKey),
+}
+
+impl Of {
+    fn is_guest(self) -> bool {
+        matches!(self, Of::Guest(_))
+    }
+}
 
 /// See the module.
 pub struct Parsers {
@@ -106,10 +121,11 @@ impl Parsers {
             if self.failures.get(&of).is_some_and(waits) {
                 return None;
             }
-            if self.all.len() >= PARSERS {
-                let oldest = self.all.iter().min_by_key(|(_, one)| one.used);
-                let oldest = oldest.map(|(of, _)| *of);
-                oldest.and_then(|of| self.all.remove(&of));
+            let guests = self.all.keys().filter(|of| of.is_guest()).count();
+            if of.is_guest() && guests >= GUESTS {
+                self.end_oldest(Of::is_guest);
+            } else if self.all.len() >= PARSERS {
+                self.end_oldest(|of| of != Of::Strangers);
             }
             let (client, _task) = self.make.make()?;
             let one = One {
@@ -123,6 +139,13 @@ impl Parsers {
         let one = self.all.get_mut(&of)?;
         one.used = self.uses;
         Some(&one.client)
+    }
+
+    /// Ends the one of these that was read the longest ago.
+    fn end_oldest(&mut self, is_one: impl Fn(Of) -> bool) {
+        let all = self.all.iter().filter(|(of, _)| is_one(**of));
+        let oldest = all.min_by_key(|(_, one)| one.used).map(|(of, _)| *of);
+        oldest.and_then(|of| self.all.remove(&of));
     }
 
     /// It did not do what it is for.
@@ -150,12 +173,16 @@ impl Parsers {
 }
 
 impl Parser for Parsers {
-    fn messages(&mut self, peer: &PublicKey, plain: &[Vec<u8>]) -> Vec<Message> {
+    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
+        let of = match is_guest {
+            true => Of::Guest(*peer),
+            false => Of::Trusted(*peer),
+        };
         let mut messages = Vec::with_capacity(plain.len());
         for some in batches(plain) {
             let records = records::write(some, 0);
             let mut forms = vec![0; some.len() * Form::SIZE];
-            let count = self.ask(Some(*peer), |parser| parser.messages(&records, &mut forms));
+            let count = self.ask(of, |parser| parser.messages(&records, &mut forms));
             let Some(count) = count else { break };
             let read = some.iter().zip(forms.chunks_exact(Form::SIZE));
             let before = messages.len();
@@ -163,14 +190,14 @@ impl Parser for Parsers {
                 match Form::read(form).and_then(|form| form.message(plain)) {
                     Some(message) => messages.push(message),
                     None => {
-                        self.failed(Some(*peer));
+                        self.failed(of);
                         return messages;
                     }
                 }
             }
             if messages.len() - before < some.len() {
                 // What is no message is a lie of one of the two.
-                self.failed(Some(*peer));
+                self.failed(of);
                 break;
             }
         }
@@ -181,10 +208,10 @@ impl Parser for Parsers {
         let mut all = Vec::with_capacity(plain.len());
         for plain in plain {
             let bytes = Bytes::new(plain);
-            let read = bytes.and_then(|bytes| self.ask(None, |parser| parser.said(bytes)));
+            let read = bytes.and_then(|bytes| self.ask(Of::Strangers, |parser| parser.said(bytes)));
             let Some(read) = read else { break };
             let Some(said) = read.get() else {
-                self.failed(None);
+                self.failed(Of::Strangers);
                 break;
             };
             all.push(said);
@@ -194,16 +221,18 @@ impl Parser for Parsers {
 
     fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
         let bytes = Bytes::new(bytes)?;
-        let read = self.ask(None, |parser| parser.datagram(bytes))?;
+        let read = self.ask(Of::Strangers, |parser| parser.datagram(bytes))?;
         let datagram = read.get();
         if datagram.is_none() {
-            self.failed(None);
+            self.failed(Of::Strangers);
         }
         datagram
     }
 
     fn forget(&mut self, peer: &PublicKey) {
-        self.all.remove(&Some(*peer));
+        for of in [Of::Guest(*peer), Of::Trusted(*peer)] {
+            self.all.remove(&of);
+        }
     }
 }
 

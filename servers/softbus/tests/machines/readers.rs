@@ -2,9 +2,15 @@
 //! of that peer's calls, and of everybody else's.
 
 use super::sensor;
-use crate::support::{Damage, Machine, Segment, file, name, pair};
+use crate::support::{Damage, Machine, Readers, Segment, file, name, pair};
 use libipc::interfaces::{
     Directory, DirectoryClient, FileAccess::ReadWrite, Sensor, SensorClient, bus::Standing,
+};
+use tessera_softbus::parsers::{GUESTS, PARSERS, Parsers};
+use tessera_softbus_protocol::{
+    parser::Parser,
+    suite::PublicKey,
+    wire::{Body, Message},
 };
 
 #[test]
@@ -85,4 +91,48 @@ fn a_transfer_outlives_its_readers() {
         two.readers.kill(None);
     }
     assert!(back == bytes, "other bytes");
+}
+
+#[test]
+fn guests_take_no_readers_from_others() {
+    let readers = Readers::default();
+    let mut parsers = Parsers::new(Box::new(readers.clone()));
+    let message = Message::Sequenced(1, Body::Cancel(1));
+    let mut read = |number, is_guest| {
+        let plain = [message.to_bytes()];
+        let read = parsers.messages(&PublicKey([number; 32]), is_guest, &plain);
+        assert!(matches!(&read[..], [one] if *one == message));
+        readers.made()
+    };
+    let trusted = 1..=(PARSERS - GUESTS) as u8;
+    for number in trusted.clone() {
+        read(number, false);
+    }
+    let of_trusted = readers.made();
+    let guests = 100..110;
+    for number in guests {
+        read(number, true);
+    }
+    assert_eq!(readers.made(), of_trusted + 10);
+    // The trusted ones have theirs still, and so has the last guest.
+    for number in trusted {
+        assert_eq!(read(number, false), of_trusted + 10);
+    }
+    assert_eq!(read(109, true), of_trusted + 10);
+}
+
+#[test]
+fn strangers_keep_their_reader() {
+    let readers = Readers::default();
+    let mut parsers = Parsers::new(Box::new(readers.clone()));
+    assert!(parsers.datagram(&[0]).is_none());
+    let message = Message::Sequenced(1, Body::Cancel(1));
+    for number in 0..2 * PARSERS as u8 {
+        let plain = [message.to_bytes()];
+        parsers.messages(&PublicKey([number; 32]), false, &plain);
+    }
+    let made = readers.made();
+    assert_eq!(made, 1 + 2 * PARSERS);
+    assert!(parsers.datagram(&[0]).is_none());
+    assert_eq!(readers.made(), made);
 }

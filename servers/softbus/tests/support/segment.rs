@@ -18,7 +18,10 @@ use libipc::{
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Badges from here on are of sockets.
@@ -33,6 +36,8 @@ type Streams = Arc<Mutex<BTreeMap<u64, [u64; 2]>>>;
 pub(crate) struct Segment {
     endpoint: EndpointClient,
     streams: Streams,
+    /// How many streams each machine may have.
+    most: Arc<AtomicUsize>,
 }
 
 impl Segment {
@@ -44,17 +49,29 @@ impl Segment {
         let handed = endpoint.as_ref().copy().unwrap();
         let streams = Streams::default();
         let open = streams.clone();
+        let most = Arc::new(AtomicUsize::new(usize::MAX));
+        let limit = most.clone();
         fake::Task::new().spawn_with(handed, move |endpoint: EndpointClient| {
             Server {
                 endpoint: &endpoint,
                 machines: BTreeMap::new(),
                 sockets: BTreeMap::new(),
                 streams: open,
+                most: limit,
                 next: SOCKETS,
             }
             .run()
         });
-        Segment { endpoint, streams }
+        Segment {
+            endpoint,
+            streams,
+            most,
+        }
+    }
+
+    /// From now on each machine may have only so many streams.
+    pub(crate) fn limit(&self, most: usize) {
+        self.most.store(most, Ordering::SeqCst);
     }
 
     /// The streams that are open between two machines. None is ever named as another.
@@ -101,6 +118,7 @@ struct Server<'e> {
     machines: BTreeMap<u64, Machine>,
     sockets: BTreeMap<u64, Socket>,
     streams: Streams,
+    most: Arc<AtomicUsize>,
     next: u64,
 }
 
@@ -170,6 +188,19 @@ impl Server<'_> {
         self.next
     }
 
+    /// Whether a machine may have another stream. One that waits to be accepted is no
+    /// socket of its own yet.
+    fn may_have_more(&self, machine: u64) -> Result<(), NetError> {
+        let is_one = |socket: &&Socket| {
+            socket.machine == machine && socket.tag != 0 && matches!(socket.kind, Kind::Tcp { .. })
+        };
+        let count = self.sockets.values().filter(is_one).count();
+        match count < self.most.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(NetError::TooManySockets),
+        }
+    }
+
     fn client<C: From<libipc::Capability>>(&self, badge: u64) -> C {
         self.endpoint.mint_client(badge).expect("there is room")
     }
@@ -206,6 +237,7 @@ impl Net for Session<'_, '_> {
         Ok(self.server.client(badge))
     }
     fn connect(&mut self, remote: SocketAddress, tag: u32) -> Result<TcpClient, NetError> {
+        self.server.may_have_more(self.badge)?;
         let listener = self.server.sockets.iter().find(|(_, socket)| {
             matches!(socket.kind, Kind::Listener(_))
                 && address(socket.machine).address == remote.address
@@ -336,9 +368,13 @@ impl Listener for Session<'_, '_> {
         reply.answer(Err(NetError::Busy));
     }
     fn try_accept(&mut self, tag: u32) -> Result<TcpClient, NetError> {
+        let may = self.server.may_have_more(self.machine());
         let Kind::Listener(waiting) = self.kind() else {
             return Err(NetError::Stale);
         };
+        if !waiting.is_empty() {
+            may?;
+        }
         let badge = waiting.pop_front().ok_or(NetError::WouldBlock)?;
         if let Some(socket) = self.server.sockets.get_mut(&badge) {
             socket.tag = tag;

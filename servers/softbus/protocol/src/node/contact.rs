@@ -276,6 +276,22 @@ impl Node {
         self.reschedule(&key);
     }
 
+    /// Gives the oldest session up that neither side has anything of the other for: there
+    /// is no room for another stream. It comes again when it is needed. False if all are
+    /// needed.
+    pub fn spare(&mut self, now: Millis) -> bool {
+        let idle = self.contacts.iter().filter(|(key, contact)| {
+            !contact.is_needed() && !contact.peer.is_served() && self.table.held(key) == 0
+        });
+        let streams = idle.filter_map(|(_, contact)| contact.current);
+        let Some(oldest) = streams.max_by_key(|id| self.streams.age(*id, now)) else {
+            return false;
+        };
+        self.close(oldest, now);
+        self.pump(now);
+        true
+    }
+
     /// A peer was away for so long that nothing is kept for it.
     fn forget_if_due(&mut self, key: PublicKey, now: Millis) {
         let Some(contact) = self.contacts.get_mut(&key) else {

@@ -32,7 +32,8 @@ impl Node {
             }
             return;
         }
-        let messages = self.parser.messages(&key, plain);
+        let is_guest = !self.trust.holds(&key);
+        let messages = self.parser.messages(&key, is_guest, plain);
         let is_broken = messages.len() < count;
         for message in messages {
             self.message(id, key, Some(message), now);

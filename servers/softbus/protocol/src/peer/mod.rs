@@ -152,11 +152,6 @@ impl Peer {
         self.remote
     }
 
-    /// Whether anything is left that a reconnect would serve.
-    pub fn is_idle(&self) -> bool {
-        self.outgoing.values().all(|call| call.ended) && self.window.bytes() == 0
-    }
-
     /// Calls of ours whose callers wait.
     pub fn waiting(&self) -> usize {
         self.outgoing.values().filter(|call| !call.ended).count()
@@ -184,6 +179,12 @@ impl Peer {
     /// Calls of the peer that are here.
     pub fn calls(&self) -> usize {
         self.incoming.len()
+    }
+
+    /// Whether a call of the peer runs here.
+    pub fn is_served(&self) -> bool {
+        let mut calls = self.incoming.values();
+        calls.any(|call| call.stage == Stage::Running)
     }
 
     /// Whether our beats renew what we handed on: not while something of that is to be

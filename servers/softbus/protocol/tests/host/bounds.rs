@@ -291,8 +291,8 @@ impl Parser for Liar {
         Some(datagram)
     }
 
-    fn messages(&mut self, peer: &PublicKey, plain: &[Vec<u8>]) -> Vec<Message> {
-        Inline.messages(peer, plain)
+    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
+        Inline.messages(peer, is_guest, plain)
     }
 
     fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {

@@ -445,3 +445,27 @@ fn what_a_first_call_carries_lives() {
     make(&mut net, 0, callback, call(2));
     assert_eq!(incoming(&mut net, 2).local, Local(77));
 }
+
+#[test]
+fn a_session_that_nobody_needs_makes_room() {
+    let mut net = nodes(3);
+    net.pair(0, 2);
+    let imports = [1, 2].map(|at| open(&mut net, at));
+    let [zero, one, two] = [0, 1, 2].map(|index| net.key(index));
+    // Each has something of the first node's.
+    let now = net.now;
+    assert!(!net.nodes[0].spare(now) && !net.nodes[1].spare(now));
+    net.nodes[2].release(imports[1], now);
+    net.run(10);
+    let now = net.now;
+    assert!(net.nodes[0].spare(now) && !net.nodes[0].spare(now));
+    net.run(5_000);
+    assert!(!net.nodes[0].is_connected(&two) && !net.nodes[2].is_connected(&zero));
+    assert!(net.nodes[0].is_connected(&one));
+    // Nothing was lost by that, and it comes again with what needs it.
+    let lost = |event: &Event| matches!(event, Event::Lost(_));
+    assert!(!net.events.iter().any(|(_, event)| lost(event)));
+    let import = open(&mut net, 2);
+    make(&mut net, 2, import, call(2));
+    assert_eq!(incoming(&mut net, 0).local, Local(5));
+}
