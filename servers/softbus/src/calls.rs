@@ -131,14 +131,13 @@ impl Server<'_> {
         request.answer(self.endpoint, answer);
     }
 
-    /// Callers that are gone wait for nothing.
+    /// Callers that are gone wait for nothing. The newest calls go first: none of them is to
+    /// get the thread there of one that ends just before it.
     pub(crate) fn cancel_abandoned(&mut self) {
-        let abandoned = self
-            .waiting
-            .calls
-            .iter()
-            .filter(|(_, request)| request.cancelled());
-        for id in abandoned.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let calls = self.waiting.calls.iter();
+        let abandoned = calls.filter(|(_, request)| request.cancelled());
+        let abandoned: Vec<_> = abandoned.map(|(id, _)| *id).collect();
+        for id in abandoned.into_iter().rev() {
             let now = self.now();
             self.node.cancel(id, now);
         }
@@ -225,7 +224,7 @@ impl Server<'_> {
         }
     }
 
-    /// Takes out a call that waits for a thread or for the owner's word; false if it runs.
+    /// Takes out a call that has not begun, or waits for the owner's word; false if it runs.
     fn never_begins(&mut self, token: Token) -> bool {
         self.workers.take(token) || self.no_longer_asks(token)
     }

@@ -71,6 +71,15 @@ enum Work {
     Ask(Question),
 }
 
+impl Work {
+    fn what(&self) -> Doing {
+        match self {
+            Work::Call(job) => Doing::Call(job.token),
+            Work::Ask(question) => Doing::Question(question.number),
+        }
+    }
+}
+
 /// What the owner is asked.
 pub struct Question {
     /// Its number.
@@ -228,9 +237,28 @@ impl<'e> Workers<'e> {
         done
     }
 
-    /// Takes out a call that waits for a thread; false if it does not.
+    /// Takes out a call that has not begun; false if it has.
     pub fn take(&mut self, token: Token) -> bool {
-        !self.calls.take(|one, _| one == token).is_empty()
+        let waits = !self.calls.take(|one, _| one == token).is_empty();
+        if !waits && self.take_back(Doing::Call(token)) {
+            self.calls.ended(token);
+            return true;
+        }
+        waits
+    }
+
+    /// Takes back what a thread was told to do and has not begun: it may not have run since.
+    /// It finds nothing then, and asks again.
+    fn take_back(&mut self, what: Doing) -> bool {
+        let is_it = |_: &u64, work: &mut Work| work.what() == what;
+        let taken = self.shared.lock().given.extract_if(.., is_it).next();
+        let Some((number, _)) = taken else {
+            return false;
+        };
+        if let Some(thread) = self.threads.get_mut(&number) {
+            thread.state = State::Starting;
+        }
+        true
     }
 
     /// Takes out the calls that wait and whose callers do so no longer.
@@ -242,8 +270,12 @@ impl<'e> Workers<'e> {
     /// Ends the wait for what a thread is busy with: nobody wants the answer. A question
     /// that was not asked yet is not.
     pub fn interrupt(&mut self, what: Doing) {
-        self.questions
-            .retain(|question| Doing::Question(question.number) != what);
+        if let Doing::Question(number) = what {
+            self.questions.retain(|question| question.number != number);
+            if self.take_back(what) {
+                return;
+            }
+        }
         for thread in self.threads.values_mut() {
             if let State::Busy { with, is_cancelled } = &mut thread.state
                 && *with == what
@@ -274,16 +306,13 @@ impl<'e> Workers<'e> {
             let Some((number, thread)) = idle else {
                 return self.start();
             };
-            let (work, with) = if let Some(question) = self.questions.pop_front() {
-                let number = question.number;
-                (Work::Ask(question), Doing::Question(number))
-            } else if let Some((token, job)) = self.calls.begin() {
-                (Work::Call(job), Doing::Call(token))
-            } else {
+            let question = self.questions.pop_front().map(Work::Ask);
+            let call = || self.calls.begin().map(|(_, job)| Work::Call(job));
+            let Some(work) = question.or_else(call) else {
                 return;
             };
             let state = State::Busy {
-                with,
+                with: work.what(),
                 is_cancelled: false,
             };
             self.shared.lock().given.insert(*number, work);
@@ -369,3 +398,6 @@ fn call(job: &mut Job) -> Answer {
         .collect();
     outbound.call(&job.server, &mut memory, job.deadline)
 }
+
+#[cfg(test)]
+mod tests;
