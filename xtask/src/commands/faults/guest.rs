@@ -5,9 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::Verdict;
 use super::list::Fault;
 use crate::arch::Arch;
 use crate::process::{cargo, run};
@@ -34,24 +35,26 @@ fn one() -> u32 {
 }
 
 /// The test that fails: of its suite, or if that is content, of all in the guest.
-pub(super) fn caught(tree: &Path, fault: &Fault<Suite>) -> Result<Option<String>> {
+pub(super) fn caught(tree: &Path, fault: &Fault<Suite>) -> Result<Verdict> {
     let mut build = cargo();
     build.current_dir(tree).env_remove("CARGO_TARGET_DIR");
     build.args(["xtask", "build", "--system", SYSTEM]);
     build.args(["--arch", fault.notices.arch.name()]);
-    run(&mut build).with_context(|| format!("{}: it does not build so", fault.name))?;
+    if let Err(error) = run(&mut build) {
+        return Ok(Verdict::None(format!("it does not build: {error}")));
+    }
     let first = [
         &fault.notices.suite,
         "--smp",
         &fault.notices.smp.to_string(),
     ];
     match failing(tree, fault, &first)? {
-        Some(test) => Ok(Some(test)),
-        None => failing(tree, fault, &[]),
+        Verdict::Survived => failing(tree, fault, &[]),
+        verdict => Ok(verdict),
     }
 }
 
-fn failing(tree: &Path, fault: &Fault<Suite>, which: &[&str]) -> Result<Option<String>> {
+fn failing(tree: &Path, fault: &Fault<Suite>, which: &[&str]) -> Result<Verdict> {
     let mut command = cargo();
     command
         .current_dir(tree)
@@ -74,17 +77,16 @@ fn failing(tree: &Path, fault: &Fault<Suite>, which: &[&str]) -> Result<Option<S
         if let Some(test) = failed_test(&line) {
             // One is enough, and others may hang for long.
             end(tests)?;
-            return Ok(Some(test.into()));
+            return Ok(Verdict::Caught(test.into()));
         }
         said.push_str(&line);
         said.push('\n');
     }
-    ensure!(
-        tests.wait()?.success() && !said.contains("\n0 passed"),
-        "{}: the tests do not run\n{said}",
-        fault.name
-    );
-    Ok(None)
+    if tests.wait()?.success() && !said.contains("\n0 passed") {
+        return Ok(Verdict::Survived);
+    }
+    eprint!("{said}");
+    Ok(Verdict::None("the tests do not run".into()))
 }
 
 /// Ends the process and all that it started, machines too.
