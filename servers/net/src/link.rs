@@ -20,7 +20,8 @@ use smoltcp::{
 const SLOTS: u16 = 128;
 const RECEIVING: usize = 64;
 
-/// With fewer slots that nobody has, those that were sent are asked for.
+/// With fewer slots that nobody has, those that were sent are asked for. So many are kept
+/// for sending: what came may have to be answered before its slot is free.
 const LOW: usize = 16;
 
 /// How often in a row a driver may fail before the network has to do without.
@@ -106,6 +107,7 @@ impl LinkPort {
         }
         while !given.is_full()
             && self.receiving < RECEIVING
+            && self.slots.free() > LOW
             && let Some(slot) = self.slots.take()
         {
             self.receiving += 1;
@@ -165,8 +167,23 @@ impl LinkPort {
 
     /// Whether a call to the driver has something to say.
     fn has_more(&self) -> bool {
-        let room = self.receiving + Frames::MOST / 2 <= RECEIVING && self.slots.free() > LOW;
+        let room = self.wants_room() && self.slots.free() > LOW;
         self.more || !self.sending.is_empty() || room
+    }
+
+    /// Whether so few slots wait to be filled that a call pays.
+    fn wants_room(&self) -> bool {
+        self.receiving + Frames::MOST / 2 <= RECEIVING
+    }
+
+    /// Takes back what was sent, if that is what keeps room from what comes. Whether there
+    /// is some now; otherwise it is told when something was sent.
+    fn make_room(&mut self) -> bool {
+        if !self.wants_room() || self.slots.free() > LOW {
+            return false;
+        }
+        let reclaimed = self.reclaim();
+        self.or_again(reclaimed) && self.slots.free() > LOW
     }
 }
 
@@ -183,7 +200,7 @@ impl Port for LinkPort {
             // It is tried again when there is more to send.
             let _ = self.attach();
         }
-        while self.up && self.has_more() && self.received.len() < SLOTS.into() {
+        while self.up && (self.has_more() || self.make_room()) {
             let exchanged = self.exchange();
             attempts += u32::from(exchanged.is_err());
             if attempts > ATTEMPTS || !self.or_again(exchanged) {
@@ -198,6 +215,10 @@ impl Port for LinkPort {
             self.or_again(reclaimed);
         }
         self.slots.free() == 0
+    }
+
+    fn waits(&self) -> bool {
+        !self.received.is_empty()
     }
 
     fn is_up(&self) -> bool {

@@ -16,6 +16,9 @@ pub trait Port: Device {
     /// Frames wait for room to be sent: something will be told when there is some.
     fn is_full(&mut self) -> bool;
 
+    /// Whether something that came was not looked at, for want of room to answer it.
+    fn waits(&self) -> bool;
+
     /// Whether there is a device that works.
     fn is_up(&self) -> bool;
 

@@ -102,6 +102,9 @@ impl<P: Port> Stack<P> {
 
     /// When something will be due, if nothing happens before.
     pub fn poll_at(&mut self, now: Instant) -> Option<Instant> {
+        if self.port.waits() {
+            return Some(now);
+        }
         self.interface.poll_at(now, &self.sockets)
     }
 

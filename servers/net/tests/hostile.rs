@@ -70,6 +70,10 @@ impl Port for Memory {
     fn is_full(&mut self) -> bool {
         false
     }
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn is_up(&self) -> bool {
         true
     }

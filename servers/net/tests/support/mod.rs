@@ -83,6 +83,10 @@ impl Port for WirePort {
         false
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn is_up(&self) -> bool {
         true
     }
