@@ -140,9 +140,17 @@ impl Machine {
         self
     }
 
+    /// Refuses an image with that page that the machine has too little memory for, before
+    /// a server on it fails for want of some.
+    pub fn check(&self, image: &Path, page: &Page) -> Result<()> {
+        let size = std::fs::metadata(image)?.len();
+        self.check_fit(size)?;
+        self.check_budget(size, page)
+    }
+
     /// Refuses an image that would not fit below QEMU's device tree, or leave
     /// no room for it.
-    pub fn check_fit(&self, image: u64) -> Result<()> {
+    fn check_fit(&self, image: u64) -> Result<()> {
         let room = self.room();
         ensure!(
             image <= room,
@@ -158,12 +166,13 @@ impl Machine {
 
     /// Refuses a system whose quotas cannot all be used: what firmware, device
     /// tree, image and the kernel's own tables leave is less.
-    pub fn check_budget(&self, image: u64, page: &Page) -> Result<()> {
+    fn check_budget(&self, image: u64, page: &Page) -> Result<()> {
         let quotas = page.tasks.iter().map(|task| task.quota).sum::<u64>() + page.supervisor_quota;
         let left = self.memory.saturating_sub(image + OVERHEAD);
         ensure!(
             quotas <= left,
-            "the quotas of `{}` add up to {} KiB, but with -m {} the image of {} KiB leaves {} KiB",
+            "the quotas of `{}` add up to {} KiB, but with -m {} the image of {} KiB leaves {} KiB. \
+             Give more memory or less to the system page's tasks",
             page.name,
             quotas / 1024,
             Size(self.memory),
@@ -330,13 +339,15 @@ mod tests {
             programs: Vec::new(),
         };
         let machine = Machine::plain(Arch::Aarch64, 1, 8 * MIB);
-        assert!(machine.check_budget(MIB, &page(5 * MIB)).is_ok());
-        let error = machine
-            .check_budget(MIB, &page(5 * MIB + 1))
-            .unwrap_err()
-            .to_string();
+        let path = std::env::temp_dir().join(format!("xtask-image-{}", std::process::id()));
+        std::fs::write(&path, vec![0; MIB as usize]).unwrap();
+        let fits = machine.check(&path, &page(5 * MIB));
+        let does_not = machine.check(&path, &page(5 * MIB + 1));
+        std::fs::remove_file(&path).unwrap();
+        fits.unwrap();
+        let error = does_not.unwrap_err().to_string();
         assert!(
-            error.ends_with("the image of 1024 KiB leaves 5120 KiB"),
+            error.contains("the image of 1024 KiB leaves 5120 KiB. Give more memory"),
             "{error}"
         );
     }

@@ -99,7 +99,7 @@ impl Images {
         machine.slow_path = std::env::var_os(GUEST_SLOW_PATH).is_some();
         let path = target().join("tessera/tests").join(format!("{name}.bin"));
         parts.write_to(&path, &page)?;
-        machine.check_fit(std::fs::metadata(&path)?.len())?;
+        machine.check(&path, &page)?;
         machine.devices = devices(&page, &path)?;
         Ok((machine, path))
     }

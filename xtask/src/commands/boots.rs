@@ -27,7 +27,7 @@ pub fn boots(options: &FuzzBoots) -> Result<()> {
     let parts = build_system(SYSTEM, arch)?;
     let machine = Machine::new(&options.machine, parts.page().ram);
     let image = parts.write()?;
-    machine.check_fit(std::fs::metadata(&image)?.len())?;
+    machine.check(&image, parts.page())?;
     step("Booting", format!("`{SYSTEM}` {count} times on {arch}"));
     let mut failed = 0;
     for number in 1..=count {

@@ -103,7 +103,7 @@ fn run(campaign: &Campaign, options: &FuzzOptions, branches: bool) -> Result<Opt
         .then(|| Plugin::new(arch, &parts.built().kernel_path))
         .transpose()?;
     let machine = Machine::new(&options.machine, page.ram);
-    machine.check_fit(std::fs::metadata(&image)?.len())?;
+    machine.check(&image, &page)?;
 
     step(
         "Fuzzing",

@@ -140,9 +140,7 @@ fn start(
         machine.devices.push(Device::Console { socket });
     }
     let image = parts.write()?;
-    let size = std::fs::metadata(&image)?.len();
-    machine.check_fit(size)?;
-    machine.check_budget(size, page)?;
+    machine.check(&image, page)?;
     let mut command = machine.qemu(program, &image);
     command.args(&options.qemu);
     let (guest, input) = Guest::start_shared(command)?;

@@ -67,9 +67,7 @@ pub fn run(options: Run) -> Result<ExitCode> {
         Size(machine.memory)
     );
     let image = parts.write()?;
-    let size = std::fs::metadata(&image)?.len();
-    machine.check_fit(size)?;
-    machine.check_budget(size, parts.page())?;
+    machine.check(&image, parts.page())?;
 
     let mut command = machine.qemu(qemu, &image);
     command.args(&options.qemu);

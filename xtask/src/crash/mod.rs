@@ -106,7 +106,7 @@ impl System {
     /// QEMU with a disk that is this block device.
     fn machine(&self, image: &Path, device: &str) -> Result<Command> {
         let machine = Machine::plain(self.arch, self.smp, self.parts.page().ram);
-        machine.check_fit(fs::metadata(image)?.len())?;
+        machine.check(image, self.parts.page())?;
         let mut command = machine.qemu(self.qemu.clone(), image);
         let bus = self.arch.virtio_bus(0).unwrap_or(0);
         command

@@ -159,7 +159,7 @@ impl System {
         let image = target().join(format!("tessera/{}-{arch}.bin", page.name));
         parts.write_to(&image, &page)?;
         let machine = Machine::plain(arch, cores, page.ram);
-        machine.check_fit(std::fs::metadata(&image)?.len())?;
+        machine.check(&image, &page)?;
         Ok(Self {
             parts,
             machine,
