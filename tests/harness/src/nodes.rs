@@ -138,9 +138,9 @@ pub fn run(path: &Path, images: &Images) -> Result<()> {
     };
     session.begin()?;
     for step in &transcript.steps {
-        session
-            .take(step)
-            .with_context(|| format!("at {:?}", step.action))?;
+        if let Err(error) = session.take(step) {
+            return Err(error.context(format!("at {:?}", step.action))).context(session.consoles());
+        }
     }
     // QEMU has written all of it when it has ended.
     session.guests.clear();
@@ -246,6 +246,13 @@ impl Session {
             said.into_iter()
                 .for_each(|said| said.push(heard.bytes.clone()));
         }
+    }
+
+    /// What the machines have said last.
+    fn consoles(&self) -> String {
+        let guests = self.guests.iter().zip(1..);
+        let tails = guests.map(|(guest, number)| format!("machine {number}:\n{}\n", guest.tail()));
+        tails.collect()
     }
 
     /// The machine with this number.

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::machine::{Mac, Network};
 use queue::{Frame, Queue};
@@ -45,6 +45,9 @@ const KEPT: usize = 1 << 14;
 /// How long a machine that takes nothing is waited for before a frame is lost.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// The same of frames that are said again: if it takes nothing then, it hangs.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the threads look whether they are to end.
 const LOOK: Duration = Duration::from_millis(100);
@@ -166,11 +169,15 @@ impl Hub {
         }
         let socket = UnixDatagram::unbound()?;
         // A machine that is busy is waited for.
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(REPLAY_PATIENCE))?;
         for frame in &heard {
             for to in 0..self.shared.sockets.len() {
                 match socket.send_to(&frame.bytes, own_path(&self.shared.folder, to)) {
                     Ok(_) => lock(&self.shared.counters).arrived += 1,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        bail!("machine {} takes no frame", to + 1);
+                    }
+                    // One that is not there takes nothing.
                     Err(_) => lock(&self.shared.counters).refused += 1,
                 }
             }
