@@ -12,6 +12,10 @@ pub type Said = Vec<Box<[u8]>>;
 /// Bytes that are looked for. Fewer are found by chance.
 const WINDOW: usize = 8;
 
+/// In at least so many of them it differs from all that other machines say: what is a
+/// protocol's but for a byte or two is the same by chance.
+const OWN: usize = 3;
+
 /// Parts of a machine's boot without which there was nothing to look at.
 const LEAST: usize = 200;
 
@@ -40,13 +44,20 @@ pub fn look(machines: &[Vec<Said>]) -> Result<()> {
         for (index, first) in said.iter().enumerate() {
             for second in &said[index + 1..] {
                 let mut same = first.intersection(second);
-                if let Some(part) = same.find(|part| !others.contains(*part)) {
+                if let Some(part) = same.find(|part| is_own(part, &others)) {
                     bail!("machine {number} can be known by {part:02x?}");
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Whether nobody else has said something like this.
+fn is_own(part: &[u8], others: &Parts<'_>) -> bool {
+    let differs = |other: &[u8]| part.iter().zip(other).filter(|(a, b)| a != b).count();
+    let is_like = |other: &&[u8]| other.len() == part.len() && differs(other) < OWN;
+    !others.contains(part) && !others.iter().any(is_like)
 }
 
 /// Parts of what a machine has said, and its addresses. What is mostly zeros is the same by
@@ -74,9 +85,10 @@ mod tests {
     /// A datagram over IPv6 of a machine with this address, which carries `bytes`.
     fn frame(address: u8, bytes: &[u8]) -> Box<[u8]> {
         let mut frame = vec![0; 6];
-        frame.extend([2, address, 3, address, 5, 6, 0x86, 0xdd, 0x60, 0, 0, 0, 0]);
+        let [a, b] = [address, address ^ 0x55];
+        frame.extend([2, a, b, a, b, 6, 0x86, 0xdd, 0x60, 0, 0, 0, 0]);
         frame.extend([8 + bytes.len() as u8, 17, 1, 0xfe, 0x80, 0, 0, 0, 0, 0, 0]);
-        frame.extend([1, address, 3, 4, 5, 6, address, 8]);
+        frame.extend([1, a, b, 4, 5, a, b, 8]);
         frame.extend([0; 16 + 8]);
         frame.extend(bytes);
         frame.into()
@@ -107,6 +119,19 @@ mod tests {
         // It does not tell one from the other.
         named[0][1].push(frame(2, b"a stable name"));
         look(&named).unwrap();
+        // A number of three bytes does, a byte may be the same by chance.
+        for (own, is_known) in [(1, false), (3, true)] {
+            let mut numbered = machines.clone();
+            for (machine, boots) in numbered.iter_mut().enumerate() {
+                for (boot, said) in boots.iter_mut().enumerate() {
+                    let address = 1 + 2 * machine + boot;
+                    let mut bytes = *b"\x63\x35\x01\x01\x3d\x07\x01\x00";
+                    bytes[8 - own..].fill(0x70 + machine as u8);
+                    said.push(frame(address as u8, &bytes));
+                }
+            }
+            assert_eq!(look(&numbered).is_err(), is_known, "{own}");
+        }
         // An address alone suffices.
         let mut same = machines.clone();
         same[0][1].push(frame(1, &[]));
