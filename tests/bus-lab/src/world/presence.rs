@@ -74,11 +74,20 @@ impl<S: Suite> World<S> {
 
     pub(crate) fn appeared(&mut self, on: usize, peer: usize) {
         if let Some(since) = self.coming.remove(&(on, peer)) {
-            self.truth.listed.push(self.now - since);
+            // Who was stopped for a second has neither heard nor answered.
+            let stopped = [on, peer].map(|one| self.machines[one].stalled > since);
+            if stopped == [false, false] {
+                self.truth.listed.push(self.now - since);
+            }
         }
     }
 
     pub(super) fn is_listed(&mut self, on: usize, run: u32, peer: usize) {
+        // It may have come again since, and has its time.
+        let coming = self.coming.get(&(on, peer));
+        if coming.is_some_and(|since| since + 5_000 > self.now) {
+            return;
+        }
         if self.coming.remove(&(on, peer)).is_some() && self.is_in(on, run) {
             let undisturbed = self.network.since + 5_000 <= self.now
                 && self.machines[peer].node.is_some()

@@ -75,7 +75,7 @@ impl Announcer {
             return;
         }
         let interval = interval(hello);
-        self.rate.heard(now, interval);
+        self.rate.heard(now, interval, hello.seeks);
         self.many |= self.rate.are_many(self.began, now);
         let mut candidates = self.candidates(hello.instance);
         candidates.push(self.key);
@@ -137,9 +137,11 @@ impl Announcer {
             _ if hello.leaves => return,
             _ => {}
         }
-        // New here, or elsewhere: it may be somebody who repeats what it once said.
-        if known.question.is_none() {
-            self.question(peer, from, keys, random, now);
+        // New here, or elsewhere: it may be somebody who repeats what it once said, which is
+        // to keep nobody from being asked. A question from before it came may have no answer.
+        match &mut known.question {
+            Some(question) if !question.is_slow() => question.then = Some(from),
+            _ => self.question(peer, from, keys, random, now),
         }
     }
 

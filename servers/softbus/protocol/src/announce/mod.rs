@@ -78,6 +78,8 @@ struct Question {
     address: Address,
     again: Millis,
     left: u8,
+    /// Where the peer said that it is, since this was asked.
+    then: Option<Address>,
 }
 
 /// What this device says of itself.

@@ -16,7 +16,13 @@ impl Question {
             address,
             again: now + PROBE_AGAIN,
             left: PROBES - 1,
+            then: None,
         }
+    }
+
+    /// The close ones were not answered: there is more hope elsewhere, if there is anything.
+    pub(super) fn is_slow(&self) -> bool {
+        self.left <= PROBES - QUICK_PROBES
     }
 }
 
@@ -170,6 +176,13 @@ impl Announcer {
         let Some(known) = self.known.get_mut(&peer) else {
             return;
         };
+        let slow = known
+            .question
+            .as_ref()
+            .filter(|question| question.is_slow());
+        if let Some(address) = slow.and_then(|question| question.then) {
+            return self.question(peer, address, keys, random, now);
+        }
         match (&mut known.question, &known.there) {
             (Some(question), _) if question.left > 0 => {
                 question.left -= 1;

@@ -19,6 +19,8 @@ const POINT: u32 = 8;
 pub(super) struct Rate {
     /// When the announcements of the last second came.
     recent: VecDeque<Millis>,
+    /// Announcements of devices that begin.
+    beginnings: usize,
     /// Sum of the intervals stated in the announcements of this span and the last one.
     /// Somebody with the interval t is heard every t, so the sum over a second is the
     /// number of devices, whoever they are.
@@ -27,10 +29,12 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// An announcement that states this interval was heard.
-    pub(super) fn heard(&mut self, now: Millis, interval: Millis) {
+    /// An announcement that states this interval was heard, of a device that begins if it
+    /// seeks others.
+    pub(super) fn heard(&mut self, now: Millis, interval: Millis, seeks: bool) {
         self.roll(now);
         self.sums[1] += interval.min(HELLO_SLOWEST);
+        self.beginnings = self.beginnings.saturating_add(seeks.into());
         self.recent.push_back(now);
         if self.recent.len() > HELLO_FEW {
             self.recent.pop_front();
@@ -80,8 +84,9 @@ impl Rate {
             return true;
         };
         let doublings = left * u64::from(HELLO_POPULATION.ilog2() + 1) / HELLO_SPREAD;
-        let heard = self.last_second(now);
-        heard >= HELLO_MOST && heard << doublings >= HELLO_FEW
+        // Those that answer were there before, and do so just as often if one began.
+        let begun = self.beginnings.min(HELLO_FEW);
+        self.last_second(now) >= HELLO_MOST && begun << doublings >= HELLO_FEW
     }
 }
 

@@ -3,6 +3,7 @@
 use tessera_softbus_protocol::node::Event;
 use tessera_softbus_protocol::pairing::PairingError;
 
+use crate::calls::nodes;
 use crate::net::{Net, address};
 
 #[test]
@@ -92,4 +93,38 @@ fn strangers_see_a_name_only_while_pairing_is_open() {
     net.settle();
     net.run(1_000);
     assert_eq!(name(&net), Some(("device 0".into(), 1)));
+}
+
+/// A peer is looked for before it is gone; one that starts anew just then is found all the
+/// same within a second.
+#[test]
+fn who_comes_while_it_is_looked_for_is_found_at_once() {
+    let gone = |net: &mut Net| {
+        let gone = Event::Gone(net.key(1));
+        net.events_of(0).contains(&gone)
+    };
+    let start = || {
+        let mut net = nodes(2);
+        net.restart(1);
+        net.run(2_000);
+        net.events.clear();
+        net.away.insert(1);
+        net
+    };
+    let mut net = start();
+    let mut until = 0;
+    while !gone(&mut net) {
+        net.run(100);
+        until += 100;
+    }
+    for before in (0..4_000).step_by(200) {
+        let mut net = start();
+        net.run(until - before);
+        net.restart(1);
+        net.away.clear();
+        net.run(1_000);
+        let appeared = Event::Appeared(net.key(1));
+        let events = net.events_of(0);
+        assert!(events.contains(&appeared), "{before} ms: {events:?}");
+    }
 }
