@@ -86,7 +86,8 @@ impl Rate {
         let doublings = left * u64::from(HELLO_POPULATION.ilog2() + 1) / HELLO_SPREAD;
         // Those that answer were there before, and do so just as often if one began.
         let begun = self.beginnings.min(HELLO_FEW);
-        self.last_second(now) >= HELLO_MOST && begun << doublings >= HELLO_FEW
+        let heard = self.last_second(now);
+        heard >= HELLO_MOST && begun << doublings >= HELLO_FEW
     }
 }
 
