@@ -348,10 +348,15 @@ impl<'e> Server<'e> {
                 }
             }
             Output::Connect(id, to) => {
-                let wires = self.wires.as_mut();
-                if !wires.is_some_and(|wires| wires.connect(id, to)) {
+                let connected = self.wires.as_mut().map(|wires| wires.connect(id, to));
+                if let Some(Err(CallError::Server(
+                    NetError::TooManySockets | NetError::NoResources,
+                ))) = connected
+                {
                     // It is tried again, and there may be room then.
                     self.node.spare(now);
+                }
+                if !matches!(connected, Some(Ok(()))) {
                     self.node.closed(id, now);
                 }
             }

@@ -26,7 +26,8 @@ impl Reach {
             Reach::All => true,
             Reach::One(only) => only == device,
             Reach::Named(named) if is_number(named) => *named == numbered(device),
-            Reach::Named(named) => named == name,
+            // Whatever has no name is reached by its number alone.
+            Reach::Named(named) => !name.is_empty() && named == name,
         }
     }
 }
@@ -250,6 +251,8 @@ mod tests {
         let display = users.find(1).unwrap();
         assert_eq!(display.may_reach(&ONE, "kitchen"), Ok(()));
         assert_eq!(display.may_reach(&ONE, "garage"), REFUSED);
+        let nobody = Users::new(["client:3=lost", "device:lost="].into_iter());
+        assert_eq!(nobody.find(3).unwrap().may_reach(&ONE, ""), REFUSED);
         assert!(display.may_use("Sensor") && !display.may_use("Directory"));
         let logger = users.find(2).unwrap();
         assert_eq!(logger.may_reach(&ONE, "any"), Ok(()));

@@ -119,15 +119,13 @@ impl Wires {
         let _ = self.udp.send(to.map_or(group, socket), bytes);
     }
 
-    /// Begins to open a stream; false if it cannot be.
-    pub fn connect(&mut self, id: StreamId, to: Address) -> bool {
+    /// Begins to open a stream.
+    pub fn connect(&mut self, id: StreamId, to: Address) -> Result<(), CallError<NetError>> {
         let tag = self.tag();
-        let Ok(tcp) = self.net.connect(socket(to), tag) else {
-            return false;
-        };
+        let tcp = self.net.connect(socket(to), tag)?;
         self.streams.insert(tag, Stream::new(Some(id), tcp, true));
         self.tags.insert(id, tag);
-        true
+        Ok(())
     }
 
     /// The protocol knows a stream that was accepted by this name; none: close it.
