@@ -107,6 +107,12 @@ impl Revocations {
         RevocationId(self.next)
     }
 
+    /// Whether an owner has so much to take back that nothing more of it is handed on.
+    pub(super) fn is_owed_enough(&self, owner: &PublicKey) -> bool {
+        let owed = self.owed.values().filter(|owed| owed.owner == *owner);
+        owed.count() >= GRANTS_EACH
+    }
+
     /// The owner says that what was handed on is no more: the third device dropped it.
     pub(super) fn is_gone(&mut self, owner: &PublicKey, object: ObjectId) {
         self.grants

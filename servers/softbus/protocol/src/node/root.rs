@@ -108,6 +108,9 @@ impl Node {
             Ok(imported) => (imported.owner, imported.object),
             Err(cause) => return self.fail_parked_one(parked, cause),
         };
+        if self.revocations.is_owed_enough(&owner) {
+            return self.fail_parked_one(parked, Cause::QuotaExceeded);
+        }
         let mut writer = Writer::default();
         rights.write(writer.bytes(&to.0));
         let words = [object.number, bound, object.epoch];

@@ -2,16 +2,23 @@
 //! opened.
 
 use libipc_abi::status::{Cause, TransportError};
-use tessera_softbus_protocol::limits::{EXPORTS, GRANTS, GUESTS};
+use tessera_softbus_protocol::announce::Datagram;
+use tessera_softbus_protocol::limits::{BOUND_LONGEST, EXPORTS, GRANTS, GRANTS_EACH, GUESTS};
 use tessera_softbus_protocol::node::{Event, Import, Object, Revocation};
+use tessera_softbus_protocol::pairing::Said;
+use tessera_softbus_protocol::parser::{Inline, Parser};
 use tessera_softbus_protocol::suite::PublicKey;
 use tessera_softbus_protocol::table::{Grantor, Local, Service, Table};
-use tessera_softbus_protocol::wire::{Outcome, Rights};
+use tessera_softbus_protocol::trust::Trust;
+use tessera_softbus_protocol::wire::{Body, Message, ObjectId, Outcome, Rights};
 
 use crate::calls::{
     answer, call, ending, failed, incoming, make, nodes, open, open_at, reply, service,
 };
 use crate::net::Net;
+
+/// The operation of a device that takes back what was handed on.
+const TAKE_BACK: u8 = 3;
 
 fn imported(opened: Result<Object, TransportError>) -> Import {
     match opened {
@@ -233,6 +240,59 @@ fn what_was_taken_back_makes_room() {
     }
     let checked = table.check(&third, kept.unwrap().0, 0, alive, 0);
     assert_eq!(checked, Ok(Local(5)));
+}
+
+/// A device that refuses to take anything back.
+struct Keeps;
+
+impl Parser for Keeps {
+    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
+        let mut messages = Inline.messages(peer, is_guest, plain);
+        for message in &mut messages {
+            if let Message::Sequenced(_, Body::Call(call)) = message
+                && call.object == ObjectId::ROOT
+                && call.operation == TAKE_BACK
+            {
+                call.operation = u8::MAX;
+            }
+        }
+        messages
+    }
+    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
+        Inline.exchange(plain)
+    }
+    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
+        Inline.datagram(bytes)
+    }
+    fn forget(&mut self, _: &PublicKey) {}
+}
+
+/// Otherwise whoever opens there could make us remember more and more.
+#[test]
+fn an_owner_that_takes_nothing_back_is_handed_on_nothing_more() {
+    let mut net = nodes(3);
+    let trust = Trust::read(&net.disks[0]).unwrap();
+    net.nodes[0] = net.start_with(0, trust, Box::new(Keeps));
+    assert!(net.nodes[0].publish("canary", service(5)));
+    net.run(10_000);
+    let object = open(&mut net, 1);
+    let lent = Service {
+        object: Object::Import(object, Rights::ALL, BOUND_LONGEST),
+        interface: "Canary".into(),
+        only: None,
+    };
+    let mut made = 0;
+    let refused = loop {
+        assert!(net.nodes[1].publish("outside", lent.clone()));
+        match open_at(&mut net, 2, 1, "outside") {
+            Ok(_) => made += 1,
+            Err(error) => break error.cause,
+        }
+        net.nodes[1].revoke_service("outside", net.now).unwrap();
+        net.run(10);
+        assert!(made <= GRANTS_EACH);
+    };
+    assert_eq!((refused, made), (Cause::QuotaExceeded, GRANTS_EACH));
 }
 
 /// What does not arrive is taken back, so that it holds no place at its owner.
