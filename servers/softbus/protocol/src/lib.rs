@@ -44,6 +44,7 @@ pub mod records;
 pub mod suite;
 pub mod table;
 pub mod trust;
+pub mod versions;
 pub mod wire;
 
 /// A moment of a monotonic clock that only this device reads: milliseconds since some

@@ -3,11 +3,6 @@
 
 use crate::Millis;
 
-/// The protocol's version, and the oldest that is still spoken.
-pub const VERSION: u8 = 1;
-/// See [`VERSION`].
-pub const OLDEST: u8 = 1;
-
 /// Most bytes of a device's or a service's name.
 pub const NAME: usize = 32;
 

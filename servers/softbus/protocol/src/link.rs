@@ -17,7 +17,8 @@ use alloc::{boxed::Box, vec::Vec};
 use crate::Millis;
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::keys::{Broken, Keys, Pattern, PublicKey, Session, Side};
-use crate::limits::{FRAME, OLDEST, REKEY_AFTER, REKEY_BYTES, TAG, VERSION};
+use crate::limits::{FRAME, REKEY_AFTER, REKEY_BYTES, TAG};
+use crate::versions::Versions;
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +51,9 @@ pub enum LinkError {
     Malformed,
     /// Not what the other side wrote, or not for us.
     Broken,
-    /// No version in common.
-    Version {
-        /// The oldest that the other side speaks.
-        oldest: u8,
-        /// The newest.
-        newest: u8,
-    },
+    /// No version in common with what the other side speaks, or not the one that both
+    /// would choose.
+    Version(Versions),
 }
 
 impl From<Malformed> for LinkError {
@@ -94,6 +91,8 @@ pub struct Link {
     side: Side,
     purpose: Purpose,
     preamble: [u8; PREAMBLE],
+    /// What the initiator speaks.
+    theirs: Versions,
     stage: Stage,
     inbox: Vec<u8>,
     peer: Option<PublicKey>,
@@ -134,7 +133,8 @@ impl Link {
     ) -> Result<(Self, Vec<u8>), LinkError> {
         let mut preamble = [0; PREAMBLE];
         preamble[..4].copy_from_slice(&Self::MAGIC);
-        preamble[4..8].copy_from_slice(&[OLDEST, VERSION, purpose as u8, 0]);
+        preamble[4..6].copy_from_slice(&Versions::OURS.to_bytes());
+        preamble[6] = purpose as u8;
         preamble[8..].copy_from_slice(&cookie);
         let prologue = prologue(&preamble);
         let pattern = purpose.pattern();
@@ -157,6 +157,7 @@ impl Link {
             side,
             purpose,
             preamble: [0; PREAMBLE],
+            theirs: Versions::OURS,
             stage: Stage::Closed,
             inbox: Vec::new(),
             peer: None,
@@ -239,9 +240,8 @@ impl Link {
                 Ok(Some(Got::Retry(cookie)))
             }
             (Self::REFUSE, Side::Initiator) => {
-                let mut reader = Reader::new(&body);
-                let (oldest, newest) = (reader.u8()?, reader.u8()?);
-                Err(LinkError::Version { oldest, newest })
+                let theirs = Versions::read(&mut Reader::new(&body))?;
+                Err(LinkError::Version(theirs))
             }
             _ => Err(LinkError::Malformed),
         }
@@ -293,7 +293,7 @@ impl Link {
         if reader.array()? != Self::MAGIC {
             return Err(LinkError::Malformed);
         }
-        let (oldest, newest) = (reader.u8()?, reader.u8()?);
+        let theirs = Versions::read(&mut reader)?;
         self.purpose = match reader.u8()? {
             0 => Purpose::Session,
             1 => Purpose::Pairing,
@@ -301,9 +301,10 @@ impl Link {
         };
         let _ = reader.u8()?;
         let cookie = reader.array()?;
-        if common(oldest, newest).is_none() {
-            return Err(LinkError::Version { oldest, newest });
+        if Versions::OURS.common(theirs).is_none() {
+            return Err(LinkError::Version(theirs));
         }
+        self.theirs = theirs;
         self.stage = Stage::Held(None);
         Ok(Some(Got::Opened(self.purpose, cookie)))
     }
@@ -327,7 +328,7 @@ impl Link {
     /// What tells the initiator which versions there are. It is less than it sent.
     pub fn refusal() -> Vec<u8> {
         let mut bytes = Vec::new();
-        frame(&mut bytes, Self::REFUSE, &[OLDEST, VERSION]);
+        frame(&mut bytes, Self::REFUSE, &Versions::OURS.to_bytes());
         bytes
     }
 
@@ -382,11 +383,11 @@ impl Link {
     ) -> Result<Option<Got>, LinkError> {
         let payload = session.read(body)?;
         let mut reader = Reader::new(&payload);
-        let (version, oldest, newest) = (reader.u8()?, reader.u8()?, reader.u8()?);
+        let (version, theirs) = (reader.u8()?, Versions::read(&mut reader)?);
         reader.end()?;
         // Both say what they speak and both compute: nobody can talk them down.
-        if common(oldest, newest) != Some(version) {
-            return Err(LinkError::Version { oldest, newest });
+        if Versions::OURS.common(theirs) != Some(version) {
+            return Err(LinkError::Version(theirs));
         }
         let peer = session.remote().ok_or(LinkError::Broken)?;
         if self.purpose == Purpose::Session {
@@ -409,8 +410,9 @@ impl Link {
 
     /// What the responder says of versions: the one that is spoken, and its range.
     fn chosen(&self) -> [u8; 3] {
-        let (oldest, newest) = (self.preamble[4], self.preamble[5]);
-        [common(oldest, newest).unwrap_or(0), OLDEST, VERSION]
+        let [oldest, newest] = Versions::OURS.to_bytes();
+        let version = Versions::OURS.common(self.theirs);
+        [version.unwrap_or(0), oldest, newest]
     }
 
     /// Whether messages can be sent.
@@ -450,12 +452,6 @@ impl Link {
         }
         Ok(rest.get(..length).map(|body| (kind, body)))
     }
-}
-
-/// The newest version that both speak.
-fn common(oldest: u8, newest: u8) -> Option<u8> {
-    let version = newest.min(VERSION);
-    (version >= oldest && version >= OLDEST).then_some(version)
 }
 
 /// All that was said before the handshake, and what it is.

@@ -3,7 +3,8 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::bytes::{Malformed, Reader, Writer};
-use crate::limits::{NAME, OLDEST, TAGS, VERSION};
+use crate::limits::{NAME, TAGS};
+use crate::versions::Versions;
 
 /// A tag of an announcement: by it one peer recognises it.
 pub type Tag = [u8; 8];
@@ -75,8 +76,8 @@ impl Datagram {
         if reader.array()? != MAGIC {
             return Err(Malformed);
         }
-        let (oldest, newest) = (reader.u8()?, reader.u8()?);
-        if oldest > VERSION || newest < OLDEST {
+        let theirs = Versions::read(&mut reader)?;
+        if Versions::OURS.common(theirs).is_none() {
             return Err(Malformed);
         }
         let (kind, flags) = (reader.u8()?, reader.u8()?);
@@ -191,7 +192,7 @@ impl Ping {
 
 fn start(kind: u8, flags: u8, size: usize) -> Writer {
     let mut writer = Writer::with_room(size);
-    writer.bytes(&MAGIC);
-    writer.u8(OLDEST).u8(VERSION).u8(kind).u8(flags);
+    writer.bytes(&MAGIC).bytes(&Versions::OURS.to_bytes());
+    writer.u8(kind).u8(flags);
     writer
 }

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::bytes::Writer;
-use crate::limits::VERSION;
 use crate::suite::{PublicKey, Side, Suite};
 use crate::trust::Trusted;
+use crate::versions::Versions;
 
 /// Names of both sides, the initiator's first: the handshake's digest and both static keys
 /// are in them, so that a PIN that was right elsewhere is of no use here.
@@ -21,7 +21,8 @@ pub(super) fn names(
     };
     let name = |role: &[u8], key: &PublicKey| {
         let mut writer = Writer::default();
-        writer.bytes(b"tessera pairing ").u8(VERSION).bytes(role);
+        let version = Versions::OURS.newest;
+        writer.bytes(b"tessera pairing ").u8(version).bytes(role);
         writer.bytes(digest).bytes(&key.0);
         writer.0
     };

@@ -205,7 +205,7 @@ impl Node {
                 Ok(Some(got)) => self.got(id, got, now),
                 Err(error) => {
                     let asked = stream.link.side() == Side::Responder;
-                    if asked && matches!(error, LinkError::Version { .. }) {
+                    if asked && matches!(error, LinkError::Version(_)) {
                         let refusal = Link::refusal();
                         self.out.push_back(Output::Send(id, refusal));
                     }

@@ -10,4 +10,5 @@ mod net;
 mod pairing;
 mod strategies;
 mod vectors;
+mod versions;
 mod wire;
