@@ -8,6 +8,7 @@
 //! machine    one device: its clock, its disk, its crashes
 //! network    datagrams and streams between them: lost, late, twice, cut
 //! app        what runs on the devices: servers, and calls to those of others
+//! greedy     what devices make of the rights that they are given: all of them
 //! hostile    who has no right to anything, and tries
 //! truth      what really happened, and the invariants
 //! report     what is printed
@@ -18,6 +19,7 @@
 
 pub mod app;
 pub mod cheap;
+pub mod greedy;
 pub mod hostile;
 pub mod machine;
 pub mod network;

@@ -7,11 +7,11 @@ use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::keys::Holder;
 use tessera_softbus_protocol::node::{Config, Node, Parts, StreamId};
-use tessera_softbus_protocol::parser::Inline;
 use tessera_softbus_protocol::suite::{PublicKey, Suite};
 use tessera_softbus_protocol::trust::{Trust, Trusted};
 
 use crate::app::App;
+use crate::greedy::Greedy;
 use crate::random::Rng;
 
 /// A clock that begins somewhere and runs a little too fast or too slow.
@@ -128,7 +128,7 @@ impl Machine {
         };
         let parts = Parts {
             keys: Box::new(Holder::<S>::new(&self.secret)),
-            parser: Box::new(Inline),
+            parser: Box::new(Greedy),
             random: Box::new(Rng::new(rng.word())),
         };
         self.node = Some(Node::new(config, rng.word(), parts, self.clock.local(now)));

@@ -26,6 +26,9 @@ pub enum Check {
     NothingRuns,
     /// Nothing begins through a hand-over that was taken back.
     TakenBack,
+    /// No operation runs that was not given with the object, whatever its holder takes
+    /// for given. Occasion: one was called.
+    Rights,
     /// No object of an earlier run of its owner is called.
     Epoch,
     /// An object that was not taken back ends with its owner's run, and not before.
@@ -62,7 +65,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Check; 23] = [
+    pub const ALL: [Check; 24] = [
         Check::Outcome,
         Check::AtMostOnce,
         Check::NotDelivered,
@@ -71,6 +74,7 @@ impl Check {
         Check::Revoked,
         Check::NothingRuns,
         Check::TakenBack,
+        Check::Rights,
         Check::Epoch,
         Check::Lives,
         Check::Contents,

@@ -77,6 +77,11 @@ impl<S: Suite> World<S> {
         }
     }
 
+    /// Whether a device gives this object to nobody with that operation.
+    pub(super) fn forbids(&self, owner: usize, local: u64, operation: u8) -> bool {
+        operation == operation::FORBIDDEN && self.service_of(owner) != Some(local)
+    }
+
     /// The object that is a device's service in this run: its first.
     fn service_of(&self, on: usize) -> Option<u64> {
         self.machines[on].app.service
@@ -90,7 +95,7 @@ impl<S: Suite> World<S> {
             25..45 => operation::RECORDED,
             45..65 => operation::ONCE,
             65..80 => operation::MAKE,
-            80..98 => operation::GIVE,
+            80..96 => operation::GIVE,
             _ => operation::FORBIDDEN,
         };
         let local_now = self.local(on);
@@ -148,6 +153,9 @@ impl<S: Suite> World<S> {
         let import = held.import;
         match self.quietly(on, |node, now| node.call(import, call, now)) {
             Some(Ok(id)) => {
+                if self.forbids(open.peer, open.local, operation) {
+                    self.truth.occasion(Check::Rights);
+                }
                 self.app(on).open.insert(id, open);
                 self.truth.occasion(Check::Outcome);
             }

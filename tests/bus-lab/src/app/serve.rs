@@ -42,6 +42,10 @@ impl<S: Suite> World<S> {
         self.truth.never(Check::TakenBack, returned, || {
             format!("{now}: device {on} serves {peer} {local:x}, which was taken back from it")
         });
+        let forbidden = self.forbids(on, local, incoming.operation);
+        self.truth.never(Check::Rights, forbidden, || {
+            format!("{now}: device {on} runs what it did not allow {peer} with {local:x}")
+        });
         let runs = self.truth.runs.entry(number).or_default();
         *runs += 1;
         let twice = *runs > 1 && incoming.class != Class::Idempotent;

@@ -260,7 +260,7 @@ fn a_restart_of_the_server_ends_calls_with_its_epoch() {
 }
 
 #[test]
-fn the_owner_checks_rights_on_every_call() {
+fn what_was_not_given_is_not_even_sent() {
     let mut net = nodes(2);
     let mut limited = service(5);
     limited.object = Object::Local(Local(5), Rights::only(&[3]));

@@ -206,6 +206,35 @@ fn what_is_dropped_is_forgotten_by_who_handed_it_on() {
     calls_through(&mut net, kept);
 }
 
+/// Whatever a holder asks for: what it was given is all that there is, for it and for whom
+/// it hands the object on to.
+#[test]
+fn the_owner_runs_what_it_gave_alone() {
+    let mut table = Table::new(3);
+    let [holder, third] = [PublicKey([1; 32]), PublicKey([2; 32])];
+    let alive = |_: &PublicKey| Some(0);
+    let mut given = Rights::only(&[3, 200]);
+    given.hand_on = true;
+    let held = table.export(&holder, Local(5), given).unwrap();
+    let grantor = Grantor {
+        peer: holder,
+        number: held.number,
+        bound: 5_000,
+    };
+    let handed = table.hand_on(grantor, 3, &third, Rights::ALL, alive, 0);
+    let (handed, rights) = handed.unwrap();
+    assert_eq!(rights.operations, given.operations);
+    for (peer, object) in [(holder, held), (third, handed)] {
+        for operation in 0..=u8::MAX {
+            let expected = match operation {
+                3 | 200 => Ok(Local(5)),
+                _ => Err(Cause::Denied),
+            };
+            assert_eq!(table.check(&peer, object, operation, alive, 0), expected);
+        }
+    }
+}
+
 /// Devices that an object was handed on to, and that never came for it, leave room for
 /// others once it was taken back.
 #[test]
