@@ -119,6 +119,8 @@ pub struct Truth {
     pub things: HashMap<u64, Thing>,
     /// Whom an object was given to by its owner.
     pub first: HashMap<u64, usize>,
+    /// What an object came of for whom it was given to: it ends with that.
+    pub came_of: BTreeMap<u64, (u64, usize)>,
     /// Who was handed what, by whom.
     pub handed: BTreeMap<(u64, usize), usize>,
     /// Who trusts whom no longer.
@@ -164,9 +166,49 @@ impl Truth {
         }
     }
 
+    /// An object answers a call of a device through another one.
+    pub fn comes_of(&mut self, made: u64, local: u64, peer: usize) {
+        self.first.insert(made, peer);
+        // What is got through what was got ends with the first of them.
+        let above = self
+            .came_of
+            .get(&local)
+            .filter(|(_, holder)| *holder == peer);
+        let root = above.map_or(local, |(root, _)| *root);
+        self.came_of.insert(made, (root, peer));
+    }
+
+    /// What came of an object for one device, or for all.
+    fn of(&self, local: u64, only: Option<usize>) -> Vec<u64> {
+        let came = self.came_of.iter();
+        let its = came.filter(|(_, (root, holder))| {
+            *root == local && only.is_none_or(|only| only == *holder)
+        });
+        its.map(|(made, _)| *made).collect()
+    }
+
+    /// An object, and all that came of it.
+    pub fn of_all(&self, local: u64) -> Vec<u64> {
+        let mut all = vec![local];
+        for made in self.of(local, None) {
+            all.extend(self.of_all(made));
+        }
+        all
+    }
+
+    /// An object was taken back from everybody.
+    pub fn revokes(&mut self, local: u64) {
+        if let Some(thing) = self.things.get_mut(&local) {
+            thing.revoked = true;
+        }
+    }
+
     /// A hand-over was taken back, with all that came of it.
     pub fn returns(&mut self, local: u64, third: usize) {
         if self.returned.insert((local, third)) {
+            for made in self.of(local, Some(third)) {
+                self.returns(made, third);
+            }
             let further: Vec<usize> = self
                 .handed
                 .iter()

@@ -19,6 +19,8 @@ pub struct Tables {
     table: Table,
     /// Of what, and for whom, an object is that lives as far as is known here.
     given: BTreeMap<u64, (Local, PublicKey)>,
+    /// What an object came of for its holder, if it did.
+    came_of: BTreeMap<u64, u64>,
     /// Objects that can never be called again.
     over: BTreeSet<u64>,
     /// Calls that run.
@@ -35,6 +37,7 @@ impl Tables {
         Tables {
             table: Table::new(EPOCH),
             given: BTreeMap::new(),
+            came_of: BTreeMap::new(),
             over: BTreeSet::new(),
             running: Vec::new(),
             alive: BTreeMap::new(),
@@ -87,6 +90,11 @@ impl Tables {
         let given = self.given.get(&object.number);
         assert_eq!(given, Some(&(local, caller)), "it was given to the caller");
         assert!(!self.over.contains(&object.number), "it was not taken back");
+        let root = self.came_of.get(&object.number);
+        assert!(
+            root.is_none_or(|root| !self.over.contains(root)),
+            "nor was what it came of"
+        );
         assert_eq!(object.epoch, EPOCH);
         self.table.began(&caller, object.number);
         self.running.push((caller, object.number));
@@ -101,7 +109,7 @@ impl Tables {
         match rng.below(6) {
             0 => {
                 let from = rng.chance(500_000).then_some(&holder);
-                let taken = self.table.revoke(local, from);
+                let (taken, all) = self.table.revoke(local, from);
                 for taken in &taken {
                     self.over.insert(taken.object.number);
                 }
@@ -127,9 +135,9 @@ impl Tables {
                         let t: &tessera_softbus_protocol::table::Taken = t;
                         t.peer == *peer && t.object.number == *number
                     };
-                    taken.iter().any(|taken| is(&taken))
+                    all.iter().any(|taken| is(&taken))
                 });
-                assert_eq!(self.table.running(&taken) as usize, runs.count());
+                assert_eq!(self.table.running(&all) as usize, runs.count());
             }
             1 => {
                 let by = peer(rng);
@@ -160,6 +168,31 @@ impl Tables {
             }
         }
         4
+    }
+
+    /// A peer is given an object, often in an answer to one of its calls.
+    fn export(&mut self, rng: &mut Rng) -> u64 {
+        let local = Local(rng.below(12));
+        let call = match self.running.len() as u64 {
+            0 => None,
+            calls => rng.chance(700_000).then(|| rng.below(calls) as usize),
+        };
+        let call = call.map(|place| self.running[place]);
+        let to = call.map_or_else(|| peer(rng), |(caller, _)| caller);
+        let through = call.map(|(_, number)| number);
+        let is_over = |number| self.over.contains(number);
+        match self.table.export(&to, local, rights(rng), through) {
+            Ok(object) => {
+                if let Some(number) = through {
+                    let root = *self.came_of.get(&number).unwrap_or(&number);
+                    assert!(!is_over(&number) && !is_over(&root), "it may have that");
+                    self.came_of.insert(object.number, root);
+                }
+                self.give(object, local, to);
+                32
+            }
+            Err(_) => 64,
+        }
     }
 
     fn hand_on(&mut self, rng: &mut Rng) -> u64 {
@@ -225,16 +258,7 @@ impl Target for Tables {
         self.now += rng.below(200);
         let feature = match what {
             0..5 => self.check(rng),
-            5..7 => {
-                let (to, local) = (peer(rng), Local(rng.below(12)));
-                match self.table.export(&to, local, rights(rng)) {
-                    Ok(object) => {
-                        self.give(object, local, to);
-                        32
-                    }
-                    Err(_) => 64,
-                }
-            }
+            5..7 => self.export(rng),
             7..10 => self.hand_on(rng),
             10..12 => self.end(rng),
             12 => {

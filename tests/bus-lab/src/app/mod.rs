@@ -116,7 +116,7 @@ pub struct App {
     made: Vec<u64>,
     next: u64,
     grants: Vec<(GrantId, u64, usize)>,
-    revoking: BTreeMap<RevocationId, u64>,
+    revoking: BTreeMap<RevocationId, Vec<u64>>,
     taking: BTreeMap<RevocationId, (u64, Vec<usize>)>,
     /// Recorded calls that ended without an answer.
     ended: Vec<(CallId, Open)>,

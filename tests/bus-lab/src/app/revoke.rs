@@ -17,18 +17,20 @@ impl<S: Suite> World<S> {
             return;
         };
         self.app(on).made.retain(|made| *made != local);
+        let all = self.truth.of_all(local);
         // Somebody calls in the same moment: it arrives too late.
-        if let Some((holder, held)) = self.holder_of(local, None) {
+        let one = self.rng.pick(&all).copied().unwrap_or(local);
+        if let Some((holder, held)) = self.holder_of(one, None) {
             self.truth.occasion(Check::Revoked);
             self.call(holder, held, false);
         }
-        if let Some(thing) = self.truth.things.get_mut(&local) {
-            thing.revoked = true;
+        for local in &all {
+            self.truth.revokes(*local);
         }
-        self.trace(|| format!("{on} revokes {local:x}"));
+        self.trace(|| format!("{on} revokes {all:x?}"));
         let id = self.quietly(on, |node, now| node.revoke(Local(local), None, now));
         if let Some(id) = id {
-            self.app(on).revoking.insert(id, local);
+            self.app(on).revoking.insert(id, all);
         }
         self.drain(on);
     }
@@ -65,17 +67,17 @@ impl<S: Suite> World<S> {
 
     pub(super) fn revoked(&mut self, on: usize, id: RevocationId, how: Revocation) {
         let now = self.now;
-        let local = self.app(on).revoking.remove(&id);
-
+        let revoked = self.app(on).revoking.remove(&id);
         if let Some((local, thirds)) = self.app(on).taking.remove(&id) {
             self.count(&format!("taken back: {how:?}"));
             for third in thirds {
                 self.taken_back(local, third, how);
             }
-        } else if let Some(local) = local {
-            let runs = self.machines[on].app.serves(local);
-            self.truth.must(Check::NothingRuns, !runs, || {
-                format!("{now}: a call runs through {local:x}, which was taken back")
+        } else if let Some(revoked) = revoked {
+            let app = &self.machines[on].app;
+            let runs = revoked.iter().find(|local| app.serves(**local));
+            self.truth.must(Check::NothingRuns, runs.is_none(), || {
+                format!("{now}: a call runs through {runs:x?}, which was taken back")
             });
         }
     }

@@ -128,7 +128,7 @@ impl<S: Suite> World<S> {
         if served.operation == operation::MAKE {
             let local = self.new_thing(on);
             payload.words[1] = local;
-            self.truth.first.insert(local, served.peer);
+            self.truth.comes_of(local, served.local, served.peer);
             self.app(on).made.push(local);
             objects.push(Object::Local(Local(local), rights()));
         }

@@ -88,11 +88,16 @@ pub(super) enum Travels {
 }
 
 impl Node {
-    /// How an object of the host gets to a peer.
-    pub(super) fn travels(&mut self, to: &PublicKey, object: Object) -> Result<Travels, Cause> {
+    /// How an object of the host gets to a peer, which called one of its own for it.
+    pub(super) fn travels(
+        &mut self,
+        to: &PublicKey,
+        object: Object,
+        through: Option<u64>,
+    ) -> Result<Travels, Cause> {
         match object {
             Object::Local(local, rights) => {
-                let name = self.table.export(to, local, rights)?;
+                let name = self.table.export(to, local, rights, through)?;
                 Ok(Travels::As(ObjectRef::Export(name, rights)))
             }
             Object::Import(import, rights, bound) => {

@@ -139,9 +139,9 @@ impl Node {
     /// more, there is an [`Event::Revoked`].
     pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>, now: Millis) -> RevocationId {
         let id = self.revocations.new_id();
-        let taken = self.table.revoke(local, from);
+        let (taken, all) = self.table.revoke(local, from);
         self.stop(&taken);
-        self.revocations.waiting.push((Waits::Host(id), taken));
+        self.revocations.waiting.push((Waits::Host(id), all));
         self.settle_revocations(now);
         self.pump(now);
         id

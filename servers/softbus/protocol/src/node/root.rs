@@ -196,7 +196,7 @@ impl Node {
         let name = core::str::from_utf8(&payload.bytes).map_err(|_| Cause::Malformed)?;
         let object = self.table.open(key, name)?;
         let what = What::Opened(serial, name.into());
-        self.send(key, vec![object], what, now)
+        self.send(key, vec![object], None, what, now)
     }
 
     fn hands_on(

@@ -9,7 +9,7 @@ use crate::suite::PublicKey;
 impl Table {
     /// Whether a peer holds anything that was not taken back.
     pub fn is_guest(&self, peer: &PublicKey) -> bool {
-        self.of(peer).any(|(_, export)| !export.revoked)
+        self.of(peer).any(|(_, export)| export.is_held())
     }
 
     /// Whether another guest can be taken in, beside those for which this holds.
@@ -31,7 +31,7 @@ impl Table {
             let mut its = self.of(peer);
             peer != guest
                 && !trusted(peer)
-                && its.all(|(_, export)| export.revoked && export.running == 0)
+                && its.all(|(_, export)| !export.is_held() && export.running == 0)
         };
         let guest = self.holders().into_iter().find(may_go)?;
         while self.drop_taken(&guest, |_| true) {}

@@ -66,6 +66,9 @@ struct Export {
     running: u32,
     revoked: bool,
     grantor: Option<Grantor>,
+    /// The peer's number of the object through which it got this one. It is there as long
+    /// as this is, though the peer may have dropped it.
+    came_of: Option<u64>,
     /// How often it was handed on until it got there.
     hops: u8,
     /// The peer has called it.
@@ -75,8 +78,36 @@ struct Export {
 /// One export: who holds it, under which number.
 type Held = (PublicKey, u64);
 
+impl Export {
+    /// A first reference.
+    fn new(local: Local, rights: Rights) -> Export {
+        Export {
+            local,
+            rights,
+            references: 1,
+            running: 0,
+            revoked: false,
+            grantor: None,
+            came_of: None,
+            hops: 0,
+            used: false,
+        }
+    }
+
+    /// Whether its holder has it still, and may have it.
+    fn is_held(&self) -> bool {
+        self.references > 0 && !self.revoked
+    }
+
+    /// What it ends with: what its holder got it through, or what it was handed on of.
+    fn above(&self, holder: &PublicKey) -> Option<Held> {
+        let through = self.came_of.map(|number| (*holder, number));
+        through.or(self.grantor.map(|by| (by.peer, by.number)))
+    }
+}
+
 /// A revocation, for those who have to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taken {
     /// Who held it.
     pub peer: PublicKey,
@@ -91,8 +122,8 @@ pub struct Table {
     next: u64,
     services: BTreeMap<String, Service>,
     exports: BTreeMap<Held, Export>,
-    /// What was handed on of which export.
-    handed: BTreeSet<(Held, Held)>,
+    /// What was handed on of which export, and what came of it for its holder.
+    below: BTreeSet<(Held, Held)>,
     /// What was handed on and is no more, and who did: see [`Table::gone`].
     gone: Vec<Taken>,
 }
@@ -105,7 +136,7 @@ impl Table {
             next: 1,
             services: BTreeMap::new(),
             exports: BTreeMap::new(),
-            handed: BTreeSet::new(),
+            below: BTreeSet::new(),
             gone: Vec::new(),
         }
     }
@@ -145,17 +176,30 @@ impl Table {
     }
 
     /// Gives a peer a reference to an object. What it holds already with the same rights
-    /// gets another reference.
+    /// gets another reference. What answers a call through another object of the peer, of
+    /// this number, lives no longer than the peer may have that.
     pub fn export(
         &mut self,
         peer: &PublicKey,
         local: Local,
         rights: Rights,
+        through: Option<u64>,
     ) -> Result<ObjectId, Cause> {
+        let (came_of, hops) = match through {
+            None => (None, 0),
+            Some(number) => {
+                let through = self.exports.get(&(*peer, number));
+                let through = through.filter(|through| !through.revoked);
+                let through = through.ok_or(Cause::Revoked)?;
+                // All of it is directly below what was opened or given: nothing is deep.
+                (Some(through.came_of.unwrap_or(number)), through.hops)
+            }
+        };
         let held = self.of_mut(peer).find(|(_, export)| {
             export.local == local
                 && export.rights == rights
-                && !export.revoked
+                && export.came_of == came_of
+                && export.is_held()
                 && export.grantor.is_none()
         });
         if let Some((number, export)) = held {
@@ -172,33 +216,21 @@ impl Table {
         if own >= EXPORTS && !self.drop_taken(peer, is_own) {
             return Err(Cause::QuotaExceeded);
         }
-        Ok(self.insert(peer, local, rights, None, 0))
+        let export = Export {
+            came_of,
+            hops,
+            ..Export::new(local, rights)
+        };
+        Ok(self.insert(peer, export))
     }
 
-    fn insert(
-        &mut self,
-        peer: &PublicKey,
-        local: Local,
-        rights: Rights,
-        grantor: Option<Grantor>,
-        hops: u8,
-    ) -> ObjectId {
+    fn insert(&mut self, peer: &PublicKey, export: Export) -> ObjectId {
         let number = self.next;
         self.next += 1;
-        let export = Export {
-            local,
-            rights,
-            references: 1,
-            running: 0,
-            revoked: false,
-            grantor,
-            hops,
-            used: false,
-        };
-        self.exports.insert((*peer, number), export);
-        if let Some(by) = grantor {
-            self.handed.insert(((by.peer, by.number), (*peer, number)));
+        if let Some(above) = export.above(peer) {
+            self.below.insert((above, (*peer, number)));
         }
+        self.exports.insert((*peer, number), export);
         ObjectId {
             number,
             epoch: self.epoch,
@@ -243,8 +275,12 @@ impl Table {
         if self.handed_by(&grantor.peer).count() >= EXPORTS && !self.drop_handed(&grantor.peer) {
             return Err(Cause::QuotaExceeded);
         }
-        let object = self.insert(third, local, rights, Some(grantor), hops);
-        Ok((object, rights))
+        let export = Export {
+            grantor: Some(grantor),
+            hops,
+            ..Export::new(local, rights)
+        };
+        Ok((self.insert(third, export), rights))
     }
 
     /// The object that a peer wants to call, if it may. `alive` says until when a peer
@@ -292,15 +328,21 @@ impl Table {
         if export.revoked {
             return Err(Cause::Revoked);
         }
-        // Whoever handed it on may want it back and not be heard: then it is as if.
-        let mut above = export.grantor;
-        while let Some(grantor) = above {
-            let heard = alive(&grantor.peer).unwrap_or(0);
-            if heard.saturating_add(grantor.bound) < now {
-                return Err(Cause::Revoked);
+        if export.references == 0 {
+            return Err(Cause::Denied);
+        }
+        let (mut holder, mut at) = (*peer, Some(export));
+        while let Some(export) = at {
+            if let Some(grantor) = export.grantor {
+                // Whoever handed it on may want it back and not be heard: then it is as if.
+                let heard = alive(&grantor.peer).unwrap_or(0);
+                if heard.saturating_add(grantor.bound) < now {
+                    return Err(Cause::Revoked);
+                }
             }
-            let holder = self.exports.get(&(grantor.peer, grantor.number));
-            above = holder.and_then(|holder| holder.grantor);
+            let above = export.above(&holder);
+            at = above.and_then(|above| self.exports.get(&above));
+            holder = above.map_or(holder, |(peer, _)| peer);
         }
         Ok(export)
     }
@@ -317,15 +359,15 @@ impl Table {
     pub fn ended(&mut self, peer: &PublicKey, number: u64) {
         if let Some(export) = self.exports.get_mut(&(*peer, number)) {
             export.running = export.running.saturating_sub(1);
-            if export.references == 0 && export.running == 0 {
-                self.remove(peer, number);
-            }
+            self.remove_unheld(peer, number);
         }
     }
 
-    /// Whether any peer holds this object.
+    /// Whether any peer may call this object, or a call of one runs.
     pub fn is_exported(&self, local: Local) -> bool {
-        self.exports.values().any(|export| export.local == local)
+        let is_used = |export: &Export| export.is_held() || export.running > 0;
+        let mut all = self.exports.values();
+        all.any(|export| export.local == local && is_used(export))
     }
 
     /// Objects that a peer holds.
@@ -344,7 +386,8 @@ impl Table {
     pub fn handed_by(&self, peer: &PublicKey) -> impl Iterator<Item = (PublicKey, u64)> {
         let first = ((*peer, 0), (PublicKey([0; 32]), 0));
         let last = ((*peer, u64::MAX), (PublicKey([u8::MAX; 32]), u64::MAX));
-        self.handed.range(first..=last).map(|(_, held)| *held)
+        let below = self.below.range(first..=last).map(|(_, held)| *held);
+        below.filter(move |(holder, _)| holder != peer)
     }
 
     fn of(&self, peer: &PublicKey) -> impl Iterator<Item = (u64, &Export)> {

@@ -18,20 +18,24 @@ impl Table {
         taken.iter().map(running).sum()
     }
 
-    /// Takes an object back from everybody, or from one peer. Nothing begins through
-    /// it from now on.
-    pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>) -> Vec<Taken> {
+    /// Takes an object back from everybody, or from one peer. Nothing begins through it
+    /// from now on. What is no more since now, and all of it.
+    pub fn revoke(&mut self, local: Local, from: Option<&PublicKey>) -> (Vec<Taken>, Vec<Taken>) {
         let wanted = |peer: &PublicKey, export: &Export| {
             export.local == local && from.is_none_or(|from| from == peer)
         };
         let exports = self.exports.iter();
         let roots = exports.filter(|((peer, _), export)| wanted(peer, export));
         let roots: Vec<_> = roots.map(|(key, _)| *key).collect();
-        let mut taken = Vec::new();
+        let (mut taken, mut all) = (Vec::new(), Vec::new());
         for (peer, number) in roots {
             self.take(&peer, number, &mut taken);
+            self.under(&peer, number, &mut all);
         }
-        taken
+        // What one handed on to another is found from both.
+        all.sort_unstable();
+        all.dedup();
+        (taken, all)
     }
 
     /// A peer takes back what it handed on: what is no more since now, and all of it.
@@ -51,15 +55,15 @@ impl Table {
             Some(Some(by)) if by.peer == *grantor => {}
             Some(_) => return Err(Cause::Denied),
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut all) = (Vec::new(), Vec::new());
         self.take(third, object.number, &mut taken);
-        // All of it, also what was taken before: calls may still run there.
-        let mut all = Vec::new();
         self.under(third, object.number, &mut all);
         Ok((taken, all))
     }
 
-    /// One reference, and what came of it, which is at most [`crate::limits::HOPS`] deep.
+    /// One reference, and what came of it, also what was taken before: calls may still run
+    /// there. It is twice [`crate::limits::HOPS`] deep at most, as
+    /// what its holder got through it is not deep.
     fn under(&self, peer: &PublicKey, number: u64, found: &mut Vec<Taken>) {
         let object = ObjectId {
             number,
@@ -104,17 +108,20 @@ impl Table {
         let of = (*peer, number);
         let first = (of, (PublicKey([0; 32]), 0));
         let last = (of, (PublicKey([u8::MAX; 32]), u64::MAX));
-        self.handed
+        self.below
             .range(first..=last)
             .map(|(_, held)| *held)
             .collect()
     }
 
     pub(super) fn remove(&mut self, peer: &PublicKey, number: u64) {
-        let export = self.exports.remove(&(*peer, number));
-        if let Some(grantor) = export.and_then(|export| export.grantor) {
-            let by = (grantor.peer, grantor.number);
-            self.handed.remove(&(by, (*peer, number)));
+        let Some(export) = self.exports.remove(&(*peer, number)) else {
+            return;
+        };
+        if let Some(above) = export.above(peer) {
+            self.below.remove(&(above, (*peer, number)));
+        }
+        if let Some(grantor) = export.grantor {
             let object = ObjectId {
                 number,
                 epoch: self.epoch,
@@ -124,6 +131,20 @@ impl Table {
                 object,
             });
         }
+        if let Some(root) = export.came_of {
+            self.remove_unheld(peer, root);
+        }
+    }
+
+    /// Removes what its holder has dropped, unless a call runs through it, or something
+    /// that came of it is held: that ends with it.
+    pub(super) fn remove_unheld(&mut self, peer: &PublicKey, number: u64) {
+        let export = self.exports.get(&(*peer, number));
+        let is_unheld = |export: &Export| export.references == 0 && export.running == 0;
+        let mut children = self.children(peer, number).into_iter();
+        if export.is_some_and(is_unheld) && !children.any(|(holder, _)| holder == *peer) {
+            self.remove(peer, number);
+        }
     }
 
     /// What was handed on and is no more: who did that need not remember it.
@@ -131,7 +152,8 @@ impl Table {
         core::mem::take(&mut self.gone)
     }
 
-    /// A peer drops references. What it handed on goes with the last.
+    /// A peer drops references. What it handed on goes with the last; what it got through
+    /// it stays.
     pub fn release(&mut self, peer: &PublicKey, object: ObjectId, count: u32) -> Vec<Taken> {
         let key = (*peer, object.number);
         let mut taken = Vec::new();
@@ -141,12 +163,11 @@ impl Table {
         if let Some(export) = self.exports.get_mut(&key) {
             export.references = export.references.saturating_sub(count);
             if export.references == 0 {
-                let running = export.running;
-                self.take(peer, object.number, &mut taken);
-                taken.retain(|taken| taken.object != object || taken.peer != *peer);
-                if running == 0 {
-                    self.remove(peer, object.number);
+                let children = self.children(peer, object.number).into_iter();
+                for (holder, number) in children.filter(|(holder, _)| holder != peer) {
+                    self.take(&holder, number, &mut taken);
                 }
+                self.remove_unheld(peer, object.number);
             }
         }
         taken

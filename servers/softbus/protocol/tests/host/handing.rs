@@ -20,7 +20,7 @@ use crate::net::Net;
 /// The operation of a device that takes back what was handed on.
 const TAKE_BACK: u8 = 3;
 
-fn imported(opened: Result<Object, TransportError>) -> Import {
+pub(crate) fn imported(opened: Result<Object, TransportError>) -> Import {
     match opened {
         Ok(Object::Import(import, ..)) => import,
         other => panic!("{other:?}"),
@@ -28,7 +28,7 @@ fn imported(opened: Result<Object, TransportError>) -> Import {
 }
 
 /// The second node has the first one's object, and publishes it.
-fn passed_on(bound: u64) -> (Net, Import) {
+pub(crate) fn passed_on(bound: u64) -> (Net, Import) {
     let mut net = nodes(3);
     let object = open(&mut net, 1);
     let service = Service {
@@ -215,7 +215,7 @@ fn the_owner_runs_what_it_gave_alone() {
     let alive = |_: &PublicKey| Some(0);
     let mut given = Rights::only(&[3, 200]);
     given.hand_on = true;
-    let held = table.export(&holder, Local(5), given).unwrap();
+    let held = table.export(&holder, Local(5), given, None).unwrap();
     let grantor = Grantor {
         peer: holder,
         number: held.number,
@@ -243,7 +243,7 @@ fn what_was_taken_back_makes_room() {
     let key = |number: usize| PublicKey([number as u8; 32]);
     let trusted = |peer: &PublicKey| *peer == key(0);
     let alive = |_: &PublicKey| Some(0);
-    let held = table.export(&key(0), Local(5), Rights::ALL).unwrap();
+    let held = table.export(&key(0), Local(5), Rights::ALL, None).unwrap();
     let grantor = Grantor {
         peer: key(0),
         number: held.number,

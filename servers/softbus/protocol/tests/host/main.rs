@@ -4,6 +4,7 @@
 
 mod bounds;
 mod calls;
+mod came_of;
 mod capture;
 mod handing;
 mod net;

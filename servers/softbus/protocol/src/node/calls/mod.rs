@@ -143,7 +143,7 @@ impl Node {
         let id = self.calls.new_call();
         let mut call = call;
         let objects = core::mem::take(&mut call.objects);
-        let made = self.send(&owner, objects, What::Call(id, object, call), now);
+        let made = self.send(&owner, objects, None, What::Call(id, object, call), now);
         self.pump(now);
         made.map(|()| id)
     }
@@ -210,14 +210,15 @@ impl Node {
         let Some(running) = self.calls.tokens.remove(&token) else {
             return false;
         };
-        self.table.ended(&running.peer, running.number);
         let what = What::Answer(
             running.serial,
             answer.outcome,
             answer.payload,
             answer.written,
         );
-        let sent = self.send(&running.peer, answer.objects, what, now);
+        let through = Some(running.number);
+        let sent = self.send(&running.peer, answer.objects, through, what, now);
+        self.table.ended(&running.peer, running.number);
         if let Err(cause) = sent {
             self.fail(&running.peer, running.serial, error(cause, true));
         }

@@ -14,11 +14,13 @@ use crate::suite::PublicKey;
 use crate::wire::{ObjectId, ObjectRef, Outcome, Payload};
 
 impl Node {
-    /// Sends a message with its objects, or parks it until they are handed on.
+    /// Sends a message with its objects, or parks it until they are handed on. An answer's
+    /// objects came of the one that was called, of this number.
     pub(in crate::node) fn send(
         &mut self,
         to: &PublicKey,
         objects: Vec<Object>,
+        through: Option<u64>,
         what: What,
         now: Millis,
     ) -> Result<(), Cause> {
@@ -28,7 +30,7 @@ impl Node {
         let mut refs = Vec::new();
         let mut wanted = Vec::new();
         for (index, object) in objects.into_iter().enumerate() {
-            match self.travels(to, object) {
+            match self.travels(to, object, through) {
                 Ok(Travels::As(object)) => refs.push(Some(object)),
                 Ok(Travels::HandedOn(import, rights, bound)) => {
                     wanted.push((index, import, rights, bound));
