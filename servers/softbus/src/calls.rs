@@ -15,7 +15,6 @@ use libipc::{
 use tessera_softbus_protocol::{
     limits::LEASE,
     node::{Answer, Answered, Call, CallId, Import, Incoming, Lent, Token},
-    suite::PublicKey,
     wire::{Access, Outcome, Payload},
 };
 
@@ -59,7 +58,7 @@ impl Server<'_> {
         };
         match self.node.call(import, call, now) {
             Ok(id) => {
-                if let Some(stats) = self.stats_of(import) {
+                if let Some(stats) = self.stats_of_owner(import) {
                     stats.calls_out += 1;
                 }
                 self.waiting.calls.insert(id, request);
@@ -86,7 +85,7 @@ impl Server<'_> {
 
     pub(crate) fn end(&mut self, request: Forwarded, error: TransportError) {
         let import = self.imports.get(request.badge);
-        if let Some(stats) = import.and_then(|import| self.stats_of(import)) {
+        if let Some(stats) = import.and_then(|import| self.stats_of_owner(import)) {
             stats.failed += 1;
         }
         request.answer(self.endpoint, Ended::Ended(error));
@@ -146,12 +145,16 @@ impl Server<'_> {
     /// Another device calls something of this one.
     pub(crate) fn incoming(&mut self, incoming: Incoming) {
         let (token, peer, local) = (incoming.token, incoming.peer, incoming.local);
-        self.note_call(peer);
+        if let Some(stats) = self.stats_of(&peer) {
+            stats.calls_in += 1;
+        }
         let export = self.exports.get(local);
+        let service = export.and_then(|export| export.service.clone().or(export.through.clone()));
         let running = Running {
             peer,
             class: incoming.class,
             is_private: export.is_some_and(|export| !export.rights().hand_on),
+            service: service.clone(),
         };
         self.running.insert(token, running);
         let copied = export.ok_or(Cause::Revoked).and_then(|export| {
@@ -167,7 +170,7 @@ impl Server<'_> {
                 return self.refuse(token, cause);
             }
         };
-        let (service, is_private) = (export.service.clone(), export.is_private);
+        let is_private = export.is_private;
         let behind = export.behind;
         let capabilities = match self.arrive(incoming.objects) {
             Ok(capabilities) => capabilities,
@@ -186,22 +189,12 @@ impl Server<'_> {
             capabilities,
             deadline: deadline.map_or(Instant::FOREVER, |millis| self.instant(millis)),
         };
-        match service {
-            Some(service) => {
-                self.note_use(&peer, &service);
-                match is_private {
-                    true => self.ask_first(peer, local, &service, job),
-                    false => self.workers.call(job),
-                }
-            }
-            None => self.workers.call(job),
+        if let Some(service) = &service {
+            self.note_use(&peer, service);
         }
-    }
-
-    /// Counts a call of a device that is trusted; guests come and go.
-    fn note_call(&mut self, peer: PublicKey) {
-        if self.node.is_trusted(&peer) {
-            self.stats.entry(peer).or_default().calls_in += 1;
+        match service {
+            Some(service) if is_private => self.ask_first(peer, local, &service, job),
+            _ => self.workers.call(job),
         }
     }
 
@@ -262,7 +255,7 @@ impl Server<'_> {
             Ended::Refused(code) => (Outcome::Error, payload(&[code]), Vec::new()),
             Ended::Ended(error) => (Outcome::Failed(error), Payload::default(), Vec::new()),
         };
-        let answer = match self.leave(capabilities, Some(running)) {
+        let answer = match self.leave(capabilities, Some(&running)) {
             Ok(objects) => Answer {
                 outcome,
                 payload,

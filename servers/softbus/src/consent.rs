@@ -11,12 +11,13 @@ use crate::{
 use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 use core::time::Duration;
 use libipc::{
-    Text,
+    Capability, Text,
     interfaces::{
         ClockClient, ConsentClient, LogClient, LogLevel,
         bus::{Agreed, BusError, Used},
     },
     status::Cause,
+    task,
     time::{self, Instant},
 };
 use tessera_softbus_keys::Record;
@@ -68,6 +69,13 @@ struct Asked {
 }
 
 impl Owner {
+    /// Whether this is the kernel's object at which he is asked.
+    pub(crate) fn is_asked_at(&self, object: u64) -> bool {
+        let consent: Option<&Capability> = self.consent.as_ref().map(AsRef::as_ref);
+        let held = consent.map(|consent| task().capability(consent.handle().index().into()));
+        held.is_some_and(|held| held.is_ok_and(|held| held.object == object))
+    }
+
     /// The same, waiting for clock and log only so long.
     pub(crate) fn impatient(self) -> Self {
         Owner {

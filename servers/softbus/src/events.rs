@@ -24,9 +24,10 @@ impl Server<'_> {
             }
             Event::Lost(key) => {
                 let silence = self.node.silence(&key, self.now());
-                let stats = self.stats.entry(key).or_default();
-                stats.losses += 1;
-                stats.silence = silence;
+                if let Some(stats) = self.stats_of(&key) {
+                    stats.losses += 1;
+                    stats.silence = silence;
+                }
                 self.tell_watchers();
             }
             Event::Paired(key) => {

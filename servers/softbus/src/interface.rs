@@ -114,10 +114,12 @@ impl Session<'_, '_> {
         table: &Lease<'_>,
     ) -> Result<(PublicKey, User), BusError> {
         let (key, user) = self.try_browse(device)?;
-        let mut classes = vec![0; table.len()];
-        if classes.len() > TABLE || table.read_at(0, &mut classes).is_err() {
+        if table.len() > TABLE {
             return Err(BusError::BadMemory);
         }
+        let mut classes = vec![0; table.len()];
+        let read = table.read_at(0, &mut classes);
+        read.map_err(|_| BusError::BadMemory)?;
         match self.server.registry.learn(user.client, hash, &classes) {
             true => Ok((key, user)),
             false => Err(BusError::TooMany),

@@ -43,6 +43,8 @@ pub struct Export {
     pub behind: Behind,
     /// What it is published as; nothing goes when nobody has it any more.
     pub service: Option<String>,
+    /// The service through which a device got it.
+    pub through: Option<String>,
     /// The owner is asked about a device before it uses this.
     pub is_private: bool,
     /// Devices that may use it although it is published no longer.
@@ -54,12 +56,14 @@ pub struct Export {
 }
 
 /// A call of another device's that is here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) peer: PublicKey,
     pub(crate) class: Class,
     /// Of something private, or of what came of that.
     pub(crate) is_private: bool,
+    /// The service of which it is, or came.
+    pub(crate) service: Option<String>,
 }
 
 impl Export {
@@ -78,6 +82,7 @@ impl Export {
             behind: held.map_or(0, |held| held.object),
             server,
             service: None,
+            through: None,
             is_private: false,
             agreed: BTreeSet::new(),
             stays: false,
@@ -186,6 +191,10 @@ impl Server<'_> {
                 if !is_lent_whole || home.service.is_some() && !may_have {
                     return Err(Cause::Denied);
                 }
+                // Where the owner is asked, this capability asks in the bus's name.
+                if self.consents.owner.is_asked_at(home.behind) {
+                    return Err(Cause::Denied);
+                }
                 home.server.copy().map_err(|_| Cause::QuotaExceeded)
             }
             Object::Import(import, ..) => self.import(import),
@@ -222,7 +231,7 @@ impl Server<'_> {
     pub(crate) fn leave(
         &mut self,
         capabilities: Vec<Capability>,
-        answered: Option<Running>,
+        answered: Option<&Running>,
     ) -> Result<Vec<Object>, Cause> {
         let mut objects = Vec::new();
         let mut made = Vec::new();
@@ -248,7 +257,7 @@ impl Server<'_> {
     fn leave_one(
         &mut self,
         capability: Capability,
-        answered: Option<Running>,
+        answered: Option<&Running>,
     ) -> Result<Object, Cause> {
         if capability.object_type() != Some(ObjectType::Endpoint) {
             // Kernel objects and replies never leave.
@@ -280,6 +289,7 @@ impl Server<'_> {
         }
         let export = Export {
             stays: answered.is_some_and(|call| call.is_private),
+            through: answered.and_then(|call| call.service.clone()),
             ..Export::of(capability)
         };
         let rights = export.rights();

@@ -88,6 +88,12 @@ impl Registry {
         self.named.get(name).map(Vec::as_slice)
     }
 
+    /// Whether an interface that is known by another name is called by this hash.
+    pub fn is_of_another(&self, hash: u32, name: &str) -> bool {
+        let mut others = self.named.iter().filter(|(other, _)| **other != name);
+        others.any(|(_, hashes)| hashes.contains(&hash))
+    }
+
     /// Whether no operation of the interface reads memory that it may write: so it is with
     /// the system's own.
     pub fn only_fills(&self, hash: u32) -> bool {

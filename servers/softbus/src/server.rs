@@ -408,10 +408,16 @@ impl<'e> Server<'e> {
         self.next_badge
     }
 
-    /// What is counted of the device whose object this is.
-    pub(crate) fn stats_of(&mut self, import: Import) -> Option<&mut BusStats> {
+    /// What is counted of a device that is trusted; guests come and go.
+    pub(crate) fn stats_of(&mut self, device: &PublicKey) -> Option<&mut BusStats> {
+        let is_trusted = self.node.is_trusted(device);
+        is_trusted.then(|| self.stats.entry(*device).or_default())
+    }
+
+    /// The same of the device whose object this is.
+    pub(crate) fn stats_of_owner(&mut self, import: Import) -> Option<&mut BusStats> {
         let owner = self.node.owner(import)?;
-        Some(self.stats.entry(owner).or_default())
+        self.stats_of(&owner)
     }
 
     pub(crate) fn release(&mut self, import: Import) {

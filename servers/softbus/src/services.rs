@@ -99,6 +99,8 @@ impl Server<'_> {
             // What calls itself by a known name is that.
             hash => match self.registry.hashes(interface) {
                 Some(known) if !known.contains(&hash) => None,
+                // And what calls itself by no known name is no such thing.
+                _ if self.registry.is_of_another(hash, interface) => None,
                 _ => Some(Vec::from([hash])),
             },
         };

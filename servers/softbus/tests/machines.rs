@@ -2,6 +2,8 @@
 
 #[path = "machines/bell.rs"]
 mod bell;
+#[path = "machines/got.rs"]
+mod got;
 #[path = "machines/hanging.rs"]
 mod hanging;
 #[path = "machines/others.rs"]
@@ -20,9 +22,11 @@ use libipc::{
         FileAccess::ReadWrite,
         FileError, NetError, Pipes, PipesClient, Reading, Sensor, SensorClient, SensorError,
         bus::{BusAllowed, BusError, Standing, services},
+        screen::{Screen, ScreenClient},
         sensor::Quantity,
     },
     objects::EndpointClient,
+    server::Dispatch,
     status::{Cause, TransportError},
     time,
 };
@@ -69,10 +73,11 @@ fn a_sensor_is_read_from_elsewhere() {
     let mut list = [0; 1000];
     let length = two.bus.browse(there.id, &mut list).unwrap();
     let listed = services(&list[..length as usize]);
-    assert_eq!(
-        (&*listed[0].name, &*listed[0].interface),
-        ("sensor", "Sensor")
-    );
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|one| (&*one.name, &*one.interface))
+        .collect();
+    assert_eq!(listed, [("screen", "Screen"), ("sensor", "Sensor")]);
     let sensor: SensorClient = two
         .bus
         .open_as::<dyn Sensor, _>(there.id, name("sensor"))
@@ -383,6 +388,19 @@ fn what_is_lent_comes_home_only_to_who_may_have_it() {
     };
     refused(open(&one.display(), there.id, "back"));
     refused(open(&one.bus, there.id, "seen"));
+    // Nor, to anybody, what asks the owner in the bus's name.
+    let lent = two
+        .bus
+        .open_as::<dyn Screen, ScreenClient>(owner.id, name("screen"));
+    let lent = Capability::from(lent.unwrap());
+    two.bus
+        .publish(name("mirror"), name("Screen"), 0, false, lent)
+        .unwrap();
+    let mirror = one
+        .bus
+        .open_as::<dyn Screen, ScreenClient>(there.id, name("mirror"));
+    let no_service = CallError::Server(BusError::NoService);
+    assert_eq!(mirror.err(), Some(no_service));
     // Nor is what is private handed on to others, whom the owner was not asked about.
     let second = three.wait_for("machine-2", |device| device.present);
     assert!(open(&three.bus, second.id, "back").is_ok());
@@ -675,6 +693,11 @@ fn only_the_published_interface_is_reached() {
     one.bus
         .publish(name("thing"), name("Thing"), 77, false, sensor(0))
         .unwrap();
+    let hash = <dyn Sensor as Dispatch>::INTERFACE.hash;
+    let disguised = one
+        .bus
+        .publish(name("other"), name("Other"), hash, false, sensor(0));
+    assert_eq!(disguised, Err(CallError::Server(BusError::BadName)));
 }
 
 #[test]

@@ -450,7 +450,7 @@ fn serve(
             parser: Box::new(Parsers::new(Box::new(readers))),
             random: random::source([number.into(), run, 1, 2]),
         };
-        let server = Server::new(
+        let mut server = Server::new(
             &endpoint,
             Node::new(config, run + 1, parts, clock()),
             net,
@@ -458,8 +458,13 @@ fn serve(
             Users::new(PAGE.into_iter()),
             live_badges(&endpoint).max().unwrap_or(SERVER_BADGES) + 1,
         );
+        // As the page has it: where the owner is asked he is shown what others say, too.
+        let owner = Capability::from_handle(owner);
+        let screen = owner.copy().unwrap();
+        let published = server.publish_own("screen", ("Screen", 0), false, screen);
+        published.unwrap();
         let owner = consent::Owner {
-            consent: Some(Capability::from_handle(owner).into()),
+            consent: Some(owner.into()),
             log: Some(Capability::from_handle(diary).into()),
             clock: None,
         };
