@@ -118,9 +118,14 @@ impl<P: Port> Stack<P> {
                 self.remove_ipv4();
                 self.interface.routes_mut().remove_default_ipv4_route();
             }
+            // It is asked again at its address, and smoltcp panics if nobody can be there.
+            Some(dhcpv4::Event::Configured(config)) if !is_somebody(config.server.address) => {
+                socket.reset();
+            }
             Some(dhcpv4::Event::Configured(config)) => {
                 let address = config.address;
-                let (router, servers) = (config.router, config.dns_servers);
+                let router = config.router.filter(|router| is_somebody(*router));
+                let servers = config.dns_servers;
                 self.remove_ipv4();
                 let cidr = Cidr {
                     address: to_address(Address::Ipv4(address.address())),
@@ -425,6 +430,11 @@ pub fn from_address(address: IpAddress) -> Address {
         core::net::IpAddr::V4(address) => Address::Ipv4(Ipv4Address::from_bits(address.to_bits())),
         core::net::IpAddr::V6(address) => Address::Ipv6(Ipv6Address::from_bits(address.to_bits())),
     }
+}
+
+/// Whether packets can go to one machine of this address.
+fn is_somebody(address: Ipv4Address) -> bool {
+    Address::Ipv4(address).is_unicast()
 }
 
 /// As messages have them.

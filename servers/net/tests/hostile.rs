@@ -1,125 +1,24 @@
 //! Frames that nobody who means well would send: whatever they hold, the protocols go on.
 //!
 //! Frames that two machines exchange are changed here and there, and given to one of them
-//! with all its kinds of sockets. Checksums are not looked at, so that what is changed
-//! reaches as far as it can.
+//! with all its kinds of sockets.
+
+#[path = "support/memory.rs"]
+mod memory;
 
 use libipc::interfaces::net::{IpAddress, SocketAddress};
+use memory::{Memory, Random};
 use smoltcp::{
-    phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    phy::ChecksumCapabilities,
     socket::{icmp, tcp, udp},
     time::{Duration, Instant},
     wire::{Icmpv4Packet, Icmpv4Repr},
 };
-use std::{collections::VecDeque, net::IpAddr};
+use std::net::IpAddr;
 use tessera_net::{
-    port::{Counters, Port},
     sockets,
     stack::{Identity, Stack},
 };
-
-#[derive(Default)]
-struct Memory {
-    received: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-}
-
-struct Received(Vec<u8>);
-struct Sending<'p>(&'p mut Vec<Vec<u8>>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, work: F) -> R {
-        work(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, work: F) -> R {
-        let mut frame = vec![0; length];
-        let result = work(&mut frame);
-        self.0.push(frame);
-        result
-    }
-}
-
-impl Device for Memory {
-    type RxToken<'p> = Received;
-    type TxToken<'p> = Sending<'p>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Received, Sending<'_>)> {
-        let frame = self.received.pop_front()?;
-        Some((Received(frame), Sending(&mut self.sent)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
-        Some(Sending(&mut self.sent))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1514;
-        capabilities.checksum = ChecksumCapabilities::ignored();
-        capabilities
-    }
-}
-
-impl Port for Memory {
-    fn pull(&mut self) {}
-    fn flush(&mut self) {}
-    fn is_full(&mut self) -> bool {
-        false
-    }
-    fn waits(&self) -> bool {
-        false
-    }
-
-    fn is_up(&self) -> bool {
-        true
-    }
-    fn counters(&self) -> (Counters, Counters) {
-        Default::default()
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
-    }
-
-    /// A frame with some of it changed, cut off or repeated.
-    fn change(&mut self, frame: &[u8]) -> Vec<u8> {
-        let mut frame = frame.to_vec();
-        for _ in 0..self.below(6) {
-            // Headers more often than what follows.
-            let within = if self.below(4) > 0 { 80 } else { frame.len() };
-            let place = self.below(within.min(frame.len()));
-            match self.below(8) {
-                0 => frame.truncate(place),
-                1 => frame.extend_from_within(place..),
-                2..5 => {
-                    if let Some(byte) = frame.get_mut(place) {
-                        *byte ^= 1 << self.below(8);
-                    }
-                }
-                _ => {
-                    let extreme = [0, 1, 0x7f, 0x80, 0xff, self.below(256) as u8];
-                    let value = extreme[self.below(extreme.len())];
-                    if let Some(byte) = frame.get_mut(place) {
-                        *byte = value;
-                    }
-                }
-            }
-        }
-        frame.truncate(1514);
-        frame
-    }
-}
 
 fn machine(number: u8, now: Instant) -> Stack<Memory> {
     let mut identity = Identity::random([0, number.into(), number.into(), 0]);
