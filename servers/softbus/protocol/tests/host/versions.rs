@@ -14,15 +14,21 @@ use crate::net::address;
 /// Where a preamble and a datagram have the range of versions.
 const RANGE: core::ops::Range<usize> = 4..6;
 
-fn keys() -> [Holder<Noise>; 2] {
+pub(crate) fn keys() -> [Holder<Noise>; 2] {
     [1, 2].map(|byte| Holder::new(&[byte; 32]))
 }
 
 /// A stream that the first opens to the second, and what it sends.
-fn dial([first, second]: &mut [Holder<Noise>; 2], purpose: Purpose) -> (Link, Vec<u8>) {
+pub(crate) fn dial([first, second]: &mut [Holder<Noise>; 2], purpose: Purpose) -> (Link, Vec<u8>) {
     let peer = second.public();
     let peer = (purpose == Purpose::Session).then_some(&peer);
     Link::dial(first, purpose, peer, [0; 16], [3; 32], 0).unwrap()
+}
+
+/// A frame with a message of a handshake.
+pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u16).to_le_bytes();
+    [&length, &[1][..], message].concat()
 }
 
 #[test]
@@ -100,10 +106,7 @@ fn who_answers_with_another_version_than_both_would_choose_is_left() {
         let mut session = session.unwrap();
         session.read(&bytes[PREAMBLE + 3..]).unwrap();
         let message = session.write(&said).unwrap();
-        let mut frame = (message.len() as u16).to_le_bytes().to_vec();
-        frame.push(1);
-        frame.extend(message);
-        dialled.push(&frame);
+        dialled.push(&frame(&message));
         let (oldest, newest) = (said[1], said[2]);
         let expected = match is_right {
             true => Ok(Some(Got::Ready(keys[1].public()))),

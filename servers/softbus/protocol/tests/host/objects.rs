@@ -1,0 +1,184 @@
+//! Objects of one device that another one holds: how many, of which run, and for whom.
+
+use libipc_abi::status::Cause;
+use tessera_softbus_protocol::announce::Datagram;
+use tessera_softbus_protocol::limits::{EXPORTS, IMPORTS, OBJECTS};
+use tessera_softbus_protocol::node::{Event, Object};
+use tessera_softbus_protocol::pairing::Said;
+use tessera_softbus_protocol::parser::{Inline, Parser};
+use tessera_softbus_protocol::suite::PublicKey;
+use tessera_softbus_protocol::table::{Grantor, Local, Service, Table};
+use tessera_softbus_protocol::trust::Trust;
+use tessera_softbus_protocol::wire::{Body, Message, ObjectId, ObjectRef, Outcome, Rights};
+
+use crate::calls::{
+    answer, call, ending, failed, incoming, make, nodes, open, open_at, reply, service,
+};
+use crate::net::Net;
+
+const EPOCH: u64 = 3;
+const PEER: PublicKey = PublicKey([1; 32]);
+const OTHER: PublicKey = PublicKey([2; 32]);
+
+fn alive(_: &PublicKey) -> Option<u64> {
+    Some(0)
+}
+
+/// A table of which the first peer holds an object.
+fn table() -> (Table, ObjectId) {
+    let mut table = Table::new(EPOCH);
+    let object = table.export(&PEER, Local(5), Rights::ALL, None).unwrap();
+    (table, object)
+}
+
+#[test]
+fn an_object_of_another_run_is_none_of_this() {
+    let (mut table, object) = table();
+    assert_eq!(table.check(&PEER, object, 0, alive, 0), Ok(Local(5)));
+    for epoch in [0, 1, EPOCH - 1, EPOCH + 1, u64::MAX] {
+        let old = ObjectId { epoch, ..object };
+        let changed = Cause::EpochChanged;
+        assert_eq!(table.check(&PEER, old, 0, alive, 0), Err(changed));
+        assert_eq!(table.home(&PEER, old, alive, 0), Err(changed));
+        let grantor = Grantor {
+            peer: PEER,
+            number: object.number,
+            bound: 5_000,
+        };
+        let handed = table.hand_on(grantor, epoch, &OTHER, Rights::ALL, alive, 0);
+        assert_eq!(handed, Err(changed));
+        assert_eq!(table.take_back(&PEER, &OTHER, old), Err(changed));
+        assert!(table.release(&PEER, old, 1).is_empty());
+        assert_eq!(table.held(&PEER), 1);
+    }
+}
+
+#[test]
+fn a_number_counts_for_its_holder_alone() {
+    let (table, object) = table();
+    let denied = Err(Cause::Denied);
+    assert_eq!(table.check(&OTHER, object, 0, alive, 0), denied);
+    assert_eq!(table.home(&OTHER, object, alive, 0), Err(Cause::Denied));
+}
+
+#[test]
+fn a_peer_holds_so_many_objects_and_the_next_is_not_exported() {
+    let mut table = Table::new(EPOCH);
+    let export = |table: &mut Table, peer: &PublicKey, local: usize| {
+        table.export(peer, Local(local as u64), Rights::ALL, None)
+    };
+    for local in 0..EXPORTS {
+        assert!(export(&mut table, &PEER, local).is_ok());
+    }
+    let more = export(&mut table, &PEER, EXPORTS);
+    assert_eq!(more, Err(Cause::QuotaExceeded));
+    assert_eq!(table.held(&PEER), EXPORTS);
+    // Another reference of one that it has, and others' objects, are none more.
+    assert!(export(&mut table, &PEER, 0).is_ok());
+    assert!(export(&mut table, &OTHER, EXPORTS).is_ok());
+    table.revoke(Local(1), None);
+    assert!(export(&mut table, &PEER, EXPORTS).is_ok());
+    assert_eq!(table.held(&PEER), EXPORTS);
+}
+
+/// Reads, but makes of each object in a call one that never came before.
+struct Renumbers(u64);
+
+impl Parser for Renumbers {
+    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
+        let mut messages = Inline.messages(peer, is_guest, plain);
+        for message in &mut messages {
+            if let Message::Sequenced(_, Body::Call(call)) = message {
+                for object in &mut call.objects {
+                    if let ObjectRef::Export(name, _) = object {
+                        self.0 += 1;
+                        name.number = self.0;
+                    }
+                }
+            }
+        }
+        messages
+    }
+
+    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
+        Inline.exchange(plain)
+    }
+
+    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
+        Inline.datagram(bytes)
+    }
+
+    fn forget(&mut self, _: &PublicKey) {}
+}
+
+#[test]
+fn of_one_peer_a_device_takes_so_many_objects() {
+    let mut net = nodes(2);
+    net.restart(0);
+    let trust = Trust::read(&net.disks[0]).unwrap();
+    net.nodes[0] = net.start_with(0, trust, Box::new(Renumbers(1_000)));
+    assert!(net.nodes[0].publish("canary", service(5)));
+    net.run(2_000);
+    let import = open(&mut net, 1);
+    let brings = |count: usize| {
+        let mut brings = call(3);
+        brings.objects = vec![Object::Local(Local(9), Rights::ALL); count];
+        brings
+    };
+    let mut taken = Vec::new();
+    for _ in 0..IMPORTS / OBJECTS {
+        make(&mut net, 1, import, brings(OBJECTS));
+        let came = incoming(&mut net, 0);
+        assert_eq!(came.objects.len(), OBJECTS);
+        taken.extend(came.objects);
+        reply(&mut net, 0, came.token, answer(Outcome::Ok, vec![]));
+        net.run(1_000);
+    }
+    let id = make(&mut net, 1, import, brings(1));
+    let full = failed(Cause::QuotaExceeded, false);
+    assert_eq!(ending(&mut net, 1, id), full);
+    // Calls without objects go, and others when one was dropped.
+    make(&mut net, 1, import, brings(0));
+    incoming(&mut net, 0);
+    let Some(Object::Import(dropped, ..)) = taken.pop() else {
+        panic!("it is the other device's");
+    };
+    net.nodes[0].release(dropped, net.now);
+    make(&mut net, 1, import, brings(1));
+    assert_eq!(incoming(&mut net, 0).objects.len(), 1);
+}
+
+/// What a device sees of the first.
+fn seen(net: &mut Net, at: usize) -> Vec<String> {
+    let zero = net.key(0);
+    net.nodes[at].browse(&zero, None, net.now).unwrap();
+    net.run(10);
+    let listed = net.events_of(at).into_iter().find_map(|event| match event {
+        Event::Browsed(_, Ok(listed)) => Some(listed),
+        _ => None,
+    });
+    let names = listed.unwrap().into_iter().map(|listed| listed.name);
+    names.collect()
+}
+
+#[test]
+fn what_is_for_one_device_is_neither_seen_nor_opened_by_another() {
+    let mut net = Net::new(3);
+    net.pair(0, 1);
+    net.pair(0, 2);
+    let private = Service {
+        only: Some(vec![net.key(1)]),
+        ..service(5)
+    };
+    assert!(net.nodes[0].publish("private", private));
+    assert!(net.nodes[0].publish("public", service(6)));
+    net.run(1_000);
+    net.events.clear();
+    assert_eq!(seen(&mut net, 1), ["private", "public"]);
+    assert_eq!(seen(&mut net, 2), ["public"]);
+    assert!(open_at(&mut net, 1, 0, "private").is_ok());
+    // Whether it is there, the other does not learn.
+    let opened = ["private", "none"].map(|name| open_at(&mut net, 2, 0, name).unwrap_err());
+    assert_eq!(opened[0].cause, Cause::Denied);
+    assert_eq!(opened[0], opened[1]);
+}
