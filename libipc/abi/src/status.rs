@@ -109,7 +109,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.cause {
             Cause::Denied => {
-                "not allowed: the capability is missing, of another type or lacks a right"
+                "not allowed: the capability is missing, of another type or lacks a right, or its owner says no"
             }
             Cause::FarOnly => "the capability demands a server that stands alone",
             Cause::Deadlock => "the server waits for this very caller",

@@ -58,10 +58,6 @@ pub enum BusError {
     NotExported = 15,
     /// The lease is memory that cannot be used.
     BadMemory = 16,
-    /// The bus has no network, no disk or no entropy yet, without which it does nothing.
-    NotReady = 17,
-    /// The owner said no.
-    Refused = 18,
 }
 
 describe!(BusError {
@@ -81,8 +77,6 @@ describe!(BusError {
     NoResources => "the bus has no resources left",
     NotExported => "the capability may not leave this device",
     BadMemory => "the memory lent cannot be used",
-    NotReady => "the bus is not ready: it needs a network, a disk and entropy",
-    Refused => "the owner said no",
 });
 
 /// How this device stands to another.

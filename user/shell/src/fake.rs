@@ -200,7 +200,10 @@ impl Host for World {
         Err(IoError::NotFound)
     }
 
-    fn bus(&mut self) -> Result<BusClient, IoError> {
+    fn ask_bus<T>(
+        &mut self,
+        _: impl FnOnce(&BusClient) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
         Err(IoError::Missing("bus"))
     }
 
@@ -243,6 +246,7 @@ impl Host for World {
 
 impl Terminal for World {
     fn prepare(&mut self) {}
+    fn entered(&mut self) {}
     fn read(&mut self) -> Option<u8> {
         self.typed.pop_front()
     }

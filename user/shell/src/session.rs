@@ -18,6 +18,8 @@ const MORE: &str = "> ";
 pub trait Terminal {
     /// Makes the terminal the shell's: keys as they are typed, Ctrl-C reported.
     fn prepare(&mut self);
+    /// A line was entered: what runs gets lines, and Ctrl-C stops it.
+    fn entered(&mut self);
     /// The next byte; `None` if the terminal had to be prepared again, and what
     /// was typed is lost.
     fn read(&mut self) -> Option<u8>;
@@ -79,6 +81,7 @@ fn read_line<H: Host + Terminal>(shell: &mut Shell<H>, editor: &mut Editor, prom
                 shell.host.show(&output);
             }
             if let Some(event) = event {
+                shell.host.entered();
                 return event;
             }
         }

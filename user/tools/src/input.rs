@@ -196,6 +196,8 @@ pub fn read_all<F: File>(file: &mut F) -> Result<Vec<u8>, IoError> {
         if count == 0 {
             return Ok(bytes);
         }
+        let room = bytes.try_reserve(count);
+        room.map_err(|_| IoError::Failed("it does not fit into memory".into()))?;
         bytes.extend_from_slice(&piece[..count]);
     }
 }

@@ -115,7 +115,13 @@ type Run<H> = fn(&mut Shell<H>, &[String]) -> (Flow, i32);
 impl Builtin {
     /// What `--help` prints.
     pub(super) fn about(&self) -> About {
-        About::new(self.name, self.usage, self.summary)
+        About {
+            words: match self.name {
+                "bus" => bus::COMMANDS,
+                _ => &[],
+            },
+            ..About::new(self.name, self.usage, self.summary)
+        }
     }
 
     /// Whether it, or what it runs, may read standard input.

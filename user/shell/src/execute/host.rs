@@ -52,8 +52,11 @@ pub trait Host: Sized {
     /// What is to be lent, and the name of its interface: a directory with all that is
     /// below, or, as `@DISK/PARTITION`, a disk.
     fn lend(&mut self, path: &str) -> Result<(&'static str, Capability), IoError>;
-    /// The soft bus.
-    fn bus(&mut self) -> Result<BusClient, IoError>;
+    /// Asks the soft bus, which may take as long as a person takes: Ctrl-C ends that.
+    fn ask_bus<T: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&BusClient) -> Result<T, IoError> + Send + 'static,
+    ) -> Result<T, IoError>;
     /// Does nothing for so long, or until Ctrl-C is pressed.
     fn sleep(&mut self, time: Duration);
 

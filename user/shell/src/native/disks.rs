@@ -69,18 +69,15 @@ impl World {
             Some((service, partition)) => (service, Some(partition)),
             None => (rest.unwrap_or_default(), None),
         };
-        let known = self
-            .bus()
-            .and_then(|bus| bus.find(device).map_err(in_words));
-        let device = known.map_err(|_| no_disk())?;
         let service = Text::new(service).ok_or_else(no_disk)?;
-        let opened: BlockClient = self.open_service(device.id, service)?.into();
-        open(
-            &mut NativeDisk(opened.with_timeout(PATIENCE)),
-            partition,
-            access,
-        )
-        .map(|opened| opened.with_timeout(PATIENCE))
+        let (device, partition) = (device.to_string(), partition.map(ToString::to_string));
+        self.ask_bus(move |bus| {
+            let device = bus.find(&device).map_err(|_| no_disk())?;
+            let opened = bus.open(device.id, service, 0, &[]).map_err(in_words)?;
+            let disk = BlockClient::from(opened).with_timeout(PATIENCE);
+            let opened = open(&mut NativeDisk(disk), partition.as_deref(), access)?;
+            Ok(opened.with_timeout(PATIENCE))
+        })
     }
 
     /// Whether a path names a disk of this device.

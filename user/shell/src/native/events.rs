@@ -1,13 +1,18 @@
-//! What the shell waits for besides bytes: Ctrl-C, and the ends of programs.
+//! What the shell waits for besides bytes: Ctrl-C, the ends of programs, and answers that
+//! take their time.
 
 use alloc::format;
+use core::time::Duration;
 
 use libipc::handle::Rights;
 use libipc::objects::EndpointClient;
 use libipc::server::{Event, Receiver};
 use libipc::time::Instant;
-use libipc::{CallError, Capability, task};
+use libipc::{CallError, Capability, task, thread};
 use tessera_tools::IoError;
+
+/// How often a call is cancelled anew: its thread may not have waited yet.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The signal of Ctrl-C.
 pub(super) const INTERRUPT: u64 = 1 << 0;
@@ -70,6 +75,50 @@ impl Events {
         let there = self.pending & bit != 0;
         self.pending &= !bit;
         there
+    }
+
+    /// Does what may wait long for others, on a thread. Ctrl-C ends each call that it makes,
+    /// and stays for whoever asks.
+    pub(super) fn until_interrupted<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> Result<T, IoError> + Send + 'static,
+    ) -> Result<T, IoError> {
+        let too_many = || IoError::Failed("too many programs run".into());
+        let bit = self.allot().ok_or_else(too_many)?;
+        let result = self.run(bit, work);
+        self.free(bit);
+        let is_interrupted = self.pending & INTERRUPT != 0;
+        result.map_err(|error| match is_interrupted {
+            true => IoError::Failed("interrupted".into()),
+            false => error,
+        })
+    }
+
+    fn run<T: Send + 'static>(
+        &mut self,
+        bit: u64,
+        work: impl FnOnce() -> Result<T, IoError> + Send + 'static,
+    ) -> Result<T, IoError> {
+        let signaller = self.signaller()?;
+        let working = thread::spawn(move || {
+            let result = work();
+            // The shell waits for it, and is there.
+            let _ = signaller.signal(bit);
+            result
+        });
+        let working = working.map_err(failed)?;
+        while !self.take(bit) {
+            let is_interrupted = self.pending & INTERRUPT != 0;
+            self.wait(match is_interrupted {
+                true => Instant::after(AGAIN),
+                false => Instant::FOREVER,
+            });
+            if self.pending & INTERRUPT != 0 {
+                working.cancel();
+            }
+        }
+        let ended = IoError::Failed("the call ended without an answer".into());
+        working.join().ok_or(ended)?
     }
 
     pub(super) fn take_interrupt(&mut self) -> bool {

@@ -123,6 +123,12 @@ fn greet(shell: &mut Shell<World>) {
 impl Terminal for World {
     fn prepare(&mut self) {
         self.seat.prepare(&self.events);
+        // What was pressed before is nothing to the next line.
+        self.interrupted();
+    }
+
+    fn entered(&mut self) {
+        self.seat.cook();
     }
 
     fn read(&mut self) -> Option<u8> {
@@ -207,7 +213,6 @@ impl Host for World {
         {
             self.seat.cook();
             let ended = inside.run(&launch, &self.seat, &mut self.events);
-            self.seat.prepare(&self.events);
             return Ok(Process::ended(ended));
         }
         self.start_program(launch)
@@ -238,10 +243,14 @@ impl Host for World {
         Ok(("Block", disk?.into()))
     }
 
-    fn bus(&mut self) -> Result<BusClient, IoError> {
+    fn ask_bus<T: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&BusClient) -> Result<T, IoError> + Send + 'static,
+    ) -> Result<T, IoError> {
         let client = self.bus.as_ref().ok_or(IoError::Missing("bus"))?;
         let copy = client.as_ref().copy().map_err(events::failed)?;
-        Ok(bus::patient(copy.into()))
+        let client = bus::patient(copy.into());
+        self.events.until_interrupted(move || ask(&client))
     }
 
     fn sleep(&mut self, span: Duration) {

@@ -10,7 +10,7 @@ use libipc::interfaces::block::{BlockAccess, BlockClient};
 use libipc::interfaces::bus::BusName;
 use libipc::interfaces::clients::{ClientArgument, ExportArgument, MountArgument};
 use libipc::interfaces::supervisor::{CapabilityName, Limits, ProgramClient, ProgramName};
-use libipc::interfaces::{DirectoryClient, FileAccess, FileError};
+use libipc::interfaces::{BusClient, DirectoryClient, FileAccess, FileError};
 use libipc::wire::ErrorCode;
 use libipc::{CallError, Capability, start, task, time};
 use tessera_tools::IoError;
@@ -45,6 +45,16 @@ const SERVER: Rights = Rights::RECEIVE
 /// How long a server may take to begin, with a journal to replay, and to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Opens a service of another device.
+pub(super) fn open_remote(
+    bus: &BusClient,
+    device: &str,
+    service: BusName,
+) -> Result<Capability, IoError> {
+    let device = bus.find(device).map_err(in_words)?;
+    bus.open(device.id, service, 0, &[]).map_err(in_words)
+}
 
 /// A file system that is mounted.
 pub(super) struct Volume {
@@ -117,13 +127,18 @@ impl World {
         let directory = asked.directory.as_str();
         let may_mount = self.files()?.may_mount(directory);
         may_mount.map_err(|error| IoError::Failed(format!("{directory}: {error}")))?;
-        let root: DirectoryClient = self.open_remote(device, service)?.into();
-        let root = root.with_timeout(PATIENCE);
-        let root = match asked.read_only {
-            true => root.attenuate(FileAccess::Read).map_err(file_error)?,
-            false => root,
-        };
-        root.stat().map_err(file_error)?;
+        let (device, read_only) = (device.to_string(), asked.read_only);
+        let root = self.ask_bus(move |bus| {
+            let root: DirectoryClient = open_remote(bus, &device, service)?.into();
+            let root = root.with_timeout(PATIENCE);
+            let root = match read_only {
+                true => root.attenuate(FileAccess::Read).map_err(file_error)?,
+                false => root,
+            };
+            // Its owner may be asked now.
+            root.stat().map_err(file_error)?;
+            Ok(root)
+        })?;
         let about = Mounted {
             disk: asked.disk.clone(),
             directory: directory.into(),
@@ -137,26 +152,6 @@ impl World {
             server: None,
         });
         Ok(())
-    }
-
-    /// Opens a service of another device.
-    pub(super) fn open_remote(
-        &mut self,
-        device: &str,
-        service: BusName,
-    ) -> Result<Capability, IoError> {
-        let bus = self.bus()?;
-        let device = bus.find(device).map_err(in_words)?;
-        self.open_service(device.id, service)
-    }
-
-    /// The same of a device that is known by its number.
-    pub(super) fn open_service(
-        &mut self,
-        device: u64,
-        service: BusName,
-    ) -> Result<Capability, IoError> {
-        self.bus()?.open(device, service, 0, &[]).map_err(in_words)
     }
 
     /// Starts the server of a disk, and waits until it serves.

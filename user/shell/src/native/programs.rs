@@ -19,6 +19,7 @@ use tessera_tools::native::IN;
 use super::World;
 use super::events::{Events, INTERRUPT, failed};
 use super::files::Files;
+use super::mounts::open_remote;
 use super::streams::{copy, is_last};
 use crate::execute::{Ended, Host, Launch, StartError, absolute, bus};
 
@@ -229,7 +230,8 @@ impl World {
         let open = |(name, written): (&str, &str)| {
             let missing = || StartError::Failed(format!("{written}: write DEVICE/SERVICE"));
             let (device, service) = bus::remote(written).ok_or_else(missing)?;
-            let opened = self.open_remote(device, service);
+            let device = device.to_string();
+            let opened = self.ask_bus(move |bus| open_remote(bus, &device, service));
             let opened = opened.map_err(|error| StartError::Path(written.into(), error))?;
             Ok((name.to_string(), opened))
         };

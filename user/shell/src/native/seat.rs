@@ -6,7 +6,7 @@ use libipc::client::Borrowed;
 use libipc::interfaces::{ConsoleClient, ConsoleMode, StreamClient};
 use libipc::{Capability, Text, time};
 use tessera_tools::IoError;
-use tessera_tools::native::write_all;
+use tessera_tools::native::{counted, write_all};
 
 use super::events::{Events, INTERRUPT, failed};
 
@@ -63,10 +63,9 @@ impl Seat {
 
     /// Some of a line, for a tool inside the shell.
     pub(super) fn read_some(&self, into: &mut [u8]) -> Result<usize, IoError> {
-        self.stream()
-            .read(into)
-            .map(|count| count as usize)
-            .map_err(failed)
+        let most = into.len();
+        let count = self.stream().read(into).map_err(failed)?;
+        counted(count, most)
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), IoError> {

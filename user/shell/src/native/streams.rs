@@ -7,7 +7,7 @@ use core::cell::RefCell;
 use libipc::interfaces::StreamClient;
 use libipc::{CallError, Capability};
 use tessera_tools::IoError;
-use tessera_tools::native::write_all;
+use tessera_tools::native::{counted, write_all};
 
 use super::events::failed;
 
@@ -67,8 +67,9 @@ impl Input {
     pub(super) fn read(&self, into: &mut [u8]) -> Result<usize, IoError> {
         match self {
             Input::Stream(stream) => {
+                let most = into.len();
                 let count = stream.read(into).map_err(failed)?;
-                Ok(count as usize)
+                counted(count, most)
             }
             Input::Memory(buffer) => {
                 let mut buffer = buffer.borrow_mut();

@@ -14,6 +14,18 @@ pub(super) fn other<E: Display>(error: CallError<E>) -> IoError {
     IoError::Failed(format!("{error}"))
 }
 
+/// How many bytes a server has filled or taken, as it says, of so many: it may be one of
+/// another device's, which is not believed.
+pub fn counted(count: u64, most: usize) -> Result<usize, IoError> {
+    let count = usize::try_from(count).ok();
+    count.filter(|count| *count <= most).ok_or_else(not_kept)
+}
+
+/// A server does not do what its interface says.
+pub(super) fn not_kept() -> IoError {
+    IoError::Failed("the server does not keep to its interface".into())
+}
+
 /// What the file server's error means to a tool.
 pub fn file_error(error: CallError<FileError>) -> IoError {
     match error {

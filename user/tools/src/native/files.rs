@@ -12,13 +12,16 @@ use libipc::interfaces::{
 use libipc::status::Cause;
 use libipc::{CallError, Capability};
 
-use super::errors::file_error;
+use super::errors::{counted, file_error, not_kept};
 use crate::error::IoError;
 use crate::io;
 
 /// Bytes of a listing that are asked for at once.
 const PAGE: usize = 4096;
 const _: () = assert!(PAGE >= MAX_ENTRY);
+
+/// Entries of a directory that are listed; more are taken for a server's mistake.
+const ENTRIES: usize = 1 << 16;
 
 /// An open file of the file server.
 pub struct NativeFile(pub FileClient);
@@ -70,10 +73,9 @@ fn kind(kind: FileKind) -> io::Kind {
 
 impl io::File for NativeFile {
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<usize, IoError> {
-        self.0
-            .read_at(offset, into)
-            .map(|count| count as usize)
-            .map_err(file_error)
+        let most = into.len();
+        let count = self.0.read_at(offset, into).map_err(file_error)?;
+        counted(count, most)
     }
 
     fn write_at(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), IoError> {
@@ -82,8 +84,8 @@ impl io::File for NativeFile {
             if count == 0 {
                 return Err(IoError::NoSpace);
             }
+            bytes = &bytes[counted(count, bytes.len())?..];
             offset += count;
-            bytes = bytes.get(count as usize..).unwrap_or_default();
         }
         Ok(())
     }
@@ -106,7 +108,8 @@ impl io::Directory for NativeDirectory {
         let mut cursor = 0;
         loop {
             let listing = self.0.list(cursor, &mut page).map_err(file_error)?;
-            let bytes = page.get(..listing.bytes as usize).unwrap_or_default();
+            let bytes = &page[..counted(listing.bytes, PAGE)?];
+            let before = found.len();
             found.extend(entries(bytes).map(|entry| io::Entry {
                 name: String::from(entry.name),
                 kind: kind(entry.kind),
@@ -115,6 +118,10 @@ impl io::Directory for NativeDirectory {
             cursor = listing.next;
             if cursor == 0 {
                 break;
+            }
+            // One without an end would be listed until there is no memory.
+            if found.len() == before || found.len() > ENTRIES {
+                return Err(not_kept());
             }
         }
         found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -149,8 +156,9 @@ impl io::Directory for NativeDirectory {
         text: &str,
         into: &mut [u8],
     ) -> Result<(usize, Option<NativeFile>), IoError> {
+        let most = into.len();
         let opened = self.0.open_read(name(text)?, into).map_err(file_error)?;
-        Ok((opened.0 as usize, opened.1.map(NativeFile)))
+        Ok((counted(opened.0, most)?, opened.1.map(NativeFile)))
     }
 
     fn create(&mut self, text: &str) -> Result<NativeFile, IoError> {

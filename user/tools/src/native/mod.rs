@@ -23,8 +23,8 @@ use crate::io::{Io, NodeOf};
 use crate::network::Peer;
 use crate::tools::Tool;
 pub use disk::{NativeDisk, block_error};
-pub use errors::file_error;
 use errors::stream_error;
+pub use errors::{counted, file_error};
 pub use files::{NativeDirectory, NativeFile, open_any};
 pub use network::NativeNetwork;
 pub use system::NativeSystem;
@@ -113,11 +113,11 @@ impl Native {
 /// Writes all of `bytes` to a stream.
 pub fn write_all(stream: &StreamClient, mut bytes: &[u8]) -> Result<(), IoError> {
     while !bytes.is_empty() {
-        let count = stream.write(bytes).map_err(stream_error)? as usize;
+        let count = stream.write(bytes).map_err(stream_error)?;
         if count == 0 {
             return Err(IoError::Closed);
         }
-        bytes = bytes.get(count..).unwrap_or_default();
+        bytes = &bytes[counted(count, bytes.len())?..];
     }
     Ok(())
 }
@@ -132,10 +132,9 @@ impl Io for Native {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, IoError> {
         self.flush()?;
         let input = self.input.as_ref().ok_or(IoError::Missing(IN))?;
-        input
-            .read(into)
-            .map(|count| count as usize)
-            .map_err(stream_error)
+        let most = into.len();
+        let count = input.read(into).map_err(stream_error)?;
+        counted(count, most)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), IoError> {

@@ -16,7 +16,7 @@ use libipc::sync::Mutex;
 use libipc::time::Instant;
 use libipc::{CallError, Start, Text, output, thread};
 
-use super::errors::{other, stream_error};
+use super::errors::{counted, other, stream_error};
 use super::{IN, Native, write_all};
 use crate::error::IoError;
 use crate::network::{Answer, Change, Network, Peer};
@@ -247,7 +247,8 @@ fn exchange_bytes(
 fn receive_bytes(output: &StreamClient, tcp: &TcpClient) -> Result<(), IoError> {
     let mut piece = vec![0; PIECE];
     loop {
-        let count = tcp.read(&mut piece).map_err(net_error)? as usize;
+        let count = tcp.read(&mut piece).map_err(net_error)?;
+        let count = counted(count, piece.len())?;
         if count == 0 {
             return Ok(());
         }
@@ -258,14 +259,15 @@ fn receive_bytes(output: &StreamClient, tcp: &TcpClient) -> Result<(), IoError> 
 fn send_bytes(input: &StreamClient, tcp: &TcpClient) -> Result<(), IoError> {
     let mut piece = vec![0; PIECE];
     loop {
-        let count = input.read(&mut piece).map_err(stream_error)? as usize;
+        let count = input.read(&mut piece).map_err(stream_error)?;
+        let count = counted(count, piece.len())?;
         if count == 0 {
             break;
         }
         let mut left = &piece[..count];
         while !left.is_empty() {
-            let count = tcp.write(left).map_err(net_error)? as usize;
-            left = left.get(count..).unwrap_or_default();
+            let count = tcp.write(left).map_err(net_error)?;
+            left = &left[counted(count, left.len())?..];
         }
     }
     tcp.shutdown().map_err(net_error)?;
@@ -311,7 +313,8 @@ fn receive_datagrams(
         match udp.receive(&mut piece) {
             Ok(datagram) => {
                 *last.lock() = Some(datagram.source);
-                write_all(output, &piece[..datagram.length as usize])?;
+                let length = counted(datagram.length, piece.len())?;
+                write_all(output, &piece[..length])?;
             }
             Err(error) if patience.is_some() && is_late(&error) => return Ok(()),
             Err(error) => return Err(net_error(error)),
@@ -326,7 +329,8 @@ fn send_datagrams(
 ) -> Result<(), IoError> {
     let mut piece = vec![0; MAX_DATAGRAM];
     loop {
-        let count = input.read(&mut piece).map_err(stream_error)? as usize;
+        let count = input.read(&mut piece).map_err(stream_error)?;
+        let count = counted(count, piece.len())?;
         if count == 0 {
             return Ok(());
         }

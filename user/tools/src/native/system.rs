@@ -17,7 +17,7 @@ use libipc::interfaces::{ClockClient, EntropyClient, LogClient, ScreenClient, Se
 use libipc::objects::{Counters, Shutdown, SystemClient, ThreadState};
 use libipc::{CallError, PAGE, Start, Text, time};
 
-use super::errors::{other, supervisor_error};
+use super::errors::{counted, other, supervisor_error};
 use crate::error::IoError;
 use crate::io::{Machine, Stop, System, TaskRow};
 
@@ -233,8 +233,8 @@ impl System for NativeSystem {
             let kernel_log = self.kernel_log.as_ref().ok_or(IoError::Missing("log"))?;
             kernel_log.read_log_into(from, &mut page).map_err(other)?
         };
-        page.truncate(count as usize);
-        Ok((start + count, page))
+        page.truncate(counted(count, LOG_PAGE)?);
+        Ok((start.saturating_add(count), page))
     }
 
     fn wall_time(&mut self) -> Result<u64, IoError> {
