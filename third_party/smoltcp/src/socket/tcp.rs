@@ -143,20 +143,28 @@ impl fmt::Display for State {
 /// set RTO <- 1 second,
 const RTTE_INITIAL_RTO: u32 = 1000;
 
-// Minimum "safety margin" for the RTO that kicks in when the
-// variance gets very low.
-const RTTE_MIN_MARGIN: u32 = 5;
+/// The least that the RTO is above the round trip when the variance gets very low.
+///
+/// RFC 6298 (2.4) wants an RTO of a second at least, for clocks that tick each half
+/// second, and against spurious retransmissions. Clocks are better since; against the
+/// latter Linux has 200 ms (`TCP_RTO_MIN`) in this place, longer than nearly anyone waits
+/// with an acknowledgement.
+const RTTE_MIN_MARGIN: u32 = 200;
 
 /// K, according to RFC 6298
 const RTTE_K: u32 = 4;
 
-// RFC 6298 (2.4): Whenever RTO is computed, if it is less than 1 second, then the
-// RTO SHOULD be rounded up to 1 second.
-const RTTE_MIN_RTO: u32 = 1000;
-
 // RFC 6298 (2.5) A maximum value MAY be placed on RTO provided it is at least 60
 // seconds
 const RTTE_MAX_RTO: u32 = 60_000;
+
+/// Where doubling the RTO ends, unless more was measured. By RFC 6298 (2.5) that is not
+/// before a minute, for connections that outlast 100 s of silence (RFC 9293, 3.8.3);
+/// one that is given up after 30 s would only have fewer attempts.
+const RTTE_MAX_BACKOFF: u32 = 5_000;
+
+/// How often in a row the back-off is undone without a measurement.
+const RTTE_MAX_UNDONE: u8 = 16;
 
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -173,6 +181,10 @@ struct RttEstimator {
     timestamp: Option<(Instant, TcpSeqNumber)>,
     max_seq_sent: Option<TcpSeqNumber>,
     rto_count: u8,
+    /// What the last measurement says the retransmission time-out is, without back-off.
+    measured_rto: u32,
+    /// Times that the back-off was undone since the last measurement.
+    undone: u8,
 }
 
 impl Default for RttEstimator {
@@ -185,6 +197,8 @@ impl Default for RttEstimator {
             timestamp: None,
             max_seq_sent: None,
             rto_count: 0,
+            measured_rto: RTTE_INITIAL_RTO,
+            undone: 0,
         }
     }
 }
@@ -214,9 +228,11 @@ impl RttEstimator {
 
         // RFC 6298 (2.2), (2.3)
         let margin = RTTE_MIN_MARGIN.max(self.rttvar * RTTE_K);
-        self.rto = (self.srtt + margin).clamp(RTTE_MIN_RTO, RTTE_MAX_RTO);
+        self.rto = (self.srtt + margin).min(RTTE_MAX_RTO);
+        self.measured_rto = self.rto;
 
         self.rto_count = 0;
+        self.undone = 0;
 
         tcp_trace!(
             "rtte: sample={:?} srtt={:?} rttvar={:?} rto={:?}",
@@ -254,7 +270,7 @@ impl RttEstimator {
         // RFC 6298 (5.5) The host MUST set RTO <- RTO * 2 ("back off the timer").  The
         // maximum value discussed in (2.5) above may be used to provide
         // an upper bound to this doubling operation.
-        self.rto = (self.rto * 2).min(RTTE_MAX_RTO);
+        self.rto = (self.rto * 2).min(RTTE_MAX_BACKOFF.max(self.measured_rto));
         tcp_trace!("rtte: doubling rto to {:?}", self.rto);
 
         // RFC 6298: a TCP implementation MAY clear SRTT and RTTVAR after
@@ -267,6 +283,21 @@ impl RttEstimator {
             self.rto_count = 0;
             self.have_measurement = false;
             tcp_trace!("rtte: too many retransmissions, clearing srtt, rttvar.");
+        }
+    }
+
+    /// Fired when new data was acknowledged: something gets across again, so the RTO need
+    /// not stay backed off.
+    ///
+    /// By Karn's algorithm (RFC 6298, section 3) it stays so until a segment is measured
+    /// that was sent once, which with a loss in each window is not for a long time. Its
+    /// reason stands: with an RTO below the round trip all segments would be sent twice,
+    /// and none could be measured. So that is what happens after [RTTE_MAX_UNDONE] times.
+    fn on_progress(&mut self) {
+        if self.rto > self.measured_rto && self.undone < RTTE_MAX_UNDONE {
+            self.undone += 1;
+            self.rto = self.measured_rto;
+            tcp_trace!("rtte: rto back to {:?}", self.rto);
         }
     }
 
@@ -427,6 +458,19 @@ impl Timer {
     }
 }
 
+/// What is being done about a loss. It ends with the acknowledgement of all that had been
+/// sent when the loss was found: up to `recover`, as RFC 6582 calls it.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Recovery {
+    None,
+    /// Fast recovery: one segment after the other is sent again, each when the
+    /// acknowledgement of the one before tells that it is lost too.
+    Fast(TcpSeqNumber),
+    /// After a timeout all is sent again, as the congestion window allows.
+    Timeout(TcpSeqNumber),
+}
+
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum AckDelayTimer {
     Idle,
@@ -523,6 +567,8 @@ pub struct Socket<'a> {
     local_rx_dup_acks: u8,
     /// If a fast retransmit needs to occur
     pending_fast_retransmit: bool,
+    /// What is being done about a loss.
+    recovery: Recovery,
 
     /// Duration for Delayed ACK. If None no ACKs will be delayed.
     ack_delay: Option<Duration>,
@@ -614,6 +660,7 @@ impl<'a> Socket<'a> {
             local_rx_last_seq: None,
             local_rx_dup_acks: 0,
             pending_fast_retransmit: false,
+            recovery: Recovery::None,
             ack_delay: Some(ACK_DELAY_DEFAULT),
             ack_delay_timer: AckDelayTimer::Idle,
             challenge_ack_timer: Instant::from_secs(0),
@@ -924,6 +971,10 @@ impl<'a> Socket<'a> {
         self.remote_win_shift = rx_cap_log2.saturating_sub(16) as u8;
         self.remote_mss = DEFAULT_MSS;
         self.remote_last_ts = None;
+        self.local_rx_last_ack = None;
+        self.local_rx_dup_acks = 0;
+        self.pending_fast_retransmit = false;
+        self.recovery = Recovery::None;
         self.ack_delay_timer = AckDelayTimer::Idle;
         self.challenge_ack_timer = Instant::from_secs(0);
 
@@ -1399,10 +1450,31 @@ impl<'a> Socket<'a> {
     }
 
     fn cwnd_remaining(&self) -> usize {
+        // RFC 3042 (2): the first two duplicate ACKs let a new segment go each, so that
+        // the third one comes.
+        let limited = match self.recovery {
+            Recovery::None => usize::from(self.local_rx_dup_acks.min(2)) * self.remote_mss,
+            _ => 0,
+        };
         self.congestion_controller
             .inner()
             .window()
+            .saturating_add(limited)
             .saturating_sub(self.flight_size())
+    }
+
+    /// How many duplicate ACKs mean a loss: three, or by RFC 5827 (3.1) as many as can come
+    /// of two or three segments if no further one can be sent.
+    fn dup_ack_threshold(&self) -> u8 {
+        let flight = self.flight_size();
+        if self.tx_buffer.len().min(self.remote_win_len) >= flight + self.remote_mss {
+            return 3;
+        }
+        match flight.div_ceil(self.remote_mss) {
+            2 => 1,
+            3 => 2,
+            _ => 3,
+        }
     }
 
     /// Return the amount of octets queued in the receive buffer. This value can be larger than
@@ -1919,6 +1991,9 @@ impl<'a> Socket<'a> {
                 self.local_seq_no = Self::random_seq_no(cx);
                 self.remote_seq_no = repr.seq_number + 1;
                 self.remote_last_seq = self.local_seq_no;
+                // Another one may have been here before, and have been reset.
+                self.rtte = RttEstimator::default();
+                self.recovery = Recovery::None;
                 self.remote_has_sack = repr.sack_permitted;
                 self.remote_win_scale = repr.window_scale;
                 // Remote doesn't support window scaling, don't do it.
@@ -2116,7 +2191,11 @@ impl<'a> Socket<'a> {
                         }
                     );
 
-                    if self.local_rx_dup_acks == 3 {
+                    // RFC 6582 (3.2) steps 2 and 4: until the recovery from a loss has
+                    // ended, duplicate ACKs may be of what was sent twice.
+                    if self.local_rx_dup_acks >= self.dup_ack_threshold()
+                        && self.recovery == Recovery::None
+                    {
                         self.timer.set_for_fast_retransmit();
                         net_debug!("started fast retransmit");
                     }
@@ -2141,13 +2220,34 @@ impl<'a> Socket<'a> {
 
                     // Notify of fresh ACK
                     self.rtte.on_ack(cx.now(), ack_number);
-                    let new_flight_size = self.flight_size().saturating_sub(ack_len);
-                    self.congestion_controller.inner_mut().on_ack(
-                        cx.now(),
-                        ack_len,
-                        new_flight_size,
-                        &self.rtte,
-                    );
+                    if ack_len > 0 {
+                        self.rtte.on_progress();
+                    }
+                    if let Recovery::Fast(recover) | Recovery::Timeout(recover) = self.recovery
+                        && ack_number >= recover
+                    {
+                        self.recovery = Recovery::None;
+                    }
+                    if let Recovery::Fast(_) = self.recovery {
+                        // RFC 6582 (3.2) step 3: a partial ACK means that the segment after
+                        // it is lost too.
+                        if ack_number > self.local_seq_no {
+                            self.pending_fast_retransmit = true;
+                            self.rtte.on_retransmit();
+                            self.congestion_controller
+                                .inner_mut()
+                                .on_partial_ack(cx.now(), ack_len);
+                        }
+                    } else {
+                        self.pending_fast_retransmit = false;
+                        let new_flight_size = self.flight_size().saturating_sub(ack_len);
+                        self.congestion_controller.inner_mut().on_ack(
+                            cx.now(),
+                            ack_len,
+                            new_flight_size,
+                            &self.rtte,
+                        );
+                    }
                 }
             };
 
@@ -2289,6 +2389,16 @@ impl<'a> Socket<'a> {
         }
     }
 
+    /// The sequence number after the last one that was ever sent.
+    fn highest_sent(&self) -> TcpSeqNumber {
+        match self.recovery {
+            Recovery::None => self.remote_last_seq,
+            Recovery::Fast(recover) | Recovery::Timeout(recover) => {
+                self.remote_last_seq.max(recover)
+            }
+        }
+    }
+
     fn timed_out(&self, timestamp: Instant) -> bool {
         match (self.remote_last_ts, self.timeout) {
             (Some(remote_last_ts), Some(timeout)) => timestamp >= remote_last_ts + timeout,
@@ -2298,7 +2408,7 @@ impl<'a> Socket<'a> {
 
     fn seq_to_transmit(&self, cx: &mut Context) -> bool {
         // Fast retransmits should always send, even if later congestion checks would disallow
-        if self.pending_fast_retransmit && !self.tx_buffer.is_empty() {
+        if self.pending_fast_retransmit && self.flight_size() > 0 {
             return true;
         }
 
@@ -2482,6 +2592,10 @@ impl<'a> Socket<'a> {
                     .inner_mut()
                     .on_rto(cx.now(), in_flight);
 
+                // RFC 6582 (3.2) step 4: record what was sent, and exit fast recovery.
+                self.recovery = Recovery::Timeout(self.highest_sent());
+                self.pending_fast_retransmit = false;
+
                 // Rewind "last sequence number sent", as if we never
                 // had sent them. This will cause all data in the queue
                 // to be sent again.
@@ -2499,6 +2613,7 @@ impl<'a> Socket<'a> {
                     .inner_mut()
                     .on_loss(cx.now(), in_flight);
 
+                self.recovery = Recovery::Fast(self.highest_sent());
                 self.pending_fast_retransmit = true;
             }
 
@@ -2632,11 +2747,11 @@ impl<'a> Socket<'a> {
                 let effective_mss = local_mss.min(self.remote_mss).saturating_sub(options_len);
 
                 let offset = if self.pending_fast_retransmit {
-                    let size = effective_mss.min(self.tx_buffer.len());
+                    let size = effective_mss
+                        .min(self.tx_buffer.len())
+                        .min(self.flight_size());
                     repr.seq_number = self.local_seq_no;
                     repr.payload = self.tx_buffer.get_allocated(0, size);
-
-                    self.pending_fast_retransmit = false;
 
                     0
                 } else {
@@ -2789,6 +2904,9 @@ impl<'a> Socket<'a> {
         // for sure will not be successfully transmitted.
         ip_repr.set_payload_len(repr.buffer_len());
         emit(cx, packet_meta, (ip_repr, repr))?;
+
+        // If a fast retransmit was pending, this was it.
+        self.pending_fast_retransmit = false;
 
         // We've sent something, whether useful data or a keep-alive packet, so rewind
         // the keep-alive timer.
@@ -3746,6 +3864,39 @@ mod test {
         assert_eq!(s.state, State::Listen);
         assert_eq!(s.listen_endpoint, LISTEN_END);
         assert_eq!(s.tuple, None);
+    }
+
+    #[test]
+    fn test_syn_received_rst_forgets() {
+        let mut s = socket_listen();
+        let syn = TcpRepr {
+            control: TcpControl::Syn,
+            seq_number: REMOTE_SEQ,
+            ack_number: None,
+            ..SEND_TEMPL
+        };
+        let rst = TcpRepr {
+            control: TcpControl::Rst,
+            seq_number: REMOTE_SEQ + 1,
+            ack_number: Some(LOCAL_SEQ),
+            ..SEND_TEMPL
+        };
+        send!(s, syn);
+        for time in [0, 1000] {
+            recv!(s, time time, Ok(TcpRepr {
+                control: TcpControl::Syn,
+                seq_number: LOCAL_SEQ,
+                ack_number: Some(REMOTE_SEQ + 1),
+                max_seg_size: Some(BASE_MSS),
+                ..RECV_TEMPL
+            }));
+        }
+        send!(s, rst);
+        assert_eq!(s.state, State::Listen);
+        send!(s, syn);
+        assert_eq!(s.recovery, Recovery::None);
+        assert_eq!(s.rtte.max_seq_sent, None);
+        assert_eq!(s.rtte.rto, RTTE_INITIAL_RTO);
     }
 
     #[test]
@@ -7459,6 +7610,32 @@ mod test {
     }
 
     #[test]
+    fn test_fast_retransmit_fin() {
+        let mut s = socket_established();
+        s.close();
+        recv!(s, time 0, Ok(TcpRepr {
+            control: TcpControl::Fin,
+            seq_number: LOCAL_SEQ + 1,
+            ack_number: Some(REMOTE_SEQ + 1),
+            ..RECV_TEMPL
+        }));
+        for _ in 0..4 {
+            send!(s, time 10, TcpRepr {
+                seq_number: REMOTE_SEQ + 1,
+                ack_number: Some(LOCAL_SEQ + 1),
+                ..SEND_TEMPL
+            });
+        }
+        recv!(s, time 10, Ok(TcpRepr {
+            control: TcpControl::Fin,
+            seq_number: LOCAL_SEQ + 1,
+            ack_number: Some(REMOTE_SEQ + 1),
+            ..RECV_TEMPL
+        }));
+        assert!(s.timer.is_retransmit());
+    }
+
+    #[test]
     fn test_retransmit_fin_wait() {
         let mut s = socket_fin_wait_1();
         // we send FIN
@@ -9574,8 +9751,7 @@ mod test {
         let mut r = RttEstimator::default();
 
         let rtos = &[
-            6000, 5000, 4252, 3692, 3272, 2956, 2720, 2540, 2408, 2308, 2232, 2176, 2132, 2100,
-            2076, 2060, 2048, 2036, 2028, 2024, 2020, 2016, 2012, 2012,
+            6000, 5000, 4252, 3692, 3272, 2956, 2720, 2540, 2408, 2308, 2232, 2200, 2200, 2200,
         ];
 
         for &rto in rtos {

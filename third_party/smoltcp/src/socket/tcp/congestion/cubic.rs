@@ -173,6 +173,13 @@ impl Controller for Cubic {
         self.cwnd = (self.cwnd + increment).min(self.rwnd).max(self.mss);
     }
 
+    fn on_partial_ack(&mut self, _now: Instant, len: usize) {
+        // RFC 6582 (3.2) step 3: deflate the window by what was acknowledged, and add back
+        // a segment if it was that much.
+        let back = if len >= self.mss { self.mss } else { 0 };
+        self.cwnd = (self.cwnd.saturating_sub(len) + back).max(self.mss);
+    }
+
     fn on_dup_ack(&mut self, _now: Instant, len: usize, _in_flight: usize) {
         if self.in_fast_recovery {
             self.cwnd = self.cwnd.saturating_add(len).min(self.rwnd).max(self.mss);
