@@ -167,7 +167,7 @@ pub(crate) const SHELL: u64 = 3;
 /// A port that is kept for it.
 pub(crate) const RESERVED: u16 = 7355;
 
-/// How much faster than the clock the protocols' time runs: what is lost is sent again
+/// How much faster than the clock the protocols' time runs: what is lost first is sent again
 /// after a second.
 const PACE: u32 = 16;
 
