@@ -1,14 +1,13 @@
 //! How many calls there are between two devices, and how much they lend.
 
-use libipc_abi::operation::Class;
 use libipc_abi::status::Cause;
 use tessera_softbus_protocol::limits::{ACKNOWLEDGE, CALL_BYTES, CALLS, LEASE, OWN_CALLS};
-use tessera_softbus_protocol::peer::{Heard, Request};
+use tessera_softbus_protocol::peer::Heard;
 use tessera_softbus_protocol::wire::{
     Access, Body, ObjectId, ObjectRef, Outcome, Payload, Reply, Rights,
 };
 
-use crate::other::{Other, lending, refused};
+use crate::other::{Other, lending, refused, request};
 
 #[test]
 fn a_peer_has_so_many_calls_here_and_the_next_is_refused() {
@@ -64,21 +63,6 @@ fn one_call_lends_so_much_and_no_byte_more() {
         assert_eq!(heard, Ok(Heard::Unwanted(Vec::new())), "{access:?}");
         assert_eq!(other.peer.reserved(), 0);
         assert_eq!(other.hears(), [refused(1, Cause::QuotaExceeded)]);
-    }
-}
-
-fn request(number: u64) -> Request {
-    let call = lending(number, &[]);
-    Request {
-        call: number,
-        object: call.object,
-        operation: call.operation,
-        class: Class::Once,
-        hash: call.hash,
-        payload: call.payload,
-        leases: Vec::new(),
-        objects: Vec::new(),
-        deadline: None,
     }
 }
 

@@ -4,7 +4,7 @@ use libipc_abi::operation::Class;
 use libipc_abi::status::{Cause, TransportError};
 use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::limits::PEER_BYTES;
-use tessera_softbus_protocol::peer::{Heard, Hostile, Peer};
+use tessera_softbus_protocol::peer::{Heard, Hostile, Peer, Request};
 use tessera_softbus_protocol::wire::{
     Access, Beat, Body, Call, LeaseHead, Message, ObjectId, Outcome, Payload, Piece, Reply, Resume,
 };
@@ -51,16 +51,25 @@ impl Other {
         }
     }
 
-    /// It has so many of the messages that were sent to it.
-    pub(crate) fn has(&mut self, received: u64) {
+    /// What it says next has this number.
+    pub(crate) fn says_again(&mut self, number: u64) {
+        self.said = number - 1;
+    }
+
+    /// It says that it has so many of the messages that were sent to it.
+    pub(crate) fn beats(&mut self, received: u64) -> Result<Heard, Hostile> {
         let beat = Beat {
             received,
             credit: PEER_BYTES,
             stamp: 0,
             echo: 0,
         };
-        let heard = self.peer.receive(Message::Beat(beat), 0, 0);
-        assert_eq!(heard, Ok(Heard::Nothing));
+        self.peer.receive(Message::Beat(beat), 0, 0)
+    }
+
+    /// It has them.
+    pub(crate) fn has(&mut self, received: u64) {
+        assert_eq!(self.beats(received), Ok(Heard::Nothing));
     }
 
     /// What is said to it, but for beats.
@@ -103,6 +112,22 @@ pub(crate) fn lending(number: u64, leases: &[(Access, u64)]) -> Call {
         payload: Payload::default(),
         leases: heads.collect(),
         objects: Vec::new(),
+    }
+}
+
+/// A call of ours at it.
+pub(crate) fn request(number: u64) -> Request {
+    let call = lending(number, &[]);
+    Request {
+        call: number,
+        object: call.object,
+        operation: call.operation,
+        class: Class::Once,
+        hash: call.hash,
+        payload: call.payload,
+        leases: Vec::new(),
+        objects: Vec::new(),
+        deadline: None,
     }
 }
 

@@ -48,6 +48,42 @@ fn no_call_comes_again_under_its_number_nor_under_a_lower_one() {
 }
 
 #[test]
+fn each_message_counts_once_and_none_is_missing() {
+    let call = |number| Body::Call(lending(number, &[]));
+    let mut other = Other::new();
+    let serial = other.calls(lending(1, &[]));
+    other.says_again(1);
+    // Over another stream, with whatever in it: it came already.
+    assert_eq!(other.says(call(2)), Ok(Heard::Nothing));
+    assert_eq!(other.peer.calls(), 1);
+    assert_eq!(other.says(call(2)), Ok(Heard::Call(serial + 1)));
+    other.says_again(4);
+    assert_eq!(other.says(call(3)), Err(Hostile::Gap));
+}
+
+#[test]
+fn nobody_has_what_was_not_sent() {
+    for received in [2, 3, u64::MAX] {
+        let mut other = Other::new();
+        let serial = other.calls(lending(1, &[]));
+        other.is_answered(serial, &[]);
+        assert_eq!(other.hears().len(), 1);
+        let acknowledged = other.beats(received);
+        assert_eq!(acknowledged, Err(Hostile::Acknowledged), "{received}");
+    }
+    let mut other = Other::new();
+    let serial = other.calls(lending(1, &[]));
+    other.is_answered(serial, &[]);
+    assert_eq!(other.beats(1), Err(Hostile::Acknowledged), "it waits here");
+}
+
+#[test]
+fn nothing_is_lent_before_its_call() {
+    let mut other = Other::new();
+    assert_eq!(other.says(lent(1, 0, 0, 10)), Err(Hostile::Lease));
+}
+
+#[test]
 fn what_is_lent_comes_in_order_and_is_as_long_as_was_said() {
     let leases = [(Access::Read, 10), (Access::Write, 10), (Access::Both, 10)];
     for (lease, offset, length, is_right) in [
