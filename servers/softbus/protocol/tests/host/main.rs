@@ -8,6 +8,7 @@ mod calls;
 mod came_of;
 mod capture;
 mod counts;
+mod fields;
 mod handing;
 mod keys;
 mod net;

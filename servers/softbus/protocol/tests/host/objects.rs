@@ -2,7 +2,7 @@
 
 use libipc_abi::status::Cause;
 use tessera_softbus_protocol::announce::Datagram;
-use tessera_softbus_protocol::limits::{EXPORTS, IMPORTS, OBJECTS};
+use tessera_softbus_protocol::limits::{EXPORTS, IMPORTS, OBJECTS, SERVICES};
 use tessera_softbus_protocol::node::{Event, Object};
 use tessera_softbus_protocol::pairing::Said;
 use tessera_softbus_protocol::parser::{Inline, Parser};
@@ -59,6 +59,42 @@ fn a_number_counts_for_its_holder_alone() {
     let denied = Err(Cause::Denied);
     assert_eq!(table.check(&OTHER, object, 0, alive, 0), denied);
     assert_eq!(table.home(&OTHER, object, alive, 0), Err(Cause::Denied));
+}
+
+#[test]
+fn nobody_takes_back_what_another_handed_on() {
+    let (mut table, object) = table();
+    let grantor = Grantor {
+        peer: PEER,
+        number: object.number,
+        bound: 5_000,
+    };
+    let third = PublicKey([9; 32]);
+    let handed = table.hand_on(grantor, EPOCH, &third, Rights::ALL, alive, 0);
+    let (handed, _) = handed.unwrap();
+    let own = table.export(&third, Local(6), Rights::ALL, None).unwrap();
+    let denied = Err(Cause::Denied);
+    assert_eq!(table.take_back(&OTHER, &third, handed), denied);
+    assert_eq!(table.take_back(&third, &third, handed), denied);
+    // Nor what the owner gave itself.
+    assert_eq!(table.take_back(&PEER, &third, own), denied);
+    for (object, local) in [(handed, 5), (own, 6)] {
+        let checked = table.check(&third, object, 0, alive, 0);
+        assert_eq!(checked, Ok(Local(local)));
+    }
+    assert!(table.take_back(&PEER, &third, handed).is_ok());
+}
+
+#[test]
+fn a_device_publishes_so_many_services() {
+    let mut table = Table::new(EPOCH);
+    for number in 0..SERVICES {
+        assert!(table.publish(&format!("service {number}"), service(5)));
+    }
+    assert!(!table.publish("more", service(5)));
+    assert!(table.publish("service 0", service(6)), "it is there");
+    assert!(table.withdraw("service 1").is_some());
+    assert!(table.publish("more", service(5)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use tessera_softbus_protocol::Millis;
 use tessera_softbus_protocol::address::Address;
 use tessera_softbus_protocol::keys::Holder;
-use tessera_softbus_protocol::limits::{COOKIE, COOKIES_FROM, HANDSHAKE};
+use tessera_softbus_protocol::limits::{COOKIE, COOKIES_FROM, HANDSHAKE, PENDING};
 use tessera_softbus_protocol::link::{Cookie, Got, Link, PREAMBLE, Purpose};
 use tessera_softbus_protocol::node::{Output, StreamId};
 use tessera_softbus_protocol::suite::Noise;
@@ -129,6 +129,22 @@ fn one_address_has_two_streams_that_are_not_yet_anything() {
     assert!(node.accepted(address(51), now).is_some(), "others come");
     node.closed(first, now);
     assert!(node.accepted(from(3), now).is_some());
+}
+
+#[test]
+fn there_are_only_so_many_that_are_not_yet_anything() {
+    let mut net = trusting();
+    let mut open = Vec::new();
+    for number in 0..4 * PENDING {
+        net.now += 1;
+        let stream = net.nodes[0].accepted(address(100 + number), net.now);
+        open.push(stream.unwrap());
+        // The oldest makes room.
+        if open.len() > PENDING {
+            let oldest = open.remove(0);
+            assert_eq!(about(&mut net, oldest), [Output::Close(oldest)]);
+        }
+    }
 }
 
 #[test]
