@@ -1,9 +1,18 @@
 //! Text for people: through the standard output that start information names.
 
-use crate::{client::Borrowed, handle::Handle, interfaces::StreamClient, objects::SystemClient};
+use crate::{
+    Capability,
+    client::Borrowed,
+    handle::Handle,
+    interfaces::{LogClient, LogLevel, StreamClient, log::LINE},
+    objects::SystemClient,
+    wire::Text as Line,
+};
 use core::{
     fmt::{self, Write},
+    mem::ManuallyDrop,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// The capability's name for output in start information.
@@ -13,6 +22,10 @@ pub const ERR: &str = "err";
 /// With neither, text goes to the kernel's log: through the name by which the
 /// supervisor holds the kernel's `System`, or that which pages have for its log.
 pub const SYSTEM: [&str; 2] = ["system", "kernel-log"];
+/// With none of these, what goes wrong is told to the log server.
+pub const LOG: &str = "log";
+/// How long that may take: the log server itself has nobody to tell.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Prints text to the standard output.
 #[macro_export]
@@ -41,6 +54,7 @@ macro_rules! eprintln {
 static OUT_HANDLE: AtomicU64 = AtomicU64::new(0);
 static ERR_HANDLE: AtomicU64 = AtomicU64::new(0);
 static SYSTEM_HANDLE: AtomicU64 = AtomicU64::new(0);
+static LOG_HANDLE: AtomicU64 = AtomicU64::new(0);
 
 /// Finds the capabilities to print through.
 #[cfg(target_os = "none")]
@@ -51,6 +65,7 @@ pub(crate) fn choose(info: &libipc_abi::start::StartInfo<'_>) {
     let system = SYSTEM.map(named);
     let system = if system[0] == 0 { system[1] } else { system[0] };
     SYSTEM_HANDLE.store(system, Ordering::Relaxed);
+    LOG_HANDLE.store(named(LOG), Ordering::Relaxed);
 }
 
 /// Prints to the standard output; what nobody takes is lost.
@@ -158,8 +173,25 @@ fn write_log(bytes: &[u8]) {
     if system != 0 {
         let system = Borrowed::<SystemClient>::new(Handle(system));
         let _ = system.write_log(bytes.as_ptr() as u64, bytes.len() as u64);
+    } else {
+        tell_log(bytes);
     }
     // On the host nobody gave a program anything: use the host's own.
     #[cfg(not(target_os = "none"))]
     let _ = std::io::Write::write_all(&mut std::io::stdout(), bytes);
+}
+
+/// Tells the log server, if the task may.
+fn tell_log(bytes: &[u8]) {
+    let log = Handle(LOG_HANDLE.load(Ordering::Relaxed));
+    let text = str::from_utf8(bytes).unwrap_or_default();
+    if log.is_null() || text.is_empty() {
+        return;
+    }
+    let client = LogClient::from(Capability::from_handle(log)).with_timeout(PATIENCE);
+    // The handle is the task's.
+    let client = ManuallyDrop::new(client);
+    let end = text.floor_char_boundary(LINE);
+    let line = Line::new(text[..end].trim_end()).unwrap_or_default();
+    let _ = client.append(LogLevel::Error, line);
 }

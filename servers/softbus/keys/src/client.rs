@@ -48,7 +48,7 @@ pub struct Connected {
     pub keeper: Keeper,
     /// What its owner calls it; empty if he has not said.
     pub name: String,
-    /// What it trusts: nobody if that was not kept, or is not what was written.
+    /// What it trusts: nobody if nothing was kept.
     pub trust: Trust,
 }
 
@@ -82,10 +82,15 @@ impl Keeper {
 
 impl Remote {
     /// Asks whoever holds the keys who this device is. An error as well if what is trusted
-    /// is there and cannot be read: it would be replaced by the next that is trusted.
+    /// is there and cannot be read, or is damaged: it would be replaced by the next that is
+    /// trusted.
     pub fn connect(client: BusKeysClient) -> Result<Connected, CallError<KeysError>> {
         let identity = client.identity()?;
-        let trust = kept(&client, Record::Trust)?;
+        let damaged = CallError::Server(KeysError::Damaged);
+        let trust = match kept(&client, Record::Trust)? {
+            bytes if bytes.is_empty() => Trust::default(),
+            bytes => Trust::read(&bytes).map_err(|_| damaged)?,
+        };
         let broken = CallError::Server(KeysError::Broken);
         let copy = client.as_ref().copy().map_err(|_| broken)?;
         let changed = Arc::<AtomicBool>::default();
@@ -102,7 +107,7 @@ impl Remote {
                 changed,
             },
             name: identity.name.as_str().into(),
-            trust: Trust::read(&trust).unwrap_or_default(),
+            trust,
         })
     }
 

@@ -40,6 +40,8 @@ pub enum KeysError {
     NotFound = 7,
     /// What was kept cannot be read.
     Unreadable = 8,
+    /// What is trusted is not what was written.
+    Damaged = 9,
 }
 
 impl core::fmt::Display for KeysError {
@@ -53,6 +55,9 @@ impl core::fmt::Display for KeysError {
             KeysError::NotDurable => "the disk did not take it",
             KeysError::NotFound => "there is nothing of this name",
             KeysError::Unreadable => "what was kept cannot be read",
+            KeysError::Damaged => {
+                "the bus's file `trust` is damaged: put a copy back, or remove it and pair anew"
+            }
         })
     }
 }

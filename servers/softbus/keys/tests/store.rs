@@ -106,7 +106,14 @@ fn trust_that_cannot_be_read_is_not_taken_for_none() {
         Some(CallError::Server(KeysError::Unreadable))
     );
     softbus.remove(name("trust")).unwrap();
-    assert!(Remote::connect(hold(&files, 2).unwrap()).is_ok());
+    // Nor is what is damaged.
+    let trust = softbus.create(name("trust")).unwrap();
+    trust.write_at(0, b"garbage").unwrap();
+    let connected = Remote::connect(hold(&files, 2).unwrap());
+    assert_eq!(connected.err(), Some(CallError::Server(KeysError::Damaged)));
+    assert_eq!(softbus.stat_name(name("trust")).unwrap().size, 7);
+    softbus.remove(name("trust")).unwrap();
+    assert!(Remote::connect(hold(&files, 3).unwrap()).is_ok());
 }
 
 #[test]
