@@ -8,6 +8,7 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use libipc::{
     forward::{Answer as Ended, Forwarded},
+    interfaces::FileError,
     operation::Class,
     status::{Cause, TransportError},
     time::Instant,
@@ -151,6 +152,7 @@ impl Server<'_> {
         let export = self.exports.get(local);
         let service = export.and_then(|export| export.service.clone().or(export.through.clone()));
         let running = Running {
+            local,
             peer,
             class: incoming.class,
             is_private: export.is_some_and(|export| !export.rights().hand_on),
@@ -249,6 +251,13 @@ impl Server<'_> {
         let Some(running) = self.running.remove(&token) else {
             return;
         };
+        if let Ended::Refused(code) = answer
+            && [FileError::Stale, FileError::Removed]
+                .map(|error| error as u64)
+                .contains(&code)
+        {
+            self.renew(running.local);
+        }
         let written = leases.into_iter().map(written).collect();
         let (outcome, payload, capabilities) = match answer {
             Ended::Done(words, capabilities) => (Outcome::Ok, payload(&words), capabilities),

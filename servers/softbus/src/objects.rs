@@ -41,6 +41,8 @@ pub struct Export {
     pub server: Capability,
     /// The kernel's number of that object.
     pub behind: Behind,
+    /// It is the page's directory of this name, which whoever holds the keys gives out.
+    pub place: Option<String>,
     /// What it is published as; nothing goes when nobody has it any more.
     pub service: Option<String>,
     /// The service through which a device got it.
@@ -58,6 +60,8 @@ pub struct Export {
 /// A call of another device's that is here.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
+    /// What is called.
+    pub(crate) local: Local,
     pub(crate) peer: PublicKey,
     pub(crate) class: Class,
     /// Of something private, or of what came of that.
@@ -81,6 +85,7 @@ impl Export {
         Export {
             behind: held.map_or(0, |held| held.object),
             server,
+            place: None,
             service: None,
             through: None,
             is_private: false,
@@ -121,6 +126,26 @@ impl Exports {
             }
         }
         was_agreed
+    }
+
+    /// An export is the page's directory of this name.
+    pub(crate) fn is_place(&mut self, local: Local, name: &str) {
+        if let Some(export) = self.held.get_mut(&local) {
+            export.place = Some(name.into());
+        }
+    }
+
+    /// The page's directory that an export is, if it is one.
+    pub(crate) fn place(&self, local: Local) -> Option<String> {
+        self.held.get(&local)?.place.clone()
+    }
+
+    /// Another capability is behind an export from now on.
+    pub(crate) fn renew(&mut self, local: Local, server: Capability) {
+        if let Some(export) = self.held.get_mut(&local) {
+            let Export { server, behind, .. } = Export::of(server);
+            (export.server, export.behind) = (server, behind);
+        }
     }
 
     /// No longer exports it.

@@ -17,7 +17,7 @@ use libipc::{
 use tessera_softbus_protocol::{
     node::{Import, Object},
     suite::PublicKey,
-    table::Service,
+    table::{Local, Service},
     wire::Rights,
 };
 
@@ -32,13 +32,11 @@ pub fn publish(server: &mut Server<'_>, start: &mut Start, arguments: &[&str]) {
         let Some((name, interface)) = what.split_once('=') else {
             continue;
         };
-        let capability: Option<Capability> = match start.take(name) {
-            Ok(capability) => Some(capability),
-            Err(_) => server.keeper.directory(name).map(Capability::from),
-        };
-        if let Some(capability) = capability {
-            // Of two of one name the first counts.
+        // Of two of one name the first counts.
+        if let Ok(capability) = start.take(name) {
             let _ = server.publish_own(name, (interface, 0), is_private, capability);
+        } else {
+            let _ = server.publish_place(name, (interface, 0), is_private);
         }
     }
 }
@@ -74,6 +72,30 @@ impl Server<'_> {
         server: Capability,
     ) -> Result<(), BusError> {
         self.publish_as(name, interface, is_private, None, server, None)
+    }
+
+    /// Publishes a directory that the page lets whoever holds the keys give out.
+    pub fn publish_place(
+        &mut self,
+        name: &str,
+        interface: (&str, u32),
+        is_private: bool,
+    ) -> Result<(), BusError> {
+        let directory = self.keeper.directory(name).ok_or(BusError::NoService)?;
+        self.publish_own(name, interface, is_private, directory.into())?;
+        if let Some(published) = self.published.get(name) {
+            self.exports.is_place(published.local, name);
+        }
+        Ok(())
+    }
+
+    /// A directory of the page's has ended, or was removed: its file server was started
+    /// again, say. It is looked for again, so that the next call gets there.
+    pub(crate) fn renew(&mut self, local: Local) {
+        let place = self.exports.place(local);
+        if let Some(directory) = place.and_then(|place| self.keeper.directory(&place)) {
+            self.exports.renew(local, directory.into());
+        }
     }
 
     fn publish_as(

@@ -77,7 +77,8 @@ fn a_sensor_is_read_from_elsewhere() {
         .iter()
         .map(|one| (&*one.name, &*one.interface))
         .collect();
-    assert_eq!(listed, [("screen", "Screen"), ("sensor", "Sensor")]);
+    let page = [("screen", "Screen"), ("shared", "Directory")];
+    assert_eq!(listed, [page[0], ("sensor", "Sensor"), page[1]]);
     let sensor: SensorClient = two
         .bus
         .open_as::<dyn Sensor, _>(there.id, name("sensor"))

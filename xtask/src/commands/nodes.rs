@@ -222,6 +222,7 @@ const IDLE: Duration = Duration::from_millis(50);
 
 const HELP: &str = ":N  puts machine N in front
 :c  sends Ctrl-C to the machine in front
+Ctrl-] Enter  shows what its owner is asked; `y` and Enter say yes
 :kill N  ends machine N as a power cut would
 :sensor N CELSIUS  sets what the thermometer of machine N measures
 :trouble  shows what the segment does to frames, and has done
@@ -232,6 +233,18 @@ const HELP: &str = ":N  puts machine N in front
 :heal  ends all trouble
 :quit  ends all machines
 ";
+
+/// Begins what is for the console of a machine and not for who is in front there.
+const ESCAPE: char = '\x1d';
+
+/// What is typed at a machine for a line here. Behind Ctrl-] any key is an answer, and no
+/// line ends.
+fn keys(line: &str) -> String {
+    match line.starts_with(ESCAPE) {
+        true => line.into(),
+        false => format!("{line}\r"),
+    }
+}
 
 impl Console {
     fn run(&mut self, events: &Receiver<Event>) -> Result<()> {
@@ -305,7 +318,7 @@ impl Console {
         // The terminal has shown it.
         self.shown = None;
         let Some(command) = line.strip_prefix(':') else {
-            self.send(&format!("{line}\r"));
+            self.send(&keys(line));
             return Ok(true);
         };
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -314,7 +327,7 @@ impl Console {
             ["help"] => self.own(HELP)?,
             ["c"] => self.send("\x03"),
             ["trouble"] => {
-                let text = format!("{}\n{:?}", self.hub.trouble(), self.hub.counters());
+                let text = format!("{}\n{}", self.hub.trouble(), self.hub.counters());
                 self.own(&text)?;
             }
             ["kill", number] => match self.machine(number) {
@@ -340,6 +353,9 @@ impl Console {
             _ => {
                 let mut trouble = self.hub.trouble();
                 match trouble.change(&words) {
+                    Ok(()) if !trouble.is_of(self.machines.len()) => {
+                        self.own("there is no such machine")?;
+                    }
                     Ok(()) => {
                         self.hub.set_trouble(trouble);
                         let text = self.hub.trouble().to_string();
@@ -369,6 +385,13 @@ impl Console {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_to_the_console_ends_no_line() {
+        assert_eq!(keys("ls"), "ls\r");
+        assert_eq!(keys("\x1d"), "\x1d");
+        assert_eq!(keys("\x1dy"), "\x1dy");
+    }
 
     #[test]
     fn machines_by_name_or_number() {

@@ -20,6 +20,7 @@ pub use packet::carried;
 pub use trouble::{Percent, Range, Trouble};
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
@@ -88,6 +89,21 @@ pub struct Counters {
     pub lost: u64,
     /// So many found a machine that took nothing.
     pub refused: u64,
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counters {
+            sent,
+            arrived,
+            lost,
+            refused,
+        } = self;
+        write!(
+            f,
+            "{sent} frames sent, {arrived} arrived, {lost} lost, {refused} refused by a machine"
+        )
+    }
 }
 
 impl Hub {

@@ -54,6 +54,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it speaks of none but so many machines.
+    pub fn is_of(&self, machines: usize) -> bool {
+        self.groups.iter().flatten().all(|index| *index < machines)
+    }
+
     fn is_together(&self, one: usize, other: usize) -> bool {
         let together = |group: &Vec<usize>| group.contains(&one) && group.contains(&other);
         self.groups.is_empty() || self.groups.iter().any(together)
@@ -248,6 +253,7 @@ mod tests {
         assert_eq!(trouble.groups, [vec![0, 2], vec![1]]);
         assert!(trouble.is_together(0, 2) && !trouble.is_together(0, 1));
         assert!(!trouble.is_together(0, 3));
+        assert!(trouble.is_of(3) && !trouble.is_of(2));
         trouble.change(&["loss", "0.5%"]).unwrap();
         assert!(trouble.to_string().starts_with("loss 0.5%, duplicate 0%"));
         trouble.change(&["heal"]).unwrap();

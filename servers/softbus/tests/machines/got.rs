@@ -3,7 +3,9 @@
 use crate::support::{Machine, Segment, file, name, pair};
 use libipc::{
     CallError,
-    interfaces::{BusClient, Directory, DirectoryClient, FileAccess::ReadWrite, bus::Standing},
+    interfaces::{
+        BusClient, Directory, DirectoryClient, FileAccess::ReadWrite, FileError, bus::Standing,
+    },
     status::Cause,
 };
 
@@ -46,4 +48,24 @@ fn it_is_taken_back_with_the_service_and_its_uses_are_the_services() {
     assert!(refused.as_ref().is_err_and(is_revoked), "{refused:?}");
     let here = one.files.open_directory(file("data"), ReadWrite).unwrap();
     assert_eq!(here.stat_name(file("written")).unwrap().size, 7);
+}
+
+#[test]
+fn a_directory_of_the_page_is_looked_for_again_once_it_has_ended() {
+    let segment = Segment::new();
+    let [one, two] = [1, 2].map(|number| Machine::start(&segment, number));
+    pair(&one, &two);
+    let there = two.wait_for("machine-1", |device| device.standing == Standing::Trusted);
+    let opened = two
+        .bus
+        .open_as::<dyn Directory, _>(there.id, name("shared"));
+    let root: DirectoryClient = opened.unwrap();
+    root.stat().unwrap();
+    let data = one.files.open_directory(file("data"), ReadWrite).unwrap();
+    data.remove(file("shared")).unwrap();
+    let ended = CallError::Server(FileError::Removed);
+    assert_eq!(root.stat().err(), Some(ended));
+    root.create(file("again")).unwrap();
+    let shared = data.open_directory(file("shared"), ReadWrite).unwrap();
+    assert!(shared.stat_name(file("again")).is_ok());
 }

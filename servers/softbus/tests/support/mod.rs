@@ -402,8 +402,9 @@ fn hold(endpoint: &EndpointClient, files: &DirectoryClient, number: u8, run: u64
         let files = DirectoryClient::from(Capability::from_handle(files));
         let store = Store::open(&files, PLACE).expect("the disk is well");
         let random = random::source([number.into(), run, 3, 4]);
-        let keys = Keys::new(&endpoint, store, random);
-        keys.expect("the disk is well").run()
+        let keys = Keys::new(&endpoint, store, random).expect("the disk is well");
+        let lent = "directory:shared=/data/shared";
+        keys.with_directories(Some(files), &[lent]).run()
     });
     task
 }
@@ -462,6 +463,8 @@ fn serve(
         let owner = Capability::from_handle(owner);
         let screen = owner.copy().unwrap();
         let published = server.publish_own("screen", ("Screen", 0), false, screen);
+        published.unwrap();
+        let published = server.publish_place("shared", ("Directory", 0), false);
         published.unwrap();
         let owner = consent::Owner {
             consent: Some(owner.into()),
