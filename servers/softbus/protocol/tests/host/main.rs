@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod arriving;
 mod bounds;
 mod calls;
 mod came_of;

@@ -1,19 +1,13 @@
 //! Objects of one device that another one holds: how many, of which run, and for whom.
 
 use libipc_abi::status::Cause;
-use tessera_softbus_protocol::announce::Datagram;
-use tessera_softbus_protocol::limits::{EXPORTS, IMPORTS, OBJECTS, SERVICES};
-use tessera_softbus_protocol::node::{Event, Object};
-use tessera_softbus_protocol::pairing::Said;
-use tessera_softbus_protocol::parser::{Inline, Parser};
+use tessera_softbus_protocol::limits::{EXPORTS, SERVICES};
+use tessera_softbus_protocol::node::Event;
 use tessera_softbus_protocol::suite::PublicKey;
 use tessera_softbus_protocol::table::{Grantor, Local, Service, Table};
-use tessera_softbus_protocol::trust::Trust;
-use tessera_softbus_protocol::wire::{Body, Message, ObjectId, ObjectRef, Outcome, Rights};
+use tessera_softbus_protocol::wire::{ObjectId, Rights};
 
-use crate::calls::{
-    answer, call, ending, failed, incoming, make, nodes, open, open_at, reply, service,
-};
+use crate::calls::{open_at, service};
 use crate::net::Net;
 
 const EPOCH: u64 = 3;
@@ -115,73 +109,6 @@ fn a_peer_holds_so_many_objects_and_the_next_is_not_exported() {
     table.revoke(Local(1), None);
     assert!(export(&mut table, &PEER, EXPORTS).is_ok());
     assert_eq!(table.held(&PEER), EXPORTS);
-}
-
-/// Reads, but makes of each object in a call one that never came before.
-struct Renumbers(u64);
-
-impl Parser for Renumbers {
-    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
-        let mut messages = Inline.messages(peer, is_guest, plain);
-        for message in &mut messages {
-            if let Message::Sequenced(_, Body::Call(call)) = message {
-                for object in &mut call.objects {
-                    if let ObjectRef::Export(name, _) = object {
-                        self.0 += 1;
-                        name.number = self.0;
-                    }
-                }
-            }
-        }
-        messages
-    }
-
-    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
-        Inline.exchange(plain)
-    }
-
-    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
-        Inline.datagram(bytes)
-    }
-
-    fn forget(&mut self, _: &PublicKey) {}
-}
-
-#[test]
-fn of_one_peer_a_device_takes_so_many_objects() {
-    let mut net = nodes(2);
-    net.restart(0);
-    let trust = Trust::read(&net.disks[0]).unwrap();
-    net.nodes[0] = net.start_with(0, trust, Box::new(Renumbers(1_000)));
-    assert!(net.nodes[0].publish("canary", service(5)));
-    net.run(2_000);
-    let import = open(&mut net, 1);
-    let brings = |count: usize| {
-        let mut brings = call(3);
-        brings.objects = vec![Object::Local(Local(9), Rights::ALL); count];
-        brings
-    };
-    let mut taken = Vec::new();
-    for _ in 0..IMPORTS / OBJECTS {
-        make(&mut net, 1, import, brings(OBJECTS));
-        let came = incoming(&mut net, 0);
-        assert_eq!(came.objects.len(), OBJECTS);
-        taken.extend(came.objects);
-        reply(&mut net, 0, came.token, answer(Outcome::Ok, vec![]));
-        net.run(1_000);
-    }
-    let id = make(&mut net, 1, import, brings(1));
-    let full = failed(Cause::QuotaExceeded, false);
-    assert_eq!(ending(&mut net, 1, id), full);
-    // Calls without objects go, and others when one was dropped.
-    make(&mut net, 1, import, brings(0));
-    incoming(&mut net, 0);
-    let Some(Object::Import(dropped, ..)) = taken.pop() else {
-        panic!("it is the other device's");
-    };
-    net.nodes[0].release(dropped, net.now);
-    make(&mut net, 1, import, brings(1));
-    assert_eq!(incoming(&mut net, 0).objects.len(), 1);
 }
 
 /// What a device sees of the first.

@@ -2,7 +2,7 @@
 
 use tessera_softbus_protocol::limits::{CALLS, LEASE, MESSAGE_COST, PEER_BYTES, UNREAD};
 use tessera_softbus_protocol::peer::{Heard, Hostile};
-use tessera_softbus_protocol::wire::{Access, Body, Message};
+use tessera_softbus_protocol::wire::{Access, Body, Message, Resume};
 
 use crate::other::{Other, lending, lent};
 
@@ -75,6 +75,34 @@ fn nobody_has_what_was_not_sent() {
     let serial = other.calls(lending(1, &[]));
     other.is_answered(serial, &[]);
     assert_eq!(other.beats(1), Err(Hostile::Acknowledged), "it waits here");
+}
+
+#[test]
+fn nobody_goes_on_where_nothing_was() {
+    let resume = |boot, epoch, seen, fresh| Resume {
+        boot,
+        epoch,
+        seen,
+        received: 0,
+        credit: PEER_BYTES,
+        generation: 1,
+        fresh,
+    };
+    for (resume, is_right) in [
+        (resume(2, 2, (1, 1), false), true),
+        (resume(2, 2, (0, 0), true), true),
+        (resume(2, 2, (0, 0), false), false),
+        (resume(2, 2, (1, 2), false), false),
+        (resume(3, 2, (1, 1), false), false),
+        (resume(2, 3, (1, 1), false), false),
+    ] {
+        let mut other = Other::new();
+        let resumed = other.peer.resumed_by_responder(&resume, |_| false);
+        match is_right {
+            true => assert!(resumed.is_ok(), "{resume:?}"),
+            false => assert_eq!(resumed, Err(Hostile::Resume), "{resume:?}"),
+        }
+    }
 }
 
 #[test]
