@@ -3,7 +3,7 @@
 
 use smoltcp::{
     iface::SocketHandle,
-    phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    phy::{Device, DeviceCapabilities, Medium},
     socket::tcp,
     time::{Duration, Instant},
 };
@@ -17,6 +17,8 @@ use tessera_net::{
     sockets::connection,
     stack::{Identity, Stack},
 };
+
+use crate::tokens::{Received, Sending};
 
 /// How long a frame is on its way, unless something else is said.
 pub(crate) const DELAY: Duration = Duration::from_millis(5);
@@ -90,24 +92,6 @@ impl Port for LinePort {
 
     fn counters(&self) -> (Counters, Counters) {
         self.counters
-    }
-}
-
-pub(crate) struct Received(Vec<u8>);
-pub(crate) struct Sending<'p>(&'p mut Vec<Vec<u8>>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, work: F) -> R {
-        work(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, work: F) -> R {
-        let mut frame = vec![0; length];
-        let result = work(&mut frame);
-        self.0.push(frame);
-        result
     }
 }
 

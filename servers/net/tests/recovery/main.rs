@@ -3,6 +3,8 @@
 //! `cargo test -p tessera-net --test recovery -- --nocapture` prints the figures.
 
 mod link;
+#[path = "../support/tokens.rs"]
+mod tokens;
 
 use link::{DELAY, Line, Trouble};
 use smoltcp::time::Duration;

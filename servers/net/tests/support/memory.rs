@@ -1,12 +1,16 @@
 //! A port whose frames are in memory, and random changes of them. Checksums are not looked
 //! at, so that what is changed reaches as far as it can.
 
+#[path = "tokens.rs"]
+mod tokens;
+
 use smoltcp::{
-    phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium},
     time::Instant,
 };
 use std::collections::VecDeque;
 use tessera_net::port::{Counters, Port};
+use tokens::{Received, Sending};
 
 /// The frames.
 #[derive(Default)]
@@ -15,24 +19,6 @@ pub(crate) struct Memory {
     pub(crate) received: VecDeque<Vec<u8>>,
     /// Those that were sent.
     pub(crate) sent: Vec<Vec<u8>>,
-}
-
-pub(crate) struct Received(Vec<u8>);
-pub(crate) struct Sending<'p>(&'p mut Vec<Vec<u8>>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, work: F) -> R {
-        work(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, work: F) -> R {
-        let mut frame = vec![0; length];
-        let result = work(&mut frame);
-        self.0.push(frame);
-        result
-    }
 }
 
 impl Device for Memory {

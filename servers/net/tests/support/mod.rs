@@ -1,5 +1,7 @@
 //! Two network servers on one wire that loses, doubles and reorders frames.
 
+mod tokens;
+
 use libipc::{
     Capability, fake,
     handle::Rights,
@@ -7,7 +9,7 @@ use libipc::{
     objects::EndpointClient,
 };
 use smoltcp::{
-    phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    phy::{Device, DeviceCapabilities, Medium},
     time::Instant,
 };
 use std::{
@@ -20,6 +22,7 @@ use tessera_net::{
     server::{DEVICE, Server, now},
     stack::{Identity, Stack},
 };
+use tokens::{Received, Sending};
 
 /// What a wire does to frames, each in 1,000.
 #[derive(Clone, Copy, Default)]
@@ -93,24 +96,6 @@ impl Port for WirePort {
 
     fn counters(&self) -> (Counters, Counters) {
         self.counters
-    }
-}
-
-pub(crate) struct Received(Vec<u8>);
-pub(crate) struct Sending<'p>(&'p mut Vec<Vec<u8>>);
-
-impl RxToken for Received {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, work: F) -> R {
-        work(&self.0)
-    }
-}
-
-impl TxToken for Sending<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, work: F) -> R {
-        let mut frame = vec![0; length];
-        let result = work(&mut frame);
-        self.0.push(frame);
-        result
     }
 }
 
