@@ -2,11 +2,8 @@
 
 use libipc_abi::status::Cause;
 use tessera_softbus_protocol::address::Address;
-use tessera_softbus_protocol::announce::Datagram;
 use tessera_softbus_protocol::limits::{GUESTS, IMPORTS, OBJECTS};
 use tessera_softbus_protocol::node::{Call, Event, Import, Object};
-use tessera_softbus_protocol::pairing::Said;
-use tessera_softbus_protocol::parser::{Inline, Parser};
 use tessera_softbus_protocol::suite::PublicKey;
 use tessera_softbus_protocol::table::Local;
 use tessera_softbus_protocol::trust::Trust;
@@ -14,48 +11,26 @@ use tessera_softbus_protocol::wire::{Body, Message, ObjectId, ObjectRef, Outcome
 
 use crate::calls::{answer, call, ending, failed, incoming, make, nodes, open, reply, service};
 use crate::net::Net;
+use crate::readers::Changes;
 
 /// What an object becomes: with the first number it is the first, and so on.
 type Becomes = Box<dyn Fn(u64) -> ObjectRef + Send>;
-
-/// Reads, but makes another object of each that comes in a call: as if a peer had said so.
-struct Changes {
-    came: u64,
-    becomes: Becomes,
-}
-
-impl Parser for Changes {
-    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
-        let mut messages = Inline.messages(peer, is_guest, plain);
-        for message in &mut messages {
-            if let Message::Sequenced(_, Body::Call(call)) = message {
-                for object in &mut call.objects {
-                    self.came += 1;
-                    *object = (self.becomes)(self.came);
-                }
-            }
-        }
-        messages
-    }
-
-    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
-        Inline.exchange(plain)
-    }
-
-    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
-        Inline.datagram(bytes)
-    }
-
-    fn forget(&mut self, _: &PublicKey) {}
-}
 
 /// The first device, to which the second brings such objects, and what that calls.
 fn brought(becomes: Becomes) -> (Net, Import) {
     let mut net = nodes(2);
     net.restart(0);
     let trust = Trust::read(&net.disks[0]).unwrap();
-    let parser = Changes { came: 0, becomes };
-    net.nodes[0] = net.start_with(0, trust, Box::new(parser));
+    let mut came = 0;
+    let changed = Changes::messages(move |message| {
+        if let Message::Sequenced(_, Body::Call(call)) = message {
+            for object in &mut call.objects {
+                came += 1;
+                *object = becomes(came);
+            }
+        }
+    });
+    net.nodes[0] = net.start_with(0, trust, changed);
     assert!(net.nodes[0].publish("canary", service(5)));
     net.run(2_000);
     let import = open(&mut net, 1);

@@ -10,16 +10,15 @@ use tessera_softbus_protocol::limits::{
     STRANGERS,
 };
 use tessera_softbus_protocol::node::{Event, Lent, Output};
-use tessera_softbus_protocol::pairing::Said;
-use tessera_softbus_protocol::parser::{Inline, Parser};
 use tessera_softbus_protocol::suite::PublicKey;
 use tessera_softbus_protocol::table::{Grantor, Local, Table};
 use tessera_softbus_protocol::trust::Trust;
-use tessera_softbus_protocol::wire::{Access, Message, Outcome, Rights};
+use tessera_softbus_protocol::wire::{Access, Outcome, Rights};
 
 use crate::calls::service;
 use crate::calls::{answer, call, ending, failed, incoming, make, nodes, open, open_at, reply};
 use crate::net::{Net, address};
+use crate::readers::Changes;
 
 const ALIVE: fn(&PublicKey) -> Option<u64> = |_| Some(0);
 
@@ -282,34 +281,16 @@ fn what_a_device_said_itself_makes_no_twin() {
     assert!(!net.events.iter().any(twin));
 }
 
-/// Reads, but says of each announcement that its device goes.
-struct Liar;
-
-impl Parser for Liar {
-    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
-        let mut datagram = Inline.datagram(bytes)?;
-        if let Datagram::Hello(hello) = &mut datagram {
-            hello.leaves = true;
-        }
-        Some(datagram)
-    }
-
-    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
-        Inline.messages(peer, is_guest, plain)
-    }
-
-    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
-        Inline.exchange(plain)
-    }
-
-    fn forget(&mut self, _: &PublicKey) {}
-}
-
 #[test]
 fn a_parser_that_lies_sends_nobody_away() {
     let mut net = nodes(2);
     let trust = Trust::read(&net.disks[0]).unwrap();
-    net.nodes[0] = net.start_with(0, trust, Box::new(Liar));
+    let goes = Changes::datagrams(|datagram| {
+        if let Datagram::Hello(hello) = datagram {
+            hello.leaves = true;
+        }
+    });
+    net.nodes[0] = net.start_with(0, trust, goes);
     net.run(10_000);
     let gone = Event::Gone(net.key(1));
     assert!(!net.events.contains(&(0, gone)));

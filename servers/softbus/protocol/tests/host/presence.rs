@@ -3,14 +3,11 @@
 use tessera_softbus_protocol::announce::{Datagram, HELLO};
 use tessera_softbus_protocol::limits::UNICASTS;
 use tessera_softbus_protocol::node::{Event, Output};
-use tessera_softbus_protocol::pairing::Said;
-use tessera_softbus_protocol::parser::{Inline, Parser};
-use tessera_softbus_protocol::suite::PublicKey;
 use tessera_softbus_protocol::trust::Trust;
-use tessera_softbus_protocol::wire::Message;
 
 use crate::calls::nodes;
 use crate::net::{Net, Packet, address};
+use crate::readers::Changes;
 
 /// Two devices that know where the other is, and the announcements of each.
 fn heard() -> (Net, Vec<Packet>) {
@@ -40,35 +37,17 @@ fn nobody_stays_by_what_it_said_before() {
     assert!(!trusted.any(|(.., there)| there));
 }
 
-/// Reads, but says of each ping that the streams of who sent it are elsewhere.
-struct Liar;
-
-impl Parser for Liar {
-    fn datagram(&mut self, bytes: &[u8]) -> Option<Datagram> {
-        let mut datagram = Inline.datagram(bytes)?;
-        if let Datagram::Ping(ping, _) = &mut datagram {
-            ping.port = 9;
-        }
-        Some(datagram)
-    }
-
-    fn messages(&mut self, peer: &PublicKey, is_guest: bool, plain: &[Vec<u8>]) -> Vec<Message> {
-        Inline.messages(peer, is_guest, plain)
-    }
-
-    fn exchange(&mut self, plain: &[Vec<u8>]) -> Vec<Said> {
-        Inline.exchange(plain)
-    }
-
-    fn forget(&mut self, _: &PublicKey) {}
-}
-
 #[test]
 fn a_parser_that_lies_of_pings_sends_no_stream_elsewhere() {
     let (mut net, _) = heard();
     net.restart(0);
     let trust = Trust::read(&net.disks[0]).unwrap();
-    net.nodes[0] = net.start_with(0, trust, Box::new(Liar));
+    let elsewhere = Changes::datagrams(|datagram| {
+        if let Datagram::Ping(ping, _) = datagram {
+            ping.port = 9;
+        }
+    });
+    net.nodes[0] = net.start_with(0, trust, elsewhere);
     net.run(20_000);
     assert!(!net.nodes[0].trusted().any(|(.., there)| there));
     let one = net.key(1);
