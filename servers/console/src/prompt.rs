@@ -23,11 +23,15 @@ impl<R: WaitingRead, W: WaitingWrite, I: Interrupt> Terminal<R, W, I> {
     pub(crate) fn answer_prompt(&mut self, key: u8) {
         match key {
             _ if self.questions.answer(matches!(key, b'y' | b'Y')) => {
-                self.screen.echo(&[key]);
+                self.screen.answered(if matches!(key, b'y' | b'Y') {
+                    "yes"
+                } else {
+                    "no"
+                });
                 self.leave_prompt();
             }
             b's' => {
-                self.screen.echo(b"s\n");
+                self.screen.answered("s\r\n");
                 for (badge, name) in self.seats.names() {
                     let what = match number(badge) {
                         Some(number) => format!("seat {number}"),

@@ -102,6 +102,12 @@ impl Screen {
         }
     }
 
+    /// Shows what was answered to the console's own words. It is no part of the line that is
+    /// shown again.
+    pub fn answered(&mut self, answer: &str) {
+        self.out.push(answer.as_bytes());
+    }
+
     /// Ends the console's own words and shows the current line again.
     pub fn resume(&mut self) {
         self.out.push(b"\r\n");

@@ -397,6 +397,9 @@ fn only_the_owner_answers_a_question() {
     let third = asks(&mut terminal, "may cellar see?");
     type_keys(&mut terminal, "y");
     assert_eq!(first.answer.get(), Some(Ok(true)));
+    // The line that was being typed is there again, without the answer.
+    let again = shown(&mut terminal);
+    assert!(again.ends_with("yes\r\ny"), "{again:?}");
     gone.is_gone.set(true);
     type_keys(&mut terminal, "\x1dn\x1d\r");
     assert_eq!(
