@@ -1,6 +1,7 @@
 //! What the shell waits for besides bytes: Ctrl-C, the ends of programs, and answers that
 //! take their time.
 
+use alloc::boxed::Box;
 use alloc::format;
 use core::time::Duration;
 
@@ -79,32 +80,26 @@ impl Events {
 
     /// Does what may wait long for others, on a thread. Ctrl-C ends each call that it makes,
     /// and stays for whoever asks.
-    pub(super) fn until_interrupted<T: Send + 'static>(
+    pub(super) fn until_interrupted(
         &mut self,
-        work: impl FnOnce() -> Result<T, IoError> + Send + 'static,
-    ) -> Result<T, IoError> {
+        work: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), IoError> {
         let too_many = || IoError::Failed("too many programs run".into());
         let bit = self.allot().ok_or_else(too_many)?;
-        let result = self.run(bit, work);
+        let done = self.wait_for(bit, work);
         self.free(bit);
-        let is_interrupted = self.pending & INTERRUPT != 0;
-        result.map_err(|error| match is_interrupted {
-            true => IoError::Failed("interrupted".into()),
-            false => error,
-        })
+        match self.pending & INTERRUPT {
+            0 => done,
+            _ => Err(IoError::Failed("interrupted".into())),
+        }
     }
 
-    fn run<T: Send + 'static>(
-        &mut self,
-        bit: u64,
-        work: impl FnOnce() -> Result<T, IoError> + Send + 'static,
-    ) -> Result<T, IoError> {
+    fn wait_for(&mut self, bit: u64, work: Box<dyn FnOnce() + Send>) -> Result<(), IoError> {
         let signaller = self.signaller()?;
         let working = thread::spawn(move || {
-            let result = work();
+            work();
             // The shell waits for it, and is there.
             let _ = signaller.signal(bit);
-            result
         });
         let working = working.map_err(failed)?;
         while !self.take(bit) {
@@ -117,8 +112,8 @@ impl Events {
                 working.cancel();
             }
         }
-        let ended = IoError::Failed("the call ended without an answer".into());
-        working.join().ok_or(ended)?
+        working.join();
+        Ok(())
     }
 
     pub(super) fn take_interrupt(&mut self) -> bool {

@@ -15,8 +15,10 @@ mod programs;
 mod seat;
 mod streams;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -24,6 +26,7 @@ use libipc::interfaces::block::BlockAccess;
 use libipc::interfaces::supervisor::StartClient;
 use libipc::interfaces::{BusClient, FileAccess, LoaderClient};
 use libipc::note::DISK;
+use libipc::sync::Mutex;
 use libipc::{Capability, ExitCode, Start, time};
 use tessera_tools::native::{NativeNetwork, NativeSystem};
 use tessera_tools::{IoError, tools};
@@ -247,10 +250,16 @@ impl Host for World {
         &mut self,
         ask: impl FnOnce(&BusClient) -> Result<T, IoError> + Send + 'static,
     ) -> Result<T, IoError> {
-        let client = self.bus.as_ref().ok_or(IoError::Missing("bus"))?;
-        let copy = client.as_ref().copy().map_err(events::failed)?;
-        let client = bus::patient(copy.into());
-        self.events.until_interrupted(move || ask(&client))
+        let answer = Arc::new(Mutex::new(None));
+        let into = answer.clone();
+        // Little of it is made anew for each question: a small system has little room.
+        let asked = self.ask(Box::new(move |bus| *into.lock() = Some(ask(bus))));
+        let answer = answer.lock().take();
+        match (answer, asked) {
+            (Some(Ok(answer)), _) => Ok(answer),
+            (Some(Err(_)) | None, Err(error)) | (Some(Err(error)), Ok(())) => Err(error),
+            (None, Ok(())) => Err(IoError::Closed),
+        }
     }
 
     fn sleep(&mut self, span: Duration) {
@@ -286,6 +295,15 @@ impl Host for World {
 }
 
 impl World {
+    /// Asks the bus, and says why that could not be, or was interrupted.
+    fn ask(&mut self, ask: Box<dyn FnOnce(&BusClient) + Send>) -> Result<(), IoError> {
+        let client = self.bus.as_ref().ok_or(IoError::Missing("bus"))?;
+        let copy = client.as_ref().copy().map_err(events::failed)?;
+        let client = bus::patient(copy.into());
+        let work = Box::new(move || ask(&client));
+        self.events.until_interrupted(work)
+    }
+
     fn files(&mut self) -> Result<&mut Files, IoError> {
         self.files.as_mut().ok_or(IoError::NoFiles)
     }
