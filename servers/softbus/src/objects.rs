@@ -129,7 +129,7 @@ impl Exports {
     }
 
     /// An export is the page's directory of this name.
-    pub(crate) fn is_place(&mut self, local: Local, name: &str) {
+    pub(crate) fn set_place(&mut self, local: Local, name: &str) {
         if let Some(export) = self.held.get_mut(&local) {
             export.place = Some(name.into());
         }

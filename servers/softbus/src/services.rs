@@ -84,7 +84,7 @@ impl Server<'_> {
         let directory = self.keeper.directory(name).ok_or(BusError::NoService)?;
         self.publish_own(name, interface, is_private, directory.into())?;
         if let Some(published) = self.published.get(name) {
-            self.exports.is_place(published.local, name);
+            self.exports.set_place(published.local, name);
         }
         Ok(())
     }
